@@ -1,0 +1,81 @@
+r"""Find the final answer in a whole response. Nothing here judges it, and nothing sees gold.
+
+Rules, in order (``Extraction.rule`` says which one found it):
+
+1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty.
+2. ``heading``: what follows ``# Answer`` (PRM800K) or ``####`` (GSM8K), to the end of the line.
+3. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
+
+A text without any of these has no answer; the last number of a text is never taken for one. What a reasoning model thought
+before ``</think>`` is not its answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from prm_eval.boxed import boxed_spans
+
+MAX_TEXT = 1_000_000  # characters from the end that are searched
+MAX_ANSWER = 2_000  # a longer answer is no answer
+
+_HEADING = re.compile(r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*Answer[ \t]*:?[ \t]*\n\s*|####[ \t]*)([^\n]+)", re.IGNORECASE)
+_PHRASE = re.compile(
+    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)(?:\*\*)?[ \t]*\n?[ \t]*([^\n]+)",
+    re.IGNORECASE,
+)
+# a sentence ends at a period that is not inside a number; "3.5" and ".5" go on
+_SENTENCE_END = re.compile(r"\.(?=\s|$)|[。]")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A final answer: its text, where it stands, the rule that found it, and how many boxes the text had."""
+
+    answer: str
+    start: int
+    end: int
+    rule: str
+    boxes: int = 0
+
+
+def extract(text: str | None) -> Extraction | None:
+    """Return the final answer of a response, or None. Never raises; time is linear in the text."""
+    if not isinstance(text, str) or not text:
+        return None
+    offset = max(0, len(text) - MAX_TEXT)
+    body = text[offset:]
+    thought = body.rfind("</think>")
+    if thought >= 0:
+        offset += thought + len("</think>")
+        body = text[offset:]
+    boxes = [span for span in boxed_spans(body) if body[span[0] : span[1]].strip(" \t\n~")]
+    if boxes:
+        return _trimmed(body, *boxes[-1], offset, "boxed", len(boxes))
+    for pattern, rule in ((_HEADING, "heading"), (_PHRASE, "phrase")):
+        found = _last(pattern, body)
+        if found is not None:
+            start, end = found.span(1)
+            if rule == "phrase":
+                stop = _SENTENCE_END.search(body, start, end)
+                end = stop.start() if stop else end
+            result = _trimmed(body, start, end, offset, rule, 0)
+            if result is not None:
+                return result
+    return None
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007  (the last one is wanted)
+        pass
+    return found
+
+
+def _trimmed(text: str, start: int, end: int, offset: int, rule: str, boxes: int) -> Extraction | None:
+    raw = text[start:end]
+    answer = raw.strip().strip("*").strip().rstrip("。").strip()
+    if not answer or len(answer) > MAX_ANSWER:
+        return None
+    return Extraction(answer, offset + start, offset + end, rule, boxes)

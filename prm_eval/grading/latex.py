@@ -1,0 +1,700 @@
+r"""One answer, LaTeX or plain, to a small typed tree, or an error with the span that could not be read.
+
+The grammar is fixed and input is never evaluated. A macro that is not known is an error, never dropped.
+
+    answer   := item (("," | ";" | "and" | "or") item)*            a list, if more than one
+    item     := union (RELATION union)*                            = < > \le \ge \ne \in
+    union    := sum (("\cup" | "\cap" | "\setminus") sum)*
+    sum      := ["+" | "-" | "\pm"] product (("+" | "-" | "\pm") product)*
+    product  := factor (["*" | "\cdot" | "\times" | "/" | "\div"] factor)*
+    factor   := ["+" | "-"] base ["^" argument] ["!" | "%" | unit]
+    base     := NUMBER | LETTER | MACRO argument* | "(" answer ")" | "[" answer "]" | "\{" answer "\}" | "|" sum "|" | WORDS
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+MAX_LENGTH = 2_000
+MAX_TOKENS = 600
+MAX_DEPTH = 60
+MAX_DIGITS = 1_000
+
+
+class LatexError(ValueError):
+    """An answer that cannot be read; ``start`` and ``end`` are the span in the text as it was tokenised."""
+
+    def __init__(self, message: str, start: int, end: int) -> None:
+        super().__init__(message)
+        self.start, self.end = start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """An exact rational number."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A letter, a Greek letter, or one of the constants pi, e, i, infinity, R."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """An operation or function on arguments: + * / ^ neg pm sqrt root abs ! union ... sin log ..."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Items between delimiters: tuple, interval, set, or (with empty delimiters) an unordered list."""
+
+    left: str
+    right: str
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A chain a R b R c."""
+
+    operators: tuple[str, ...]
+    sides: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Rows of a matrix."""
+
+    rows: tuple[tuple[Node, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words, normalised: lower case, single spaces, no final period."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A value with a unit: "cm^2", "$", "%", "degree", "base 8"."""
+
+    value: Node
+    unit: str
+
+
+Node = Number | Symbol | Apply | Bracket | Relation | Matrix | Words | Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    space: bool = False  # whether white space stands before it
+
+
+_UNICODE = {
+    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ",
+    "√": r"\sqrt ", "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∪": r"\cup ", "∩": r"\cap ",
+    "∈": r"\in ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "²": "^2", "³": "^3", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\u2009": " ", "θ": r"\theta ", "ℝ": r"\mathbb{R}",
+}  # fmt: skip
+_TYPOGRAPHY = re.compile(
+    r"\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|quad|qquad|nobreak"
+    r"|hfill|thinspace|medspace|enspace|!|,|;|:|>| |\n|/)(?![a-zA-Z])|\\(?:left|right)(?=[a-zA-Z.])\.?|~|\\hspace\{[^{}]*\}|\$(?!\d)|(?<!\\)\$|\\\(|\\\)|\\\[(?!\d+(?:pt|em|ex|mm)\])|\\\]"
+)
+_TOKEN = re.compile(
+    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+))|(?P<macro>\\[a-zA-Z]+\*?|\\.)|(?P<word>[a-zA-Z]+)"
+    r"|(?P<op>\*\*|<=|>=|!=|==|[-+*/^_=<>(){}\[\]|,;!&:%'])",
+    re.DOTALL,
+)
+_SAME = {
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge", r"\leqslant": r"\le",
+    r"\geqslant": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[",
+    r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\ast": "*", r"\cdot": "*", r"\times": "*", "**": "^",
+    r"\div": "/", "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "==": "=", r"\%": "%", r"\land": "and", r"\degree": r"\circ",
+    r"\varnothing": r"\emptyset", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|", r"\lor": "or", r"\colon": ":",
+    r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "", r"\equiv": "=",
+}  # fmt: skip
+GREEK = frozenset(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau phi varphi "
+    "chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell".split()
+)
+FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lg max min gcd lcm floor ceil".split()
+)
+TEXT_MACROS = frozenset(r"\text \mbox \textbf \textit \textrm \mathrm \mathbf \mathit \textsf \texttt \operatorname \emph \textnormal \mathsf \hbox".split())
+RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in"}
+_UNIT_NAMES = {"dollars": "$", "dollar": "$", "degrees": "degree", "degree": "degree", "percent": "%", "cents": "cent", "cent": "cent"}
+_NUMBER_WORDS = {w: i for i, w in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+_CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
+_FUNCTION_ALIASES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log"}
+
+
+def typography(text: str) -> str:
+    """Return the answer without what only changes its looks: dollar signs, spacing, sizes, unicode spellings."""
+    for sign, spelling in _UNICODE.items():
+        if sign in text:
+            text = text.replace(sign, spelling)
+    text = re.sub(r"\\\\\s*\[\d+(?:\.\d+)?(?:pt|em|ex|mm)\]", r"\\\\", text)  # \\[4pt] in a matrix
+    text = re.sub(r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text)  # a currency, unlike the delimiters of mathematics
+    text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
+    text = re.sub(r"(?<=\d)(?:\{,\}|,\\!|\{,\\!\})\s*(?=\d)", "\\\\thousands ", text)
+    return _TYPOGRAPHY.sub(" ", text).strip().rstrip(".").strip()
+
+
+def tokenize(text: str) -> list[Token]:
+    """Cut an answer into tokens.
+
+    Raises:
+        LatexError: Too long, or a character that has no meaning here.
+    """
+    if len(text) > MAX_LENGTH:
+        raise LatexError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH, len(text))
+    text = typography(text)
+    tokens: list[Token] = []
+    position, space = 0, False
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise LatexError(f"the character {text[position]!r} has no meaning here", position, position + 1)
+        kind, spelt = str(found.lastgroup), found.group()
+        if kind == "space":
+            space = True
+        elif spelt == r"\thousands" and tokens and tokens[-1].kind == "number":
+            pass  # the digits that follow continue the number
+        elif kind == "number" and tokens and _continues(text, tokens[-1], position):
+            last = tokens.pop()
+            tokens.append(Token("number", last.text + spelt, last.start, found.end(), last.space))
+            space = False
+        elif kind == "macro" and spelt in TEXT_MACROS:
+            token = _text_token(text, found.end(), position, space)
+            tokens.append(token)
+            position, space = token.end, False
+            continue
+        else:
+            same = _SAME.get(spelt, spelt)
+            if same:
+                tokens.append(Token("word" if same in ("and", "or") else kind, same, position, found.end(), space))
+            space = False
+        position = found.end()
+        if len(tokens) > MAX_TOKENS:
+            raise LatexError(f"more than {MAX_TOKENS} tokens", position, len(text))
+    return tokens
+
+
+def _continues(text: str, last: Token, position: int) -> bool:
+    return last.kind == "number" and text[last.end : position].strip() == r"\thousands"
+
+
+def _text_token(text: str, position: int, start: int, space: bool) -> Token:
+    while position < len(text) and text[position] == " ":
+        position += 1
+    if position >= len(text) or text[position] != "{":
+        raise LatexError("a text macro without its braces", start, position)
+    depth = 0
+    for end in range(position, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0:
+            return Token("text", text[position + 1 : end], start, end + 1, space)
+    raise LatexError("a brace that is never closed", position, len(text))
+
+
+def parse(text: str) -> Node:
+    """Return the tree of an answer.
+
+    Raises:
+        LatexError: It cannot be read; the error has the span.
+    """
+    tokens = tokenize(text)
+    if not tokens:
+        raise LatexError("an empty answer", 0, len(text))
+    words = _all_words(tokens)
+    if words is not None:
+        return words
+    parser = _Parser(tokens)
+    node = parser.answer(top=True)
+    parser.expect_end()
+    return node
+
+
+def _all_words(tokens: list[Token]) -> Node | None:
+    """Read an answer that is words only: a choice letter, a name, "all real numbers"."""
+    if all(token.kind in ("text", "word") or token.text in "()'-,:" for token in tokens) and any(
+        token.kind == "text" or (token.kind == "word" and _is_prose(token.text)) for token in tokens
+    ):
+        joined = " ".join(token.text for token in tokens)
+        node = words_node(joined)
+        return node if isinstance(node, (Words, Number)) else None
+    return None
+
+
+def words_node(text: str) -> Node:
+    """Return words normalised; a spelt small number becomes the number."""
+    if "\\" in text:
+        from pylatexenc.latex2text import LatexNodes2Text
+
+        text = LatexNodes2Text().latex_to_text(text)
+    cleaned = re.sub(r"\s+", " ", re.sub(r"[\"'“”.,:;!?()\[\]{}$*]", " ", text)).strip().casefold()
+    cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", cleaned)
+    if cleaned in _NUMBER_WORDS:
+        return Number(Fraction(_NUMBER_WORDS[cleaned]))
+    return Words(cleaned)
+
+
+def _is_prose(word: str) -> bool:
+    return len(word) >= 3 and word not in FUNCTIONS and word not in GREEK and word not in ("sqrt", "frac", "infty", "infinity")
+
+
+class _Parser:
+    """Recursive descent over the tokens; one method a rule of the grammar above."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens, self.at, self.depth = tokens, 0, 0
+
+    @property
+    def here(self) -> Token:
+        if self.at < len(self.tokens):
+            return self.tokens[self.at]
+        end = self.tokens[-1].end if self.tokens else 0
+        return Token("end", "", end, end)
+
+    def take(self) -> Token:
+        token = self.here
+        self.at += 1
+        return token
+
+    def accept(self, *texts: str) -> Token | None:
+        return self.take() if self.here.kind != "text" and self.here.text in texts and self.here.kind != "end" else None
+
+    def expect(self, text: str) -> None:
+        if not self.accept(text):
+            raise LatexError(f"expected {text!r}, found {self.here.text or 'the end'!r}", self.here.start, self.here.end)
+
+    def expect_end(self) -> None:
+        if self.here.kind != "end":
+            raise LatexError(f"{self.here.text!r} was not expected here", self.here.start, self.here.end)
+
+    def answer(self, top: bool = False) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LatexError(f"nested deeper than {MAX_DEPTH}", self.here.start, self.here.end)
+        items = [self.item()]
+        while self.separator(top):
+            items.append(self.item())
+        self.depth -= 1
+        return items[0] if len(items) == 1 else Bracket("", "", tuple(items))
+
+    def separator(self, top: bool) -> bool:
+        """Accept a comma, semicolon, "and" or "or", or a comma followed by one of these words."""
+        found = bool(self.accept(",", ";"))
+        token = self.here
+        word = token.text.strip().strip(",").strip().casefold()
+        if top and token.kind in ("text", "word") and word in ("and", "or"):
+            self.take()
+            found = True
+        return found
+
+    def item(self) -> Node:
+        operators: list[str] = []
+        sides = [self.union()]
+        while self.here.kind in ("op", "macro") and self.here.text in RELATIONS:
+            operators.append(RELATIONS[self.take().text])
+            sides.append(self.union())
+        return Relation(tuple(operators), tuple(sides)) if operators else sides[0]
+
+    def union(self) -> Node:
+        node = self.sum()
+        while found := self.accept(r"\cup", r"\cap", r"\setminus"):
+            node = Apply(found.text[1:], (node, self.sum()))
+        return node
+
+    def sum(self) -> Node:
+        node: Node | None = None
+        if found := self.accept(r"\pm", r"\mp"):
+            node = Apply("pm", (Number(Fraction(0)), self.product()))
+        terms = [self.product() if node is None else node]
+        while found := self.accept("+", "-", r"\pm", r"\mp"):
+            term = self.product()
+            if found.text in (r"\pm", r"\mp"):
+                terms = [Apply("pm", (_plus(terms), term))]
+            else:
+                terms.append(Apply("neg", (term,)) if found.text == "-" else term)
+        return _plus(terms)
+
+    def product(self) -> Node:
+        node = self.factor()
+        while True:
+            if self.accept("*"):
+                node = Apply("*", (node, self.factor()))
+            elif self.accept("/"):
+                node = Apply("/", (node, self.factor()))
+            elif self.starts_factor():
+                node = self.adjacent(node)
+            else:
+                return node
+
+    def adjacent(self, left: Node) -> Node:
+        """Join two factors without a sign between: a mixed number, a unit, or a product."""
+        token = self.here
+        if token.kind == "text":
+            return self.unit(left)
+        if token.kind == "word" and _is_prose(token.text) and token.text not in ("sqrt",):
+            return self.unit(left)
+        if isinstance(left, Number) and token.kind == "number":
+            if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text == "/" and left.value.denominator == 1:
+                fraction = self._plain_fraction()
+                return Number(left.value + fraction if left.value >= 0 else left.value - fraction)
+            raise LatexError("two numbers side by side", token.start, token.end)
+        is_fraction = token.text == r"\frac"
+        right = self.factor()
+        if isinstance(left, Number) and left.value.denominator == 1 and is_fraction and isinstance(right, Apply):
+            parts = right.args
+            if right.name == "/" and all(isinstance(part, Number) for part in parts):
+                top, bottom = (part.value for part in parts if isinstance(part, Number))
+                if bottom > top > 0:
+                    return Number(left.value + top / bottom)  # a mixed number
+        return Apply("*", (left, right))
+
+    def _plain_fraction(self) -> Fraction:
+        top = self.number(self.take())
+        self.take()
+        token = self.take()
+        bottom = self.number(token) if token.kind == "number" else Fraction(0)
+        if not bottom > top:
+            raise LatexError("two numbers side by side", token.start, token.end)
+        return top / bottom
+
+    def unit(self, value: Node) -> Node:
+        """Read words after a value as its unit, with powers: ``\\text{ cm}^2``, "square feet", "degrees"."""
+        words: list[str] = []
+        while self.here.kind == "text" or (self.here.kind == "word" and self.here.text not in FUNCTIONS):
+            if self.here.text.strip().casefold() in ("and", "or"):
+                break
+            words.append(self.take().text.strip())
+            if self.accept("^"):
+                words[-1] += f"^{_plain(self.argument())}"
+            if not self.accept("/"):
+                continue
+            words.append("/")
+        return Quantity(value, unit_name(" ".join(words))) if "".join(words).strip(" .") else value
+
+    def starts_factor(self) -> bool:
+        token = self.here
+        if token.kind == "end":
+            return False
+        if token.kind == "word":
+            return token.text not in ("and", "or")
+        if token.kind == "text":
+            return token.text.strip().strip(",").strip().casefold() not in ("and", "or")
+        if token.kind == "macro":
+            return token.text not in RELATIONS and token.text not in (
+                r"\}", r"\cup", r"\cap", r"\setminus", r"\pm", r"\mp", r"\\", r"\end", r"\circ", r"\rangle", r"\rfloor", r"\rceil",
+            )  # fmt: skip
+        return token.kind == "number" or token.text in ("(", "[", "{")
+
+    def factor(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LatexError(f"nested deeper than {MAX_DEPTH}", self.here.start, self.here.end)
+        if self.accept("-"):
+            inner = self.factor()
+            node: Node = Number(-inner.value) if isinstance(inner, Number) else Apply("neg", (inner,))
+        elif self.accept("+"):
+            node = self.factor()
+        else:
+            node = self.postfix(self.base())
+        self.depth -= 1
+        return node
+
+    def postfix(self, node: Node) -> Node:
+        while True:
+            if self.here.text == "^" and self.here.kind == "op":
+                self.take()
+                if self._is_degree():
+                    node = Quantity(node, "degree")
+                else:
+                    node = Apply("^", (node, self.argument()))
+            elif self.accept(r"\circ"):
+                node = Quantity(node, "degree")
+            elif self.accept("!"):
+                node = Apply("!", (node,))
+            elif self.accept("%"):
+                node = Quantity(node, "%")
+            elif self.here.text == "_" and self.here.kind == "op":
+                node = self.subscript(node)
+            elif self.here.text == "'" and isinstance(node, Symbol):
+                self.take()
+                node = Symbol(node.name + "'")
+            else:
+                return node
+
+    def _is_degree(self) -> bool:
+        """Accept what makes ``^`` a degree sign: ``\\circ`` or ``{\\circ}``."""
+        if self.accept(r"\circ"):
+            return True
+        following = [token.text for token in self.tokens[self.at : self.at + 3]]
+        if following == ["{", r"\circ", "}"]:
+            self.at += 3
+            return True
+        return False
+
+    def subscript(self, node: Node) -> Node:
+        """Read a subscript: the base of a numeral, or part of a name."""
+        start = self.take().start
+        token = self.here
+        argument = words_node(token.text) if token.kind == "text" and self.take() else self.argument()
+        if isinstance(argument, (Words, Symbol)) and isinstance(node, Number):
+            name = argument.text if isinstance(argument, Words) else argument.name
+            argument = words_node(name)
+        if isinstance(node, Number) and isinstance(argument, Number):
+            return Quantity(node, f"base {argument.value}")
+        if isinstance(node, Symbol):
+            return Symbol(f"{node.name}_{_plain(argument)}")
+        raise LatexError("a subscript that is neither a base nor part of a name", start, self.here.end)
+
+    def argument(self) -> Node:
+        """Read the argument of a macro, power or subscript: a group in braces, or one digit, letter or macro."""
+        if self.accept("{"):
+            node = self.answer()
+            self.expect("}")
+            return node
+        token = self.here
+        if token.kind == "number" and len(token.text) > 1 and token.text.isdigit():
+            # TeX takes one digit; the rest stays: \frac12 is 1/2
+            self.tokens[self.at] = Token("number", token.text[1:], token.start + 1, token.end)
+            return Number(Fraction(int(token.text[0])))
+        if token.kind == "word" and len(token.text) > 1:
+            self.tokens[self.at] = Token("word", token.text[1:], token.start + 1, token.end)
+            return Symbol(token.text[0])
+        if self.accept("-"):
+            return Apply("neg", (self.argument(),))
+        return self.base()
+
+    def power_argument(self) -> Node:
+        return self.argument()
+
+    @staticmethod
+    def number(token: Token) -> Fraction:
+        if len(token.text) > MAX_DIGITS:
+            raise LatexError(f"a number of more than {MAX_DIGITS} digits", token.start, token.end)
+        return Fraction(token.text.rstrip(".") or "0")
+
+    def base(self) -> Node:
+        token = self.take()
+        if token.kind == "number":
+            return self._number_with_commas(token)
+        if token.kind == "word":
+            return self.word(token)
+        if token.kind == "text":
+            return self.text(token)
+        if token.kind == "macro":
+            return self.macro(token)
+        if token.text in ("(", "["):
+            return self.bracket(token.text)
+        if token.text == "{":
+            node = self.answer()
+            self.expect("}")
+            return node
+        if token.text == "|":
+            node = self.sum()
+            self.expect("|")
+            return Apply("abs", (node,))
+        raise LatexError(f"{token.text or 'the end'!r} was not expected here", token.start, token.end)
+
+    def _number_with_commas(self, token: Token) -> Node:
+        """Read 1,234,567 as one number, outside brackets only (inside them a comma separates items)."""
+        digits = token.text
+        while self.depth <= 2 and digits.isdigit() and len(token.text) <= 3 and self.here.text == "," and not self.here.space:
+            following = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else None
+            if following is None or following.kind != "number" or following.space or not re.fullmatch(r"\d{3}(\.\d*)?", following.text):
+                break
+            self.at += 2
+            digits += following.text
+        return Number(self.number(Token("number", digits, token.start, self.here.start)))
+
+    def word(self, token: Token) -> Node:
+        """Read bare letters: a function, a constant, a spelt-out word, or a product of letters."""
+        name = token.text
+        if name in FUNCTIONS:
+            return self.function(name)
+        if name == "sqrt":
+            return Apply("sqrt", (self.argument(),))
+        if name in _CONSTANTS:
+            return Symbol(_CONSTANTS[name])
+        if name in GREEK and len(name) > 2:
+            return Symbol(name)
+        if len(name) > 1 and _is_prose(name):
+            return words_node(name)
+        if len(name) == 1:
+            return Symbol(name)
+        # a product of letters; a power that follows belongs to the last of them
+        self.tokens[self.at - 1] = Token("word", name[1:], token.start + 1, token.end)
+        self.at -= 1
+        return Symbol(name[0])
+
+    def text(self, token: Token) -> Node:
+        inner = token.text.strip()
+        if re.fullmatch(r"[-\d.,/ ]+|[a-zA-Z]", inner):
+            return parse(inner)
+        if inner in FUNCTIONS:
+            return self.function(inner)
+        return words_node(inner)
+
+    def function(self, name: str) -> Node:
+        """Read a function: its power, its base, its argument (a bracket, or the product that follows)."""
+        power = self.argument() if self.accept("^") else None
+        name = _FUNCTION_ALIASES.get(name, name)
+        if name == "log" and self.accept("_"):
+            base: tuple[Node, ...] = (self.argument(),)
+        else:
+            base = ()
+        if self.accept("("):
+            inner = self.answer()
+            self.expect(")")
+            args = inner.items if isinstance(inner, Bracket) and not inner.left else (inner,)
+        else:
+            args = (self.product_without_functions(),)
+        node: Node = Apply(name, (*args, *base))
+        if power is None:
+            return node
+        if isinstance(power, Number) and power.value == -1 and name in ("sin", "cos", "tan"):
+            return Apply(f"a{name}", args)
+        return Apply("^", (node, power))
+
+    def product_without_functions(self) -> Node:
+        """Read ``\\sin 2x``: factors up to the next sign or function."""
+        node = self.factor()
+        while self.starts_factor() and self.here.kind not in ("text",) and self.here.text not in ("(", "["):
+            if self.here.text.lstrip("\\") in FUNCTIONS:
+                break
+            node = Apply("*", (node, self.factor()))
+        return node
+
+    def bracket(self, left: str) -> Node:
+        inner = self.answer()
+        token = self.take()
+        if token.text not in (")", "]"):
+            raise LatexError(f"expected a closing bracket, found {token.text or 'the end'!r}", token.start, token.end)
+        if isinstance(inner, Bracket) and inner.left == "":
+            return Bracket(left, token.text, inner.items)
+        if left == "(" and token.text == ")":
+            return inner
+        if left == "[" and token.text == "]":
+            return inner
+        raise LatexError("brackets that do not match around one item", token.start, token.end)
+
+    def macro(self, token: Token) -> Node:
+        name = token.text[1:]
+        if name == "frac":
+            return Apply("/", (self.argument(), self.argument()))
+        if name == "sqrt":
+            if self.accept("["):
+                index = self.sum()
+                self.expect("]")
+                return Apply("root", (self.argument(), index))
+            return Apply("sqrt", (self.argument(),))
+        if name == "binom":
+            return Apply("binom", (self.argument(), self.argument()))
+        if name == "USD":
+            value = self.factor()
+            return Quantity(value.value if isinstance(value, Quantity) else value, "$")
+        if name in _CONSTANTS:
+            return Symbol(_CONSTANTS[name])
+        if name in GREEK:
+            return Symbol(name)
+        if name in FUNCTIONS:
+            return self.function(name)
+        if name == "{":
+            return self.set()
+        if name == "emptyset":
+            return Bracket("{", "}", ())
+        if name in ("lfloor", "lceil"):
+            inner = self.sum()
+            self.expect(r"\rfloor" if name == "lfloor" else r"\rceil")
+            return Apply("floor" if name == "lfloor" else "ceil", (inner,))
+        if name == "langle":
+            inner = self.answer()
+            self.expect(r"\rangle")
+            return Bracket("(", ")", inner.items if isinstance(inner, Bracket) and not inner.left else (inner,))
+        if name in ("overline", "bar"):
+            return Apply("overline", (self.argument(),))
+        if name == "mathbb":
+            return Symbol("R") if _plain(self.argument()) == "R" else self._fail(token)
+        if name == "begin":
+            return self.environment(token)
+        if name in ("boxed", "fbox"):
+            return self.argument()
+        return self._fail(token)
+
+    def _fail(self, token: Token) -> Node:
+        raise LatexError(f"the macro {token.text} is not known here", token.start, token.end)
+
+    def set(self) -> Node:
+        if self.accept(r"\}"):
+            return Bracket("{", "}", ())
+        inner = self.answer()
+        self.expect(r"\}")
+        return Bracket("{", "}", inner.items if isinstance(inner, Bracket) and not inner.left else (inner,))
+
+    def environment(self, token: Token) -> Node:
+        self.expect("{")
+        name = self.take().text
+        self.expect("}")
+        if name == "array" and self.accept("{"):
+            while not self.accept("}"):
+                if self.take().kind == "end":
+                    self._fail(token)
+        if name not in ("matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smallmatrix"):
+            raise LatexError(f"the environment {name!r} is not known here", token.start, token.end)
+        rows: list[tuple[Node, ...]] = []
+        row: list[Node] = []
+        while True:
+            if self.accept(r"\end"):
+                break
+            row.append(self.union())
+            if self.accept("&"):
+                continue
+            rows.append(tuple(row))
+            row = []
+            if not self.accept(r"\\") and self.here.text != r"\end":
+                raise LatexError(f"{self.here.text or 'the end'!r} in a matrix", self.here.start, self.here.end)
+        self.expect("{")
+        self.take()
+        self.expect("}")
+        if not rows or len({len(each) for each in rows}) != 1:
+            raise LatexError("a matrix whose rows differ in length", token.start, self.here.end)
+        return Matrix(tuple(rows))
+
+
+def _plus(terms: list[Node]) -> Node:
+    return terms[0] if len(terms) == 1 else Apply("+", tuple(terms))
+
+
+def _plain(node: Node) -> str:
+    """Return a short name for a subscript or a unit's power."""
+    if isinstance(node, Number):
+        return str(node.value)
+    if isinstance(node, Symbol):
+        return node.name
+    return node.text if isinstance(node, Words) else repr(node)
+
+
+def unit_name(text: str) -> str:
+    """Return a unit's name, normalised: lower case, singular, known spellings made one."""
+    words = re.sub(r"[^\w^/$%]+", " ", text.casefold()).split()
+    singular = [_UNIT_NAMES.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word) for word in words]
+    return " ".join(singular)

@@ -1,0 +1,387 @@
+"""Exact normal forms: two trees with equal keys are equal; two *complete* keys that differ are different.
+
+A number or expression becomes a polynomial with rational coefficients over atoms: letters, pi, e, i, square roots of primes,
+and, for whatever has no exact form here (functions, other roots, sums in denominators), opaque atoms named by their own key.
+A form without opaque atoms is complete: its atoms are independent, so different polynomials are different values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from prm_eval.grading.latex import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+
+MAX_TERMS = 400
+MAX_POWER = 64
+MAX_BITS = 20_000
+MAX_FACTORIAL = 200
+MAX_RADICAND = 10**12
+
+Monomial = tuple[tuple[str, int], ...]
+Poly = dict[Monomial, Fraction]
+Key = tuple[Any, ...]
+
+
+class TooLargeError(ValueError):
+    """The exact form would exceed the limits above."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The key of a tree, and whether a different key proves a different value."""
+
+    key: Key
+    complete: bool
+    unit: str = ""
+
+
+def normal(node: Node) -> Normal:
+    """Return the normal form of a tree.
+
+    Raises:
+        TooLargeError: It would be too large; callers compare structure instead.
+    """
+    unit = ""
+    if isinstance(node, Quantity):
+        node, unit = node.value, node.unit
+    if isinstance(node, Words):
+        return Normal(("words", node.text), True, unit)
+    if isinstance(node, Bracket):
+        return _bracket(node)
+    if isinstance(node, Matrix):
+        return _matrix(node)
+    if isinstance(node, Relation):
+        return _relation(node)
+    if isinstance(node, Apply) and node.name in ("cup", "cap", "setminus"):
+        return _union(node)
+    if isinstance(node, Apply) and _has_plus_minus(node):
+        return _collection([normal(_choose_sign(node, sign)) for sign in (1, -1)])
+    form = _Former()
+    poly = form.poly(node)
+    return Normal(("poly", poly_key(poly)), not form.opaque, unit)
+
+
+def poly_key(poly: Poly) -> Key:
+    """Return a polynomial as a sorted tuple."""
+    return tuple(sorted((monomial, (value.numerator, value.denominator)) for monomial, value in poly.items()))
+
+
+def _bracket(node: Bracket) -> Normal:
+    parts = [normal(item) for item in node.items]
+    if node.left in ("", "{"):
+        return _collection(parts)
+    tag = "tuple" if (node.left, node.right) == ("(", ")") else "interval"
+    left = ("open" if node.left == "(" else "closed") if tag == "interval" else "("
+    right = ("open" if node.right == ")" else "closed") if tag == "interval" else ")"
+    key = (tag, left, right, tuple(part.key for part in parts))
+    return Normal(key, all(part.complete for part in parts))
+
+
+def _collection(parts: list[Normal]) -> Normal:
+    """Return the form of an unordered collection; a collection inside one is spread out (plus-minus in a list)."""
+    keys: list[Key] = []
+    for part in parts:
+        keys.extend(part.key[1] if part.key[0] == "collection" else [part.key])
+    if len(keys) == 1 and len(parts) == 1:
+        return parts[0]
+    return Normal(("collection", tuple(sorted(keys, key=repr))), all(part.complete for part in parts))
+
+
+def _matrix(node: Matrix) -> Normal:
+    parts = [[normal(item) for item in row] for row in node.rows]
+    complete = all(part.complete for row in parts for part in row)
+    if len(parts) == 1 or len(parts[0]) == 1:  # a row or column vector is a tuple
+        return Normal(("tuple", "(", ")", tuple(part.key for row in parts for part in row)), complete)
+    return Normal(("matrix", tuple(tuple(part.key for part in row) for row in parts)), complete)
+
+
+def _union(node: Apply) -> Normal:
+    left, right = (normal(arg) for arg in node.args)
+    parts = [part for side in (left, right) for part in (side.key[2] if side.key[:2] == ("sets", node.name) else (side.key,))]
+    if node.name != "setminus":
+        parts = sorted(parts, key=repr)
+    return Normal(("sets", node.name, tuple(parts)), False)
+
+
+def _relation(node: Relation) -> Normal:
+    operators, sides = node.operators, node.sides
+    if operators == ("in",) and isinstance(sides[0], Symbol):
+        return normal(sides[1])
+    if operators == ("=",):
+        if _is_name(sides[0]):
+            return normal(sides[1])  # x = 5 is 5, f(x) = x + 1 is x + 1
+        return _equation(sides[0], sides[1])
+    interval = _as_interval(operators, sides)
+    if interval is not None:
+        return interval
+    parts = [normal(side) for side in sides]
+    return Normal(("relation", operators, tuple(part.key for part in parts)), False)
+
+
+def _is_name(node: Node) -> bool:
+    """Say whether a left side only names what is on the right: a letter, f(x), or a tuple of letters."""
+    if isinstance(node, Symbol):
+        return node.name not in ("pi", "e", "infinity")
+    if isinstance(node, Bracket):
+        return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
+    if isinstance(node, Apply) and node.name == "*" and len(node.args) == 2:
+        return all(isinstance(arg, Symbol) for arg in node.args) and getattr(node.args[0], "name", "") in tuple("fghpqFGPQ")
+    return False
+
+
+def _equation(left: Node, right: Node) -> Normal:
+    """Return an equation as left - right, up to a non-zero rational factor."""
+    form = _Former()
+    poly = _add(form.poly(left), _scale(form.poly(right), Fraction(-1)))
+    if not poly:
+        return Normal(("equation", ()), not form.opaque)
+    first = min(poly)
+    return Normal(("equation", poly_key(_scale(poly, 1 / poly[first]))), not form.opaque)
+
+
+_FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+
+
+def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal | None:
+    """Return ``x < 2``, ``3 < x \\le 4`` and the like as the interval they describe."""
+    names = [isinstance(side, Symbol) and side.name not in ("pi", "e", "i", "infinity") for side in sides]
+    if names.count(True) != 1 or any(op not in _FLIP for op in operators):
+        return None
+    at = names.index(True)
+    low: tuple[Key, bool, bool] = (("poly", poly_key(_scale(_symbol("infinity"), Fraction(-1)))), False, True)
+    high: tuple[Key, bool, bool] = (("poly", poly_key(_symbol("infinity"))), False, True)
+    if at > 1 or len(sides) - at > 2:
+        return None
+    if at == 1:
+        bound = normal(sides[0])
+        if operators[0] in ("<", "<="):
+            low = (bound.key, operators[0] == "<=", bound.complete)
+        else:
+            high = (bound.key, operators[0] == ">=", bound.complete)
+    if at + 1 < len(sides):
+        bound = normal(sides[at + 1])
+        if operators[at] in ("<", "<="):
+            high = (bound.key, operators[at] == "<=", bound.complete)
+        else:
+            low = (bound.key, operators[at] == ">=", bound.complete)
+    if not low[1] and not high[1]:
+        return Normal(("tuple", "(", ")", (low[0], high[0])), low[2] and high[2])
+    ends = ("closed" if low[1] else "open", "closed" if high[1] else "open")
+    return Normal(("interval", *ends, (low[0], high[0])), low[2] and high[2])
+
+
+def _has_plus_minus(node: Node) -> bool:
+    return isinstance(node, Apply) and (node.name == "pm" or any(_has_plus_minus(arg) for arg in node.args))
+
+
+def _choose_sign(node: Node, sign: int) -> Node:
+    if not isinstance(node, Apply):
+        return node
+    args = tuple(_choose_sign(arg, sign) for arg in node.args)
+    if node.name != "pm":
+        return Apply(node.name, args)
+    return Apply("+", (args[0], args[1] if sign > 0 else Apply("neg", (args[1],))))
+
+
+class _Former:
+    """Builds polynomials; remembers whether an opaque atom was needed."""
+
+    def __init__(self) -> None:
+        self.opaque = False
+
+    def poly(self, node: Node) -> Poly:
+        if isinstance(node, Number):
+            return _constant(node.value)
+        if isinstance(node, Symbol):
+            return _symbol(node.name)
+        if isinstance(node, Quantity):
+            return self._atom(("quantity", poly_key(self.poly(node.value)), node.unit))
+        if not isinstance(node, Apply):
+            part = normal(node)
+            return self._atom(part.key)
+        return self._apply(node)
+
+    def _apply(self, node: Apply) -> Poly:
+        name = node.name
+        if name == "+":
+            total: Poly = {}
+            for arg in node.args:
+                total = _add(total, self.poly(arg))
+            return total
+        if name == "neg":
+            return _scale(self.poly(node.args[0]), Fraction(-1))
+        if name == "*":
+            return _multiply(self.poly(node.args[0]), self.poly(node.args[1]))
+        if name == "/":
+            return self._divide(self.poly(node.args[0]), self.poly(node.args[1]))
+        if name == "^":
+            return self._power(node)
+        if name == "sqrt":
+            return self._root(self.poly(node.args[0]), 2)
+        if name == "root":
+            index = _as_constant(self.poly(node.args[1]))
+            if index is not None and index.denominator == 1 and 2 <= index <= MAX_POWER:
+                return self._root(self.poly(node.args[0]), int(index))
+        if name in ("!", "binom"):
+            exact = self._combinatorial(name, [_as_constant(self.poly(arg)) for arg in node.args])
+            if exact is not None:
+                return exact
+        return self._atom((name, *(poly_key(self.poly(arg)) for arg in node.args)))
+
+    def _combinatorial(self, name: str, args: list[Fraction | None]) -> Poly | None:
+        import math
+
+        numbers = [int(arg) for arg in args if arg is not None and arg.denominator == 1 and 0 <= arg <= MAX_FACTORIAL]
+        if len(numbers) != len(args):
+            return None
+        return _constant(Fraction(math.factorial(numbers[0]) if name == "!" else math.comb(numbers[0], numbers[1])))
+
+    def _atom(self, key: Key) -> Poly:
+        self.opaque = True
+        return {((repr(key), 1),): Fraction(1)}
+
+    def _divide(self, top: Poly, bottom: Poly) -> Poly:
+        if not bottom:
+            return self._atom(("undefined",))
+        if len(bottom) == 1:
+            ((monomial, value),) = bottom.items()
+            return _multiply(top, _reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
+        lead = bottom[min(bottom)]
+        return _multiply(top, _scale(self._atom(("inverse", poly_key(_scale(bottom, 1 / lead)))), 1 / lead))
+
+    def _power(self, node: Apply) -> Poly:
+        base, power = self.poly(node.args[0]), _as_constant(self.poly(node.args[1]))
+        if power is None or abs(power) > MAX_BITS:
+            return self._atom(("^", poly_key(base), poly_key(self.poly(node.args[1]))))
+        if power.denominator != 1:
+            return self._integer_power(self._root(base, power.denominator), power.numerator)
+        return self._integer_power(base, int(power))
+
+    def _integer_power(self, base: Poly, power: int) -> Poly:
+        if power < 0:
+            return self._divide(_constant(Fraction(1)), self._integer_power(base, -power))
+        if len(base) == 1:
+            ((monomial, value),) = base.items()
+            bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+            if bits > 1 and power * bits > MAX_BITS:
+                return self._atom(("^", poly_key(base), power))
+            return _reduce({tuple((atom, each * power) for atom, each in monomial): value**power})
+        if power > MAX_POWER:
+            return self._atom(("^", poly_key(base), power))
+        result = _constant(Fraction(1))
+        for _ in range(power):
+            result = _multiply(result, base)
+        return result
+
+    def _root(self, radicand: Poly, index: int) -> Poly:
+        """Take a root: exact for rationals (square roots become products of square roots of primes), else opaque."""
+        if not radicand:
+            return {}
+        value = _as_constant(radicand)
+        if value is not None and index == 2:
+            exact = _square_root(value)
+            if exact is not None:
+                return exact
+        if value is not None and index % 2 == 1:
+            top, bottom = _integer_root(abs(value.numerator), index), _integer_root(value.denominator, index)
+            if top is not None and bottom is not None:
+                return _constant(Fraction(top if value > 0 else -top, bottom))
+        return self._atom(("root", poly_key(radicand), index))
+
+
+def _square_root(value: Fraction) -> Poly | None:
+    product = abs(value.numerator) * value.denominator  # sqrt(a/b) = sqrt(ab)/b
+    if product > MAX_RADICAND:
+        return None
+    outside, primes = 1, []
+    for prime, power in _factors(product):
+        outside *= prime ** (power // 2)
+        if power % 2:
+            primes.append(prime)
+    atoms = sorted([(f"sqrt {prime}", 1) for prime in primes] + ([("i", 1)] if value < 0 else []))
+    return {tuple(atoms): Fraction(outside, value.denominator)}
+
+
+def _factors(number: int) -> Iterator[tuple[int, int]]:
+    divisor = 2
+    while divisor * divisor <= number:
+        power = 0
+        while number % divisor == 0:
+            number //= divisor
+            power += 1
+        if power:
+            yield divisor, power
+        divisor += 1 if divisor == 2 else 2
+    if number > 1:
+        yield number, 1
+
+
+def _integer_root(number: int, index: int) -> int | None:
+    if number.bit_length() > 1_000:
+        return None
+    guess = round(number ** (1 / index)) if number < 2**1000 else 0
+    return next((root for root in (guess - 1, guess, guess + 1) if root >= 0 and root**index == number), None)
+
+
+def _constant(value: Fraction) -> Poly:
+    return {(): value} if value else {}
+
+
+def _symbol(name: str) -> Poly:
+    return {((name, 1),): Fraction(1)}
+
+
+def _as_constant(poly: Poly) -> Fraction | None:
+    if not poly:
+        return Fraction(0)
+    return poly.get(()) if len(poly) == 1 else None
+
+
+def _add(one: Poly, other: Poly) -> Poly:
+    result = dict(one)
+    for monomial, value in other.items():
+        total = result.get(monomial, Fraction(0)) + value
+        if total:
+            result[monomial] = total
+        else:
+            result.pop(monomial, None)
+    if len(result) > MAX_TERMS:
+        raise TooLargeError(f"more than {MAX_TERMS} terms")
+    return result
+
+
+def _scale(poly: Poly, factor: Fraction) -> Poly:
+    return {monomial: value * factor for monomial, value in poly.items()} if factor else {}
+
+
+def _multiply(one: Poly, other: Poly) -> Poly:
+    if len(one) * len(other) > MAX_TERMS * 10:
+        raise TooLargeError("a product of too many terms")
+    result: Poly = {}
+    for left, a in one.items():
+        for right, b in other.items():
+            powers = dict(left)
+            for atom, power in right:
+                powers[atom] = powers.get(atom, 0) + power
+            result = _add(result, _reduce({tuple(sorted(powers.items())): a * b}))
+    return result
+
+
+def _reduce(poly: Poly) -> Poly:
+    """Apply sqrt(p)^2 = p and i^2 = -1 to a single term, so that every atom left is independent of the others."""
+    ((monomial, value),) = poly.items()
+    atoms: list[tuple[str, int]] = []
+    for atom, power in monomial:
+        if atom.startswith("sqrt "):
+            half, odd = divmod(power, 2)
+            value *= Fraction(int(atom[5:])) ** half
+            power = odd
+        elif atom == "i":
+            value *= (1, 1, -1, -1)[power % 4]
+            power %= 2
+        if power:
+            atoms.append((atom, power))
+    return {tuple(sorted(atoms)): value} if value else {}

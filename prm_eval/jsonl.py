@@ -1,0 +1,110 @@
+"""Read JSON lines with errors that name file and row, in bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from prm_eval.errors import DataError
+
+MAX_LINE_BYTES = 256 * 1024 * 1024  # one row of a pool holds all candidates of a problem; more than this is a mistake
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """Open a file, or a ``.gz`` of it, for reading.
+
+    Raises:
+        DataError: There is no such file.
+    """
+    if not path.is_file():
+        raise DataError(path, None, "no such file", "a JSON-lines file")
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def parse_line(path: Path, row: int, line: bytes) -> dict[str, Any]:
+    """Parse one line into a JSON object.
+
+    Raises:
+        DataError: The line is not UTF-8, not JSON, not an object, or holds half a surrogate pair.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise DataError(path, row, f"a line of {len(line):,} bytes", f"at most {MAX_LINE_BYTES:,} bytes")
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise DataError(path, row, f"bytes that are not UTF-8 ({error.reason} at {error.start})", "UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, row, f"a line that is not JSON ({error})", "one JSON object a line") from None
+    if not isinstance(value, dict):
+        raise DataError(path, row, f"a JSON {type(value).__name__}", "a JSON object")
+    return value
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (1-based row number, object) for every line that is not blank."""
+    with open_binary(path) as lines:
+        for row, line in enumerate(lines, 1):
+            if line.strip():
+                yield row, parse_line(path, row, line)
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the one spelling of a JSON value that content hashes are made over, with a newline."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Row:
+    """One row of a foreign file, read field by field with errors that name file and row."""
+
+    def __init__(self, path: Path, number: int, fields: dict[str, Any]) -> None:
+        self.path, self.number, self.fields = path, number, fields
+
+    def fault(self, found: str, expected: str, hint: str = "") -> DataError:
+        """Make the error for a fault in this row."""
+        return DataError(self.path, self.number, found, expected, hint)
+
+    def text(self, *names: str, where: dict[str, Any] | None = None, label: str = "") -> str | None:
+        """Return the first of the named fields that is present, as text (a number is spelt out).
+
+        Raises:
+            DataError: The field is there but is neither text nor a number, or is not valid Unicode.
+        """
+        fields = self.fields if where is None else where
+        for name in names:
+            value = fields.get(name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                raise self.fault(f"{label or name!s} of type {type(value).__name__}", "text")
+            spelt = value if isinstance(value, str) else repr(value)
+            try:
+                spelt.encode()
+            except UnicodeEncodeError:
+                raise self.fault(f"half a surrogate pair in {label or name}", "valid Unicode") from None
+            return spelt
+        return None
+
+    def required_text(self, *names: str, where: dict[str, Any] | None = None, label: str = "") -> str:
+        """As :meth:`text`, but the field must be there.
+
+        Raises:
+            DataError: None of the fields is present.
+        """
+        value = self.text(*names, where=where, label=label)
+        if value is None:
+            present = ", ".join(sorted(self.fields if where is None else where)) or "nothing"
+            raise self.fault(f"no field {' or '.join(names)} (fields: {present})", "one of them")
+        return value

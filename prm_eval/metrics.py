@@ -1,0 +1,83 @@
+"""Accuracies: what a selector's choices are worth against the grades.
+
+All are expectations over random n-subsets of the M slots of each problem, then means over problems
+(names of DESIGN.md section 1: mean@1, pass@n, maj@n, bon@n, wmaj@n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.selectors import Choice, rank_probabilities
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The expected accuracy of one problem for every n, and its Monte-Carlo variance (0 where exact)."""
+
+    values: Floats
+    variances: Floats
+
+
+def accuracy(choice: Choice, correct: Bools) -> Accuracy:
+    """Return a selector's expected accuracy on one problem.
+
+    Args:
+        choice: (len(ns), M) probabilities of choosing each slot.
+        correct: M flags.
+
+    The Monte-Carlo variance is p(1-p)/draws, that of a 0/1 outcome: an upper bound, since shared ties vary less.
+    """
+    values = np.clip(choice.probabilities @ correct.astype(np.float64), 0.0, 1.0)
+    draws = np.maximum(choice.draws, 1)
+    return Accuracy(values, np.where(choice.draws > 0, values * (1 - values) / draws, 0.0))
+
+
+def pass_at_n(correct: int, m: int, ns: Sequence[int]) -> Floats:
+    """Return 1 - C(m - correct, n) / C(m, n) for every n: the chance that some drawn candidate is correct."""
+    probabilities = rank_probabilities(m, tuple(ns))
+    result: Floats = probabilities[:, :correct].sum(axis=1)
+    return np.minimum(result, 1.0)
+
+
+def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Floats:
+    """Return (problems, len(ns)) expected best-of-n accuracies of a whole pool at once.
+
+    Args:
+        rewards: (problems, M); NaN for missing slots, refused candidates and candidates without an answer.
+        correct: (problems, M).
+        ns: Subset sizes.
+
+    The closed form of DESIGN.md section 5: sort once, share correctness within ties, then one matrix product with the
+    probabilities of each rank. O(P M log M) for any number of n, where drawing costs O(P M draws) for each n.
+    """
+    n_problems, m = rewards.shape
+    by_rank = rank_probabilities(m, tuple(ns))
+    order = np.argsort(-rewards, axis=1)  # NaN sorts last
+    ranked = np.take_along_axis(rewards, order, axis=1)
+    right = np.take_along_axis(correct & ~np.isnan(rewards), order, axis=1).astype(np.float64)
+    tied = ranked[:, 1:] == ranked[:, :-1]
+    if tied.any():
+        start = np.ones((n_problems, m), dtype=bool)
+        start[:, 1:] = ~tied
+        starts = np.flatnonzero(start)
+        sizes = np.diff(np.append(starts, n_problems * m))
+        shared = np.add.reduceat(right.ravel(), starts) / sizes
+        right = np.repeat(shared, sizes).reshape(n_problems, m)
+    result: Floats = right @ by_rank.T
+    return result
+
+
+def subsampling_sd(values: Floats) -> float:
+    """Return the SD over draws that the paper's evaluation prints, in closed form: sqrt(sum e(1-e)) / P.
+
+    It measures the noise of drawing subsets, not the uncertainty of a model: it is 0 at n = M. Never an error bar.
+    """
+    return float(np.sqrt((values * (1 - values)).sum()) / len(values))

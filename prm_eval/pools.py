@@ -1,0 +1,396 @@
+"""Pools: the frozen candidates of one policy on one problem set (format: DESIGN.md section 4).
+
+A pool is a folder: ``pool.json``, ``problems.parquet``, ``candidates.parquet``; apart from them ``grades*.parquet`` and
+``rewards/NAME/``. Candidates are in problem order, then slot order. Content hashes are over canonical records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.jsonl import canonical_json
+from prm_eval.problems import problems_hash
+from prm_eval.records import Candidate, GradeRow, Problem
+from prm_eval.steps import SPLITTERS
+from prm_eval.tables import BlockReader, TableWriter, require_same_ids
+
+SCHEMA_VERSION = "prm_eval.pool/1"
+
+PROBLEMS = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("statement", pa.string(), nullable=False),
+        pa.field("gold", pa.string()),
+        pa.field("subject", pa.string()),
+        pa.field("level", pa.int32()),
+    ]
+)
+CANDIDATES = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("candidate_id", pa.string(), nullable=False),
+        pa.field("slot", pa.int32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("steps", pa.list_(pa.string())),
+        pa.field("n_tokens", pa.int32()),
+        pa.field("finish_reason", pa.string()),
+    ]
+)
+GRADES = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("candidate_id", pa.string(), nullable=False),
+        pa.field("answer", pa.string()),
+        pa.field("answer_class", pa.int32()),
+        pa.field("grade", pa.string(), nullable=False),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("grader", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PoolInfo:
+    """What ``pool.json`` says."""
+
+    problem_set: dict[str, Any]
+    policy: dict[str, Any]
+    m: int
+    splitter: str
+    n_problems: int
+    n_candidates: int
+    content_hash: str
+    sampling: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    schema: str = SCHEMA_VERSION
+
+    @property
+    def short_hash(self) -> str:
+        """The first 12 hexadecimal digits, for names and tables."""
+        return self.content_hash[:12]
+
+    @property
+    def n_missing(self) -> int:
+        """Slots without a candidate; they count as wrong."""
+        return self.n_problems * self.m - self.n_candidates
+
+
+def software_versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and the named packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in ("prm_eval", *packages):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+class Pool:
+    """A pool on disk, opened for reading.
+
+    Raises:
+        DataError: No pool there, or ``pool.json`` is malformed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.info = _read_info(self.path)
+
+    @cached_property
+    def problems(self) -> dict[str, Problem]:
+        """All problems by id, in order (a problem set fits in memory; candidates may not)."""
+        reader = pa_rows(self.path / "problems.parquet", PROBLEMS)
+        return {row["problem_id"]: Problem(**row) for row in reader}
+
+    @property
+    def candidates_path(self) -> Path:
+        """The file of candidates."""
+        return self.path / "candidates.parquet"
+
+    def grades_path(self, source: str) -> Path:
+        """Return the grades file of a source: "own" or "published"."""
+        return self.path / ("grades.parquet" if source == "own" else f"grades-{source}.parquet")
+
+    def reward_folders(self) -> list[Path]:
+        """Return the complete reward files stored in the pool, by name."""
+        return sorted(path.parent for path in self.path.glob("rewards/*/rewards.parquet"))
+
+    def blocks(self, columns: list[str] | None = None) -> Iterator[tuple[Problem, pa.Table]]:
+        """Yield every problem with the table of its candidates, in order; the table is empty where all slots are missing.
+
+        Raises:
+            DataError: Candidates of an unknown problem, or out of order.
+        """
+        reader = BlockReader(self.candidates_path, CANDIDATES, columns)
+        for problem in self.problems.values():
+            _, table = reader.take(problem.problem_id)
+            yield problem, table
+        reader.finish("problems.parquet")
+
+    def __iter__(self) -> Iterator[tuple[Problem, list[Candidate]]]:
+        """Yield every problem with its candidates, in slot order; missing slots are simply not there."""
+        for problem, table in self.blocks():
+            yield problem, [_candidate(row) for row in table.to_pylist()]
+
+    def grades(self, source: str = "own") -> Iterator[tuple[Problem, list[GradeRow]]]:
+        """Yield every problem with the grades of its candidates.
+
+        Raises:
+            DataError: The grades file is missing, or is not for these candidates.
+        """
+        reader = BlockReader(self.grades_path(source), GRADES)
+        for problem, table in self.blocks(["problem_id", "candidate_id", "slot"]):
+            row, grades = reader.take(problem.problem_id)
+            require_same_ids(reader.path, row, grades, table, str(self.candidates_path))
+            slots = table.column("slot").to_pylist()
+            fields = grades.select(["answer", "answer_class", "grade", "rule"]).to_pylist()
+            yield problem, [GradeRow(slot=slot, **values) for slot, values in zip(slots, fields, strict=True)]
+        reader.finish("the pool")
+
+    def verify(self) -> list[str]:
+        """Recompute everything ``pool.json`` claims and return the faults found, in words; empty when it is sound."""
+        faults: list[str] = []
+        problems = list(self.problems.values())
+        digest, n_candidates = hashlib.sha256(), 0
+        for problem, candidates in self:
+            last = -1
+            for candidate in candidates:
+                if not last < candidate.slot < self.info.m:
+                    faults.append(f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots below {self.info.m}")
+                last = candidate.slot
+                digest.update(canonical_json(candidate.canonical()))
+                n_candidates += 1
+        for problem, table in self.blocks(["problem_id", "candidate_id", "slot", "text"]):
+            stored = table.column("candidate_id").to_pylist()
+            for row, claimed in zip(table.to_pylist(), stored, strict=True):
+                derived = Candidate(problem.problem_id, row["slot"], row["text"]).candidate_id
+                if derived != claimed:
+                    faults.append(f"problem {problem.problem_id!r}: candidate id {claimed!r}; its slot and text give {derived!r}")
+        if problems_hash(problems) != self.info.problem_set.get("content_hash"):
+            faults.append(f"problems.parquet has hash {problems_hash(problems)}; pool.json says {self.info.problem_set.get('content_hash')}")
+        for name, found, claimed in (("problems", len(problems), self.info.n_problems), ("candidates", n_candidates, self.info.n_candidates)):
+            if found != claimed:
+                faults.append(f"{found} {name}; pool.json says {claimed}")
+        content_hash = pool_hash(problems_hash(problems), self.info.m, self.info.splitter, digest.hexdigest())
+        if content_hash != self.info.content_hash:
+            faults.append(f"the pool's content hash is {content_hash}; pool.json says {self.info.content_hash}")
+        return faults
+
+
+def pa_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a small Parquet file as dictionaries."""
+    from prm_eval.tables import open_table
+
+    for batch in open_table(path, schema).iter_batches(columns=schema.names):
+        yield from batch.to_pylist()
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    steps = row["steps"]
+    return Candidate(
+        row["problem_id"], row["slot"], row["text"], None if steps is None else tuple(steps), row["n_tokens"], row["finish_reason"]
+    )
+
+
+def _read_info(path: Path) -> PoolInfo:
+    file = path / "pool.json"
+    if not file.is_file():
+        raise DataError(
+            path, None, "no pool.json", "a pool folder", "Make one with: prm-eval pool import FILE -o FOLDER"
+        )
+    try:
+        fields = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(file, None, f"not JSON ({error})", "a pool description") from None
+    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
+        found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
+        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
+    wanted = {"problem_set": dict, "policy": dict, "m": int, "splitter": str, "n_problems": int, "n_candidates": int, "content_hash": str}
+    for name, kind in wanted.items():
+        if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
+            raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"{name} of type {kind.__name__}")
+    if fields["m"] < 1 or fields["n_problems"] < 1:
+        raise DataError(file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty")
+    known = PoolInfo.__dataclass_fields__
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise DataError(file, None, f"unknown fields {', '.join(unknown)}", f"only {', '.join(known)}")
+    return PoolInfo(**fields)
+
+
+def pool_hash(problems: str, m: int, splitter: str, candidates: str) -> str:
+    """Return the content hash of a pool from the hashes of its parts."""
+    header = {"candidates": candidates, "m": m, "problems": problems, "schema": SCHEMA_VERSION, "splitter": splitter}
+    return hashlib.sha256(canonical_json(header)).hexdigest()
+
+
+class PoolWriter:
+    """Write a pool problem by problem in bounded memory; the folder appears under its name only when complete.
+
+    Args:
+        path: The folder to make. None: a folder named after the content hash, under ``parent``.
+        parent: Where the folder goes when ``path`` is None; an equal pool that is already there is kept.
+        m: Slots a problem; None means the largest number of candidates any problem has.
+        splitter: How these candidates are cut into steps (:data:`prm_eval.steps.SPLITTERS`).
+
+    Raises:
+        PrmEvalError: The folder exists and is not empty, or the splitter is unknown.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        parent: Path | None = None,
+        problem_set: dict[str, Any],
+        policy: dict[str, Any],
+        splitter: str = "line",
+        m: int | None = None,
+        sampling: dict[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+    ) -> None:
+        if splitter not in SPLITTERS:
+            raise PrmEvalError(f"unknown splitter {splitter!r}; expected one of {', '.join(SPLITTERS)}")
+        if path is not None and path.exists() and any(path.iterdir()):
+            raise PrmEvalError(f"{path} exists and is not empty. Give another folder, or remove it first.")
+        self._final, self._parent = path, (path.parent if path is not None else parent or Path())
+        self._parent.mkdir(parents=True, exist_ok=True)
+        self._folder = self._parent / f".pool-{os.getpid()}-{os.urandom(4).hex()}.partial"
+        self._folder.mkdir()
+        self._fields = {
+            "problem_set": problem_set,
+            "policy": policy,
+            "sampling": sampling or {},
+            "source": source or {},
+            "splitter": splitter,
+        }
+        self._m, self._largest = m, 0
+        self._problems = TableWriter(self._folder / "problems.parquet", PROBLEMS)
+        self._candidates = TableWriter(self._folder / "candidates.parquet", CANDIDATES)
+        self._problem_digest, self._digest = hashlib.sha256(), hashlib.sha256()
+        self._seen: set[str] = set()
+        self._n_candidates = 0
+        self._published: TableWriter | None = None
+        self.pool: Pool | None = None
+
+    def add(self, problem: Problem, candidates: Sequence[Candidate]) -> None:
+        """Add one problem with its candidates, slots rising.
+
+        Raises:
+            PrmEvalError: The problem is there already, or a slot is out of order or beyond M.
+        """
+        if problem.problem_id in self._seen:
+            raise PrmEvalError(f"problem {problem.problem_id!r} comes twice; ids must be unique")
+        self._seen.add(problem.problem_id)
+        self._problem_digest.update(canonical_json(problem.canonical()))
+        self._problems.add(problem.canonical(), size=len(problem.statement) + 100)
+        last = -1
+        for candidate in candidates:
+            if candidate.slot <= last or (self._m is not None and candidate.slot >= self._m):
+                raise PrmEvalError(
+                    f"problem {problem.problem_id!r}: slot {candidate.slot} after slot {last}; expected rising slots"
+                    + (f" below {self._m}" if self._m is not None else "")
+                )
+            last = candidate.slot
+            row = candidate.canonical()
+            self._digest.update(canonical_json(row))
+            self._candidates.add({**row, "candidate_id": candidate.candidate_id}, size=len(candidate.text) * 2 + 100)
+        self._largest = max(self._largest, last + 1)
+        self._n_candidates += len(candidates)
+
+    def add_published(self, candidates: Sequence[Candidate], grades: Sequence[GradeRow]) -> None:
+        """Add the source's own verdicts on the candidates of the problem added last."""
+        if self._published is None:
+            self._published = TableWriter(self._folder / "grades-published.parquet", GRADES)
+        for candidate, row in zip(candidates, grades, strict=True):
+            self._published.add(grade_columns(candidate, row, "published"))
+
+    @property
+    def side_folder(self) -> Path:
+        """The unfinished folder, for files that belong to the pool (reward files)."""
+        return self._folder
+
+    def __enter__(self) -> PoolWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for table in (self._problems, self._candidates, self._published):
+            if table is not None:
+                table.__exit__(kind, error, trace)
+        if kind is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        try:
+            self._finish()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def content_hash(self) -> str:
+        """Return the hash of what was added so far."""
+        m = self._m if self._m is not None else self._largest
+        return pool_hash(self._problem_digest.hexdigest(), m, str(self._fields["splitter"]), self._digest.hexdigest())
+
+    def _finish(self) -> None:
+        m = self._m if self._m is not None else self._largest
+        if not self._seen or m < 1:
+            raise PrmEvalError("an empty pool: no problem has a candidate")
+        info = PoolInfo(
+            **{**self._fields, "problem_set": {**self._fields["problem_set"], "content_hash": self._problem_digest.hexdigest()}},  # type: ignore[arg-type, dict-item]
+            m=m,
+            n_problems=len(self._seen),
+            n_candidates=self._n_candidates,
+            content_hash=self.content_hash(),
+            versions=software_versions("lm_eval", "transformers", "torch"),
+        )
+        write_json(self._folder / "pool.json", asdict(info))
+        final = self._final or self._parent / info.short_hash
+        if self._final is None and (final / "pool.json").is_file():
+            shutil.rmtree(self._folder)  # the same content is there already, with its rewards
+        else:
+            if final.exists():
+                final.rmdir()
+            self._folder.rename(final)
+        self.pool = Pool(final)
+
+
+def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str, Any]:
+    """Return a row of a grades file."""
+    return {
+        "problem_id": candidate.problem_id,
+        "candidate_id": candidate.candidate_id,
+        "answer": row.answer,
+        "answer_class": row.answer_class,
+        "grade": row.grade,
+        "rule": row.rule,
+        "grader": grader,
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON readably, with sorted keys, in one step (a reader never sees half a file)."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def text_lengths(table: pa.Table) -> list[int]:
+    """Return the length of each candidate in characters."""
+    return list(pc.utf8_length(table.column("text")).to_pylist())

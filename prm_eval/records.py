@@ -1,0 +1,128 @@
+"""The frozen records that the rooms hand to each other (DESIGN.md section 1 gives the words)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["correct", "incorrect", "no_answer", "undecided"]
+VERDICTS: tuple[Verdict, ...] = ("correct", "incorrect", "no_answer", "undecided")
+
+Kind = Literal["prm", "orm"]
+Aggregation = Literal["prod", "min", "mean", "last", "soft_min"]
+AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last", "soft_min")
+
+# How the numbers of a reward file are to be read. "logodds": sigmoid gives the probability of being correct. "value": an
+# estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite number.
+ScoreType = Literal["logodds", "value", "raw"]
+SCORE_TYPES: tuple[ScoreType, ...] = ("logodds", "value", "raw")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem statement with its gold answer."""
+
+    problem_id: str
+    statement: str
+    gold: str | None = None
+    subject: str | None = None
+    level: int | None = None
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the fields that enter content hashes."""
+        return {
+            "gold": self.gold,
+            "level": self.level,
+            "problem_id": self.problem_id,
+            "statement": self.statement,
+            "subject": self.subject,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One sampled solution, in one of the M slots of its problem; ``steps`` only where the source gives them."""
+
+    problem_id: str
+    slot: int
+    text: str
+    steps: tuple[str, ...] | None = None
+    n_tokens: int | None = None
+    finish_reason: str | None = None
+
+    @property
+    def candidate_id(self) -> str:
+        """Slot and text hash, so that a reward joined to another text of the same slot is noticed."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()[:8]
+        return f"{self.slot:04d}-{digest}"
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the fields that enter content hashes."""
+        return {
+            "finish_reason": self.finish_reason,
+            "n_tokens": self.n_tokens,
+            "problem_id": self.problem_id,
+            "slot": self.slot,
+            "steps": None if self.steps is None else list(self.steps),
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The grader's verdict on one candidate or answer, and the rule that decided it."""
+
+    verdict: Verdict
+    rule: str
+    answer: str | None = None
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRow:
+    """One row of a grades file; ``answer_class`` is an index within the problem, None where there is no answer."""
+
+    slot: int
+    answer: str | None
+    answer_class: int | None
+    grade: Verdict
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringItem:
+    """What a reward model is shown: a statement and a candidate cut into steps. There is no gold here."""
+
+    statement: str
+    text: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRewards:
+    """The numbers a reward model gave one candidate: one a step for a PRM, one for an ORM; or a refusal, never both.
+
+    ``values`` are log-odds, values or raw numbers, as the reward model's ``score_type`` says. ``input_hash`` is over the rendered
+    token ids, so that a verifier can detect a changed prompt without a GPU.
+    """
+
+    values: tuple[float, ...]
+    refusal: str | None = None
+    n_tokens: int | None = None
+    input_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardInfo:
+    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool."""
+
+    name: str
+    kind: Kind
+    score_type: ScoreType
+    aggregation: Aggregation
+    splitter: str | None
+    pool_hash: str
+    model: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""Reward models: found by name, fed steps without gold, their numbers kept in reward files."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from prm_eval import plugins
+from prm_eval.errors import ModelError
+from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.files import RewardFile, RewardWriter
+from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.scoring import reward_slug, score_pool
+
+OPTIONS = ("aggregation", "batch_tokens", "device", "dtype", "max_tokens", "revision", "separator", "splitter")
+"""Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
+
+__all__ = [
+    "OPTIONS",
+    "RewardFile",
+    "RewardModel",
+    "RewardWriter",
+    "aggregate",
+    "load_reward_model",
+    "reward_slug",
+    "score_pool",
+]
+
+
+def load_reward_model(name: str, **options: Any) -> RewardModel:
+    """Return the reward model of a name, checked as far as is possible without loading weights.
+
+    Args:
+        name: In this order: a registered name, alone or as ``name:argument`` (``stored:FOLDER``, ``arithmetic``); an object
+            ``package.module:Object``; a local checkpoint folder or a hub id, whose config says what it is.
+        options: Some of :data:`OPTIONS`; None means not given.
+
+    Raises:
+        ModelError: No such model, it cannot be loaded, or it does not take one of the options.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(given) - set(OPTIONS))
+    if unknown:
+        raise ModelError(f"unknown reward model option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
+    head, _, argument = name.partition(":")
+    if head in plugins.installed("reward model"):
+        return _construct(name, plugins.load("reward model", head), argument or None, given)
+    if plugins.is_object_path(name):
+        return _construct(name, plugins.load("reward model", name), None, given)
+    if not Path(name).exists() and name.count("/") != 1:
+        plugins.load("reward model", name)  # raises, with what is installed and what is nearest
+    from prm_eval.rewards.huggingface import load_checkpoint
+
+    return load_checkpoint(name, given)
+
+
+def _construct(name: str, factory: Any, argument: str | None, options: dict[str, Any]) -> RewardModel:
+    try:
+        inspect.signature(factory).bind(argument, **options)
+    except TypeError as error:
+        raise ModelError(f"the reward model {name!r} cannot be made with these options: {error}") from None
+    model = factory(argument, **options)
+    if not isinstance(model, RewardModel):
+        missing = [part for part in ("name", "kind", "score_type", "aggregation", "splitter", "describe", "score") if not hasattr(model, part)]
+        raise ModelError(f"{name!r} is not a reward model: it has no {', '.join(missing)}")
+    return model

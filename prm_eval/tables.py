@@ -1,0 +1,185 @@
+"""Parquet in bounded memory: a buffered writer, and readers that hand out one problem at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prm_eval.errors import DataError
+
+ROWS_PER_GROUP = 20_000  # about 40 MB of candidate text; the writer holds one group, the reader one batch
+BYTES_PER_GROUP = 64 * 1024 * 1024
+ROWS_PER_BATCH = 4_096
+
+
+class TableWriter:
+    """Write rows to a Parquet file, group by group; the file appears under its name only when closed without error."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._writer = pq.ParquetWriter(self._partial, schema, compression="zstd")
+        self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+        self._rows = self._bytes = 0
+        self.rows_written = 0
+
+    def add(self, row: dict[str, Any], size: int = 100) -> None:
+        """Add one row; ``size`` is its approximate size in bytes."""
+        for name, column in self._columns.items():
+            column.append(row[name])
+        self._rows += 1
+        self._bytes += size
+        if self._rows >= ROWS_PER_GROUP or self._bytes >= BYTES_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.table(self._columns, schema=self.schema))
+            self.rows_written += self._rows
+            self._columns = {name: [] for name in self.schema.names}
+            self._rows = self._bytes = 0
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._writer.close()
+            if kind is None:
+                self._partial.replace(self.path)
+            else:
+                self._partial.unlink(missing_ok=True)
+
+
+def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
+    """Open a Parquet file and check its columns.
+
+    Raises:
+        DataError: Not there, not Parquet, or a column is missing or of another type.
+    """
+    if not path.is_file():
+        raise DataError(path, None, "no such file", "a Parquet file")
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(path, None, f"a file that is not Parquet ({error})", "a Parquet file") from None
+    for wanted in schema:
+        if wanted.name not in file.schema_arrow.names:
+            raise DataError(path, None, f"columns {', '.join(file.schema_arrow.names)}", f"a column {wanted.name!r}")
+        found = file.schema_arrow.field(wanted.name).type
+        if not _compatible(found, wanted.type):
+            raise DataError(path, None, f"column {wanted.name!r} of type {found}", str(wanted.type))
+    return file
+
+
+def _compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
+    if found.equals(wanted):
+        return True
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return _compatible(found.value_type, wanted.value_type)
+    same_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, lambda t: _is_text(t))
+    return any(is_kind(found) and is_kind(wanted) for is_kind in same_kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[tuple[int, str, pa.Table]]:
+    """Yield (1-based row of its first line, problem id, table) for every run of rows with the same ``problem_id``.
+
+    Only one batch and the rows of the current problem are in memory.
+    """
+    file = open_table(path, schema)
+    names = columns or schema.names
+    held: list[pa.RecordBatch] = []
+    held_id: str | None = None
+    held_row, row = 1, 1
+    for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=names):
+        ids = batch.column("problem_id")
+        if ids.null_count:
+            raise DataError(path, row + ids.is_null().to_pylist().index(True), "no problem_id", "a problem id")
+        for start, stop, problem_id in _runs(ids):
+            if held_id is not None and problem_id != held_id:
+                yield held_row, held_id, pa.Table.from_batches(held)
+                held, held_row = [], row + start
+            held_id = problem_id
+            held.append(batch.slice(start, stop - start))
+        row += batch.num_rows
+    if held_id is not None:
+        yield held_row, held_id, pa.Table.from_batches(held)
+
+
+def _runs(ids: pa.Array) -> Iterator[tuple[int, int, str]]:
+    encoded = pc.run_end_encode(ids)
+    start = 0
+    for stop, value in zip(encoded.run_ends.to_pylist(), encoded.values.to_pylist(), strict=True):
+        yield start, stop, value
+        start = stop
+
+
+class BlockReader:
+    """Hand out the rows of a problem-ordered Parquet file, problem by problem, and insist on the order.
+
+    Used to walk candidates, grades and rewards side by side without holding any of them.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, columns: list[str] | None = None) -> None:
+        self.path = path
+        self._blocks = iter_blocks(path, schema, columns)
+        self._schema = pa.schema([schema.field(name) for name in columns or schema.names])
+        self._next: tuple[int, str, pa.Table] | None = next(self._blocks, None)
+
+    def take(self, problem_id: str) -> tuple[int, pa.Table]:
+        """Return (first row number, rows) of a problem; an empty table if the file's next rows are another's."""
+        if self._next is None or self._next[1] != problem_id:
+            return 0, self._schema.empty_table()
+        row, _, table = self._next
+        self._next = next(self._blocks, None)
+        return row, table
+
+    def finish(self, what: str) -> None:
+        """Insist that every row was taken.
+
+        Raises:
+            DataError: Rows are left: their problem is unknown, out of order or comes twice.
+        """
+        if self._next is not None:
+            row, problem_id, _ = self._next
+            raise DataError(
+                self.path, row, f"problem {problem_id!r} out of order, twice or unknown", f"the problems of {what}, in their order"
+            )
+
+
+def require_same_ids(path: Path, first_row: int, found: pa.Table, expected: pa.Table, of_what: str) -> None:
+    """Insist that a block of rewards or grades has exactly the candidates of the pool's block, in order.
+
+    Raises:
+        DataError: Names the first row that differs.
+    """
+    found_ids, expected_ids = found.column("candidate_id"), expected.column("candidate_id")
+    if found_ids.equals(expected_ids):
+        return
+    problem = expected.column("problem_id")[0].as_py() if expected.num_rows else "?"
+    for offset, (one, other) in enumerate(zip(found_ids.to_pylist(), expected_ids.to_pylist(), strict=False)):
+        if one != other:
+            raise DataError(
+                path, first_row + offset, f"candidate {one!r} of problem {problem!r}", f"{other!r}, as in {of_what}"
+            )
+    raise DataError(
+        path,
+        first_row or None,
+        f"{len(found_ids)} candidates of problem {problem!r}",
+        f"its {len(expected_ids)} candidates in {of_what}",
+        "Is this file for another pool?",
+    )
