@@ -113,7 +113,7 @@ _UNICODE = {
     "²": "^2", "³": "^3", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\u2009": " ", "θ": r"\theta ", "ℝ": r"\mathbb{R}",
 }  # fmt: skip
 _TYPOGRAPHY = re.compile(
-    r"\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|quad|qquad|nobreak"
+    r"(?P<keep>\\\\)|\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|quad|qquad|nobreak"
     r"|hfill|thinspace|medspace|enspace|!|,|;|:|>| |\n|/)(?![a-zA-Z])|\\(?:left|right)(?=[a-zA-Z.])\.?|~|\\hspace\{[^{}]*\}|\$(?!\d)|(?<!\\)\$|\\\(|\\\)|\\\[(?!\d+(?:pt|em|ex|mm)\])|\\\]"
 )
 _TOKEN = re.compile(
@@ -153,7 +153,8 @@ def typography(text: str) -> str:
     text = re.sub(r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text)  # a currency, unlike the delimiters of mathematics
     text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
     text = re.sub(r"(?<=\d)(?:\{,\}|,\\!|\{,\\!\})\s*(?=\d)", "\\\\thousands ", text)
-    return _TYPOGRAPHY.sub(" ", text).strip().rstrip(".").strip()
+    text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
+    return text.strip(" \t\n*\u200b\u200c\u200d\ufeff").rstrip(".").strip()
 
 
 def tokenize(text: str) -> list[Token]:
@@ -179,6 +180,9 @@ def tokenize(text: str) -> list[Token]:
         elif kind == "number" and tokens and _continues(text, tokens[-1], position):
             last = tokens.pop()
             tokens.append(Token("number", last.text + spelt, last.start, found.end(), last.space))
+            space = False
+        elif spelt == "U" and tokens and tokens[-1].text in (")", "]", r"\}") and re.match(r"U\s*[(\[\\]", text[position:]):
+            tokens.append(Token("macro", r"\cup", position, found.end(), space))
             space = False
         elif kind == "macro" and spelt in TEXT_MACROS:
             token = _text_token(text, found.end(), position, space)

@@ -113,6 +113,13 @@ def _relation(node: Relation) -> Normal:
     if operators == ("=",):
         if _is_name(sides[0]):
             return normal(sides[1])  # x = 5 is 5, f(x) = x + 1 is x + 1
+        if isinstance(sides[1], Symbol) and _is_name(sides[1]) and not isinstance(sides[0], Apply):
+            return normal(sides[0])  # 5 = x
+    if set(operators) == {"="}:
+        values = [normal(side) for side in sides if not _is_name(side)]
+        if values and all(value.key == values[0].key and value.complete for value in values):
+            return values[0]  # 30 - 16 = 14 and x = y = 2 name one value; a false chain names none
+    if operators == ("=",):
         return _equation(sides[0], sides[1])
     interval = _as_interval(operators, sides)
     if interval is not None:

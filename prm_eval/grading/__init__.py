@@ -1,0 +1,77 @@
+"""Grading: from a response and a gold answer to a verdict. Nothing is executed, nothing hangs, nothing raises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from prm_eval.grading.classes import answer_classes, classify, grade_answers
+from prm_eval.grading.equivalence import Decision, decide
+from prm_eval.grading.extract import Extraction, extract
+from prm_eval.records import Grade, GradeRow
+
+GRADER_VERSION = "prm_eval/1"
+
+__all__ = [
+    "GRADER_VERSION",
+    "Decision",
+    "DefaultGrader",
+    "Extraction",
+    "Grader",
+    "answer_classes",
+    "classify",
+    "decide",
+    "extract",
+    "extract_answer",
+    "grade",
+    "grade_answers",
+    "is_equivalent",
+]
+
+
+def extract_answer(text: str | None) -> str | None:
+    """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.extract`). Never raises."""
+    found = extract(text)
+    return found.answer if found else None
+
+
+def is_equivalent(gold: str | None, answer: str | None) -> bool:
+    """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.equivalence`). Never raises."""
+    if not isinstance(gold, str) or not isinstance(answer, str):
+        return False
+    return decide(gold, answer).equal is True
+
+
+def grade(gold: str | None, text: str | None) -> Grade:
+    """Grade a whole response against gold. Never raises."""
+    started = time.perf_counter()
+    found = extract(text)
+    if found is None:
+        return Grade("no_answer", "no_answer", seconds=time.perf_counter() - started)
+    if not isinstance(gold, str):
+        return Grade("undecided", "no_gold", found.answer, "there is no gold answer", time.perf_counter() - started)
+    decision = decide(gold, found.answer)
+    verdict = "undecided" if decision.equal is None else ("correct" if decision.equal else "incorrect")
+    return Grade(verdict, decision.rule, found.answer, decision.reason, time.perf_counter() - started)  # type: ignore[arg-type]
+
+
+@runtime_checkable
+class Grader(Protocol):
+    """What is registered under the entry-point group ``prm_eval.graders``: a class that is made without arguments."""
+
+    version: str
+
+    def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
+        """Return the grade and answer class of every candidate of one problem."""
+        ...
+
+
+class DefaultGrader:
+    """Our own grader."""
+
+    version = GRADER_VERSION
+
+    def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
+        """Extract, compare with gold, and partition into classes."""
+        return grade_answers([extract_answer(text) for text in texts], gold, slots)

@@ -1,0 +1,110 @@
+"""Numeric evaluation of a tree: only ever used to *disprove* equality, and to decide which pairs are worth sympy's time."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import random
+from collections.abc import Callable, Mapping
+
+from prm_eval.grading.latex import Apply, Node, Number, Quantity, Symbol
+
+CONSTANTS = {"pi": math.pi, "e": math.e, "i": 1j}
+SEED = 7_919
+POINTS = 3
+DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
+
+_FUNCTIONS: dict[str, Callable[[complex], complex]] = {
+    "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
+    "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan, "exp": cmath.exp, "ln": cmath.log, "sqrt": cmath.sqrt,
+    "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x), "cot": lambda x: cmath.cos(x) / cmath.sin(x),
+    "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
+}  # fmt: skip
+
+
+class NoValueError(ValueError):
+    """The tree has no number here: a domain error, an overflow, or a node that is not an expression."""
+
+
+def letters(node: Node) -> set[str]:
+    """Return the names that stand for unknowns."""
+    if isinstance(node, Symbol):
+        return set() if node.name in CONSTANTS else {node.name}
+    if isinstance(node, Apply):
+        return set().union(*(letters(arg) for arg in node.args))
+    return letters(node.value) if isinstance(node, Quantity) else set()
+
+
+def evaluate(node: Node, at: Mapping[str, complex]) -> complex:
+    """Return the value of an expression.
+
+    Raises:
+        NoValueError: There is none.
+    """
+    try:
+        value = _evaluate(node, at)
+    except (ArithmeticError, ValueError) as error:
+        raise NoValueError(str(error)) from None
+    if cmath.isnan(value) or cmath.isinf(value):
+        raise NoValueError("not finite")
+    return value
+
+
+def surely_different(one: Node, other: Node) -> bool | None:
+    """Return True if the two differ at some random point, False if they agree at all, None if they cannot be evaluated."""
+    names = sorted(letters(one) | letters(other))
+    generator = random.Random(SEED)  # noqa: S311  (no secret: the same points in every process)
+    agreed = 0
+    for _ in range(POINTS * 3):
+        at = {name: complex(generator.uniform(0.3, 2.7)) for name in names}
+        try:
+            a, b = evaluate(one, at), evaluate(other, at)
+        except NoValueError:
+            continue
+        if abs(a - b) > DIFFERENT * max(1e-300, abs(a), abs(b)):
+            return True
+        agreed += 1
+        if agreed == POINTS or not names:
+            return False
+    return None
+
+
+def _evaluate(node: Node, at: Mapping[str, complex]) -> complex:
+    if isinstance(node, Number):
+        return complex(node.value.numerator / node.value.denominator)
+    if isinstance(node, Symbol):
+        if node.name in CONSTANTS:
+            return CONSTANTS[node.name]
+        if node.name not in at:
+            raise ValueError(f"no value for {node.name}")
+        return at[node.name]
+    if not isinstance(node, Apply):
+        raise ValueError("not an expression")
+    args = [_evaluate(arg, at) for arg in node.args]
+    name = node.name
+    if name in _FUNCTIONS and len(args) == 1:
+        return _FUNCTIONS[name](args[0])
+    if name == "+":
+        return sum(args, 0j)
+    if name == "*":
+        return args[0] * args[1]
+    if name == "/":
+        return args[0] / args[1]
+    if name == "^":
+        return _power(*args)
+    if name == "root":
+        return _power(args[0], 1 / args[1])
+    if name == "log":
+        return cmath.log(args[0]) / (cmath.log(args[1]) if len(args) > 1 else math.log(10))
+    if name == "!" and args[0].imag == 0 and 0 <= args[0].real <= 150:
+        return complex(math.gamma(args[0].real + 1))
+    raise ValueError(f"no numeric value for {name}")
+
+
+def _power(base: complex, power: complex) -> complex:
+    """Raise to a power; an odd root of a negative real number is real, as in school."""
+    if base.imag == 0 and base.real < 0 and power.imag == 0:
+        inverse = 1 / power.real if power.real else 0.0
+        if abs(inverse - round(inverse)) < 1e-12 and round(inverse) % 2:
+            return complex(-((-base.real) ** power.real))
+    return complex(base**power)

@@ -1,0 +1,129 @@
+"""The costly tier in a killable child: is this expression zero, says sympy, under a deadline and a memory cap.
+
+The child gets a tree (nested JSON lists), never text, and builds sympy objects from it: nothing is parsed or evaluated. It
+is started on first use, reused, killed when it is late and replaced by the next call. No signals, no threads: the deadline is
+a poll on its pipe. One lock makes it usable from any thread; a forked process starts a child of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from prm_eval.grading.latex import Apply, Node, Number, Quantity, Symbol
+
+DEADLINE_SECONDS = 2.0
+START_SECONDS = 30.0  # importing sympy on a busy machine
+MEMORY_BYTES = 1024 * 1024 * 1024
+MAX_REPLY = 1_000
+
+
+class Worker:
+    """A child process that answers one question at a time."""
+
+    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
+        self.deadline = deadline
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def is_zero(self, node: Node) -> tuple[bool | None, str]:
+        """Return (verdict, reason); the verdict is None when sympy could not say within its limits."""
+        request = json.dumps(to_json(node)).encode() + b"\n"
+        if os.getpid() != self._owner:
+            self._lock = threading.Lock()  # after a fork the parent's lock may be held by a thread that is not here
+            self._child, self._owner = None, os.getpid()
+        with self._lock:
+            try:
+                child = self._alive()
+                reply = self._ask(child, request, self.deadline)
+            except (OSError, EOFError) as error:
+                self._kill()
+                return None, f"the worker ended ({error or 'memory limit'})"
+        if reply is None:
+            return None, f"no decision within {self.deadline:g} s"
+        answer = json.loads(reply)
+        return answer.get("zero"), str(answer.get("reason", ""))
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._kill()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "prm_eval.grading.worker_main", str(MEMORY_BYTES)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                close_fds=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            if self._ask(self._child, b"", START_SECONDS) is None:
+                raise EOFError("it did not start")
+        return self._child
+
+    def _ask(self, child: subprocess.Popen[bytes], request: bytes, seconds: float) -> bytes | None:
+        """Write a request and return the reply line, or None (and kill the child) when it is late."""
+        if child.stdin is None or child.stdout is None:
+            raise EOFError("no pipe")
+        until = time.monotonic() + seconds
+        if request:
+            child.stdin.write(request)
+            child.stdin.flush()
+        reply = b""
+        poll = select.poll()
+        poll.register(child.stdout, select.POLLIN | select.POLLHUP)
+        while not reply.endswith(b"\n"):
+            left = until - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                self._kill()
+                return None
+            piece = os.read(child.stdout.fileno(), 4096)
+            if not piece or len(reply) > MAX_REPLY:
+                raise EOFError
+            reply += piece
+        return reply
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    try:
+                        pipe.close()
+                    except BrokenPipeError:  # the unread request of a dead child
+                        continue
+
+    def close(self) -> None:
+        """End the child, if this process has one."""
+        if os.getpid() == self._owner:
+            with self._lock:
+                self._kill()
+
+
+def to_json(node: Node) -> Any:
+    """Return a tree as nested lists.
+
+    Raises:
+        TypeError: The tree is not an expression.
+    """
+    if isinstance(node, Number):
+        return ["n", str(node.value.numerator), str(node.value.denominator)]
+    if isinstance(node, Symbol):
+        return ["s", node.name]
+    if isinstance(node, Apply):
+        return ["f", node.name, *(to_json(arg) for arg in node.args)]
+    if isinstance(node, Quantity):
+        return to_json(node.value)
+    raise TypeError(f"a {type(node).__name__} is not an expression")
+
+
+WORKER = Worker()
+atexit.register(WORKER.close)
