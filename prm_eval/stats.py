@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,29 +58,36 @@ class ClusterBootstrap:
             result[start : start + count] = weights @ columns / self.n
         return result
 
-    def intervals(self, values: Floats) -> list[Interval]:
-        """Return the mean of every column of (problems, columns), values in [0, 1], with limits."""
-        columns = values.reshape(self.n, -1)
-        centres = columns.mean(axis=0)
+    def limits(self, resampled: Floats) -> tuple[Floats, Floats]:
+        """Return (low, high) of every column of resampled means, or of differences of them."""
         if self.n == 1:
-            return [Interval(float(centre), 0.0, 1.0) for centre in centres]
-        low, high = np.quantile(self.means(columns), [self._tail, 1 - self._tail], axis=0)
-        margin = 1 - self._alpha ** (1 / self.n)
-        low = np.where((columns == 1).all(axis=0), 1 - margin, low)
-        high = np.where((columns == 0).all(axis=0), margin, high)
-        return [Interval(float(c), float(a), float(b)) for c, a, b in zip(centres, low, high, strict=True)]
+            return np.full(resampled.shape[1], -np.inf), np.full(resampled.shape[1], np.inf)
+        low, high = np.quantile(resampled, [self._tail, 1 - self._tail], axis=0)
+        return low, high
 
-    def differences(self, one: Floats, other: Floats) -> list[Interval]:
-        """Return the paired difference of the means of two (problems, columns) tables, column by column, with limits.
+    def intervals(self, values: Floats, resampled: Floats | None = None) -> list[Interval]:
+        """Return the mean of every column of (problems, columns), values in [0, 1], with limits.
 
-        Where the two agree on every problem the difference is 0 with limits 0: on these problems they are the same.
+        ``resampled`` is what :meth:`means` gave for these columns, if it is at hand.
         """
-        paired = (one - other).reshape(self.n, -1)
-        centres = paired.mean(axis=0)
-        if self.n == 1:
-            return [Interval(float(centre), -1.0, 1.0) for centre in centres]
-        low, high = np.quantile(self.means(paired), [self._tail, 1 - self._tail], axis=0)
-        return [Interval(float(c), float(a), float(b)) for c, a, b in zip(centres, low, high, strict=True)]
+        columns = values.reshape(self.n, -1)
+        low, high = self.limits(self.means(columns) if resampled is None else resampled)
+        margin = 1 - self._alpha ** (1 / self.n)
+        low = np.where((columns > 1 - 1e-12).all(axis=0), 1 - margin, low)
+        high = np.where((columns < 1e-12).all(axis=0), margin, high)
+        centres = columns.mean(axis=0)
+        limits = zip(centres, np.clip(low, 0, 1), np.clip(high, 0, 1), strict=True)
+        return [Interval(float(centre), float(a), float(b)) for centre, a, b in limits]
+
+    def difference(self, one: Floats, other: Floats, resampled: Floats | None = None) -> Interval:
+        """Return the paired difference of the means of two vectors over problems, with limits.
+
+        ``resampled`` is the difference of their resampled means, if these are at hand. Where the two agree on every problem
+        the difference is 0 with limits 0: on these problems they are the same.
+        """
+        paired = one - other
+        low, high = self.limits((self.means(paired) if resampled is None else resampled).reshape(-1, 1))
+        return Interval(float(paired.mean()), max(-1.0, float(low[0])), min(1.0, float(high[0])))
 
 
 def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAMPLES) -> float:
@@ -100,17 +106,19 @@ def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAM
     return at_least / (resamples + 1)
 
 
-def rank_ranges(values: Sequence[Floats], bootstrap: ClusterBootstrap) -> list[tuple[int, int]]:
-    """Return (best, worst) rank of each entry: one below it for every entry that is told apart from it by paired limits.
+def rank_ranges(values: Floats, resampled: Floats, bootstrap: ClusterBootstrap) -> list[tuple[int, int]]:
+    """Return (best, worst) rank of each entry: what paired limits cannot tell apart shares ranks.
 
     Args:
-        values: For each entry its P values, of the same problems.
-        bootstrap: Resamples the problems.
+        values: (problems, entries).
+        resampled: (resamples, entries), the resampled means of the entries.
+        bootstrap: What made them.
     """
-    best, worst = [1] * len(values), [len(values)] * len(values)
-    for i, mine in enumerate(values):
+    entries = values.shape[1]
+    best, worst = [1] * entries, [entries] * entries
+    for i in range(entries):
         for j in range(i):
-            limits = bootstrap.differences(mine, values[j])[0]
+            limits = bootstrap.difference(values[:, i], values[:, j], resampled[:, i] - resampled[:, j])
             if limits.low > 0:  # i is better
                 best[j] += 1
                 worst[i] -= 1

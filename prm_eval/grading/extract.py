@@ -20,9 +20,9 @@ from prm_eval.boxed import boxed_spans
 MAX_TEXT = 1_000_000  # characters from the end that are searched
 MAX_ANSWER = 2_000  # a longer answer is no answer
 
-_HEADING = re.compile(r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*Answer[ \t]*:?[ \t]*\n\s*|####[ \t]*)([^\n]+)", re.IGNORECASE)
+_HEADING = re.compile(r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*Answer[ \t]*:?[ \t]*\n\s*|####[ \t]*)(?=[^\s])", re.IGNORECASE)
 _PHRASE = re.compile(
-    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)(?:\*\*)?[ \t]*\n?[ \t]*([^\n]+)",
+    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)(?:\*\*)?[ \t]*\n?[ \t]*(?=[^\s])",
     re.IGNORECASE,
 )
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on
@@ -56,7 +56,9 @@ def extract(text: str | None) -> Extraction | None:
     for pattern, rule in ((_HEADING, "heading"), (_PHRASE, "phrase")):
         found = _last(pattern, body)
         if found is not None:
-            start, end = found.span(1)
+            start = found.end()
+            end = body.find("\n", start)
+            end = len(body) if end < 0 else end
             if rule == "phrase":
                 stop = _SENTENCE_END.search(body, start, end)
                 end = stop.start() if stop else end

@@ -1,0 +1,421 @@
+"""The evaluation: candidates, grades and rewards of a pool in, accuracy curves with their uncertainty out.
+
+Both doors come through :func:`problem_curves`, so that ``lm_eval`` and ``prm-eval evaluate`` print the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from prm_eval import plugins
+from prm_eval.errors import PrmEvalError
+from prm_eval.metrics import Accuracy, accuracy, pass_at_n
+from prm_eval.pools import GRADES, Pool, text_lengths
+from prm_eval.records import VERDICTS, Problem
+from prm_eval.rewards.files import RewardFile, RewardReader
+from prm_eval.selectors import DEFAULT_DRAWS, DEFAULT_SEED, Selector, Slots, problem_seed
+from prm_eval.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, ClusterBootstrap, rank_ranges, sign_flip_p
+from prm_eval.tables import BlockReader, require_same_ids
+
+Floats = npt.NDArray[np.float64]
+
+ORACLE = "oracle"
+DEFAULT_SELECTORS = ("first", "majority", "best_of_n", "weighted_majority", ORACLE, "shortest", "longest")
+METRIC_NAMES = {"majority": "maj", "best_of_n": "bon", "weighted_majority": "wmaj", ORACLE: "pass"}
+
+
+@dataclass(frozen=True)
+class RewardArrays:
+    """The rewards of one problem's M slots by one reward model; NaN where missing or refused."""
+
+    rewards: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class GradedSlots:
+    """One problem, ready for selection: M classes (-1: no answer), M correctness flags, M lengths (NaN: missing)."""
+
+    problem: Problem
+    classes: npt.NDArray[np.int64]
+    correct: npt.NDArray[np.bool_]
+    lengths: Floats
+    rewards: dict[str, RewardArrays] = field(default_factory=dict)
+
+
+CurveKey = tuple[str, str | None]  # (selector, reward model)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One accuracy: a selector, a reward model where it needs one, n, and the mean over problems with its limits."""
+
+    selector: str
+    reward_model: str | None
+    metric: str
+    n: int
+    value: float
+    low: float
+    high: float
+    method: str
+    mc_se: float
+    n_problems: int
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """An accuracy within a subject or level, at the largest n."""
+
+    by: str
+    group: str
+    selector: str
+    reward_model: str | None
+    n: int
+    value: float
+    low: float
+    high: float
+    n_problems: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two accuracies at one n, with its limits and sign-flip p-value."""
+
+    selector: str
+    reward_model: str | None
+    minus_selector: str
+    minus_reward_model: str | None
+    n: int
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The range of ranks of a reward model among those evaluated, by one selector at one n."""
+
+    selector: str
+    reward_model: str
+    n: int
+    best: int
+    worst: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything an evaluation found; ``curves`` has e_p(n), (problems, len(ns)), for every curve."""
+
+    pool: dict[str, Any]
+    settings: dict[str, Any]
+    ns: tuple[int, ...]
+    rows: list[Row]
+    groups: list[GroupRow]
+    differences: list[Difference]
+    ranks: list[Rank]
+    curves: dict[CurveKey, Floats]
+    problem_ids: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``prm-eval evaluate --json`` prints."""
+        return {
+            "schema": "prm_eval.evaluation/1",
+            "pool": self.pool,
+            "settings": self.settings,
+            "rows": [asdict(row) for row in self.rows],
+            "groups": [asdict(row) for row in self.groups],
+            "differences": [asdict(row) for row in self.differences],
+            "ranks": [asdict(row) for row in self.ranks],
+            "notes": self.notes,
+        }
+
+
+def default_ns(m: int) -> tuple[int, ...]:
+    """Return 1, 2, 4, ... up to m, and m itself."""
+    powers = [2**k for k in range(m.bit_length()) if 2**k <= m]
+    return tuple(powers if powers[-1] == m else [*powers, m])
+
+
+def checked_ns(ns: Sequence[int] | None, m: int) -> tuple[int, ...]:
+    """Return the grid of n, rising and without repetition.
+
+    Raises:
+        PrmEvalError: An n below 1 or above M.
+    """
+    grid = tuple(sorted(set(ns))) if ns else default_ns(m)
+    for n in grid:
+        if not 1 <= n <= m:
+            raise PrmEvalError(f"n = {n}, but a problem has M = {m} slots; n must be from 1 to {m}")
+    return grid
+
+
+def load_selectors(names: Sequence[str] | None) -> dict[str, Selector | None]:
+    """Return selectors by name; the oracle, which sees grades, is None: it is a metric and no selector.
+
+    Raises:
+        PrmEvalError: No such selector, or it is none.
+    """
+    chosen: dict[str, Selector | None] = {}
+    for name in names or DEFAULT_SELECTORS:
+        if name == ORACLE:
+            chosen[name] = None
+            continue
+        selector = plugins.load("selector", name)()
+        if not isinstance(selector, Selector):
+            raise PrmEvalError(f"{name!r} is not a selector: it needs name, needs_rewards and choose (see prm_eval.selectors)")
+        chosen[name] = selector
+    return chosen
+
+
+def problem_curves(
+    graded: GradedSlots,
+    selectors: Mapping[str, Selector | None],
+    ns: Sequence[int],
+    *,
+    seed: int = DEFAULT_SEED,
+    draws: int = DEFAULT_DRAWS,
+) -> dict[CurveKey, Accuracy]:
+    """Return the expected accuracy of every selector, with every reward model it needs, on one problem."""
+    m = len(graded.classes)
+    nothing = np.full(m, np.nan)
+    own_seed = problem_seed(seed, graded.problem.problem_id)
+    result: dict[CurveKey, Accuracy] = {}
+    for name, selector in selectors.items():
+        if selector is None:
+            result[name, None] = Accuracy(pass_at_n(int(graded.correct.sum()), m, ns), np.zeros(len(ns)))
+            continue
+        models: Mapping[str | None, RewardArrays] = graded.rewards if selector.needs_rewards else {None: RewardArrays(nothing, nothing)}  # type: ignore[assignment]
+        for model, arrays in models.items():
+            slots = Slots(graded.classes, arrays.rewards, arrays.weights, graded.lengths)
+            result[name, model] = accuracy(selector.choose(slots, ns, seed=own_seed, draws=draws), graded.correct)
+    return result
+
+
+def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iterator[GradedSlots]:
+    """Walk a pool with its grades and rewards side by side, one problem in memory at a time.
+
+    Raises:
+        DataError: Grades or rewards are not of this pool, or hold something they must not.
+    """
+    m = pool.info.m
+    grade_reader = BlockReader(pool.grades_path(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"])
+    readers: list[tuple[str, RewardReader]] = [(each.name, each.reader(pool)) for each in rewards]
+    for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text"]):
+        first, rows = grade_reader.take(problem.problem_id)
+        require_same_ids(grade_reader.path, first, rows, table, str(pool.candidates_path))
+        at = table.column("slot").to_numpy().astype(np.int64)
+        if len(at) and (at[0] < 0 or at[-1] >= m or (np.diff(at) <= 0).any()):
+            raise PrmEvalError(f"{pool.path}: the slots of problem {problem.problem_id!r} are not rising below M = {m}")
+        scored = {name: reader.take(problem, table) for name, reader in readers}
+        yield GradedSlots(
+            problem,
+            *_grade_arrays(rows, at, m, grade_reader, first),
+            _spread(text_lengths(table), at, m),
+            {
+                name: RewardArrays(_spread([s.reward for s in values], at, m), _spread([s.weight for s in values], at, m))
+                for name, values in scored.items()
+            },
+        )
+    grade_reader.finish("the pool")
+    for _, reader in readers:
+        reader.finish()
+
+
+def _grade_arrays(
+    rows: pa.Table, at: npt.NDArray[np.int64], m: int, reader: BlockReader, first: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    from prm_eval.errors import DataError
+
+    classes, correct = np.full(m, -1, dtype=np.int64), np.zeros(m, dtype=bool)
+    pairs = zip(at, rows.column("answer_class").to_pylist(), rows.column("grade").to_pylist(), strict=True)
+    for offset, (slot, answer_class, grade) in enumerate(pairs):
+        if grade not in VERDICTS:
+            raise DataError(reader.path, first + offset, f"grade {grade!r}", f"one of {', '.join(VERDICTS)}")
+        if answer_class is not None:
+            classes[slot] = answer_class
+        elif grade != "no_answer":
+            raise DataError(reader.path, first + offset, f"grade {grade!r} without an answer class", "a class")
+        correct[slot] = grade == "correct"
+    return classes, correct
+
+
+def _spread(values: Sequence[float], at: npt.NDArray[np.int64], m: int) -> Floats:
+    result = np.full(m, np.nan)
+    result[at] = values
+    return result
+
+
+def evaluate(
+    pool: Pool,
+    rewards: Sequence[RewardFile] = (),
+    *,
+    grades: str = "own",
+    ns: Sequence[int] | None = None,
+    selectors: Sequence[str] | None = None,
+    draws: int = DEFAULT_DRAWS,
+    seed: int = DEFAULT_SEED,
+    resamples: int = DEFAULT_RESAMPLES,
+    level: float = DEFAULT_LEVEL,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Evaluate all selectors on a pool.
+
+    Args:
+        pool: The candidates; it must have grades of the named source.
+        rewards: Reward files for this pool, with different names.
+        grades: "own" (made by ``prm-eval grade``) or "published" (the source's labels).
+        ns: Subset sizes; powers of two and M by default.
+        selectors: Names; :data:`DEFAULT_SELECTORS` by default.
+        draws: Permutations a problem, where no exact form is affordable.
+        seed: Of permutations and resampling.
+        resamples: Bootstrap resamples of problems.
+        level: Confidence level of all limits.
+        progress: Called with the number of problems done.
+
+    Raises:
+        DataError: A fault in a file.
+        PrmEvalError: An n above M, or two reward files of the same name.
+    """
+    names = [each.name for each in rewards]
+    for name in names:
+        if names.count(name) > 1:
+            raise PrmEvalError(f"two reward files are named {name!r}; evaluate them one at a time")
+    grid = checked_ns(ns, pool.info.m)
+    chosen = load_selectors(selectors)
+    values: dict[CurveKey, list[Floats]] = {}
+    variances: dict[CurveKey, list[Floats]] = {}
+    problems: list[Problem] = []
+    for graded in graded_slots(pool, grades, rewards):
+        problems.append(graded.problem)
+        for key, found in problem_curves(graded, chosen, grid, seed=seed, draws=draws).items():
+            values.setdefault(key, []).append(found.values)
+            variances.setdefault(key, []).append(found.variances)
+        if progress is not None:
+            progress(len(problems))
+    curves = {key: np.stack(each) for key, each in values.items()}
+    summary = _Summary(curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples)
+    return Evaluation(
+        pool=_describe(pool),
+        settings={"grades": grades, "ns": list(grid), "draws": draws, "seed": seed, "resamples": resamples, "level": level},
+        ns=grid,
+        rows=summary.rows(),
+        groups=summary.groups(),
+        differences=summary.differences(),
+        ranks=summary.ranks(),
+        curves=curves,
+        problem_ids=tuple(problem.problem_id for problem in problems),
+        notes=_notes(pool),
+    )
+
+
+def _describe(pool: Pool) -> dict[str, Any]:
+    info = pool.info
+    return {
+        "content_hash": info.content_hash,
+        "problem_set": info.problem_set,
+        "policy": info.policy,
+        "m": info.m,
+        "n_problems": info.n_problems,
+        "n_candidates": info.n_candidates,
+        "n_missing": info.n_missing,
+    }
+
+
+def _notes(pool: Pool) -> list[str]:
+    missing = pool.info.n_missing
+    if not missing:
+        return []
+    return [
+        f"{missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; where they were never sampled, "
+        "import again with --slots min (or a number) to compare full slots only"
+    ]
+
+
+class _Summary:
+    """Means, limits, differences and ranks of all curves from one set of resampled problems."""
+
+    def __init__(
+        self,
+        curves: dict[CurveKey, Floats],
+        variances: dict[CurveKey, Floats],
+        ns: tuple[int, ...],
+        problems: list[Problem],
+        seed: int,
+        level: float,
+        resamples: int,
+    ) -> None:
+        self.curves, self.variances, self.ns, self.problems = curves, variances, ns, problems
+        self.seed, self.level, self.resample_count = seed, level, resamples
+        self.bootstrap = ClusterBootstrap(len(problems), seed=seed, level=level, resamples=resamples)
+        together = self.bootstrap.means(np.concatenate(list(curves.values()), axis=1))
+        width = len(ns)
+        self.resampled = {key: together[:, i * width : (i + 1) * width] for i, key in enumerate(curves)}
+
+    def rows(self) -> list[Row]:
+        rows: list[Row] = []
+        for (selector, model), table in self.curves.items():
+            limits = self.bootstrap.intervals(table, self.resampled[selector, model])
+            noise = np.sqrt(self.variances[selector, model].sum(axis=0)) / len(table)
+            for column, n in enumerate(self.ns):
+                method = "monte_carlo" if noise[column] > 0 else "exact"
+                cell = limits[column]
+                rows.append(
+                    Row(selector, model, metric_name(selector, n), n, cell.value, cell.low, cell.high, method, float(noise[column]), len(table))
+                )
+        return rows
+
+    def groups(self) -> list[GroupRow]:
+        rows: list[GroupRow] = []
+        n, last = self.ns[-1], len(self.ns) - 1
+        for by in ("subject", "level"):
+            labels = [getattr(problem, by) for problem in self.problems]
+            known = sorted({label for label in labels if label is not None})
+            for label in known if len(known) > 1 else []:
+                members = np.array([each == label for each in labels])
+                stack = np.stack([table[members, last] for table in self.curves.values()], axis=1)
+                bootstrap = ClusterBootstrap(int(members.sum()), seed=self.seed, level=self.level, resamples=min(2_000, self.resample_count))
+                for (selector, model), cell in zip(self.curves, bootstrap.intervals(stack), strict=True):
+                    rows.append(GroupRow(by, str(label), selector, model, n, cell.value, cell.low, cell.high, int(members.sum())))
+        return rows
+
+    def differences(self) -> list[Difference]:
+        """Compare every curve with rewards to majority, and reward models by pairs under the same selector."""
+        with_rewards = [key for key in self.curves if key[1] is not None]
+        pairs = [(key, ("majority", None)) for key in with_rewards if ("majority", None) in self.curves]
+        pairs += [
+            (one, other) for i, one in enumerate(with_rewards) for other in with_rewards[:i] if one[0] == other[0]
+        ]
+        rows: list[Difference] = []
+        for one, other in pairs:
+            for column, n in enumerate(self.ns):
+                a, b = self.curves[one][:, column], self.curves[other][:, column]
+                cell = self.bootstrap.difference(a, b, self.resampled[one][:, column] - self.resampled[other][:, column])
+                p = sign_flip_p(a - b, seed=self.seed, resamples=min(2_000, self.resample_count))
+                rows.append(Difference(*one, *other, n, cell.value, cell.low, cell.high, p))
+        return rows
+
+    def ranks(self) -> list[Rank]:
+        rows: list[Rank] = []
+        for selector in dict.fromkeys(selector for selector, model in self.curves if model is not None):
+            models = [model for each, model in self.curves if each == selector and model is not None]
+            if len(models) < 2:
+                continue
+            for column, n in enumerate(self.ns):
+                values = np.stack([self.curves[selector, model][:, column] for model in models], axis=1)
+                resampled = np.stack([self.resampled[selector, model][:, column] for model in models], axis=1)
+                for model, (best, worst) in zip(models, rank_ranges(values, resampled, self.bootstrap), strict=True):
+                    rows.append(Rank(selector, model, n, best, worst))
+        return rows
+
+
+def metric_name(selector: str, n: int) -> str:
+    """Return the field's name of an accuracy: mean@1, pass@n, maj@n, bon@n, wmaj@n."""
+    return "mean@1" if selector == "first" else f"{METRIC_NAMES.get(selector, selector)}@{n}"

@@ -1,0 +1,178 @@
+"""Candidates on disk: written as generation ends, read back in a replay."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.harness.options import Options
+from prm_eval.importers import import_pool
+from prm_eval.pools import Pool, PoolWriter
+from prm_eval.problems import ProblemSet
+from prm_eval.records import Candidate, Problem
+from prm_eval.rewards import RewardModel
+from prm_eval.rewards.stored import StoredRewardModel
+
+logger = logging.getLogger(__name__)
+
+POLICY_KEYS = ("pretrained", "model", "path", "engine", "revision", "base_url", "dtype", "peft")
+
+
+def dump_candidates(
+    generated: Iterable[tuple[Problem, list[Candidate]]],
+    parent: Path,
+    problem_set: ProblemSet,
+    m: int,
+    sampling: dict[str, Any],
+    metadata: dict[str, Any],
+) -> Pool:
+    """Write what was generated into a pool named by its content; if the disk refuses, somewhere else rather than not at all.
+
+    Raises:
+        OSError: No place took it.
+    """
+    rows = [(problem, [_clean(each) for each in candidates]) for problem, candidates in generated]
+    policy = {key: str(metadata[key]) for key in POLICY_KEYS if metadata.get(key) is not None}
+    policy["id"] = policy.get("pretrained") or policy.get("model") or policy.get("path") or ""
+    refused: OSError | None = None
+    for place in (parent, Path(tempfile.gettempdir()) / parent, Path("/dev/shm") / parent.name):  # noqa: S108  (memory, when disks are full)
+        try:
+            writer = PoolWriter(
+                None, parent=place, problem_set={"name": problem_set.name}, policy=policy, m=m, sampling={k: repr(v) for k, v in sampling.items()}
+            )
+            with writer:
+                for problem, candidates in rows:
+                    writer.add(problem, candidates)
+        except OSError as error:
+            logger.critical("The candidates could not be kept in %s (%s); trying elsewhere.", place, error)
+            refused = error
+            continue
+        if writer.pool is not None:
+            return writer.pool
+    raise refused or OSError("the candidates could not be kept")
+
+
+def _clean(candidate: Candidate) -> Candidate:
+    """Replace half surrogate pairs, which a tokenizer may emit at a cut and no file format takes."""
+    text = candidate.text.encode("utf-8", "replace").decode("utf-8")
+    return candidate if text == candidate.text else Candidate(candidate.problem_id, candidate.slot, text)
+
+
+class Replay:
+    """Stored candidates in the place of generation."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def check_stored(self, models: Iterable[RewardModel]) -> None:
+        """Insist that stored rewards are for this pool, before anything is computed.
+
+        Raises:
+            DataError: They are for another one.
+        """
+        for model in models:
+            if isinstance(model, StoredRewardModel):
+                model.require_pool(self.pool)
+
+    def fill(self, instances: Sequence[Any]) -> None:
+        """Put the candidates into lm_eval's instances, and tell it to generate none.
+
+        Raises:
+            PrmEvalError: The pool lacks a problem, or has it with another statement.
+        """
+        problems = self.pool.problems
+        wanted = {instance.doc["problem_id"]: instance for instance in instances}
+        for name, instance in wanted.items():
+            if name not in problems or problems[name].statement != instance.doc["problem"]:
+                found = "is not in it" if name not in problems else "has another statement there"
+                raise PrmEvalError(f"replay={self.pool.path}: problem {name!r} {found}. Are these the problems the pool was made from?")
+        for problem, candidates in self.pool:
+            if problem.problem_id in wanted:
+                wanted[problem.problem_id].resps = [candidate.text for candidate in candidates]
+        for instance in instances:
+            instance.repeats = 0
+
+    def pool_for(self, problem_ids: Sequence[str], models: Iterable[RewardModel], parent: Path) -> Pool:
+        """Return the pool to score and grade: the replayed one, or under ``--limit`` and on one rank of several a part of it.
+
+        Stored rewards belong to the whole pool, so with them it is always the whole one.
+        """
+        if len(problem_ids) == len(self.pool.problems) or any(isinstance(model, StoredRewardModel) for model in models):
+            return self.pool
+        chosen = set(problem_ids)
+        info = self.pool.info
+        writer = PoolWriter(
+            None,
+            parent=parent,
+            problem_set=info.problem_set,
+            policy=info.policy,
+            splitter=info.splitter,
+            m=info.m,
+            sampling=info.sampling,
+            source={"part_of": info.content_hash},
+        )
+        published = self.pool.grades("published") if self.pool.grades_path("published").is_file() else None
+        with writer:
+            for problem, candidates in self.pool:
+                grades = next(published)[1] if published is not None else None
+                if problem.problem_id in chosen:
+                    writer.add(problem, candidates)
+                    if grades is not None:
+                        writer.add_published(candidates, grades)
+        if writer.pool is None:
+            raise PrmEvalError("no problem of the replayed pool was asked for")
+        return writer.pool
+
+
+def open_replay(options: Options) -> Replay:
+    """Open what ``replay=`` names: a pool, a folder of pools (one a rank), or any file ``prm-eval pool import`` reads.
+
+    Raises:
+        DataError: A fault in it.
+    """
+    path = Path(str(options.replay))
+    if (path / "pool.json").is_file():
+        return Replay(Pool(path))
+    if path.is_dir():
+        parts = [Pool(each.parent) for each in sorted(path.glob("*/pool.json"))]
+        if not parts:
+            raise PrmEvalError(f"replay={path}: a folder without pool.json, and without pools in it")
+        return Replay(parts[0] if len(parts) == 1 else _joined(parts, Path(options.dump_dir) / "replayed"))
+    report = import_pool(path, None, parent=Path(options.dump_dir) / "replayed")
+    return Replay(report.pool)
+
+
+def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
+    """Join the pools that several ranks left.
+
+    Raises:
+        PrmEvalError: They share a problem, or differ in M or splitter: they are not parts of one run.
+    """
+    first = parts[0].info
+    for part in parts[1:]:
+        if (part.info.m, part.info.splitter) != (first.m, first.splitter):
+            raise PrmEvalError(f"{parts[0].path} and {part.path} differ in M or splitter; name one of them: replay={parts[0].path}")
+    writer = PoolWriter(
+        None, parent=parent, problem_set=first.problem_set, policy=first.policy, splitter=first.splitter, m=first.m, sampling=first.sampling
+    )
+    with writer:
+        for problem, candidates in _all_of(parts):
+            writer.add(problem, candidates)
+    if writer.pool is None:
+        raise PrmEvalError("no pools to join")
+    return writer.pool
+
+
+def _all_of(parts: Sequence[Pool]) -> Iterator[tuple[Problem, list[Candidate]]]:
+    for part in parts:
+        yield from part
+
+
+def replay_hint(task: str, pool: Pool, options: Options) -> str:
+    """Return the command that finishes a run without generating."""
+    models = " ".join(f"{role}_model={name}" for role, name in options.models.items())
+    return f"prm-eval run --model dummy --tasks {task} --metadata replay={pool.path} {models}".rstrip()

@@ -1,0 +1,85 @@
+"""What would make best-of-N numbers wrong without a word, caught before or right after generation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prm_eval.errors import SamplingError
+
+
+def calling_model(depth: int = 2) -> Any:
+    """Return the language model of the ``evaluate`` call that is building requests, or None.
+
+    lm_eval hands it to no task, so it is read from the caller's frame; every use copes with None.
+    """
+    frame = sys._getframe(depth)
+    model = frame.f_locals.get("lm")
+    return model
+
+
+def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
+    """Refuse generation settings that cannot give N independent candidates.
+
+    Raises:
+        SamplingError: Greedy decoding, several outputs a request, or one seed for all requests of an API.
+    """
+    for key in ("num_return_sequences", "n", "best_of"):
+        if arguments.get(key) not in (None, 1):
+            raise SamplingError(
+                f"--gen_kwargs {key}={arguments[key]}: lm_eval keeps one output a request. Use --metadata n_samples={arguments[key]} instead."
+            )
+    if n == 1:
+        return
+    if arguments.get("do_sample") is not True:
+        raise SamplingError(
+            f"{n} candidates a problem, but do_sample={arguments.get('do_sample')}: greedy decoding gives the same text {n} times, and "
+            "lm_eval's --use_cache would hand one stored text out for all. Leave do_sample: true as the task has it, or use n_samples=1."
+        )
+    temperature = arguments.get("temperature")
+    if temperature is not None and float(temperature) == 0.0:
+        raise SamplingError(f"{n} candidates a problem, but temperature=0 gives the same text {n} times. Choose one above 0.")
+    if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
+        raise SamplingError(
+            f"{type(_unwrapped(model)).__name__} sends seed={arguments.get('seed', getattr(_unwrapped(model), '_seed', 1234))} with every request, so a "
+            f"server that honours seeds answers {n} times the same. Add: --gen_kwargs seed=None"
+        )
+
+
+def _unwrapped(model: Any) -> Any:
+    """Look through lm_eval's cache wrapper."""
+    return model.__dict__.get("lm", model) if hasattr(model, "__dict__") else model
+
+
+def _sends_one_seed(model: Any) -> bool:
+    """Say whether a model is one of lm_eval's API backends, which put their seed into each payload."""
+    from lm_eval.models.api_models import TemplateAPI
+
+    return isinstance(_unwrapped(model), TemplateAPI)
+
+
+def check_request_cache(cache_requests: bool) -> None:
+    """Refuse ``--cache_requests``.
+
+    Raises:
+        SamplingError: It was given: its key knows neither N nor the sampling parameters, so that it replays those of an
+            earlier run while the results record those of this one.
+    """
+    if cache_requests:
+        raise SamplingError("--cache_requests replays the number of samples and the temperature of an earlier run. Leave it out.")
+
+
+def check_candidates(texts: Sequence[Sequence[str]], n: int) -> None:
+    """Refuse candidates that are all copies of one text.
+
+    Raises:
+        SamplingError: Every problem with several candidates has only one distinct text.
+    """
+    several = [each for each in texts if len(each) > 1]
+    if n > 1 and several and all(len(set(each)) == 1 for each in several):
+        raise SamplingError(
+            f"all {n} candidates of each of the {len(several)} problems are the same text. A server with one seed for all requests (add "
+            "--gen_kwargs seed=None), a cache, or a temperature near 0 does this. If the policy really is that certain: "
+            "--metadata allow_identical_candidates=true"
+        )

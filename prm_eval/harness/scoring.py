@@ -1,0 +1,42 @@
+"""Grades and rewards of a pool inside an lm_eval run: the same calls as ``prm-eval grade`` and ``prm-eval score``."""
+
+from __future__ import annotations
+
+import logging
+
+from tqdm import tqdm
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.grading.pool import grade_pool, grades_file, is_graded
+from prm_eval.harness.options import Options
+from prm_eval.pools import Pool
+from prm_eval.rewards import RewardFile, RewardModel, reward_slug, score_pool
+from prm_eval.rewards.stored import StoredRewardModel
+
+logger = logging.getLogger(__name__)
+
+
+def grade_if_needed(pool: Pool, options: Options) -> None:
+    """Make the grades the options ask for, unless the pool has them.
+
+    Raises:
+        PrmEvalError: Published grades are asked for and the pool has none.
+    """
+    if options.grades == "published":
+        if not pool.grades_path("published").is_file():
+            raise PrmEvalError(f"{pool.path} has no published grades; leave grades= out to use our grader")
+        return
+    if not is_graded(pool, options.grader):
+        with tqdm(total=pool.info.n_problems, desc="grading", unit="problem") as bar:
+            grade_pool(pool, name=options.grader, progress=lambda done: bar.update(done - bar.n))
+    if options.grader != "default":
+        logger.info("graded by %s: %s", options.grader, grades_file(pool, options.grader))
+
+
+def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
+    """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there."""
+    if isinstance(model, StoredRewardModel):
+        return model.require_pool(pool)
+    folder = pool.path / "rewards" / reward_slug(model.name)
+    with tqdm(total=pool.info.n_candidates, desc=f"scoring with {model.name}", unit="candidate") as bar:
+        return score_pool(pool, model, folder, progress=lambda done, tokens: bar.update(done - bar.n))

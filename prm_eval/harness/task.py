@@ -1,0 +1,233 @@
+"""The Task class: generates or replays candidates, keeps them on disk, and reports every selector at every n.
+
+The order of things in a run (traps: the harness reference in CONTRIBUTING.md):
+
+1. ``__init__``: options and problems, before hours of generation;
+2. ``build_all_requests``: sampling guards, reward models checked without their weights; in a replay, candidates filled in;
+3. lm_eval generates;
+4. ``apply_filters``: candidates to disk first, then the sampling guard, grades, rewards, and for every selector the expected
+   accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with ``str``).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+from lm_eval.api.task import ConfigurableTask
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation import CurveKey, GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
+from prm_eval.grading.pool import load_grader
+from prm_eval.harness import guards
+from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
+from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
+from prm_eval.harness.scoring import grade_if_needed, rewards_for
+from prm_eval.metrics import Accuracy
+from prm_eval.pools import Pool, software_versions
+from prm_eval.problems import ProblemSet, load_problems
+from prm_eval.records import Candidate, Problem
+from prm_eval.rewards import RewardFile, RewardModel, load_reward_model
+
+logger = logging.getLogger(__name__)
+
+PIPELINE_SELECTORS = {"orm": "best_of_n", "prm": "best_of_n", "weighted_orm": "weighted_majority", "weighted_prm": "weighted_majority"}
+
+
+def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+    """Return the metrics of one problem under one pipeline, as ``apply_filters`` computed them."""
+    metrics: dict[str, float] = json.loads(results[0])
+    return metrics
+
+
+class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
+    """Best-of-N on a problem set: one filter pipeline per selector, one metric ``acc@n`` per n.
+
+    Options come from ``--metadata`` (:mod:`prm_eval.harness.options`).
+
+    Raises:
+        PrmEvalError: An option that is not known or has no meaning, or problems that cannot be loaded.
+    """
+
+    def __init__(self, config: dict[str, Any] | None = None) -> None:
+        settings = {key: value for key, value in (config or {}).items() if key != "class"}
+        metadata = dict(settings.get("metadata") or {})
+        self.options: Options = read_options(metadata)
+        self.replay: Replay | None = open_replay(self.options) if self.options.replay else None
+        self.problem_set = self._load_problem_set(str(settings.get("task")))
+        self.by_id = {problem.problem_id: problem for problem in self.problem_set.problems}
+        self.n_samples = self.options.n_samples or (self.replay.pool.info.m if self.replay else DEFAULT_SAMPLES)
+        slots = self.replay.pool.info.m if self.replay else self.n_samples
+        if self.n_samples > slots:
+            raise PrmEvalError(f"n_samples={self.n_samples}, but the replayed pool has {slots} slots a problem")
+        self.ns = checked_ns(self.options.ns, self.n_samples)
+        self.pipelines = self._choose_pipelines()
+        self.models: dict[str, RewardModel] = {}
+        self.rank, self.world_size = 0, 1
+        metadata["prm_eval"] = self._provenance()
+        settings |= {
+            "metadata": metadata,
+            "repeats": self.n_samples,
+            "process_results": process_results,
+            "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in self._metric_names()],
+            "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.pipelines],
+        }
+        super().__init__(config=settings)
+
+    def _load_problem_set(self, task: str) -> ProblemSet:
+        if self.options.problems:
+            return load_problems(self.options.problems)
+        if self.replay is None:
+            raise PrmEvalError(f"{task} needs its problems: --metadata problems=FILE.jsonl (or a problem set by name, or replay=POOL)")
+        pool = self.replay.pool
+        return ProblemSet(str(pool.info.problem_set.get("name")), tuple(pool.problems.values()))
+
+    def _choose_pipelines(self) -> dict[str, tuple[str, str | None]]:
+        """Return, for each filter pipeline, its selector and the role of the reward model it uses."""
+        names = self.options.pipelines or tuple(
+            name for name in DEFAULT_PIPELINES if name.rpartition("_")[2] not in ROLES or name.rpartition("_")[2] in self.options.models
+        )
+        chosen: dict[str, tuple[str, str | None]] = {}
+        for name in names:
+            role = name.rpartition("_")[2] if name.rpartition("_")[2] in ROLES else None
+            selector = PIPELINE_SELECTORS.get(name) or (name.rpartition("_")[0] if role else name)
+            loaded = load_selectors([selector])[selector]
+            if loaded is not None and loaded.needs_rewards and role is None:
+                raise PrmEvalError(f"the selector {name} needs rewards: name it {name}_prm or {name}_orm")
+            if role is not None and role not in self.options.models:
+                raise PrmEvalError(f"the selector {name} needs a reward model: --metadata {role}_model=...")
+            chosen[name] = (selector, role)
+        return chosen
+
+    def _metric_names(self) -> list[str]:
+        names = [f"acc@{n}" for n in self.ns]
+        for problem in self.problem_set.problems:
+            names += [name for name in self._group_metrics(problem) if name not in names]
+        return names
+
+    def _group_metrics(self, problem: Problem) -> list[str]:
+        """Return the names of the group accuracies a problem counts in, such as ``acc@8:Algebra`` and ``acc@8:level_3``."""
+        names = []
+        if "subject" in self.options.breakdown and problem.subject:
+            names.append(f"acc@{self.ns[-1]}:{problem.subject.replace(',', '')}")
+        if "level" in self.options.breakdown and problem.level is not None:
+            names.append(f"acc@{self.ns[-1]}:level_{problem.level}")
+        return names
+
+    def _provenance(self) -> dict[str, Any]:
+        """Return what lm_eval does not record: it ends up in the results under ``configs`` / ``metadata``."""
+        return {
+            "problem_set": {"name": self.problem_set.name, "content_hash": self.problem_set.content_hash},
+            "grader": load_grader(self.options.grader).version if self.options.grades == "own" else "published",
+            "ns": list(self.ns),
+            "pipelines": list(self.pipelines),
+            "versions": software_versions("lm_eval", "torch", "transformers"),
+        }
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Hand our problems to lm_eval as its dataset; nothing is fetched here."""
+        rows = [
+            {"problem_id": p.problem_id, "problem": p.statement, "answer": p.gold, "subject": p.subject, "level": p.level}
+            for p in self.problem_set.problems
+        ]
+        self.dataset = {"test": datasets.Dataset.from_list(rows)}
+
+    @property
+    def _predict_only(self) -> bool:
+        return "bypass" in self._metric_fn_list
+
+    def build_all_requests(self, **kwargs: Any) -> None:
+        """Build requests, after everything that can be checked before generation has been checked.
+
+        Raises:
+            PrmEvalError: See :mod:`prm_eval.harness.guards`, or a reward model that cannot be loaded.
+        """
+        guards.check_request_cache(bool(kwargs.get("cache_requests")))
+        self.rank, self.world_size = int(kwargs.get("rank", 0)), int(kwargs.get("world_size", 1))
+        if self.replay is None:
+            guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, guards.calling_model())
+        if not self._predict_only:
+            self.models = {role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}}
+            if self.replay is not None:
+                self.replay.check_stored(self.models.values())
+        super().build_all_requests(**kwargs)
+        if self.replay is not None:
+            self.replay.fill(self._instances)
+
+    def _load_model(self, role: str) -> RewardModel:
+        model = load_reward_model(self.options.models[role], **self.options.model_options[role])
+        if model.kind != role:
+            raise PrmEvalError(f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; give it as {model.kind}_model")
+        return model
+
+    def apply_filters(self) -> list[Any] | None:
+        """Keep the candidates, then grade, score and select; every instance gets one JSON string a pipeline."""
+        pool = self._keep_candidates()
+        if self._predict_only:
+            for instance in self._instances:
+                instance.filtered_resps["none"] = instance.resps[0] if instance.resps else ""
+            return None
+        try:
+            self._select(pool)
+        except BaseException:
+            logger.error("The candidates are safe. To finish without generating again:\n  %s", replay_hint(str(self.config.task), pool, self.options))
+            raise
+        return None
+
+    def _keep_candidates(self) -> Pool:
+        if self.replay is not None:
+            return self.replay.pool_for([instance.doc["problem_id"] for instance in self._instances], self.models.values(), self._parent)
+        pool = dump_candidates(
+            self._generated(), self._parent, self.problem_set, self.n_samples, dict(self.config.generation_kwargs or {}), self.config.metadata or {}
+        )
+        logger.info("%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path)
+        if not self.options.allow_identical:
+            guards.check_candidates([instance.resps[: self.n_samples] for instance in self._instances], self.n_samples)
+        return pool
+
+    @property
+    def _parent(self) -> Path:
+        return Path(self.options.dump_dir) / str(self.config.task)
+
+    def _generated(self) -> Iterator[tuple[Problem, list[Candidate]]]:
+        """Yield what was generated; data-parallel padding gives the last problem of a rank more than N, which are cut off."""
+        for instance in self._instances:
+            problem = self.by_id[instance.doc["problem_id"]]
+            texts = instance.resps[: self.n_samples]
+            yield problem, [Candidate(problem.problem_id, slot, str(text)) for slot, text in enumerate(texts)]
+
+    def _select(self, pool: Pool) -> None:
+        grade_if_needed(pool, self.options)
+        rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
+        self.config.metadata["prm_eval"] |= {
+            "pool": {"path": str(pool.path), "content_hash": pool.info.content_hash, "m": pool.info.m},
+            "reward_models": {role: {"name": file.name, **file.info.model, "aggregation": file.aggregation} for role, file in rewards.items()},
+        }
+        metrics = self._problem_metrics(pool, rewards)
+        for instance in self._instances:
+            for name in self.pipelines:
+                instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
+
+    def _problem_metrics(self, pool: Pool, rewards: dict[str, RewardFile]) -> dict[str, dict[str, dict[str, float]]]:
+        """Return, for every problem and pipeline, its metrics."""
+        wanted = {instance.doc["problem_id"] for instance in self._instances}
+        result: dict[str, dict[str, dict[str, float]]] = {}
+        selectors = load_selectors(list(dict.fromkeys(selector for selector, _ in self.pipelines.values())))
+        for graded in graded_slots(pool, self.options.grades_source, list(dict.fromkeys(rewards.values()))):
+            if graded.problem.problem_id in wanted:
+                curves = problem_curves(graded, selectors, self.ns, seed=self.options.seed, draws=self.options.draws)
+                result[graded.problem.problem_id] = self._named(graded, curves, rewards)
+        return result
+
+    def _named(self, graded: GradedSlots, curves: dict[CurveKey, Accuracy], rewards: dict[str, RewardFile]) -> dict[str, dict[str, float]]:
+        named: dict[str, dict[str, float]] = {}
+        for name, (selector, role) in self.pipelines.items():
+            values = curves[selector, rewards[role].name if role else None].values
+            named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
+            if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
+                named[name] |= dict.fromkeys(self._group_metrics(graded.problem), float(values[-1]))
+        return named

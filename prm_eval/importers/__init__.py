@@ -1,0 +1,206 @@
+"""Other people's files to pools: plain JSONL, PRM800K's scored samples, lm_eval's sample logs.
+
+Every importer streams: one problem is in memory at a time. What a file says of correctness becomes published grades, what it
+says of rewards becomes reward files; neither is trusted to be more than that.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.importers import lm_eval_samples, plain, prm800k
+from prm_eval.importers.common import ImportedProblem, Reader, RewardColumn
+from prm_eval.jsonl import file_sha256, read_jsonl
+from prm_eval.pools import Pool, PoolWriter
+from prm_eval.records import RewardInfo, StepRewards
+from prm_eval.rewards.files import RewardWriter
+
+__all__ = ["FORMATS", "ImportReport", "detect_format", "import_pool"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """An importable format: how to recognise its first row, how to read it, its splitter and its number of slots."""
+
+    recognise: Callable[[dict[str, object]], bool]
+    reader: Callable[[Path], Reader]
+    splitter: str
+    slots: int | None
+    describe: str
+
+
+FORMATS = {
+    "lm_eval": Format(lm_eval_samples.recognise, lm_eval_samples.SamplesReader, "line", None, "lm_eval samples_*.jsonl"),
+    "prm800k": Format(prm800k.recognise, prm800k.ScoredSamplesReader, "given", 1860, "PRM800K scored-test-samples.jsonl"),
+    "plain": Format(plain.recognise, plain.PlainReader, "line", None, "one problem a line, with samples: [{text, ...}]"),
+}
+
+
+@dataclass
+class ImportReport:
+    """What an import did: the pool, and every row that was skipped, with the reason."""
+
+    pool: Pool
+    skipped: list[str] = field(default_factory=list)
+
+
+def detect_format(path: Path) -> str:
+    """Return the name of the format of a file, by its first row.
+
+    Raises:
+        DataError: No format fits, or the file is empty.
+    """
+    for number, row in read_jsonl(path):
+        for name, form in FORMATS.items():
+            if form.recognise(row):
+                return name
+        raise DataError(
+            path, number, f"fields {', '.join(sorted(row)) or 'none'}", "; or ".join(f"{n}: {f.describe}" for n, f in FORMATS.items())
+        )
+    raise DataError(path, None, "an empty file", "at least one row")
+
+
+def import_pool(
+    path: Path,
+    folder: Path | None,
+    *,
+    parent: Path | None = None,
+    form: str = "auto",
+    policy: str | None = None,
+    slots: int | str = "max",
+    splitter: str | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Turn a file into a pool.
+
+    Args:
+        path: The file; ``.gz`` is read as it is.
+        folder: The pool to make; None names it by content under ``parent``.
+        parent: See ``folder``.
+        form: One of :data:`FORMATS`, or "auto".
+        policy: Name of the model that wrote the candidates, where the file does not say.
+        slots: M: a number, or "max" (of the candidates any problem has; for PRM800K, 1,860), or "min" (then every slot is
+            full, and candidates beyond it are left out).
+        splitter: How candidates are cut; None means the format's way.
+        skip_bad: Leave out problems with a fault and report them, instead of stopping at the first.
+        progress: Called with the number of problems done.
+
+    Raises:
+        DataError: A fault in the file, with its row.
+        PrmEvalError: The folder is not empty, or an option has no meaning.
+    """
+    name = detect_format(path) if form == "auto" else form
+    if name not in FORMATS:
+        raise PrmEvalError(f"unknown format {form!r}; expected auto, {', '.join(FORMATS)}")
+    chosen = FORMATS[name]
+    cut = splitter or chosen.splitter
+    reader = chosen.reader(path)
+    skipped: list[str] = []
+    m = _slots(reader, slots, chosen.slots, cut, skip_bad)
+    writer = PoolWriter(
+        folder,
+        parent=parent,
+        problem_set={"name": path.name},
+        policy={"id": policy or reader.policy(), "revision": None},
+        splitter=cut,
+        m=m,
+        sampling=reader.sampling(),
+        source={"file": path.name, "format": name, "sha256": file_sha256(path)},
+    )
+    with writer:
+        rewards = _RewardColumns(writer)
+        for done, imported in enumerate(_problems(reader, cut, skip_bad, skipped), 1):
+            kept = imported.first(m) if m is not None else imported
+            writer.add(kept.problem, kept.candidates)
+            if kept.grades is not None:
+                writer.add_published(kept.candidates, kept.grades)
+            rewards.add(kept)
+            if progress is not None:
+                progress(done)
+        rewards.close(writer.content_hash())
+    if writer.pool is None:
+        raise PrmEvalError("the pool was not written")
+    return ImportReport(writer.pool, skipped)
+
+
+def _slots(reader: Reader, slots: int | str, default: int | None, splitter: str, skip_bad: bool) -> int | None:
+    if isinstance(slots, int) or slots.isdigit():
+        if int(slots) < 1:
+            raise PrmEvalError(f"slots = {slots}; expected at least 1")
+        return int(slots)
+    if slots == "max":
+        return default
+    if slots == "min":
+        return min(len(imported.candidates) for imported in _problems(reader, splitter, skip_bad, []))
+    raise PrmEvalError(f"slots = {slots!r}; expected a number, max or min")
+
+
+def _problems(reader: Reader, splitter: str, skip_bad: bool, skipped: list[str]) -> Iterator[ImportedProblem]:
+    seen: dict[str, int] = {}
+    for load in reader.problems(splitter):
+        try:
+            imported = load()
+            problem_id = imported.problem.problem_id
+            if problem_id in seen:
+                raise DataError(
+                    reader.path, imported.row, f"problem id {problem_id!r} again (first in row {seen[problem_id]})", "unique ids"
+                )
+        except DataError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            continue
+        seen[problem_id] = imported.row
+        yield imported
+
+
+class _RewardColumns:
+    """The reward files that grow beside a pool; one that some problem lacks is complete with refusals there."""
+
+    def __init__(self, writer: PoolWriter) -> None:
+        self._folder = writer.side_folder / "rewards"
+        self._writers: dict[str, RewardWriter] = {}
+        self._columns: dict[str, RewardColumn] = {}
+        self._before: list[ImportedProblem] = []
+        self._started = False
+
+    def add(self, imported: ImportedProblem) -> None:
+        """Write the rewards of one problem's candidates."""
+        for name, column in imported.rewards.items():
+            if name not in self._writers:
+                if self._started:
+                    raise DataError(
+                        imported.path, imported.row, f"the field {name!r}, which earlier rows lack", "the same reward fields in every row"
+                    )
+                self._writers[name] = RewardWriter(self._folder / name, single=column.score_type == "logodds")
+                self._columns[name] = column
+        self._started = True
+        for name, writer in self._writers.items():
+            column = imported.rewards.get(name)
+            for index, candidate in enumerate(imported.candidates):
+                value = column.values[index] if column is not None else None
+                writer.add(candidate, value or StepRewards((), refusal="not in the source"))
+
+    def close(self, pool_hash: str) -> None:
+        """Finish the files, now that the pool's hash is known."""
+        for name, writer in self._writers.items():
+            writer.__exit__(None, None, None)
+            column = self._columns[name]
+            writer.describe(
+                RewardInfo(
+                    name=column.model or name,
+                    kind=column.kind,
+                    score_type=column.score_type,
+                    aggregation=column.aggregation,
+                    splitter=None,
+                    pool_hash=pool_hash,
+                    model={"id": column.model or name, "field": name, "origin": "published"},
+                )
+            )
+        if not self._writers:
+            shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""lm_eval's ``samples_*.jsonl``: one row a filter and problem, with all responses; rows of other filters repeat them.
+
+Problems are joined on ``doc_hash``, never on ``doc_id``, which lm_eval mislabels under ``--samples``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from prm_eval.importers.common import ImportedProblem
+from prm_eval.importers.prm800k import LineIndex
+from prm_eval.jsonl import Row, open_binary, read_jsonl
+from prm_eval.problems import problem_from_row
+from prm_eval.records import Candidate
+
+
+def recognise(row: dict[str, object]) -> bool:
+    """Say whether a first row is of this format."""
+    return "resps" in row and "doc" in row
+
+
+class SamplesReader:
+    """Reads sample logs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every problem, by first appearance, and for every row that names none."""
+        index = LineIndex(self.path, lambda row: row.required_text("doc_hash", "doc_id"))
+        for fault in index.faults:
+            yield partial(_raise, fault)
+        with open_binary(self.path) as stream:
+            for name in index.places:
+                yield partial(_problem, index, stream, name)
+
+    def policy(self) -> str | None:
+        """Return nothing: the log does not name the model."""
+        return None
+
+    def sampling(self) -> dict[str, Any]:
+        """Return the generation arguments of the first row."""
+        for _, fields in read_jsonl(self.path):
+            arguments = fields.get("arguments")
+            first = arguments.get("gen_args_0") if isinstance(arguments, dict) else None
+            given = first.get("arg_1") if isinstance(first, dict) else None
+            return dict(given) if isinstance(given, dict) else {}
+        return {}
+
+
+def _raise(fault: Exception) -> ImportedProblem:
+    raise fault
+
+
+def _problem(index: LineIndex, stream: IO[bytes], name: str) -> ImportedProblem:
+    row = index.rows(stream, name)[0]
+    doc = row.fields.get("doc")
+    if not isinstance(doc, dict):
+        raise row.fault(f"doc of type {type(doc).__name__}", "an object")
+    fields = dict(doc)
+    if not any(fields.get(key) is not None for key in ("answer", "gold", "ground_truth_answer", "solution")):
+        fields["gold"] = row.fields.get("target")
+    problem = problem_from_row(Row(row.path, row.number, fields), default_id=name)
+    return ImportedProblem(row.path, row.number, problem, tuple(_candidates(row, problem.problem_id)))
+
+
+def _candidates(row: Row, problem_id: str) -> Iterator[Candidate]:
+    responses = row.fields.get("resps")
+    if not isinstance(responses, list) or not responses or not isinstance(responses[0], list):
+        raise row.fault("resps that are not a list of lists", "the responses of the problem's requests")
+    for slot, text in enumerate(responses[0]):
+        if not isinstance(text, str):
+            raise row.fault(f"resps[0][{slot}] of type {type(text).__name__}", "text")
+        row.text("text", where={"text": text}, label=f"resps[0][{slot}]")  # valid Unicode
+        yield Candidate(problem_id, slot, text)

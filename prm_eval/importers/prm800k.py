@@ -1,0 +1,168 @@
+"""PRM800K's ``scored-test-samples.jsonl``: one candidate a line, in any order, with ORM and PRM scores.
+
+The file is read twice: once to find where each problem's lines are (8 bytes a line), once problem by problem. Candidates keep
+the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman et al. 2023; its evaluation pads
+with nothing likewise).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from prm_eval.errors import DataError
+from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
+from prm_eval.jsonl import Row, open_binary, parse_line
+from prm_eval.problems import problem_from_row
+from prm_eval.records import Candidate, StepRewards
+from prm_eval.rewards.aggregate import logit
+
+SLOTS = 1_860
+
+
+def recognise(row: dict[str, object]) -> bool:
+    """Say whether a first row is of this format."""
+    return "rating_probs" in row and "steps" in row
+
+
+class LineIndex:
+    """Where the lines of each key stand in a file."""
+
+    def __init__(self, path: Path, key: Callable[[Row], str | None]) -> None:
+        if path.suffix == ".gz":
+            raise DataError(path, None, "a compressed file", "an uncompressed one: this format is read by position", "gunzip it first")
+        self.path = path
+        self.places: dict[str, tuple[array[int], array[int]]] = {}
+        self.faults: list[DataError] = []
+        offset = 0
+        with open_binary(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    try:
+                        name = key(Row(path, number, parse_line(path, number, line)))
+                    except DataError as error:
+                        self.faults.append(error)
+                        name = None
+                    if name is not None:
+                        numbers, offsets = self.places.setdefault(name, (array("q"), array("q")))
+                        numbers.append(number)
+                        offsets.append(offset)
+                offset += len(line)
+
+    def rows(self, stream: IO[bytes], name: str) -> list[Row]:
+        """Read the lines of one key again."""
+        rows: list[Row] = []
+        for number, offset in zip(*self.places[name], strict=True):
+            stream.seek(offset)
+            rows.append(Row(self.path, number, parse_line(self.path, number, stream.readline())))
+        return rows
+
+
+class ScoredSamplesReader:
+    """Reads scored samples."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every problem, by first appearance, and for every row that names none."""
+        index = LineIndex(self.path, lambda row: row.required_text("unique_id", "problem"))
+        for fault in index.faults:
+            yield partial(_raise, fault)
+        with open_binary(self.path) as stream:
+            for name in index.places:
+                yield partial(_problem, index, stream, name)
+
+    def policy(self) -> str | None:
+        """Return the paper's generator."""
+        return "prm800k-generator"
+
+    def sampling(self) -> dict[str, Any]:
+        """Return what the paper says: temperature 1 (section 2.4)."""
+        return {"temperature": 1.0}
+
+
+def _raise(fault: DataError) -> ImportedProblem:
+    raise fault
+
+
+def _problem(index: LineIndex, stream: IO[bytes], name: str) -> ImportedProblem:
+    rows = index.rows(stream, name)
+    problem = problem_from_row(_without_own_answer(rows[0]), default_id=name)
+    candidates: list[Candidate] = []
+    answers: list[str | None] = []
+    correct: list[bool] = []
+    orm: list[StepRewards | None] = []
+    product: list[StepRewards | None] = []
+    by_step: list[StepRewards | None] = []
+    for slot, row in enumerate(rows):
+        if row.fields.get("problem") != rows[0].fields.get("problem"):
+            raise row.fault(f"another statement for {name!r} than in row {rows[0].number}", "the same problem")
+        steps = _steps(row)
+        candidates.append(Candidate(problem.problem_id, slot, "\n".join(steps), steps))
+        answers.append(given_or_extracted(row.text("answer"), candidates[-1].text))
+        correct.append(_flag(row))
+        orm.append(_single(row, "orm_score"))
+        product.append(_single(row, "prm_score"))
+        by_step.append(_rating_logodds(row, len(steps)))
+    return ImportedProblem(
+        index.path,
+        rows[0].number,
+        problem,
+        tuple(candidates),
+        published_grades(answers, correct, [candidate.slot for candidate in candidates]),
+        {
+            "orm_score": RewardColumn("orm", "value", "last", tuple(orm), "PRM800K ORM"),
+            "prm_score": RewardColumn("orm", "value", "last", tuple(product), "PRM800K PRM (published product)"),
+            "rating_probs": RewardColumn("prm", "logodds", "prod", tuple(by_step), "PRM800K PRM"),
+        },
+    )
+
+
+def _without_own_answer(row: Row) -> Row:
+    """Hide the candidate's ``answer``, which in this format stands beside the problem's ``ground_truth_answer``."""
+    return Row(row.path, row.number, {key: value for key, value in row.fields.items() if key != "answer"})
+
+
+def _steps(row: Row) -> tuple[str, ...]:
+    steps = row.fields.get("steps")
+    if not isinstance(steps, list) or not steps or not all(isinstance(step, str) for step in steps):
+        raise row.fault("steps that are not a list of text", "at least one step")
+    return tuple(steps)
+
+
+def _flag(row: Row) -> bool:
+    value = row.fields.get("is_correct")
+    if not isinstance(value, bool):
+        raise row.fault(f"is_correct = {value!r}", "true or false")
+    return value
+
+
+def _single(row: Row, name: str) -> StepRewards | None:
+    value = row.fields.get(name)
+    return None if value is None else StepRewards((finite(row, value, name),))
+
+
+def _rating_logodds(row: Row, n_steps: int) -> StepRewards | None:
+    """Return log-odds of "not wrong": a neutral step counts as a positive one (paper, table 4: the better strategy)."""
+    probabilities = row.fields.get("rating_probs")
+    if probabilities is None:
+        return None
+    if not isinstance(probabilities, list) or len(probabilities) != n_steps:
+        found = len(probabilities) if isinstance(probabilities, list) else type(probabilities).__name__
+        raise row.fault(f"{found} rating_probs for {n_steps} steps", "one a step")
+    values: list[float] = []
+    for i, each in enumerate(probabilities):
+        if not isinstance(each, dict):
+            raise row.fault(f"rating_probs[{i}] of type {type(each).__name__}", "an object with -1, 0 and 1")
+        good = finite(row, each.get("1"), f"rating_probs[{i}]['1']") + finite(row, each.get("0", 0.0), f"rating_probs[{i}]['0']")
+        bad = finite(row, each.get("-1"), f"rating_probs[{i}]['-1']")
+        total = good + bad
+        if not (good >= 0 and bad >= 0 and total > 0):
+            raise row.fault(f"rating_probs[{i}] = {each}", "probabilities")
+        # a probability of exactly 0 or 1 has no finite log-odds: keep it within float32's reach
+        values.append(logit(min(max(good / total, 1e-12), 1 - 1e-12)))
+    return StepRewards(tuple(values))
