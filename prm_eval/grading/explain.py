@@ -1,0 +1,66 @@
+"""How one answer is judged, in words: extraction, both trees, the rule that decided, a caret under what could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prm_eval.grading.equivalence import decide
+from prm_eval.grading.extract import extract
+from prm_eval.grading.latex import Apply, Bracket, LatexError, Matrix, Node, Number, Quantity, Relation, Symbol, Words, parse, typography
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The verdict, and the lines that explain it."""
+
+    equal: bool
+    text: str
+
+
+def explain(gold: str, answer: str) -> Explanation:
+    """Explain how an answer, or a whole response, is judged against gold."""
+    found = extract(answer)
+    final = found.answer if found else answer
+    lines = [f"extraction  {found.rule + ': ' + final if found else 'none found; the text is taken as the answer itself'}"]
+    for name, text in (("gold", gold), ("answer", final)):
+        lines += _tree_lines(name, text)
+    decision = decide(gold, final)
+    verdict = {True: "equivalent", False: "not equivalent", None: "undecided (counts as not equivalent)"}[decision.equal]
+    lines.append(f"verdict     {verdict}, by rule {decision.rule}" + (f" ({decision.reason})" if decision.reason else ""))
+    return Explanation(decision.equal is True, "\n".join(lines))
+
+
+def _tree_lines(name: str, text: str) -> list[str]:
+    try:
+        return [f"{name:<11} {text}", f"{'  read as':<11} {spell(parse(text))}"]
+    except LatexError as error:
+        shown = typography(text)
+        width = max(1, min(error.end, len(shown)) - error.start)
+        return [f"{name:<11} {shown}", " " * (12 + min(error.start, len(shown))) + "^" * width, f"{'  unread':<11} {error}"]
+
+
+def spell(node: Node) -> str:
+    """Return a tree as nested function calls."""
+    if isinstance(node, Number):
+        return str(node.value)
+    if isinstance(node, Symbol):
+        return node.name
+    if isinstance(node, Words):
+        return f"words({node.text!r})"
+    if isinstance(node, Quantity):
+        return f"quantity({spell(node.value)}, {node.unit!r})"
+    if isinstance(node, Apply):
+        return f"{node.name}({', '.join(spell(arg) for arg in node.args)})"
+    if isinstance(node, Relation):
+        parts = [spell(node.sides[0])]
+        for operator, side in zip(node.operators, node.sides[1:], strict=True):
+            parts += [operator, spell(side)]
+        return f"relation({' '.join(parts)})"
+    if isinstance(node, Matrix):
+        return "matrix(" + "; ".join(", ".join(spell(cell) for cell in row) for row in node.rows) + ")"
+    return _spell_bracket(node)
+
+
+def _spell_bracket(node: Bracket) -> str:
+    inner = ", ".join(spell(item) for item in node.items)
+    return f"list({inner})" if not node.left else f"{node.left}{inner}{node.right}"
