@@ -17,6 +17,8 @@ from prm_eval.selectors import Choice, rank_probabilities
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_BLOCK = 64  # problems ranked at a time by best_of_n_table
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -59,20 +61,34 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
     probabilities of each rank. O(P M log M) for any number of n, where drawing costs O(P M draws) for each n.
     """
     n_problems, m = rewards.shape
-    by_rank = rank_probabilities(m, tuple(ns))
-    order = np.argsort(-rewards, axis=1)  # NaN sorts last
-    ranked = np.take_along_axis(rewards, order, axis=1)
-    right = np.take_along_axis(correct & ~np.isnan(rewards), order, axis=1).astype(np.float64)
-    tied = ranked[:, 1:] == ranked[:, :-1]
-    if tied.any():
-        start = np.ones((n_problems, m), dtype=bool)
-        start[:, 1:] = ~tied
-        starts = np.flatnonzero(start)
-        sizes = np.diff(np.append(starts, n_problems * m))
-        shared = np.add.reduceat(right.ravel(), starts) / sizes
-        right = np.repeat(shared, sizes).reshape(n_problems, m)
-    result: Floats = right @ by_rank.T
+    by_rank = rank_probabilities(m, tuple(ns)).T
+    result = np.empty((n_problems, len(ns)))
+    for first in range(0, n_problems, _BLOCK):  # a block of problems stays in the processor's cache
+        block = slice(first, first + _BLOCK)
+        result[block] = _right_by_rank(rewards[block], correct[block]) @ by_rank
     return result
+
+
+def _right_by_rank(rewards: Floats, correct: Bools) -> Floats:
+    """Return (problems, M): the correctness of each rank, best first; tied ones have their mean, missing ones 0."""
+    n_problems, m = rewards.shape
+    missing = np.isnan(rewards)
+    keys = -rewards
+    if not (keys == np.inf).any():
+        keys[missing] = np.inf  # NaN sorts last as it is, but numpy sorts arrays that have it several times slower
+    order = np.argsort(keys, axis=1)
+    order += np.arange(0, n_problems * m, m)[:, None]  # positions in the flat arrays
+    ranked = np.take(rewards, order)
+    right = np.take(correct & ~missing, order).astype(np.float64)
+    tied = np.zeros((n_problems, m + 1), dtype=bool)  # is the candidate of this rank tied with the one before?
+    tied[:, 1:-1] = ranked[:, 1:] == ranked[:, :-1]
+    members = np.flatnonzero(tied[:, :-1] | tied[:, 1:])
+    if len(members):
+        starts = np.flatnonzero(~tied[:, :-1].ravel()[members])
+        sizes = np.diff(starts, append=len(members))
+        shared = np.add.reduceat(right.ravel()[members], starts) / sizes
+        np.put(right, members, np.repeat(shared, sizes))
+    return right
 
 
 def subsampling_sd(values: Floats) -> float:

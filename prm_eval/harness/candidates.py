@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -174,5 +175,7 @@ def _all_of(parts: Sequence[Pool]) -> Iterator[tuple[Problem, list[Candidate]]]:
 
 def replay_hint(task: str, pool: Pool, options: Options) -> str:
     """Return the command that finishes a run without generating."""
-    models = " ".join(f"{role}_model={name}" for role, name in options.models.items())
-    return f"prm-eval run --model dummy --tasks {task} --metadata replay={pool.path} {models}".rstrip()
+    words = [f"replay={pool.path.resolve()}"]
+    for role, name in options.models.items():
+        words += [f"{role}_model={name}", *(f"{role}_{key}={value}" for key, value in options.model_options[role].items())]
+    return f"prm-eval run --model dummy --tasks {task} --metadata {shlex.join(words)}"

@@ -1,0 +1,129 @@
+"""Fixtures: the real data, small pools, and tiny random models made on the spot (no hub can be reached)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    if not DATA.is_dir():
+        pytest.skip(f"the real data is not here ({DATA}); set PRM_EVAL_DATA")
+    return DATA
+
+
+def write_jsonl(path: Path, rows: list[object]) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+PLAIN = [
+    {
+        "id": "a",
+        "problem": "What is 1+1?",
+        "answer": "2",
+        "subject": "Algebra",
+        "level": "Level 1",
+        "samples": [
+            {"text": "1+1 = 2\n\\boxed{2}", "correct": True, "score": 0.5, "step_scores": [0.9, 0.8]},
+            {"text": "1+1 = 3\n\\boxed{3}", "correct": False, "score": 0.5, "step_scores": [0.1, 0.7]},
+            {"text": "I give up", "correct": False, "score": 2.0, "step_scores": [0.95]},
+            {"text": "two\nso \\boxed{\\frac{4}{2}}", "correct": True, "score": -1.0, "step_scores": [0.2, 0.3]},
+        ],
+    },
+    {
+        "id": "b",
+        "problem": "What is 2*3?",
+        "answer": "6",
+        "subject": "Geometry",
+        "level": 2,
+        "samples": [
+            {"text": "\\boxed{5}", "correct": False, "score": 1.5, "step_scores": [0.5]},
+            {"text": "2*3 = 6\n\\boxed{6}", "correct": True, "score": 1.0, "step_scores": [0.6, 0.9]},
+            {"text": "2*3 = 6.\n\nHence \\boxed{6}", "correct": True, "score": 0.0, "step_scores": [0.7, 0.7]},
+            {"text": "\\boxed{5.0}", "correct": False, "score": 0.2, "step_scores": [0.4]},
+        ],
+    },
+]
+
+
+@pytest.fixture
+def plain_file(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "plain.jsonl", PLAIN)
+
+
+@pytest.fixture
+def pool(plain_file: Path, tmp_path: Path):
+    from prm_eval.importers import import_pool
+
+    return import_pool(plain_file, tmp_path / "pool").pool
+
+
+def make_tokenizer(chat: bool = False):
+    """A character-level tokenizer: what it encodes it decodes, and separators never merge with their neighbours."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    characters = ["<pad>", "<s>", "</s>", "<unk>", *(chr(i) for i in range(32, 127)), "\n"]
+    backend = Tokenizer(models.WordLevel({c: i for i, c in enumerate(characters)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    backend.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+    if chat:
+        tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}"
+    return tokenizer
+
+
+def tiny_model(folder: Path, kind: str, *, labels: int = 2, chat: bool = False, max_positions: int = 2048) -> Path:
+    """Save a two-layer random Llama of a kind: CausalLM, SequenceClassification or TokenClassification."""
+    import torch
+    import transformers
+
+    torch.manual_seed(7)
+    tokenizer = make_tokenizer(chat)
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=max_positions,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        num_labels=labels,
+    )
+    model = getattr(transformers, f"LlamaFor{kind}")(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.2)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "policy": tiny_model(folder / "policy", "CausalLM"),
+        "prm": tiny_model(folder / "prm", "TokenClassification"),
+        "orm": tiny_model(folder / "orm", "SequenceClassification", labels=1),
+        "orm_chat": tiny_model(folder / "orm_chat", "SequenceClassification", labels=1, chat=True),
+    }
