@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prm_eval import plugins
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.metrics import Accuracy, accuracy, pass_at_n
 from prm_eval.pools import GRADES, Pool, text_lengths
 from prm_eval.records import VERDICTS, Problem
@@ -170,7 +170,9 @@ def load_selectors(names: Sequence[str] | None) -> dict[str, Selector | None]:
             continue
         selector = plugins.load("selector", name)()
         if not isinstance(selector, Selector):
-            raise PrmEvalError(f"{name!r} is not a selector: it needs name, needs_rewards and choose (see prm_eval.selectors)")
+            raise PrmEvalError(
+                f"{name!r} is not a selector: it needs name, needs_rewards and choose (see prm_eval.selectors)"
+            )
         chosen[name] = selector
     return chosen
 
@@ -192,7 +194,9 @@ def problem_curves(
         if selector is None:
             result[name, None] = Accuracy(pass_at_n(int(graded.correct.sum()), m, ns), np.zeros(len(ns)))
             continue
-        models: Mapping[str | None, RewardArrays] = graded.rewards if selector.needs_rewards else {None: RewardArrays(nothing, nothing)}  # type: ignore[assignment]
+        models: dict[str | None, RewardArrays] = {None: RewardArrays(nothing, nothing)}
+        if selector.needs_rewards:
+            models = dict(graded.rewards.items())
         for model, arrays in models.items():
             slots = Slots(graded.classes, arrays.rewards, arrays.weights, graded.lengths)
             result[name, model] = accuracy(selector.choose(slots, ns, seed=own_seed, draws=draws), graded.correct)
@@ -206,7 +210,9 @@ def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iter
         DataError: Grades or rewards are not of this pool, or hold something they must not.
     """
     m = pool.info.m
-    grade_reader = BlockReader(pool.grades_path(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"])
+    grade_reader = BlockReader(
+        pool.grades_path(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
+    )
     readers: list[tuple[str, RewardReader]] = [(each.name, each.reader(pool)) for each in rewards]
     for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text"]):
         first, rows = grade_reader.take(problem.problem_id)
@@ -220,7 +226,9 @@ def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iter
             *_grade_arrays(rows, at, m, grade_reader, first),
             _spread(text_lengths(table), at, m),
             {
-                name: RewardArrays(_spread([s.reward for s in values], at, m), _spread([s.weight for s in values], at, m))
+                name: RewardArrays(
+                    _spread([s.reward for s in values], at, m), _spread([s.weight for s in values], at, m)
+                )
                 for name, values in scored.items()
             },
         )
@@ -232,8 +240,6 @@ def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iter
 def _grade_arrays(
     rows: pa.Table, at: npt.NDArray[np.int64], m: int, reader: BlockReader, first: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    from prm_eval.errors import DataError
-
     classes, correct = np.full(m, -1, dtype=np.int64), np.zeros(m, dtype=bool)
     pairs = zip(at, rows.column("answer_class").to_pylist(), rows.column("grade").to_pylist(), strict=True)
     for offset, (slot, answer_class, grade) in enumerate(pairs):
@@ -301,10 +307,19 @@ def evaluate(
         if progress is not None:
             progress(len(problems))
     curves = {key: np.stack(each) for key, each in values.items()}
-    summary = _Summary(curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples)
+    summary = _Summary(
+        curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples
+    )
     return Evaluation(
         pool=_describe(pool),
-        settings={"grades": grades, "ns": list(grid), "draws": draws, "seed": seed, "resamples": resamples, "level": level},
+        settings={
+            "grades": grades,
+            "ns": list(grid),
+            "draws": draws,
+            "seed": seed,
+            "resamples": resamples,
+            "level": level,
+        },
         ns=grid,
         rows=summary.rows(),
         groups=summary.groups(),
@@ -368,7 +383,18 @@ class _Summary:
                 method = "monte_carlo" if noise[column] > 0 else "exact"
                 cell = limits[column]
                 rows.append(
-                    Row(selector, model, metric_name(selector, n), n, cell.value, cell.low, cell.high, method, float(noise[column]), len(table))
+                    Row(
+                        selector,
+                        model,
+                        metric_name(selector, n),
+                        n,
+                        cell.value,
+                        cell.low,
+                        cell.high,
+                        method,
+                        float(noise[column]),
+                        len(table),
+                    )
                 )
         return rows
 
@@ -381,15 +407,21 @@ class _Summary:
             for label in known if len(known) > 1 else []:
                 members = np.array([each == label for each in labels])
                 stack = np.stack([table[members, last] for table in self.curves.values()], axis=1)
-                bootstrap = ClusterBootstrap(int(members.sum()), seed=self.seed, level=self.level, resamples=min(2_000, self.resample_count))
+                bootstrap = ClusterBootstrap(
+                    int(members.sum()), seed=self.seed, level=self.level, resamples=min(2_000, self.resample_count)
+                )
                 for (selector, model), cell in zip(self.curves, bootstrap.intervals(stack), strict=True):
-                    rows.append(GroupRow(by, str(label), selector, model, n, cell.value, cell.low, cell.high, int(members.sum())))
+                    rows.append(
+                        GroupRow(
+                            by, str(label), selector, model, n, cell.value, cell.low, cell.high, int(members.sum())
+                        )
+                    )
         return rows
 
     def differences(self) -> list[Difference]:
         """Compare every curve with rewards to majority, and reward models by pairs under the same selector."""
         with_rewards = [key for key in self.curves if key[1] is not None]
-        pairs = [(key, ("majority", None)) for key in with_rewards if ("majority", None) in self.curves]
+        pairs: list[tuple[CurveKey, CurveKey]] = [(key, ("majority", None)) for key in with_rewards if ("majority", None) in self.curves]
         pairs += [
             (one, other) for i, one in enumerate(with_rewards) for other in with_rewards[:i] if one[0] == other[0]
         ]
@@ -397,7 +429,9 @@ class _Summary:
         for one, other in pairs:
             for column, n in enumerate(self.ns):
                 a, b = self.curves[one][:, column], self.curves[other][:, column]
-                cell = self.bootstrap.difference(a, b, self.resampled[one][:, column] - self.resampled[other][:, column])
+                cell = self.bootstrap.difference(
+                    a, b, self.resampled[one][:, column] - self.resampled[other][:, column]
+                )
                 p = sign_flip_p(a - b, seed=self.seed, resamples=min(2_000, self.resample_count))
                 rows.append(Difference(*one, *other, n, cell.value, cell.low, cell.high, p))
         return rows

@@ -36,7 +36,9 @@ def parse_line(path: Path, row: int, line: bytes) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except UnicodeDecodeError as error:
-        raise DataError(path, row, f"bytes that are not UTF-8 ({error.reason} at {error.start})", "UTF-8 text") from None
+        raise DataError(
+            path, row, f"bytes that are not UTF-8 ({error.reason} at {error.start})", "UTF-8 text"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(path, row, f"a line that is not JSON ({error})", "one JSON object a line") from None
     if not isinstance(value, dict):
@@ -54,7 +56,9 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def canonical_json(value: Any) -> bytes:
     """Return the one spelling of a JSON value that content hashes are made over, with a newline."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return (
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    )
 
 
 def file_sha256(path: Path) -> str:

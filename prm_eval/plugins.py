@@ -69,7 +69,9 @@ def load(what: str, name: str) -> Any:
         return _import_object(what, name)
     close = get_close_matches(name, known, n=1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
-    raise PrmEvalError(f"no {what} named {name!r}.{guess} Installed: {', '.join(known) or 'none'} (see: prm-eval plugins).")
+    raise PrmEvalError(
+        f"no {what} named {name!r}.{guess} Installed: {', '.join(known) or 'none'} (see: prm-eval plugins)."
+    )
 
 
 def is_object_path(name: str) -> bool:

@@ -173,7 +173,9 @@ class Pool:
             last = -1
             for candidate in candidates:
                 if not last < candidate.slot < self.info.m:
-                    faults.append(f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots below {self.info.m}")
+                    faults.append(
+                        f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots below {self.info.m}"
+                    )
                 last = candidate.slot
                 digest.update(canonical_json(candidate.canonical()))
                 n_candidates += 1
@@ -182,10 +184,17 @@ class Pool:
             for row, claimed in zip(table.to_pylist(), stored, strict=True):
                 derived = Candidate(problem.problem_id, row["slot"], row["text"]).candidate_id
                 if derived != claimed:
-                    faults.append(f"problem {problem.problem_id!r}: candidate id {claimed!r}; its slot and text give {derived!r}")
+                    faults.append(
+                        f"problem {problem.problem_id!r}: candidate id {claimed!r}; its slot and text give {derived!r}"
+                    )
         if problems_hash(problems) != self.info.problem_set.get("content_hash"):
-            faults.append(f"problems.parquet has hash {problems_hash(problems)}; pool.json says {self.info.problem_set.get('content_hash')}")
-        for name, found, claimed in (("problems", len(problems), self.info.n_problems), ("candidates", n_candidates, self.info.n_candidates)):
+            faults.append(
+                f"problems.parquet has hash {problems_hash(problems)}; pool.json says {self.info.problem_set.get('content_hash')}"
+            )
+        for name, found, claimed in (
+            ("problems", len(problems), self.info.n_problems),
+            ("candidates", n_candidates, self.info.n_candidates),
+        ):
             if found != claimed:
                 faults.append(f"{found} {name}; pool.json says {claimed}")
         content_hash = pool_hash(problems_hash(problems), self.info.m, self.info.splitter, digest.hexdigest())
@@ -205,7 +214,12 @@ def pa_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
 def _candidate(row: dict[str, Any]) -> Candidate:
     steps = row["steps"]
     return Candidate(
-        row["problem_id"], row["slot"], row["text"], None if steps is None else tuple(steps), row["n_tokens"], row["finish_reason"]
+        row["problem_id"],
+        row["slot"],
+        row["text"],
+        None if steps is None else tuple(steps),
+        row["n_tokens"],
+        row["finish_reason"],
     )
 
 
@@ -222,12 +236,22 @@ def _read_info(path: Path) -> PoolInfo:
     if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
         found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
         raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
-    wanted = {"problem_set": dict, "policy": dict, "m": int, "splitter": str, "n_problems": int, "n_candidates": int, "content_hash": str}
+    wanted = {
+        "problem_set": dict,
+        "policy": dict,
+        "m": int,
+        "splitter": str,
+        "n_problems": int,
+        "n_candidates": int,
+        "content_hash": str,
+    }
     for name, kind in wanted.items():
         if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
             raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"{name} of type {kind.__name__}")
     if fields["m"] < 1 or fields["n_problems"] < 1:
-        raise DataError(file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty")
+        raise DataError(
+            file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty"
+        )
     known = PoolInfo.__dataclass_fields__
     unknown = sorted(set(fields) - set(known))
     if unknown:
@@ -274,7 +298,7 @@ class PoolWriter:
         self._parent.mkdir(parents=True, exist_ok=True)
         self._folder = self._parent / f".pool-{os.getpid()}-{os.urandom(4).hex()}.partial"
         self._folder.mkdir()
-        self._fields = {
+        self._fields: dict[str, Any] = {
             "problem_set": problem_set,
             "policy": policy,
             "sampling": sampling or {},
@@ -330,7 +354,9 @@ class PoolWriter:
     def __enter__(self) -> PoolWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for table in (self._problems, self._candidates, self._published):
             if table is not None:
                 table.__exit__(kind, error, trace)
@@ -352,8 +378,10 @@ class PoolWriter:
         m = self._m if self._m is not None else self._largest
         if not self._seen or m < 1:
             raise PrmEvalError("an empty pool: no problem has a candidate")
+        fields: dict[str, Any] = dict(self._fields)
+        fields["problem_set"] = {**fields["problem_set"], "content_hash": self._problem_digest.hexdigest()}
         info = PoolInfo(
-            **{**self._fields, "problem_set": {**self._fields["problem_set"], "content_hash": self._problem_digest.hexdigest()}},  # type: ignore[arg-type, dict-item]
+            **fields,
             m=m,
             n_problems=len(self._seen),
             n_candidates=self._n_candidates,
@@ -387,7 +415,9 @@ def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str,
 def write_json(path: Path, value: Any) -> None:
     """Write JSON readably, with sorted keys, in one step (a reader never sees half a file)."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(
+        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     partial.replace(path)
 
 

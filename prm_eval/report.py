@@ -46,9 +46,13 @@ def text_table(evaluation: Evaluation) -> str:
     lines += aligned(cells)
     if any(row.method == "monte_carlo" for row in evaluation.rows):
         largest = max(row.mc_se for row in evaluation.rows)
-        lines.append(f"~ from {evaluation.settings['draws']:,} random permutations a problem, standard error at most {100 * largest:.2f}; all others exact")
+        lines.append(
+            f"~ from {evaluation.settings['draws']:,} random permutations a problem, standard error at most {100 * largest:.2f}; all others exact"
+        )
     n = evaluation.ns[-1]
-    differences = [d for d in evaluation.differences if d.n == n and (d.minus_reward_model is None or d.selector == "best_of_n")]
+    differences = [
+        d for d in evaluation.differences if d.n == n and (d.minus_reward_model is None or d.selector == "best_of_n")
+    ]
     if differences:
         lines += ["", f"paired differences at n = {n}, in points"]
         lines += aligned(
@@ -65,14 +69,20 @@ def text_table(evaluation: Evaluation) -> str:
         )
     ranks = [each for each in evaluation.ranks if each.n == n and each.selector == "best_of_n"]
     if ranks:
-        lines += ["", f"rank by best of n at n = {n}: " + ", ".join(f"{r.reward_model} {_span(r.best, r.worst)}" for r in ranks)]
+        lines += [
+            "",
+            f"rank by best of n at n = {n}: " + ", ".join(f"{r.reward_model} {_span(r.best, r.worst)}" for r in ranks),
+        ]
     return "\n".join(lines + [""] * bool(evaluation.notes) + [f"note: {note}" for note in evaluation.notes])
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
     """Return rows of cells as lines, the first column left, the others right aligned."""
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip() for row in cells]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
+        for row in cells
+    ]
 
 
 def _span(best: int, worst: int) -> str:
@@ -94,7 +104,15 @@ def chart_svg(evaluation: Evaluation) -> str:
     from matplotlib import pyplot
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    with matplotlib.rc_context({"svg.hashsalt": "prm_eval", "svg.fonttype": "none", "font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(
+        {
+            "svg.hashsalt": "prm_eval",
+            "svg.fonttype": "none",
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
+    ):
         figure, axes = pyplot.subplots(figsize=(9.5, 5.4), layout="constrained")
         colours = iter(_COLOURS * 4)
         for (selector, model), rows in _by_curve(evaluation).items():
@@ -103,7 +121,12 @@ def chart_svg(evaluation: Evaluation) -> str:
             axes.plot(xs, ys, label=label(selector, model), **style)
             if model is not None or selector == "majority":
                 axes.fill_between(
-                    xs, [100 * row.low for row in rows], [100 * row.high for row in rows], color=style["color"], alpha=0.12, linewidth=0
+                    xs,
+                    [100 * row.low for row in rows],
+                    [100 * row.high for row in rows],
+                    color=style["color"],
+                    alpha=0.12,
+                    linewidth=0,
                 )
         if len(evaluation.ns) > 1:
             axes.set_xscale("log")
@@ -127,7 +150,11 @@ def _style(selector: str, colours: Any) -> dict[str, Any]:
     if selector == "majority":
         return {"color": "#000000", "linewidth": 1.8, "marker": "s", "markersize": 4}
     if selector in BASELINES:
-        return {"color": "#999999", "linestyle": {"first": "-", "shortest": ":", "longest": "-."}.get(selector, "--"), "linewidth": 1.2}
+        return {
+            "color": "#999999",
+            "linestyle": {"first": "-", "shortest": ":", "longest": "-."}.get(selector, "--"),
+            "linewidth": 1.2,
+        }
     return {"color": next(colours), "linewidth": 2, "marker": "o", "markersize": 4}
 
 
@@ -135,22 +162,27 @@ def html_page(evaluation: Evaluation, title: str) -> str:
     """Return one self-contained page: chart, tables, settings. Texts are escaped; nothing is fetched when it opens."""
     import jinja2
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string(_PAGE)
     n = evaluation.ns[-1]
-    return template.render(
+    page: str = template.render(
         title=title,
         evaluation=evaluation,
-        chart=jinja2.utils.markupsafe.Markup(chart_svg(evaluation)),  # noqa: S704  (made by us; its texts are escaped by matplotlib)
+        chart=jinja2.utils.markupsafe.Markup(chart_svg(evaluation)),
         curves=[(label(*key), rows) for key, rows in _by_curve(evaluation).items()],
         differences=[
-            (label(d.selector, d.reward_model), label(d.minus_selector, d.minus_reward_model), d) for d in evaluation.differences if d.n == n
+            (label(d.selector, d.reward_model), label(d.minus_selector, d.minus_reward_model), d)
+            for d in evaluation.differences
+            if d.n == n
         ],
         groups=_group_table(evaluation),
         ranks=[(r, _span(r.best, r.worst)) for r in evaluation.ranks if r.n == n],
         n=n,
         level=round(100 * evaluation.settings["level"]),
     )
+    return page
 
 
 def _group_table(evaluation: Evaluation) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
@@ -160,7 +192,9 @@ def _group_table(evaluation: Evaluation) -> list[tuple[str, list[str], list[tupl
         rows = [row for row in evaluation.groups if row.by == by]
         names = list(dict.fromkeys(label(row.selector, row.reward_model) for row in rows))
         groups = dict.fromkeys((row.group, row.n_problems) for row in rows)
-        tables.append((by, names, [(group, count, [row.value for row in rows if row.group == group]) for group, count in groups]))
+        tables.append(
+            (by, names, [(group, count, [row.value for row in rows if row.group == group]) for group, count in groups])
+        )
     return tables
 
 

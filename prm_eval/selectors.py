@@ -31,7 +31,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 ENUMERATION_LIMIT = 3_000  # subsets of one size; with M = 8 that is all of them
-EXACT_VOTE_SHARE = 0.02  # array operations a drawn slot: the exact vote is taken where it costs about what permutations do
+EXACT_VOTE_SHARE = (
+    0.02  # array operations a drawn slot: the exact vote is taken where it costs about what permutations do
+)
 DEFAULT_DRAWS = 1_000
 DEFAULT_SEED = 20_230_531
 
@@ -144,8 +146,8 @@ class ByDraw:
         """Exact over all subsets where these are few, else by seeded draws."""
 
         def select(drawn: Ints) -> Floats:
-            parts = (slots.classes, slots.rewards, slots.weights, slots.lengths)
-            return np.asarray(self.select(Draw(*(part[drawn] for part in parts))), dtype=np.float64)
+            draw = Draw(slots.classes[drawn], slots.rewards[drawn], slots.weights[drawn], slots.lengths[drawn])
+            return np.asarray(self.select(draw), dtype=np.float64)
 
         return _by_draws(slots.m, ns, seed, draws, select)
 
@@ -308,7 +310,8 @@ def _enumerate_votes(member: Ints, weights: Floats, n: int, n_classes: int) -> F
     votes = member[drawn] >= 0
     rows = np.broadcast_to(np.arange(len(drawn))[:, None], drawn.shape)
     index = rows[votes] * n_classes + member[drawn][votes]
-    cast = np.bincount(index, weights=weights[drawn][votes], minlength=len(drawn) * n_classes).reshape(-1, n_classes)
+    size = len(drawn) * n_classes
+    cast = np.bincount(index, weights=weights[drawn][votes], minlength=size).astype(np.float64).reshape(-1, n_classes)
     result: Floats = elect(cast).mean(axis=0)
     return result
 

@@ -37,7 +37,9 @@ class ClusterBootstrap:
         resamples: Number of resamples.
     """
 
-    def __init__(self, n_problems: int, *, seed: int, level: float = DEFAULT_LEVEL, resamples: int = DEFAULT_RESAMPLES) -> None:
+    def __init__(
+        self, n_problems: int, *, seed: int, level: float = DEFAULT_LEVEL, resamples: int = DEFAULT_RESAMPLES
+    ) -> None:
         self.n, self.level, self.resamples, self.seed = n_problems, level, resamples, seed
         alpha = (1 - level) / 2
         if n_problems > 1:

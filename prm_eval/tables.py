@@ -49,7 +49,9 @@ class TableWriter:
     def __enter__(self) -> TableWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._flush()
@@ -157,7 +159,10 @@ class BlockReader:
         if self._next is not None:
             row, problem_id, _ = self._next
             raise DataError(
-                self.path, row, f"problem {problem_id!r} out of order, twice or unknown", f"the problems of {what}, in their order"
+                self.path,
+                row,
+                f"problem {problem_id!r} out of order, twice or unknown",
+                f"the problems of {what}, in their order",
             )
 
 

@@ -107,7 +107,9 @@ def _log_binomials(m: int) -> list[Floats]:
     return [logs[a] - logs[: a + 1] - logs[a::-1] for a in range(m + 1)]
 
 
-def vote_by_permutations(member: Ints, weights: Floats, ns: Sequence[int], n_classes: int, seed: int, draws: int) -> Floats:
+def vote_by_permutations(
+    member: Ints, weights: Floats, ns: Sequence[int], n_classes: int, seed: int, draws: int
+) -> Floats:
     """Estimate (len(ns), n_classes) winning probabilities from random permutations of the slots.
 
     One permutation serves every n (its first n slots are the draw), and a problem's permutations are the same for every

@@ -24,7 +24,14 @@ ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1"}
 
 
 def cli(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "prm_eval.cli", *arguments], capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "prm_eval.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        cwd=cwd,
+        **options,
+    )
 
 
 def test_import_grade_score_evaluate(plain_file, tmp_path, capsys) -> None:
@@ -35,11 +42,15 @@ def test_import_grade_score_evaluate(plain_file, tmp_path, capsys) -> None:
     assert main(["pool", "verify", str(folder)]) == 0
     assert main(["grade", str(folder), "--compare", "published"]) == 0
     assert "0 of 8 candidates are judged otherwise" in capsys.readouterr().out
-    assert main(["score", str(folder), "--reward-model", "arithmetic", "-o", str(folder / "rewards" / "arithmetic")]) == 0
+    assert (
+        main(["score", str(folder), "--reward-model", "arithmetic", "-o", str(folder / "rewards" / "arithmetic")]) == 0
+    )
     assert "prm-eval evaluate" in capsys.readouterr().out
     assert main(["evaluate", str(folder), "--json", "--html", str(tmp_path / "page.html"), "--n", "1,2,4"]) == 0
     found = json.loads(capsys.readouterr().out)
-    row = next(r for r in found["rows"] if r["selector"] == "best_of_n" and r["reward_model"] == "arithmetic" and r["n"] == 4)
+    row = next(
+        r for r in found["rows"] if r["selector"] == "best_of_n" and r["reward_model"] == "arithmetic" and r["n"] == 4
+    )
     assert {"selector", "reward_model", "n", "value", "low", "high", "metric"} <= set(row)
     assert 0 <= row["low"] <= row["value"] <= row["high"] <= 1
     assert {r["reward_model"] for r in found["rows"]} == {None, "arithmetic", "score", "step_scores"}
@@ -95,9 +106,16 @@ def test_demo_runs_the_main_job(tmp_path) -> None:
     """`prm-eval demo`: the real lm_eval command over the shipped pool; its numbers are those of evaluate."""
     done = cli("demo", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"]["problems_bon"]
+    results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"][
+        "problems_bon"
+    ]
     found = json.loads((tmp_path / "out/evaluation.json").read_text())
-    names = {("best_of_n", "arithmetic"): "prm", ("best_of_n", "boxed-support"): "orm", ("majority", None): "majority", ("oracle", None): "oracle"}
+    names = {
+        ("best_of_n", "arithmetic"): "prm",
+        ("best_of_n", "boxed-support"): "orm",
+        ("majority", None): "majority",
+        ("oracle", None): "oracle",
+    }
     for row in found["rows"]:
         if (row["selector"], row["reward_model"]) in names:
             name = names[row["selector"], row["reward_model"]]
@@ -131,14 +149,26 @@ def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None
     write_jsonl(tmp_path / "p.jsonl", [{k: v for k, v in row.items() if k != "samples"} for row in PLAIN])
     (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
     environment = {**ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
-    tail = ["--tasks", "problems_bon", "--include_path", str(Path(__file__).parent.parent / "tasks"), "--output_path", "out", "--metadata"]
+    tail = [
+        "--tasks",
+        "problems_bon",
+        "--include_path",
+        str(Path(__file__).parent.parent / "tasks"),
+        "--output_path",
+        "out",
+        "--metadata",
+    ]
     lm_eval = [sys.executable, "-m", "lm_eval", "run"]
     command = [*lm_eval, "--model", "hf", "--model_args", f"pretrained={models['policy']},dtype=float32", "--device", "cpu", "--batch_size", "8",
                "--gen_kwargs", "max_gen_toks=12", *tail, "problems=p.jsonl", "n_samples=8", "prm_model=slow_model:make"]  # fmt: skip
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
         try:
-            partial = wait_for(lambda: next(tmp_path.glob("prm_eval_runs/problems_bon/*/rewards/slow/rewards.partial.jsonl"), None), 120, process)
+            partial = wait_for(
+                lambda: next(tmp_path.glob("prm_eval_runs/problems_bon/*/rewards/slow/rewards.partial.jsonl"), None),
+                120,
+                process,
+            )
             wait_for(lambda: partial.read_bytes().count(b"\n") == 3, 60, process)
             process.send_signal(signal.SIGKILL)
         finally:
@@ -149,7 +179,16 @@ def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None
     assert not (tmp_path / "out").exists()
     (tmp_path / "go_on").touch()
     before = len((tmp_path / "scored").read_text())
-    command = [*lm_eval, "--model", "dummy", "--model_args", "pretrained=policy", *tail, f"replay={pool.path.relative_to(tmp_path)}", "prm_model=slow_model:make"]
+    command = [
+        *lm_eval,
+        "--model",
+        "dummy",
+        "--model_args",
+        "pretrained=policy",
+        *tail,
+        f"replay={pool.path.relative_to(tmp_path)}",
+        "prm_model=slow_model:make",
+    ]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     results = json.loads(next(tmp_path.glob("out/policy/results_*.json")).read_text())
@@ -184,7 +223,14 @@ class Handler(BaseHTTPRequestHandler):
         choices = []
         for index, _ in enumerate(prompts):
             text = f"1+1 = 2\nso \\boxed{{{generator.randrange(3)}}} {generator.random()}"
-            choices.append({"index": index, "text": text, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"})
+            choices.append(
+                {
+                    "index": index,
+                    "text": text,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": "stop",
+                }
+            )
         reply = json.dumps({"choices": choices}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -208,7 +254,9 @@ def server():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "route"), [("local-chat-completions", "chat/completions"), ("local-completions", "completions")])
+@pytest.mark.parametrize(
+    ("backend", "route"), [("local-chat-completions", "chat/completions"), ("local-completions", "completions")]
+)
 def test_api_models_and_the_one_seed_trap(tmp_path, server, backend, route, monkeypatch) -> None:
     """A real HTTP server: with lm_eval's own seed the run is stopped before a request is sent; with seed=None it samples."""
     from lm_eval.evaluator import simple_evaluate
@@ -220,11 +268,27 @@ def test_api_models_and_the_one_seed_trap(tmp_path, server, backend, route, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     write_jsonl(tmp_path / "p.jsonl", [{k: v for k, v in row.items() if k != "samples"} for row in PLAIN])
-    manager = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata={"problems": "p.jsonl", "n_samples": 4, "prm_model": "arithmetic"})
-    arguments = {"model": "tiny", "base_url": f"http://127.0.0.1:{server.server_port}/v1/{route}", "tokenizer_backend": None, "num_concurrent": 1, "max_retries": 1}
+    manager = TaskManager(
+        include_path=str(tasks_path()),
+        include_defaults=False,
+        metadata={"problems": "p.jsonl", "n_samples": 4, "prm_model": "arithmetic"},
+    )
+    arguments = {
+        "model": "tiny",
+        "base_url": f"http://127.0.0.1:{server.server_port}/v1/{route}",
+        "tokenizer_backend": None,
+        "num_concurrent": 1,
+        "max_retries": 1,
+    }
     chat = backend == "local-chat-completions"
     call = lambda **more: simple_evaluate(  # noqa: E731
-        model=backend, model_args=arguments, tasks=["problems_bon"], task_manager=manager, apply_chat_template=chat, bootstrap_iters=0, **more
+        model=backend,
+        model_args=arguments,
+        tasks=["problems_bon"],
+        task_manager=manager,
+        apply_chat_template=chat,
+        bootstrap_iters=0,
+        **more,
     )
     with pytest.raises(SamplingError, match="--gen_kwargs seed=None"):
         call()

@@ -47,7 +47,9 @@ def test_our_grader_on_the_same_pool(real) -> None:
     grade_pool(real)
     found = list(disagreements(real, "published"))
     assert [(d.problem.gold, d.ours.answer, d.ours.grade) for d in found] == [("10{,}000", "10000", "correct")]
-    own, theirs = (evaluate(real, [RewardFile(real.path / "rewards" / "score")], grades=g) for g in ("own", "published"))
+    own, theirs = (
+        evaluate(real, [RewardFile(real.path / "rewards" / "score")], grades=g) for g in ("own", "published")
+    )
     # one problem of 62 is 0.0161: that is the largest any accuracy may differ by, and only at n = M
     assert max(abs(a.value - b.value) for a, b in zip(own.rows, theirs.rows, strict=True)) <= 1 / 62 + 1e-12
     for metric in ("mean@1", "maj", "bon"):
@@ -69,7 +71,9 @@ def test_curves_of_four_aggregations_on_real_token_values(data, tmp_path) -> Non
     """Up to 500 real candidates with a real verifier's values: four different curves, all between mean and oracle."""
     pool = import_pool(data / "bon/ovm_gsm8k_verifier_scored.jsonl", tmp_path / "p", slots=100).pool
     folder = pool.path / "rewards" / "token_scores"
-    found = evaluate(pool, [RewardFile(folder, how) for how in ("prod", "min", "mean", "last")], grades="published", ns=[1, 10, 100])
+    found = evaluate(
+        pool, [RewardFile(folder, how) for how in ("prod", "min", "mean", "last")], grades="published", ns=[1, 10, 100]
+    )
     curves = {row.reward_model: row.value for row in found.rows if row.selector == "best_of_n" and row.n == 10}
     assert len(set(curves.values())) == 4
     mean, oracle = values(found, "mean@1")[10], values(found, "pass")[10]
@@ -111,7 +115,12 @@ def test_small_pool_by_hand(pool) -> None:
     # a: 2 right of 3 votes -> 1; b: 2 against 2 -> 1/2
     assert by["maj@4", 4] == pytest.approx(0.75)
     assert by["pass@4", 4] == 1.0
-    assert {(row.by, row.group) for row in found.groups} == {("subject", "Algebra"), ("subject", "Geometry"), ("level", "1"), ("level", "2")}
+    assert {(row.by, row.group) for row in found.groups} == {
+        ("subject", "Algebra"),
+        ("subject", "Geometry"),
+        ("level", "1"),
+        ("level", "2"),
+    }
 
 
 def test_grades_follow_the_grader_version(pool, monkeypatch) -> None:
@@ -131,5 +140,7 @@ def test_reports_are_repeatable_and_escape_what_strangers_write(pool) -> None:
     assert chart_svg(first) == chart_svg(second)
     page = html_page(first, "<script>alert(1)</script>")
     assert "<script" not in page
-    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "").replace("https://matplotlib.org", "")
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ).replace("https://matplotlib.org", "")
     assert "best of n, score" in text_table(first)

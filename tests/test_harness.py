@@ -42,7 +42,14 @@ def test_both_doors_give_the_same_numbers(here, pool) -> None:
     grade_pool(pool)
     score = pool.path / "rewards" / "score"
     steps = pool.path / "rewards" / "step_scores"
-    found = run(metadata={"replay": str(pool.path), "orm_model": f"stored:{score}", "prm_model": f"stored:{steps}", "ns": "1,2,3,4"})
+    found = run(
+        metadata={
+            "replay": str(pool.path),
+            "orm_model": f"stored:{score}",
+            "prm_model": f"stored:{steps}",
+            "ns": "1,2,3,4",
+        }
+    )
     results = found["results"]["problems_bon"]
     here_too = evaluate(pool, [RewardFile(score), RewardFile(steps)], ns=[1, 2, 3, 4])
     names = {("best_of_n", "score"): "orm", ("best_of_n", "step_scores"): "prm", ("weighted_majority", "score"): "weighted_orm",
@@ -63,7 +70,13 @@ def test_published_numbers_through_lm_eval(here, data) -> None:
     from prm_eval.importers import import_pool
 
     real = import_pool(data / "bon/math_cot_100_rm.jsonl", here / "real").pool
-    found = run(metadata={"replay": str(real.path), "grades": "published", "orm_model": f"stored:{real.path / 'rewards' / 'score'}"})
+    found = run(
+        metadata={
+            "replay": str(real.path),
+            "grades": "published",
+            "orm_model": f"stored:{real.path / 'rewards' / 'score'}",
+        }
+    )
     results = found["results"]["problems_bon"]
     assert [round(results[f"acc@{n},orm"], 4) for n in (1, 2, 4, 8)] == [0.9153, 0.9343, 0.9454, 0.9516]
     assert [round(results[f"acc@{n},oracle"], 4) for n in (2, 4, 8)] == [0.9389, 0.9578, 0.9677]
@@ -72,7 +85,12 @@ def test_published_numbers_through_lm_eval(here, data) -> None:
 def test_generation_with_a_real_policy_and_three_selectors(here, models) -> None:
     """N = 8 sampled by a (tiny) hf model, ORM and PRM in one run; then a replay generates nothing and agrees."""
     problems = write_jsonl(here / "p.jsonl", [{k: v for k, v in row.items() if k != "samples"} for row in PLAIN])
-    settings = {"problems": str(problems), "n_samples": 8, "orm_model": str(models["orm"]), "prm_model": str(models["prm"])}
+    settings = {
+        "problems": str(problems),
+        "n_samples": 8,
+        "orm_model": str(models["orm"]),
+        "prm_model": str(models["prm"]),
+    }
     found = run(
         model="hf",
         model_args={"pretrained": str(models["policy"]), "dtype": "float32"},
@@ -265,7 +283,9 @@ def test_options_are_checked(metadata, message) -> None:
     with pytest.raises(PrmEvalError) as caught:
         read_options(metadata)
     assert message in str(caught.value)
-    read_options({"pretrained": "x", "dtype": "float32", "version": 1.0, "max_length": 4})  # model_args are not ours to judge
+    read_options(
+        {"pretrained": "x", "dtype": "float32", "version": 1.0, "max_length": 4}
+    )  # model_args are not ours to judge
 
 
 @pytest.mark.parametrize(
@@ -307,7 +327,10 @@ def test_replay_of_lm_eval_logs_and_of_several_ranks(here) -> None:
     first, second = settings(here), settings(here)
     for k, row in enumerate(PLAIN):
         write_jsonl(here / f"rank{k}.jsonl", [{key: value for key, value in row.items() if key != "samples"}])
-        run(model=Canned(TEXTS[4 * k % 5 :] + TEXTS), metadata={**(first if k else second), "problems": str(here / f"rank{k}.jsonl"), "dump_dir": "ranks"})
+        run(
+            model=Canned(TEXTS[4 * k % 5 :] + TEXTS),
+            metadata={**(first if k else second), "problems": str(here / f"rank{k}.jsonl"), "dump_dir": "ranks"},
+        )
     joined = run(metadata={"replay": str(here / "ranks" / "problems_bon")})
     assert joined["results"]["problems_bon"]["sample_len"] == 2
 

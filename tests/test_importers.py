@@ -32,7 +32,12 @@ def test_plain(pool) -> None:
 
 
 def sample(**fields):
-    return {"id": "c", "problem": "p", "answer": "1", "samples": [{"text": "\\boxed{1}", "correct": True, "score": 0.1, "step_scores": [0.2], **fields}]}
+    return {
+        "id": "c",
+        "problem": "p",
+        "answer": "1",
+        "samples": [{"text": "\\boxed{1}", "correct": True, "score": 0.1, "step_scores": [0.2], **fields}],
+    }
 
 
 BAD_ROWS = [
@@ -50,12 +55,21 @@ BAD_ROWS = [
     (sample(correct="yes"), "samples[0].correct = 'yes'; expected true or false"),
     (sample(score="high"), "samples[0].score = 'high'; expected a number"),
     (sample(score=True), "samples[0].score = True; expected a number"),
-    ('{"id":"c","problem":"p","samples":[{"text":"\\\\boxed{1}","correct":true,"score":NaN,"step_scores":[1]}]}', "score = nan; expected a finite number"),
-    ('{"id":"c","problem":"p","samples":[{"text":"\\\\boxed{1}","correct":true,"score":1e999,"step_scores":[1]}]}', "score = inf; expected a finite number"),
+    (
+        '{"id":"c","problem":"p","samples":[{"text":"\\\\boxed{1}","correct":true,"score":NaN,"step_scores":[1]}]}',
+        "score = nan; expected a finite number",
+    ),
+    (
+        '{"id":"c","problem":"p","samples":[{"text":"\\\\boxed{1}","correct":true,"score":1e999,"step_scores":[1]}]}',
+        "score = inf; expected a finite number",
+    ),
     (sample(step_scores=[0.1, 0.2]), "2 step_scores for 1 steps; expected one a step"),
     (sample(step_scores=[]), "step_scores of type list; expected a list of numbers"),
     (sample(n_tokens=-1), "n_tokens = -1; expected a whole number"),
-    ('{"id":"c","problem":"p","samples":[{"text":"\\ud800","correct":true,"score":1,"step_scores":[1]}]}', "half a surrogate pair"),
+    (
+        '{"id":"c","problem":"p","samples":[{"text":"\\ud800","correct":true,"score":1,"step_scores":[1]}]}',
+        "half a surrogate pair",
+    ),
     (sample(steps=[1]), "samples[0].steps that is not a list of text"),
 ]
 
@@ -130,7 +144,11 @@ def test_prm800k_in_any_order(tmp_path) -> None:
     pool = import_pool(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "out").pool
     assert (pool.info.m, pool.info.n_candidates, pool.info.splitter) == (1860, 3, "given")
     assert [(p.problem_id, p.gold, [c.slot for c in cs]) for p, cs in pool] == [("p/1", "1", [0, 1]), ("p/2", "1", [0])]
-    assert [[(g.grade, g.answer) for g in rows] for _, rows in pool.grades("published")][0] == [("correct", "1"), ("incorrect", "3")]
+    _, first_grades = next(iter(pool.grades("published")))
+    assert [(g.grade, g.answer) for g in first_grades] == [
+        ("correct", "1"),
+        ("incorrect", "3"),
+    ]
     (first, _), *_ = rewards_of(pool, "rating_probs")
     assert first == pytest.approx([math.log(3), 0.0], abs=1e-6)
     assert [values for values, _ in rewards_of(pool, "orm_score")] == [(0.1,), (0.3,), (0.2,)]
@@ -177,8 +195,13 @@ def test_lm_eval_samples(tmp_path) -> None:
     row = {"doc_id": 0, "doc": {"problem": "p", "answer": "3"}, "target": "3", "resps": [["a \\boxed{3}", "b"]], "filter": "x", "doc_hash": "h1",
            "arguments": {"gen_args_0": {"arg_0": "prompt", "arg_1": {"temperature": 0.7}}}}  # fmt: skip
     other = {**row, "doc_id": 0, "doc": {"question": "q"}, "target": "#### 4", "doc_hash": "h2"}
-    pool = import_pool(write_jsonl(tmp_path / "samples_t.jsonl", [row, other, {**row, "filter": "y"}]), tmp_path / "o").pool
-    assert [(p.statement, p.gold, [c.text for c in cs]) for p, cs in pool] == [("p", "3", ["a \\boxed{3}", "b"]), ("q", "4", ["a \\boxed{3}", "b"])]
+    pool = import_pool(
+        write_jsonl(tmp_path / "samples_t.jsonl", [row, other, {**row, "filter": "y"}]), tmp_path / "o"
+    ).pool
+    assert [(p.statement, p.gold, [c.text for c in cs]) for p, cs in pool] == [
+        ("p", "3", ["a \\boxed{3}", "b"]),
+        ("q", "4", ["a \\boxed{3}", "b"]),
+    ]
     assert pool.info.sampling == {"temperature": 0.7}
 
 
@@ -187,9 +210,14 @@ def test_token_scores_are_read_at_newlines(tmp_path) -> None:
     good = {"text": "a\nb", "tokens": [5, 13, 6], "token_scores": [0.1, 0.2, 0.3, 0.4], "correct": True}
     pool = import_pool(write_jsonl(tmp_path / "t.jsonl", [{"problem": "p", "samples": [good]}]), tmp_path / "o").pool
     assert rewards_of(pool, "token_scores") == [((0.2, 0.4), None)]
-    for change, message in (({"tokens": [5, 13]}, "4 token_scores for 2 tokens"), ({"text": "ab"}, "1 newline tokens in a text of 1 lines")):
+    for change, message in (
+        ({"tokens": [5, 13]}, "4 token_scores for 2 tokens"),
+        ({"text": "ab"}, "1 newline tokens in a text of 1 lines"),
+    ):
         with pytest.raises(DataError, match=message):
-            import_pool(write_jsonl(tmp_path / "t.jsonl", [{"problem": "p", "samples": [{**good, **change}]}]), tmp_path / "bad")
+            import_pool(
+                write_jsonl(tmp_path / "t.jsonl", [{"problem": "p", "samples": [{**good, **change}]}]), tmp_path / "bad"
+            )
 
 
 def test_real_token_scores(tmp_path, data) -> None:

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.metrics import accuracy, best_of_n_table, pass_at_n, subsampling_sd
-from prm_eval.selectors import BestOfN, ByDraw, First, Longest, Majority, Shortest, Slots, WeightedMajority, rank_probabilities
+from prm_eval.selectors import (
+    BestOfN,
+    ByDraw,
+    First,
+    Longest,
+    Majority,
+    Shortest,
+    Slots,
+    WeightedMajority,
+    rank_probabilities,
+)
 from prm_eval.voting import exact_vote, vote_by_permutations
 
 REWARDS = st.sampled_from([math.nan, -1.0, 0.0, 0.5, 2.0])  # few values: many ties

@@ -40,13 +40,37 @@ def test_wheel_has_tasks_and_demo(tmp_path) -> None:
     import shutil
 
     source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "__pycache__", "prm_eval_runs", "demo_out"))
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path), str(source)]
+    shutil.copytree(
+        ROOT,
+        source,
+        ignore=shutil.ignore_patterns(
+            ".git", ".venv", "build", "*.egg-info", "__pycache__", "prm_eval_runs", "demo_out"
+        ),
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        str(tmp_path),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("math500_bon.yaml", "_bon_template_yaml", "math/_math_bon.yaml", "math/math_bon_algebra.yaml", "__init__.py"):
+    for name in (
+        "math500_bon.yaml",
+        "_bon_template_yaml",
+        "math/_math_bon.yaml",
+        "math/math_bon_algebra.yaml",
+        "__init__.py",
+    ):
         assert f"prm_eval/tasks/{name}" in names
     assert {"prm_eval/demo/demo.jsonl", "prm_eval/py.typed"} <= names
     assert not any(name.startswith(("tests/", "lm_eval/")) for name in names)

@@ -24,7 +24,19 @@ def example(tmp_path_factory) -> Path:
     source = tmp_path_factory.mktemp("source") / "plugin_example"
     shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
     site = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--target",
+        str(site),
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return site
@@ -32,7 +44,9 @@ def example(tmp_path_factory) -> Path:
 
 def prm_eval(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run([sys.executable, "-m", "prm_eval.cli", *arguments], capture_output=True, text=True, env=environment)
+    return subprocess.run(
+        [sys.executable, "-m", "prm_eval.cli", *arguments], capture_output=True, text=True, env=environment
+    )
 
 
 def test_the_example_package_works(example, pool, tmp_path) -> None:
@@ -44,7 +58,17 @@ def test_the_example_package_works(example, pool, tmp_path) -> None:
     assert scored.returncode == 0, scored.stderr
     graded = prm_eval(example, "grade", str(pool.path), "--grader", "exact-text")
     assert "correct 3, incorrect 4, no_answer 1" in graded.stdout, graded.stdout + graded.stderr
-    done = prm_eval(example, "evaluate", str(pool.path), str(tmp_path / "r"), "--grades", "exact-text", "--selectors", "median_length,best_of_n", "--json")
+    done = prm_eval(
+        example,
+        "evaluate",
+        str(pool.path),
+        str(tmp_path / "r"),
+        "--grades",
+        "exact-text",
+        "--selectors",
+        "median_length,best_of_n",
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     found = {(row["selector"], row["reward_model"]) for row in json.loads(done.stdout)["rows"]}
     assert found == {("median_length", None), ("best_of_n", "politeness:so")}
@@ -65,7 +89,7 @@ def test_the_example_selector_inside_lm_eval(example, pool, tmp_path) -> None:
 
 def test_names_that_do_not_exist() -> None:
     """An unknown name lists what is there; an object path that fails says why."""
-    with pytest.raises(PrmEvalError, match="no grader named 'nope'. Installed: default"):
+    with pytest.raises(PrmEvalError, match=r"no grader named 'nope'\. Installed: default"):
         plugins.load("grader", "nope")
     with pytest.raises(PrmEvalError, match="cannot be imported"):
         plugins.load("selector", "prm_eval.selectors:Nope")

@@ -22,7 +22,10 @@ def write(folder, rows, **options):
 
 
 ROWS = [
-    (Problem("x", "s", "1", "Algebra", 3), [Candidate("x", 0, "a\nb"), Candidate("x", 2, "ü \U0001f600", ("ü", "e"), 7, "stop")]),
+    (
+        Problem("x", "s", "1", "Algebra", 3),
+        [Candidate("x", 0, "a\nb"), Candidate("x", 2, "ü \U0001f600", ("ü", "e"), 7, "stop")],
+    ),
     (Problem("y", "t"), []),
     (Problem("z", "u", "2"), [Candidate("z", 1, "")]),
 ]

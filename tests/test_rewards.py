@@ -59,7 +59,14 @@ def test_arithmetic(chain, holds) -> None:
 
 def test_arithmetic_prm_finds_false_steps_only_where_it_can_read_them() -> None:
     """Expressions it cannot read whole (x^2 = ..., (1+2)*3 = 9, 2x = 4) are not called wrong."""
-    texts = ["So $3 \\cdot 4 = 12$.", "Then 3 + 4 = 8", "(1+2)*3 = 9 and x+2 = 4", "2+3 = 5x", "no numbers", "1 + 2 = 3 \\cdot 1"]
+    texts = [
+        "So $3 \\cdot 4 = 12$.",
+        "Then 3 + 4 = 8",
+        "(1+2)*3 = 9 and x+2 = 4",
+        "2+3 = 5x",
+        "no numbers",
+        "1 + 2 = 3 \\cdot 1",
+    ]
     found = ArithmeticPRM().score([ScoringItem("p", "", (text,)) for text in texts])
     assert [each.values[0] for each in found] == [2.0, -4.0, 1.0, 1.0, 1.0, 1.0]
 
@@ -85,7 +92,11 @@ def reference_prm(folder, statement: str, steps) -> list[float]:
 
 def test_token_classification_prm_equals_the_slow_reference(models) -> None:
     """Batched, padded, one pass: the same log-odds to 1e-5 as one unpadded forward per step."""
-    items = [item("What is 1+1?", "1+1 = 2\nso 2\n\\boxed{2}"), item("Q", "one"), item("What is 1+1?", "a much longer step " * 9 + "\nend")]
+    items = [
+        item("What is 1+1?", "1+1 = 2\nso 2\n\\boxed{2}"),
+        item("Q", "one"),
+        item("What is 1+1?", "a much longer step " * 9 + "\nend"),
+    ]
     found = load_reward_model(str(models["prm"])).score(items)
     for each, scored in zip(items, found, strict=True):
         assert scored.values == pytest.approx(reference_prm(models["prm"], each.statement, each.steps), abs=1e-5)
@@ -105,7 +116,13 @@ def test_sequence_classification_orm_equals_the_slow_reference(models, name) -> 
         if name == "orm_chat":
             text = f"<s>[user]{each.statement}</s>[assistant]{each.text}</s>"
             parts = ["<s>", *f"[user]{each.statement}", "</s>", *f"[assistant]{each.text}", "</s>"]
-            assert tokenizer.apply_chat_template([{"role": "user", "content": each.statement}, {"role": "assistant", "content": each.text}], tokenize=False) == text
+            assert (
+                tokenizer.apply_chat_template(
+                    [{"role": "user", "content": each.statement}, {"role": "assistant", "content": each.text}],
+                    tokenize=False,
+                )
+                == text
+            )
             ids = tokenizer.convert_tokens_to_ids(parts)
         else:
             ids = tokenizer(f"{each.statement}\n\n{each.text}")["input_ids"]
@@ -216,7 +233,9 @@ def test_identical_candidates_are_scored_once(tmp_path) -> None:
 
     rows = [{"problem": "p", "answer": "1", "samples": [{"text": "1+1 = 2"}, {"text": "x"}, {"text": "1+1 = 2"}]}]
     model = Counting()
-    rewards = score_pool(import_pool(write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "p").pool, model, tmp_path / "r")
+    rewards = score_pool(
+        import_pool(write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "p").pool, model, tmp_path / "r"
+    )
     values = [each.values for _, _, each in iter_rewards(rewards)]
     assert model.scored == 2
     assert values[0] == values[2]
@@ -243,7 +262,7 @@ def test_what_a_model_returns_is_checked(pool, tmp_path) -> None:
         score_pool(pool, Broken(StepRewards((0.0,) * 9)), tmp_path / "nine")
 
 
-class Broken_for_nan(ArithmeticPRM):  # noqa: N801
+class Broken_for_nan(ArithmeticPRM):
     """NaN for every step."""
 
     name = "nan"
@@ -279,7 +298,10 @@ def damage(**fields):
         (damage(refusal="too long"), "row 3: found rewards and the refusal"),
         (damage(candidate_id="0002-00000000"), "row 3: found candidate '0002-00000000'"),
         (lambda rows: rows[:3] + rows[4:], "found 3 candidates of problem 'a'; expected its 4 candidates"),
-        (lambda rows: [*rows, {**rows[-1], "problem_id": "new"}], "row 9: found problem 'new' out of order, twice or unknown"),
+        (
+            lambda rows: [*rows, {**rows[-1], "problem_id": "new"}],
+            "row 9: found problem 'new' out of order, twice or unknown",
+        ),
         (lambda rows: rows[4:] + rows[:4], "found 0 candidates of problem 'a'; expected its 4 candidates"),
     ],
 )
@@ -305,7 +327,11 @@ def test_step_counts_and_other_pools(pool, tmp_path) -> None:
     (folder / "submission.json").write_text(json.dumps({**info, "pool_hash": "f" * 64}))
     with pytest.raises(DataError, match="rewards for pool ffffffffffff"):
         RewardFile(folder).require_pool(pool)
-    for field, value, message in (("kind", "judge", "kind = 'judge'"), ("aggregation", "max", "aggregation = 'max'"), ("schema", "x", "schema 'x'")):
+    for field, value, message in (
+        ("kind", "judge", "kind = 'judge'"),
+        ("aggregation", "max", "aggregation = 'max'"),
+        ("schema", "x", "schema 'x'"),
+    ):
         (folder / "submission.json").write_text(json.dumps({**info, field: value}))
         with pytest.raises(DataError) as caught:
             RewardFile(folder)

@@ -12,7 +12,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from prm_eval.grading.latex import Apply, Bracket, LatexError, Node, Number, Quantity, Relation, Symbol, Words, parse, typography
+from prm_eval.grading.latex import (
+    Apply,
+    Bracket,
+    LatexError,
+    Node,
+    Number,
+    Quantity,
+    Relation,
+    Symbol,
+    Words,
+    parse,
+    typography,
+)
 from prm_eval.grading.normal import Normal, TooLargeError, normal
 from prm_eval.grading.numeric import surely_different
 from prm_eval.grading.worker import WORKER
@@ -94,7 +106,11 @@ def _decide_parts(gold: Node, answer: Node) -> Decision:
     """Compare trees whose normal forms are not complete: brackets item by item, expressions numerically and by sympy."""
     gold, answer = _bare(gold), _bare(answer)
     if isinstance(gold, Bracket) and isinstance(answer, Bracket):
-        if gold.left in ("", "{") or (gold.left, gold.right, len(gold.items)) != (answer.left, answer.right, len(answer.items)):
+        if gold.left in ("", "{") or (gold.left, gold.right, len(gold.items)) != (
+            answer.left,
+            answer.right,
+            len(answer.items),
+        ):
             return Decision(False, "different_form")
         parts = [_decide_parts(one, other) for one, other in zip(gold.items, answer.items, strict=True)]
         for part in parts:

@@ -6,7 +6,20 @@ from dataclasses import dataclass
 
 from prm_eval.grading.equivalence import decide
 from prm_eval.grading.extract import extract
-from prm_eval.grading.latex import Apply, Bracket, LatexError, Matrix, Node, Number, Quantity, Relation, Symbol, Words, parse, typography
+from prm_eval.grading.latex import (
+    Apply,
+    Bracket,
+    LatexError,
+    Matrix,
+    Node,
+    Number,
+    Quantity,
+    Relation,
+    Symbol,
+    Words,
+    parse,
+    typography,
+)
 
 
 @dataclass(frozen=True)
@@ -21,12 +34,18 @@ def explain(gold: str, answer: str) -> Explanation:
     """Explain how an answer, or a whole response, is judged against gold."""
     found = extract(answer)
     final = found.answer if found else answer
-    lines = [f"extraction  {found.rule + ': ' + final if found else 'none found; the text is taken as the answer itself'}"]
+    lines = [
+        f"extraction  {found.rule + ': ' + final if found else 'none found; the text is taken as the answer itself'}"
+    ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)
     decision = decide(gold, final)
-    verdict = {True: "equivalent", False: "not equivalent", None: "undecided (counts as not equivalent)"}[decision.equal]
-    lines.append(f"verdict     {verdict}, by rule {decision.rule}" + (f" ({decision.reason})" if decision.reason else ""))
+    verdict = {True: "equivalent", False: "not equivalent", None: "undecided (counts as not equivalent)"}[
+        decision.equal
+    ]
+    lines.append(
+        f"verdict     {verdict}, by rule {decision.rule}" + (f" ({decision.reason})" if decision.reason else "")
+    )
     return Explanation(decision.equal is True, "\n".join(lines))
 
 
@@ -36,7 +55,11 @@ def _tree_lines(name: str, text: str) -> list[str]:
     except LatexError as error:
         shown = typography(text)
         width = max(1, min(error.end, len(shown)) - error.start)
-        return [f"{name:<11} {shown}", " " * (12 + min(error.start, len(shown))) + "^" * width, f"{'  unread':<11} {error}"]
+        return [
+            f"{name:<11} {shown}",
+            " " * (12 + min(error.start, len(shown))) + "^" * width,
+            f"{'  unread':<11} {error}",
+        ]
 
 
 def spell(node: Node) -> str:

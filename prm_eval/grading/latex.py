@@ -130,16 +130,27 @@ _SAME = {
     r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "", r"\equiv": "=",
 }  # fmt: skip
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau phi varphi "
-    "chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell".split()
+    ["alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "ell"]
 )
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp lg max min gcd lcm floor ceil".split()
+    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "lg", "max", "min", "gcd", "lcm", "floor", "ceil"]
 )
-TEXT_MACROS = frozenset(r"\text \mbox \textbf \textit \textrm \mathrm \mathbf \mathit \textsf \texttt \operatorname \emph \textnormal \mathsf \hbox".split())
+TEXT_MACROS = frozenset(
+    [r"\text", r"\mbox", r"\textbf", r"\textit", r"\textrm", r"\mathrm", r"\mathbf", r"\mathit", r"\textsf", r"\texttt", r"\operatorname", r"\emph", r"\textnormal", r"\mathsf", r"\hbox"]
+)
 RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in"}
-_UNIT_NAMES = {"dollars": "$", "dollar": "$", "degrees": "degree", "degree": "degree", "percent": "%", "cents": "cent", "cent": "cent"}
-_NUMBER_WORDS = {w: i for i, w in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())}
+_UNIT_NAMES = {
+    "dollars": "$",
+    "dollar": "$",
+    "degrees": "degree",
+    "degree": "degree",
+    "percent": "%",
+    "cents": "cent",
+    "cent": "cent",
+}
+_NUMBER_WORDS = {
+    w: i for i, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
+}
 _CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
 _FUNCTION_ALIASES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log"}
 
@@ -181,7 +192,12 @@ def tokenize(text: str) -> list[Token]:
             last = tokens.pop()
             tokens.append(Token("number", last.text + spelt, last.start, found.end(), last.space))
             space = False
-        elif spelt == "U" and tokens and tokens[-1].text in (")", "]", r"\}") and re.match(r"U\s*[(\[\\]", text[position:]):
+        elif (
+            spelt == "U"
+            and tokens
+            and tokens[-1].text in (")", "]", r"\}")
+            and re.match(r"U\s*[(\[\\]", text[position:])
+        ):
             tokens.append(Token("macro", r"\cup", position, found.end(), space))
             space = False
         elif kind == "macro" and spelt in TEXT_MACROS:
@@ -260,7 +276,12 @@ def words_node(text: str) -> Node:
 
 
 def _is_prose(word: str) -> bool:
-    return len(word) >= 3 and word not in FUNCTIONS and word not in GREEK and word not in ("sqrt", "frac", "infty", "infinity")
+    return (
+        len(word) >= 3
+        and word not in FUNCTIONS
+        and word not in GREEK
+        and word not in ("sqrt", "frac", "infty", "infinity")
+    )
 
 
 class _Parser:
@@ -286,7 +307,9 @@ class _Parser:
 
     def expect(self, text: str) -> None:
         if not self.accept(text):
-            raise LatexError(f"expected {text!r}, found {self.here.text or 'the end'!r}", self.here.start, self.here.end)
+            raise LatexError(
+                f"expected {text!r}, found {self.here.text or 'the end'!r}", self.here.start, self.here.end
+            )
 
     def expect_end(self) -> None:
         if self.here.kind != "end":
@@ -522,9 +545,20 @@ class _Parser:
     def _number_with_commas(self, token: Token) -> Node:
         """Read 1,234,567 as one number, outside brackets only (inside them a comma separates items)."""
         digits = token.text
-        while self.depth <= 2 and digits.isdigit() and len(token.text) <= 3 and self.here.text == "," and not self.here.space:
+        while (
+            self.depth <= 2
+            and digits.isdigit()
+            and len(token.text) <= 3
+            and self.here.text == ","
+            and not self.here.space
+        ):
             following = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else None
-            if following is None or following.kind != "number" or following.space or not re.fullmatch(r"\d{3}(\.\d*)?", following.text):
+            if (
+                following is None
+                or following.kind != "number"
+                or following.space
+                or not re.fullmatch(r"\d{3}(\.\d*)?", following.text)
+            ):
                 break
             self.at += 2
             digits += following.text
@@ -700,5 +734,8 @@ def _plain(node: Node) -> str:
 def unit_name(text: str) -> str:
     """Return a unit's name, normalised: lower case, singular, known spellings made one."""
     words = re.sub(r"[^\w^/$%]+", " ", text.casefold()).split()
-    singular = [_UNIT_NAMES.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word) for word in words]
+    singular = [
+        _UNIT_NAMES.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)
+        for word in words
+    ]
     return " ".join(singular)

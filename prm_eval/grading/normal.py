@@ -46,7 +46,7 @@ def normal(node: Node) -> Normal:
     """
     unit = ""
     if isinstance(node, Quantity):
-        node, unit = node.value, node.unit
+        unit, node = node.unit, node.value
     if isinstance(node, Words):
         return Normal(("words", node.text), True, unit)
     if isinstance(node, Bracket):
@@ -100,7 +100,9 @@ def _matrix(node: Matrix) -> Normal:
 
 def _union(node: Apply) -> Normal:
     left, right = (normal(arg) for arg in node.args)
-    parts = [part for side in (left, right) for part in (side.key[2] if side.key[:2] == ("sets", node.name) else (side.key,))]
+    parts = [
+        part for side in (left, right) for part in (side.key[2] if side.key[:2] == ("sets", node.name) else (side.key,))
+    ]
     if node.name != "setminus":
         parts = sorted(parts, key=repr)
     return Normal(("sets", node.name, tuple(parts)), False)
@@ -135,7 +137,9 @@ def _is_name(node: Node) -> bool:
     if isinstance(node, Bracket):
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
     if isinstance(node, Apply) and node.name == "*" and len(node.args) == 2:
-        return all(isinstance(arg, Symbol) for arg in node.args) and getattr(node.args[0], "name", "") in tuple("fghpqFGPQ")
+        return all(isinstance(arg, Symbol) for arg in node.args) and getattr(node.args[0], "name", "") in tuple(
+            "fghpqFGPQ"
+        )
     return False
 
 

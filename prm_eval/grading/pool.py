@@ -52,7 +52,9 @@ def is_graded(pool: Pool, name: str = DEFAULT) -> bool:
     return first is not None and first.num_rows == 1 and first.column(0)[0].as_py() == load_grader(name).version
 
 
-def grade_pool(pool: Pool, *, name: str = DEFAULT, folder: Path | None = None, progress: Callable[[int], None] | None = None) -> Path:
+def grade_pool(
+    pool: Pool, *, name: str = DEFAULT, folder: Path | None = None, progress: Callable[[int], None] | None = None
+) -> Path:
     """Grade every candidate of a pool and write the grades file.
 
     Args:
@@ -84,7 +86,11 @@ def grade_problem(grader: Grader, pool: Pool, problem: Problem, candidates: list
     """
     if problem.gold is None:
         raise DataError(
-            pool.path / "problems.parquet", None, f"no gold answer for problem {problem.problem_id!r}", "one", "Use --grades published"
+            pool.path / "problems.parquet",
+            None,
+            f"no gold answer for problem {problem.problem_id!r}",
+            "one",
+            "Use --grades published",
         )
     return grader.grade_problem(problem.gold, [each.text for each in candidates], [each.slot for each in candidates])
 

@@ -43,7 +43,23 @@ def _apply(sympy: Any, name: str, args: list[Any]) -> Any:
         return sympy.real_root(args[0], 1 / args[1]) if _odd_root(args) else sympy.Pow(args[0], args[1])
     if name == "root":
         return sympy.real_root(args[0], args[1]) if args[1].is_odd else sympy.root(args[0], args[1])
-    if name in ("sqrt", "exp", "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh", "floor"):
+    if name in (
+        "sqrt",
+        "exp",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "floor",
+    ):
         return getattr(sympy, name)(args[0])
     if name == "ln":
         return sympy.log(args[0])

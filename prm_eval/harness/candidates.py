@@ -43,7 +43,12 @@ def dump_candidates(
     for place in (parent, Path(tempfile.gettempdir()) / parent, Path("/dev/shm") / parent.name):  # noqa: S108  (memory, when disks are full)
         try:
             writer = PoolWriter(
-                None, parent=place, problem_set={"name": problem_set.name}, policy=policy, m=m, sampling={k: repr(v) for k, v in sampling.items()}
+                None,
+                parent=place,
+                problem_set={"name": problem_set.name},
+                policy=policy,
+                m=m,
+                sampling={k: repr(v) for k, v in sampling.items()},
             )
             with writer:
                 for problem, candidates in rows:
@@ -90,7 +95,9 @@ class Replay:
         for name, instance in wanted.items():
             if name not in problems or problems[name].statement != instance.doc["problem"]:
                 found = "is not in it" if name not in problems else "has another statement there"
-                raise PrmEvalError(f"replay={self.pool.path}: problem {name!r} {found}. Are these the problems the pool was made from?")
+                raise PrmEvalError(
+                    f"replay={self.pool.path}: problem {name!r} {found}. Are these the problems the pool was made from?"
+                )
         for problem, candidates in self.pool:
             if problem.problem_id in wanted:
                 wanted[problem.problem_id].resps = [candidate.text for candidate in candidates]
@@ -156,9 +163,17 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
     first = parts[0].info
     for part in parts[1:]:
         if (part.info.m, part.info.splitter) != (first.m, first.splitter):
-            raise PrmEvalError(f"{parts[0].path} and {part.path} differ in M or splitter; name one of them: replay={parts[0].path}")
+            raise PrmEvalError(
+                f"{parts[0].path} and {part.path} differ in M or splitter; name one of them: replay={parts[0].path}"
+            )
     writer = PoolWriter(
-        None, parent=parent, problem_set=first.problem_set, policy=first.policy, splitter=first.splitter, m=first.m, sampling=first.sampling
+        None,
+        parent=parent,
+        problem_set=first.problem_set,
+        policy=first.policy,
+        splitter=first.splitter,
+        m=first.m,
+        sampling=first.sampling,
     )
     with writer:
         for problem, candidates in _all_of(parts):
@@ -177,5 +192,8 @@ def replay_hint(task: str, pool: Pool, options: Options) -> str:
     """Return the command that finishes a run without generating."""
     words = [f"replay={pool.path.resolve()}"]
     for role, name in options.models.items():
-        words += [f"{role}_model={name}", *(f"{role}_{key}={value}" for key, value in options.model_options[role].items())]
+        words += [
+            f"{role}_model={name}",
+            *(f"{role}_{key}={value}" for key, value in options.model_options[role].items()),
+        ]
     return f"prm-eval run --model dummy --tasks {task} --metadata {shlex.join(words)}"

@@ -15,8 +15,7 @@ def calling_model(depth: int = 2) -> Any:
     lm_eval hands it to no task, so it is read from the caller's frame; every use copes with None.
     """
     frame = sys._getframe(depth)
-    model = frame.f_locals.get("lm")
-    return model
+    return frame.f_locals.get("lm")
 
 
 def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
@@ -28,7 +27,8 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
     for key in ("num_return_sequences", "n", "best_of"):
         if arguments.get(key) not in (None, 1):
             raise SamplingError(
-                f"--gen_kwargs {key}={arguments[key]}: lm_eval keeps one output a request. Use --metadata n_samples={arguments[key]} instead."
+                f"--gen_kwargs {key}={arguments[key]}: lm_eval keeps one output a request. "
+                f"Use --metadata n_samples={arguments[key]} instead."
             )
     if n == 1:
         return
@@ -39,11 +39,13 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         )
     temperature = arguments.get("temperature")
     if temperature is not None and float(temperature) == 0.0:
-        raise SamplingError(f"{n} candidates a problem, but temperature=0 gives the same text {n} times. Choose one above 0.")
+        raise SamplingError(
+            f"{n} candidates a problem, but temperature=0 gives the same text {n} times. Choose one above 0."
+        )
     if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
         raise SamplingError(
-            f"{type(_unwrapped(model)).__name__} sends seed={arguments.get('seed', getattr(_unwrapped(model), '_seed', 1234))} with every request, so a "
-            f"server that honours seeds answers {n} times the same. Add: --gen_kwargs seed=None"
+            f"{type(_unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds gives the same "
+            f"answer {n} times. Add: --gen_kwargs seed=None"
         )
 
 
@@ -67,7 +69,9 @@ def check_request_cache(cache_requests: bool) -> None:
             earlier run while the results record those of this one.
     """
     if cache_requests:
-        raise SamplingError("--cache_requests replays the number of samples and the temperature of an earlier run. Leave it out.")
+        raise SamplingError(
+            "--cache_requests replays the number of samples and the temperature of an earlier run. Leave it out."
+        )
 
 
 def check_candidates(texts: Sequence[Sequence[str]], n: int) -> None:

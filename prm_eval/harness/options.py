@@ -93,7 +93,9 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         allow_identical=str(metadata.get("allow_identical_candidates", "")).lower() in ("1", "true", "yes"),
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={
-            role: {name: metadata[f"{role}_{name}"] for name in MODEL_OPTIONS if metadata.get(f"{role}_{name}") is not None}
+            role: {
+                name: metadata[f"{role}_{name}"] for name in MODEL_OPTIONS if metadata.get(f"{role}_{name}") is not None
+            }
             for role in ROLES
         },
     )

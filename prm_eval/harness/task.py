@@ -35,7 +35,12 @@ from prm_eval.rewards import RewardFile, RewardModel, load_reward_model
 
 logger = logging.getLogger(__name__)
 
-PIPELINE_SELECTORS = {"orm": "best_of_n", "prm": "best_of_n", "weighted_orm": "weighted_majority", "weighted_prm": "weighted_majority"}
+PIPELINE_SELECTORS = {
+    "orm": "best_of_n",
+    "prm": "best_of_n",
+    "weighted_orm": "weighted_majority",
+    "weighted_prm": "weighted_majority",
+}
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
@@ -44,7 +49,7 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
     return metrics
 
 
-class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
+class BestOfNTask(ConfigurableTask):
     """Best-of-N on a problem set: one filter pipeline per selector, one metric ``acc@n`` per n.
 
     Options come from ``--metadata`` (:mod:`prm_eval.harness.options`).
@@ -73,7 +78,9 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
             "metadata": metadata,
             "repeats": self.n_samples,
             "process_results": process_results,
-            "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in self._metric_names()],
+            "metric_list": [
+                {"metric": name, "aggregation": "mean", "higher_is_better": True} for name in self._metric_names()
+            ],
             "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.pipelines],
         }
         super().__init__(config=settings)
@@ -82,14 +89,18 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
         if self.options.problems:
             return load_problems(self.options.problems)
         if self.replay is None:
-            raise PrmEvalError(f"{task} needs its problems: --metadata problems=FILE.jsonl (or a problem set by name, or replay=POOL)")
+            raise PrmEvalError(
+                f"{task} needs its problems: --metadata problems=FILE.jsonl (or a problem set by name, or replay=POOL)"
+            )
         pool = self.replay.pool
         return ProblemSet(str(pool.info.problem_set.get("name")), tuple(pool.problems.values()))
 
     def _choose_pipelines(self) -> dict[str, tuple[str, str | None]]:
         """Return, for each filter pipeline, its selector and the role of the reward model it uses."""
         names = self.options.pipelines or tuple(
-            name for name in DEFAULT_PIPELINES if name.rpartition("_")[2] not in ROLES or name.rpartition("_")[2] in self.options.models
+            name
+            for name in DEFAULT_PIPELINES
+            if name.rpartition("_")[2] not in ROLES or name.rpartition("_")[2] in self.options.models
         )
         chosen: dict[str, tuple[str, str | None]] = {}
         for name in names:
@@ -131,7 +142,13 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Hand our problems to lm_eval as its dataset; nothing is fetched here."""
         rows = [
-            {"problem_id": p.problem_id, "problem": p.statement, "answer": p.gold, "subject": p.subject, "level": p.level}
+            {
+                "problem_id": p.problem_id,
+                "problem": p.statement,
+                "answer": p.gold,
+                "subject": p.subject,
+                "level": p.level,
+            }
             for p in self.problem_set.problems
         ]
         self.dataset = {"test": datasets.Dataset.from_list(rows)}
@@ -151,7 +168,9 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
         if self.replay is None:
             guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, guards.calling_model())
         if not self._predict_only:
-            self.models = {role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}}
+            self.models = {
+                role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}
+            }
             if self.replay is not None:
                 self.replay.check_stored(self.models.values())
         super().build_all_requests(**kwargs)
@@ -161,7 +180,10 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
     def _load_model(self, role: str) -> RewardModel:
         model = load_reward_model(self.options.models[role], **self.options.model_options[role])
         if model.kind != role:
-            raise PrmEvalError(f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; give it as {model.kind}_model")
+            raise PrmEvalError(
+                f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; "
+                f"give it as {model.kind}_model"
+            )
         return model
 
     def apply_filters(self) -> list[Any] | None:
@@ -174,17 +196,29 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
         try:
             self._select(pool)
         except BaseException:
-            logger.error("The candidates are safe. To finish without generating again:\n  %s", replay_hint(str(self.config.task), pool, self.options))
+            logger.error(
+                "The candidates are safe. To finish without generating again:\n  %s",
+                replay_hint(str(self.config.task), pool, self.options),
+            )
             raise
         return None
 
     def _keep_candidates(self) -> Pool:
         if self.replay is not None:
-            return self.replay.pool_for([instance.doc["problem_id"] for instance in self._instances], self.models.values(), self._parent)
+            return self.replay.pool_for(
+                [instance.doc["problem_id"] for instance in self._instances], self.models.values(), self._parent
+            )
         pool = dump_candidates(
-            self._generated(), self._parent, self.problem_set, self.n_samples, dict(self.config.generation_kwargs or {}), self.config.metadata or {}
+            self._generated(),
+            self._parent,
+            self.problem_set,
+            self.n_samples,
+            dict(self.config.generation_kwargs or {}),
+            self.config.metadata or {},
         )
-        logger.info("%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path)
+        logger.info(
+            "%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path
+        )
         if not self.options.allow_identical:
             guards.check_candidates([instance.resps[: self.n_samples] for instance in self._instances], self.n_samples)
         return pool
@@ -205,7 +239,10 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
         rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
         self.config.metadata["prm_eval"] |= {
             "pool": {"path": str(pool.path), "content_hash": pool.info.content_hash, "m": pool.info.m},
-            "reward_models": {role: {"name": file.name, **file.info.model, "aggregation": file.aggregation} for role, file in rewards.items()},
+            "reward_models": {
+                role: {"name": file.name, **file.info.model, "aggregation": file.aggregation}
+                for role, file in rewards.items()
+            },
         }
         metrics = self._problem_metrics(pool, rewards)
         for instance in self._instances:
@@ -223,7 +260,9 @@ class BestOfNTask(ConfigurableTask):  # type: ignore[misc]
                 result[graded.problem.problem_id] = self._named(graded, curves, rewards)
         return result
 
-    def _named(self, graded: GradedSlots, curves: dict[CurveKey, Accuracy], rewards: dict[str, RewardFile]) -> dict[str, dict[str, float]]:
+    def _named(
+        self, graded: GradedSlots, curves: dict[CurveKey, Accuracy], rewards: dict[str, RewardFile]
+    ) -> dict[str, dict[str, float]]:
         named: dict[str, dict[str, float]] = {}
         for name, (selector, role) in self.pipelines.items():
             values = curves[selector, rewards[role].name if role else None].values

@@ -34,9 +34,15 @@ class Format:
 
 
 FORMATS = {
-    "lm_eval": Format(lm_eval_samples.recognise, lm_eval_samples.SamplesReader, "line", None, "lm_eval samples_*.jsonl"),
-    "prm800k": Format(prm800k.recognise, prm800k.ScoredSamplesReader, "given", 1860, "PRM800K scored-test-samples.jsonl"),
-    "plain": Format(plain.recognise, plain.PlainReader, "line", None, "one problem a line, with samples: [{text, ...}]"),
+    "lm_eval": Format(
+        lm_eval_samples.recognise, lm_eval_samples.SamplesReader, "line", None, "lm_eval samples_*.jsonl"
+    ),
+    "prm800k": Format(
+        prm800k.recognise, prm800k.ScoredSamplesReader, "given", 1860, "PRM800K scored-test-samples.jsonl"
+    ),
+    "plain": Format(
+        plain.recognise, plain.PlainReader, "line", None, "one problem a line, with samples: [{text, ...}]"
+    ),
 }
 
 
@@ -59,7 +65,10 @@ def detect_format(path: Path) -> str:
             if form.recognise(row):
                 return name
         raise DataError(
-            path, number, f"fields {', '.join(sorted(row)) or 'none'}", "; or ".join(f"{n}: {f.describe}" for n, f in FORMATS.items())
+            path,
+            number,
+            f"fields {', '.join(sorted(row)) or 'none'}",
+            "; or ".join(f"{n}: {f.describe}" for n, f in FORMATS.items()),
         )
     raise DataError(path, None, "an empty file", "at least one row")
 
@@ -148,7 +157,10 @@ def _problems(reader: Reader, splitter: str, skip_bad: bool, skipped: list[str])
             problem_id = imported.problem.problem_id
             if problem_id in seen:
                 raise DataError(
-                    reader.path, imported.row, f"problem id {problem_id!r} again (first in row {seen[problem_id]})", "unique ids"
+                    reader.path,
+                    imported.row,
+                    f"problem id {problem_id!r} again (first in row {seen[problem_id]})",
+                    "unique ids",
                 )
         except DataError as error:
             if not skip_bad:
@@ -175,15 +187,17 @@ class _RewardColumns:
             if name not in self._writers:
                 if self._started:
                     raise DataError(
-                        imported.path, imported.row, f"the field {name!r}, which earlier rows lack", "the same reward fields in every row"
+                        imported.path,
+                        imported.row,
+                        f"the field {name!r}, which earlier rows lack",
+                        "the same reward fields in every row",
                     )
                 self._writers[name] = RewardWriter(self._folder / name, single=column.score_type == "logodds")
                 self._columns[name] = column
         self._started = True
         for name, writer in self._writers.items():
-            column = imported.rewards.get(name)
-            for index, candidate in enumerate(imported.candidates):
-                value = column.values[index] if column is not None else None
+            values = imported.rewards[name].values if name in imported.rewards else (None,) * len(imported.candidates)
+            for candidate, value in zip(imported.candidates, values, strict=True):
                 writer.add(candidate, value or StepRewards((), refusal="not in the source"))
 
     def close(self, pool_hash: str) -> None:

@@ -85,7 +85,9 @@ def published_grades(answers: list[str | None], correct: list[bool], slots: list
     The source held every answer it calls correct to be equivalent to gold, hence to each other: they are one class. The others
     are partitioned by our equivalence.
     """
-    wrong = classify([None if right else answer for answer, right in zip(answers, correct, strict=True)], None).of_answer
+    wrong = classify(
+        [None if right else answer for answer, right in zip(answers, correct, strict=True)], None
+    ).of_answer
     rows: list[GradeRow] = []
     for slot, answer, right, index in zip(slots, answers, correct, wrong, strict=True):
         if right:

@@ -58,17 +58,26 @@ def read_problem(row: Row, splitter: str) -> ImportedProblem:
     problem = problem_from_row(row, default_id=f"{row.path.stem}/{row.number}")
     samples = row.fields.get("samples")
     if not isinstance(samples, list) or not samples:
-        raise row.fault(f"samples = {type(samples).__name__}{'' if samples else ', empty'}", "a list of at least one sample")
+        raise row.fault(
+            f"samples = {type(samples).__name__}{'' if samples else ', empty'}", "a list of at least one sample"
+        )
     present: list[tuple[int, dict[str, Any]]] = []
     for slot, sample in enumerate(samples):
         if sample is None:
             continue
         if not isinstance(sample, dict):
-            raise row.fault(f"samples[{slot}] of type {type(sample).__name__}", "an object, or null for a missing candidate")
+            raise row.fault(
+                f"samples[{slot}] of type {type(sample).__name__}", "an object, or null for a missing candidate"
+            )
         present.append((slot, sample))
     candidates = tuple(_candidate(row, problem.problem_id, slot, sample) for slot, sample in present)
     return ImportedProblem(
-        row.path, row.number, problem, candidates, _grades(row, present, candidates), _rewards(row, present, candidates, splitter)
+        row.path,
+        row.number,
+        problem,
+        candidates,
+        _grades(row, present, candidates),
+        _rewards(row, present, candidates, splitter),
     )
 
 
@@ -91,7 +100,9 @@ def _candidate(row: Row, problem_id: str, slot: int, sample: dict[str, Any]) -> 
     return Candidate(problem_id, slot, text, steps, n_tokens, reason)
 
 
-def _grades(row: Row, present: list[tuple[int, dict[str, Any]]], candidates: tuple[Candidate, ...]) -> tuple[GradeRow, ...] | None:
+def _grades(
+    row: Row, present: list[tuple[int, dict[str, Any]]], candidates: tuple[Candidate, ...]
+) -> tuple[GradeRow, ...] | None:
     labels = [sample.get("correct") for _, sample in present]
     if all(label is None for label in labels):
         return None
@@ -110,16 +121,24 @@ def _rewards(
 ) -> dict[str, RewardColumn]:
     columns: dict[str, RewardColumn] = {}
     verifier = row.text("verifier", "reward_model")
-    readers: tuple[tuple[str, Any, Any], ...] = (("score", _score, "orm"), ("step_scores", _step_scores, "prm"), ("token_scores", _token_scores, "prm"))
+    readers: tuple[tuple[str, Any, Any], ...] = (
+        ("score", _score, "orm"),
+        ("step_scores", _step_scores, "prm"),
+        ("token_scores", _token_scores, "prm"),
+    )
     for name, read, kind in readers:
         if not any(name in sample for _, sample in present):
             continue
         values = tuple(
-            read(row, slot, sample, split_steps(candidate.text, splitter, candidate.steps)) if sample.get(name) is not None else None
+            read(row, slot, sample, split_steps(candidate.text, splitter, candidate.steps))
+            if sample.get(name) is not None
+            else None
             for (slot, sample), candidate in zip(present, candidates, strict=True)
         )
         label = f"{verifier} {name}" if verifier else name
-        columns[name] = RewardColumn(kind, "raw" if kind == "orm" else "value", "last" if kind == "orm" else "prod", values, label)
+        columns[name] = RewardColumn(
+            kind, "raw" if kind == "orm" else "value", "last" if kind == "orm" else "prod", values, label
+        )
     return columns
 
 
@@ -138,11 +157,15 @@ def _token_scores(row: Row, slot: int, sample: dict[str, Any], steps: tuple[str,
     tokens = sample.get("tokens")
     if not isinstance(tokens, list) or len(scores) != len(tokens) + 1:
         found = len(tokens) if isinstance(tokens, list) else tokens
-        raise row.fault(f"samples[{slot}]: {len(scores)} token_scores for {found} tokens", "one score a token and one at the end")
+        raise row.fault(
+            f"samples[{slot}]: {len(scores)} token_scores for {found} tokens", "one score a token and one at the end"
+        )
     at_newlines = [score for token, score in zip(tokens, scores, strict=False) if token == NEWLINE_TOKEN]
     lines = str(sample.get("text", "")).split("\n")
     if len(at_newlines) != len(lines) - 1:
-        raise row.fault(f"samples[{slot}]: {len(at_newlines)} newline tokens in a text of {len(lines)} lines", f"{len(lines) - 1}")
+        raise row.fault(
+            f"samples[{slot}]: {len(at_newlines)} newline tokens in a text of {len(lines)} lines", f"{len(lines) - 1}"
+        )
     ends = [score for line, score in zip(lines, [*at_newlines, scores[-1]], strict=True) if line.strip()]
     return _one_a_step(row, slot, "token_scores", tuple(ends), steps)
 
@@ -157,6 +180,8 @@ def _list(row: Row, slot: int, sample: dict[str, Any], name: str) -> list[float]
 def _one_a_step(row: Row, slot: int, name: str, values: tuple[float, ...], steps: tuple[str, ...]) -> StepRewards:
     if len(values) != len(steps):
         raise row.fault(
-            f"samples[{slot}]: {len(values)} {name} for {len(steps)} steps", "one a step", "Is --splitter the one the rewards were made with?"
+            f"samples[{slot}]: {len(values)} {name} for {len(steps)} steps",
+            "one a step",
+            "Is --splitter the one the rewards were made with?",
         )
     return StepRewards(values)

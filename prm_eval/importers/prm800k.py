@@ -33,7 +33,13 @@ class LineIndex:
 
     def __init__(self, path: Path, key: Callable[[Row], str | None]) -> None:
         if path.suffix == ".gz":
-            raise DataError(path, None, "a compressed file", "an uncompressed one: this format is read by position", "gunzip it first")
+            raise DataError(
+                path,
+                None,
+                "a compressed file",
+                "an uncompressed one: this format is read by position",
+                "gunzip it first",
+            )
         self.path = path
         self.places: dict[str, tuple[array[int], array[int]]] = {}
         self.faults: list[DataError] = []
@@ -158,7 +164,9 @@ def _rating_logodds(row: Row, n_steps: int) -> StepRewards | None:
     for i, each in enumerate(probabilities):
         if not isinstance(each, dict):
             raise row.fault(f"rating_probs[{i}] of type {type(each).__name__}", "an object with -1, 0 and 1")
-        good = finite(row, each.get("1"), f"rating_probs[{i}]['1']") + finite(row, each.get("0", 0.0), f"rating_probs[{i}]['0']")
+        good = finite(row, each.get("1"), f"rating_probs[{i}]['1']") + finite(
+            row, each.get("0", 0.0), f"rating_probs[{i}]['0']"
+        )
         bad = finite(row, each.get("-1"), f"rating_probs[{i}]['-1']")
         total = good + bad
         if not (good >= 0 and bad >= 0 and total > 0):

@@ -62,6 +62,10 @@ def _construct(name: str, factory: Any, argument: str | None, options: dict[str,
         raise ModelError(f"the reward model {name!r} cannot be made with these options: {error}") from None
     model = factory(argument, **options)
     if not isinstance(model, RewardModel):
-        missing = [part for part in ("name", "kind", "score_type", "aggregation", "splitter", "describe", "score") if not hasattr(model, part)]
+        missing = [
+            part
+            for part in ("name", "kind", "score_type", "aggregation", "splitter", "describe", "score")
+            if not hasattr(model, part)
+        ]
         raise ModelError(f"{name!r} is not a reward model: it has no {', '.join(missing)}")
     return model

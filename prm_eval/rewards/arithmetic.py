@@ -19,12 +19,14 @@ MAX_STEP_CHARS = 2_000
 
 _NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?"
 _OPERATOR = r"\s*(?:\\cdot|\\times|\\div|[-+*/×·÷−])\s*"
-_CHAIN = re.compile(rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}(?![\d.]*[\w^\\({{/*]|\s*(?:\\cdot|\\times|[*/×·÷]))")
-_TOKENS = re.compile(rf"\\cdot|\\times|\\div|[-+*/×·÷−=]|\d+(?:\.\d+)?")
+_CHAIN = re.compile(
+    rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}(?![\d.]*[\w^\\({{/*]|\s*(?:\\cdot|\\times|[*/×·÷]))"
+)
+_TOKENS = re.compile(r"\\cdot|\\times|\\div|[-+*/×·÷−=]|\d+(?:\.\d+)?")
 
 
 class ArithmeticPRM:
-    """A process reward model that recomputes equalities such as ``3 \\cdot 4 = 12`` in every step.
+    r"""A process reward model that recomputes equalities such as ``3 \cdot 4 = 12`` in every step.
 
     Steps with a false equality get log-odds -4, with only true ones +2, with none +1.
     """
@@ -33,7 +35,9 @@ class ArithmeticPRM:
     kind: Kind = "prm"
     score_type: ScoreType = "logodds"
 
-    def __init__(self, argument: str | None = None, *, aggregation: Aggregation = "prod", splitter: str | None = None) -> None:
+    def __init__(
+        self, argument: str | None = None, *, aggregation: Aggregation = "prod", splitter: str | None = None
+    ) -> None:
         self.aggregation: Aggregation = aggregation
         self.splitter = splitter
 
@@ -119,5 +123,7 @@ def _evaluate(expression: str) -> Fraction | None:
         elif token in ("-", "−") and operator:
             sign = -sign  # a sign after an operator
         else:
-            operator = {"\\cdot": "*", "\\times": "*", "×": "*", "·": "*", "\\div": "/", "÷": "/", "−": "-"}.get(token, token)
+            operator = {"\\cdot": "*", "\\times": "*", "×": "*", "·": "*", "\\div": "/", "÷": "/", "−": "-"}.get(
+                token, token
+            )
     return sum(terms, Fraction(0))

@@ -133,7 +133,10 @@ class RewardReader:
         expected = 1 if self._rewards.info.kind == "orm" else count
         if len(steps) != expected:
             raise DataError(
-                self._reader.path, row, f"{len(steps)} rewards", f"{expected} ({'an ORM gives one' if expected != count else 'n_steps'})"
+                self._reader.path,
+                row,
+                f"{len(steps)} rewards",
+                f"{expected} ({'an ORM gives one' if expected != count else 'n_steps'})",
             )
         reward, weight = aggregate(steps, self._rewards.aggregation, self._rewards.info.score_type)  # type: ignore[arg-type]
         return Scored(reward, weight)
@@ -161,7 +164,10 @@ def check_step_counts(rewards: RewardFile, pool: Pool) -> None:
             steps = split_steps(text, splitter, given)
             if refusal is None and count != len(steps):
                 raise DataError(
-                    rewards.path, first + offset, f"{count} steps", f"{len(steps)}, as the splitter {splitter!r} cuts the candidate"
+                    rewards.path,
+                    first + offset,
+                    f"{count} steps",
+                    f"{len(steps)}, as the splitter {splitter!r} cuts the candidate",
                 )
 
 
@@ -172,7 +178,11 @@ def iter_rewards(rewards: RewardFile) -> Iterator[tuple[str, str, StepRewards]]:
     for _, problem_id, table in iter_blocks(rewards.path, reward_schema(single=False)):
         for row in table.to_pylist():
             values = tuple(row["step_rewards"] or ())
-            yield problem_id, row["candidate_id"], StepRewards(values, row["refusal"], row["n_tokens"], row["input_hash"])
+            yield (
+                problem_id,
+                row["candidate_id"],
+                StepRewards(values, row["refusal"], row["n_tokens"], row["input_hash"]),
+            )
 
 
 class RewardWriter:
@@ -193,9 +203,13 @@ class RewardWriter:
             PrmEvalError: Neither values nor a refusal, both, or a value that is not finite.
         """
         if bool(rewards.values) == (rewards.refusal is not None):
-            raise PrmEvalError(f"candidate {candidate.candidate_id} of {candidate.problem_id}: needs rewards or a refusal")
+            raise PrmEvalError(
+                f"candidate {candidate.candidate_id} of {candidate.problem_id}: needs rewards or a refusal"
+            )
         if not all(map(math.isfinite, rewards.values)):
-            raise PrmEvalError(f"candidate {candidate.candidate_id} of {candidate.problem_id}: a reward that is not finite")
+            raise PrmEvalError(
+                f"candidate {candidate.candidate_id} of {candidate.problem_id}: a reward that is not finite"
+            )
         self._table.add(
             {
                 "problem_id": candidate.problem_id,
@@ -216,7 +230,9 @@ class RewardWriter:
     def __enter__(self) -> RewardWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._table.__exit__(kind, error, trace)
 
 

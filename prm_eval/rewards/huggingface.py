@@ -86,7 +86,9 @@ class _Checkpoint:
             "dtype": self.dtype,
             "device": self.device.split(":")[0],
             "max_tokens": self.max_tokens,
-            "versions": {k: v for k, v in software_versions("torch", "transformers").items() if k in ("torch", "transformers")},
+            "versions": {
+                k: v for k, v in software_versions("torch", "transformers").items() if k in ("torch", "transformers")
+            },
         }
 
     @cached_property
@@ -95,7 +97,9 @@ class _Checkpoint:
         import transformers
 
         loader = getattr(transformers, self.auto_class)
-        model = _from_pretrained(loader, self.name, self.revision, dtype=getattr(torch, self.dtype), use_safetensors=True)
+        model = _from_pretrained(
+            loader, self.name, self.revision, dtype=getattr(torch, self.dtype), use_safetensors=True
+        )
         return model.to(self.device).eval()
 
     def render(self, item: ScoringItem) -> Rendered:
@@ -110,9 +114,12 @@ class _Checkpoint:
         """Score items in batches of similar length; results are in the items' order."""
         rendered = [self._limited(self.render(item)) for item in items]
         results: list[StepRewards | None] = [
-            None if one.refusal is None else StepRewards((), one.refusal, len(one.ids), one.input_hash) for one in rendered
+            None if one.refusal is None else StepRewards((), one.refusal, len(one.ids), one.input_hash)
+            for one in rendered
         ]
-        todo = sorted((i for i, result in enumerate(results) if result is None), key=lambda i: (len(rendered[i].ids), i))
+        todo = sorted(
+            (i for i, result in enumerate(results) if result is None), key=lambda i: (len(rendered[i].ids), i)
+        )
         for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
             logits = self._forward([rendered[i] for i in batch])
             for i, rows in zip(batch, logits, strict=True):
@@ -244,12 +251,17 @@ def load_checkpoint(name: str, options: dict[str, Any]) -> SequenceClassificatio
     """
     config = _load("config", "AutoConfig", name, options.get("revision"))
     architectures = list(getattr(config, "architectures", None) or [])
-    for suffix, factory in (("ForTokenClassification", TokenClassificationPRM), ("ForSequenceClassification", SequenceClassificationORM)):
+    for suffix, factory in (
+        ("ForTokenClassification", TokenClassificationPRM),
+        ("ForSequenceClassification", SequenceClassificationORM),
+    ):
         if any(architecture.endswith(suffix) for architecture in architectures):
             try:
-                return factory(name, **options)  # type: ignore[return-value]
+                return factory(name, **options)
             except TypeError as error:
-                raise ModelError(f"{name} is a {factory.kind.upper()} and does not take these options: {error}") from None
+                raise ModelError(
+                    f"{name} is a {factory.kind.upper()} and does not take these options: {error}"
+                ) from None
     raise ModelError(
         f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) or "
         "ForSequenceClassification (ORM). Name the kind yourself with token-classification:NAME or sequence-classification:NAME."
@@ -327,4 +339,3 @@ def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Itera
         batch.append(index)
     if batch:
         yield batch
-

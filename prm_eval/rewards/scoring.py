@@ -192,4 +192,3 @@ def _read_partial(partial: Path) -> Iterator[StepRewards]:
             if not isinstance(fields, dict) or not isinstance(fields.get("v"), list):
                 raise DataError(partial, row, "a damaged line", "a line of rewards", "Remove the file to start again.")
             yield StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"])
-

@@ -41,7 +41,7 @@ class ExactText:
 
     def grade_problem(self, gold, texts, slots):
         rows, classes = [], {}
-        for slot, text in zip(slots, texts):
+        for slot, text in zip(slots, texts, strict=True):
             answer = extract_answer(text)
             index = None if answer is None else classes.setdefault(answer, len(classes))
             verdict = "no_answer" if answer is None else "correct" if answer == gold else "incorrect"
