@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from prm_eval import __version__
+from prm_eval.arguments import build_parser
 from prm_eval.errors import PrmEvalError
 
 EXIT_FAULTS, EXIT_USAGE = 1, 2
@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["run"]:
         return _run(given[1:])
-    options = _parser().parse_args(given)
+    options = build_parser().parse_args(given)
     try:
-        status: int = options.action(options)
+        status: int = ACTIONS[options.command](options)
     except PrmEvalError as error:
         print(f"prm-eval: {error}", file=sys.stderr)
         return EXIT_FAULTS
@@ -141,18 +141,16 @@ def _show(path: Path) -> None:
 
 def _pool_verify(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
-    from prm_eval.rewards.files import RewardFile, check_step_counts
+    from prm_eval.rewards import RewardFile
 
     pool = Pool(options.pool)
     faults = pool.verify()
     for folder in pool.reward_folders():
         try:
-            rewards = RewardFile(folder)
-            reader = rewards.reader(pool)
-            for problem, table in pool.blocks(["problem_id", "candidate_id"]):
+            reader = RewardFile(folder).reader(pool)
+            for problem, table in pool.blocks():
                 reader.take(problem, table)
             reader.finish()
-            check_step_counts(rewards, pool)
         except PrmEvalError as error:
             faults.append(str(error))
     for fault in faults:
@@ -276,168 +274,18 @@ class _bar:
         self._bar.close()
 
 
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers such as 1,8,64") from None
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="prm-eval",
-        description="Measure how well a verifier picks the right solution out of N sampled ones.",
-        epilog="A first look: prm-eval demo. "
-        "Inside lm_eval: prm-eval run --model hf ... --tasks math500_bon --metadata n_samples=64 prm_model=...",
-    )
-    parser.add_argument("--version", action="version", version=f"prm-eval {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    demo = _command(commands, "demo", _demo, "run the small pool that ships through the real lm_eval: table and page")
-    demo.add_argument(
-        "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: demo_out)"
-    )
-
-    commands.add_parser("run", help="lm_eval run, with --include_path filled in", add_help=False)
-    _command(commands, "tasks-path", _tasks_path, "print the folder of our tasks, for lm_eval --include_path")
-
-    grade = _command(commands, "grade", _grade, "candidates -> answers, classes, grades")
-    grade.add_argument("pool", type=Path, help="a pool folder")
-    grade.add_argument("-o", "--output", type=Path, help="where grades go (default: into the pool)")
-    grade.add_argument("--grader", default="default", help="a registered grader (see: prm-eval plugins)")
-    grade.add_argument(
-        "--compare", metavar="SOURCE", help="list candidates judged otherwise by this source, for example: published"
-    )
-
-    _score_parser(commands)
-    _evaluate_parser(commands)
-
-    explain = _command(
-        commands, "explain", _explain, "how one answer is judged: extraction, trees, the rule that decided"
-    )
-    explain.add_argument("gold", help="the gold answer")
-    explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
-
-    _pool_parser(commands)
-
-    plugins = _command(
-        commands, "plugins", _plugins, "installed reward models, selectors and graders, and who brought them"
-    )
-    plugins.add_argument("--json", action="store_true", help="as JSON")
-    return parser
-
-
-def _command(
-    commands: Any, name: str, action: Callable[[argparse.Namespace], int], text: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(action=action)
-    return parser
-
-
-def _score_parser(commands: Any) -> None:
-    score = _command(
-        commands, "score", _score, "candidates -> step rewards, a reward folder; an interrupted run goes on"
-    )
-    score.add_argument("pool", type=Path, help="a pool folder")
-    score.add_argument(
-        "--reward-model",
-        required=True,
-        metavar="RM",
-        help="a registered name, package.module:Object, checkpoint folder or hub id",
-    )
-    score.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the reward folder to make")
-    score.add_argument(
-        "--aggregation",
-        choices=("prod", "min", "mean", "last", "soft_min"),
-        help="how steps become one reward (default: the model's)",
-    )
-    score.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-    score.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
-    )
-    score.add_argument("--batch-tokens", type=int, help="padded tokens a batch (default: 16384)")
-    score.add_argument("--max-tokens", type=int, help="refuse longer inputs (default: the model's limit)")
-    score.add_argument("--revision", help="hub revision")
-    score.add_argument(
-        "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
-    )
-    score.add_argument(
-        "--splitter",
-        choices=("line", "blank_line", "step_k", "given"),
-        help="how candidates are cut (default: the pool's way)",
-    )
-
-
-def _evaluate_parser(commands: Any) -> None:
-    evaluate = _command(commands, "evaluate", _evaluate, "all selectors at all n, with limits and paired differences")
-    evaluate.add_argument("pool", type=Path, help="a pool folder")
-    evaluate.add_argument(
-        "rewards", type=Path, nargs="*", metavar="REWARDS", help="reward folders (default: those in the pool)"
-    )
-    evaluate.add_argument(
-        "--grades",
-        default="auto",
-        help="own, published, or a grader's name (default: own; published where there is no gold)",
-    )
-    evaluate.add_argument(
-        "--n", type=_whole_numbers, metavar="1,8,64", help="the grid of n (default: powers of two and M)"
-    )
-    evaluate.add_argument(
-        "--selectors", type=_names, metavar="A,B", help="which (default: all of ours; see: prm-eval plugins)"
-    )
-    evaluate.add_argument(
-        "--aggregation",
-        type=_names,
-        metavar="prod,min",
-        help="evaluate PRMs under each of these (default: the declared one)",
-    )
-    evaluate.add_argument(
-        "--draws",
-        type=int,
-        default=1_000,
-        help="permutations a problem where no exact form is affordable (default: 1000)",
-    )
-    evaluate.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples (default: 10000)")
-    evaluate.add_argument("--seed", type=int, default=20_230_531, help="of permutations and resamples")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object with a tidy list, rows")
-    evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with the chart")
-    evaluate.add_argument("--title", help="of that page")
-
-
-def _pool_parser(commands: Any) -> None:
-    pool = commands.add_parser(
-        "pool", help="import, show or verify a pool", description="Import, show or verify a pool."
-    )
-    actions = pool.add_subparsers(metavar="ACTION", required=True)
-    load = _command(actions, "import", _pool_import, "lm_eval samples, PRM800K scored samples or plain JSONL -> pool")
-    load.add_argument("file", type=Path, help="the file; its format is recognised by its first row")
-    load.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the pool to make")
-    load.add_argument(
-        "--format", default="auto", choices=("auto", "plain", "lm_eval", "prm800k"), help="instead of recognising it"
-    )
-    load.add_argument("--policy", help="name of the model that wrote the candidates")
-    load.add_argument(
-        "--slots",
-        default="max",
-        metavar="M",
-        help="slots a problem: a number, max (default; missing ones count as wrong), or min",
-    )
-    load.add_argument(
-        "--splitter",
-        choices=("line", "blank_line", "step_k", "given"),
-        help="how candidates are cut into steps (default: line)",
-    )
-    load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
-    for name, action, text in (
-        ("show", _pool_show, "what a pool holds"),
-        ("verify", _pool_verify, "recompute its hashes and check its reward files"),
-    ):
-        _command(actions, name, action, text).add_argument("pool", type=Path, help="a pool folder")
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "demo": _demo,
+    "tasks-path": _tasks_path,
+    "grade": _grade,
+    "score": _score,
+    "evaluate": _evaluate,
+    "explain": _explain,
+    "pool import": _pool_import,
+    "pool show": _pool_show,
+    "pool verify": _pool_verify,
+    "plugins": _plugins,
+}
 
 
 if __name__ == "__main__":

@@ -7,14 +7,11 @@ A pool is a folder: ``pool.json``, ``problems.parquet``, ``candidates.parquet``;
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,84 +19,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.errors import PrmEvalError
 from prm_eval.jsonl import canonical_json
+from prm_eval.pool_format import (
+    CANDIDATES,
+    GRADES,
+    PROBLEMS,
+    PoolInfo,
+    grade_columns,
+    pool_hash,
+    read_pool_info,
+    software_versions,
+    write_json,
+)
 from prm_eval.problems import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.steps import SPLITTERS
 from prm_eval.tables import BlockReader, TableWriter, require_same_ids
-
-SCHEMA_VERSION = "prm_eval.pool/1"
-
-PROBLEMS = pa.schema(
-    [
-        pa.field("problem_id", pa.string(), nullable=False),
-        pa.field("statement", pa.string(), nullable=False),
-        pa.field("gold", pa.string()),
-        pa.field("subject", pa.string()),
-        pa.field("level", pa.int32()),
-    ]
-)
-CANDIDATES = pa.schema(
-    [
-        pa.field("problem_id", pa.string(), nullable=False),
-        pa.field("candidate_id", pa.string(), nullable=False),
-        pa.field("slot", pa.int32(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("steps", pa.list_(pa.string())),
-        pa.field("n_tokens", pa.int32()),
-        pa.field("finish_reason", pa.string()),
-    ]
-)
-GRADES = pa.schema(
-    [
-        pa.field("problem_id", pa.string(), nullable=False),
-        pa.field("candidate_id", pa.string(), nullable=False),
-        pa.field("answer", pa.string()),
-        pa.field("answer_class", pa.int32()),
-        pa.field("grade", pa.string(), nullable=False),
-        pa.field("rule", pa.string(), nullable=False),
-        pa.field("grader", pa.string(), nullable=False),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class PoolInfo:
-    """What ``pool.json`` says."""
-
-    problem_set: dict[str, Any]
-    policy: dict[str, Any]
-    m: int
-    splitter: str
-    n_problems: int
-    n_candidates: int
-    content_hash: str
-    sampling: dict[str, Any] = field(default_factory=dict)
-    source: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    schema: str = SCHEMA_VERSION
-
-    @property
-    def short_hash(self) -> str:
-        """The first 12 hexadecimal digits, for names and tables."""
-        return self.content_hash[:12]
-
-    @property
-    def n_missing(self) -> int:
-        """Slots without a candidate; they count as wrong."""
-        return self.n_problems * self.m - self.n_candidates
-
-
-def software_versions(*packages: str) -> dict[str, str]:
-    """Return the versions of Python and the named packages that are installed."""
-    found = {"python": platform.python_version()}
-    for name in ("prm_eval", *packages):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 class Pool:
@@ -111,7 +47,7 @@ class Pool:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.info = _read_info(self.path)
+        self.info = read_pool_info(self.path)
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -221,48 +157,6 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         row["n_tokens"],
         row["finish_reason"],
     )
-
-
-def _read_info(path: Path) -> PoolInfo:
-    file = path / "pool.json"
-    if not file.is_file():
-        raise DataError(
-            path, None, "no pool.json", "a pool folder", "Make one with: prm-eval pool import FILE -o FOLDER"
-        )
-    try:
-        fields = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(file, None, f"not JSON ({error})", "a pool description") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
-        found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
-        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
-    wanted = {
-        "problem_set": dict,
-        "policy": dict,
-        "m": int,
-        "splitter": str,
-        "n_problems": int,
-        "n_candidates": int,
-        "content_hash": str,
-    }
-    for name, kind in wanted.items():
-        if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
-            raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"{name} of type {kind.__name__}")
-    if fields["m"] < 1 or fields["n_problems"] < 1:
-        raise DataError(
-            file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty"
-        )
-    known = PoolInfo.__dataclass_fields__
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise DataError(file, None, f"unknown fields {', '.join(unknown)}", f"only {', '.join(known)}")
-    return PoolInfo(**fields)
-
-
-def pool_hash(problems: str, m: int, splitter: str, candidates: str) -> str:
-    """Return the content hash of a pool from the hashes of its parts."""
-    header = {"candidates": candidates, "m": m, "problems": problems, "schema": SCHEMA_VERSION, "splitter": splitter}
-    return hashlib.sha256(canonical_json(header)).hexdigest()
 
 
 class PoolWriter:
@@ -397,28 +291,6 @@ class PoolWriter:
                 final.rmdir()
             self._folder.rename(final)
         self.pool = Pool(final)
-
-
-def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str, Any]:
-    """Return a row of a grades file."""
-    return {
-        "problem_id": candidate.problem_id,
-        "candidate_id": candidate.candidate_id,
-        "answer": row.answer,
-        "answer_class": row.answer_class,
-        "grade": row.grade,
-        "rule": row.rule,
-        "grader": grader,
-    }
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON readably, with sorted keys, in one step (a reader never sees half a file)."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(
-        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    partial.replace(path)
 
 
 def text_lengths(table: pa.Table) -> list[int]:

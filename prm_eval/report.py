@@ -6,7 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from prm_eval.evaluation import ORACLE, CurveKey, Evaluation, Row
+from prm_eval.evaluation import Evaluation
+from prm_eval.summary import ORACLE, CurveKey, Row
 
 BASELINES = ("first", "random", "majority", ORACLE, "shortest", "longest")
 LABELS = {

@@ -9,7 +9,7 @@ import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers import detect_format, import_pool
-from prm_eval.rewards.files import RewardFile, check_step_counts, iter_rewards
+from prm_eval.rewards.files import RewardFile, iter_rewards
 from tests.conftest import PLAIN, write_jsonl
 
 
@@ -27,8 +27,15 @@ def test_plain(pool) -> None:
     assert grades[1][0] == grades[1][3] == ("incorrect", 1)  # 5 and 5.0 are one class
     assert rewards_of(pool, "score")[0] == ((0.5,), None)
     assert rewards_of(pool, "step_scores")[0] == ((0.9, 0.8), None)
-    check_step_counts(RewardFile(pool.path / "rewards" / "step_scores"), pool)
+    check_step_counts(pool, "step_scores")
     assert pool.verify() == []
+
+
+def check_step_counts(pool, name) -> None:
+    reader = RewardFile(pool.path / "rewards" / name).reader(pool)
+    for problem, table in pool.blocks():
+        reader.take(problem, table)
+    reader.finish()
 
 
 def sample(**fields):
@@ -152,8 +159,7 @@ def test_prm800k_in_any_order(tmp_path) -> None:
     (first, _), *_ = rewards_of(pool, "rating_probs")
     assert first == pytest.approx([math.log(3), 0.0], abs=1e-6)
     assert [values for values, _ in rewards_of(pool, "orm_score")] == [(0.1,), (0.3,), (0.2,)]
-    file = RewardFile(pool.path / "rewards" / "rating_probs")
-    check_step_counts(file, pool)
+    check_step_counts(pool, "rating_probs")
     from prm_eval.rewards import aggregate
 
     assert aggregate(first, "prod", "logodds")[1] == pytest.approx(0.375, rel=1e-6)  # the published product
@@ -224,4 +230,4 @@ def test_real_token_scores(tmp_path, data) -> None:
     """The real verifier's file: every candidate's newline tokens fit its lines."""
     pool = import_pool(data / "bon/ovm_gsm8k_verifier_scored.jsonl", tmp_path / "o").pool
     assert (pool.info.n_problems, pool.info.n_candidates, pool.info.m) == (3, 900, 500)
-    check_step_counts(RewardFile(pool.path / "rewards" / "token_scores"), pool)
+    check_step_counts(pool, "token_scores")

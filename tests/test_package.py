@@ -24,7 +24,7 @@ def test_import_is_light() -> None:
     heavy = "print(sorted({'torch', 'sympy', 'lm_eval', 'transformers', 'numpy', 'matplotlib'} & set(sys.modules)))"
     assert python(f"import sys, prm_eval; {heavy}") == "[]"
     assert python(f"import sys, prm_eval; prm_eval.is_equivalent('1/2', '0.5'); {heavy}") == "[]"
-    assert python(f"import sys, prm_eval.cli as c; c._parser(); {heavy}") == "[]"
+    assert python(f"import sys, prm_eval.arguments as c; c.build_parser(); {heavy}") == "[]"
 
 
 def test_every_public_name_exists() -> None:

@@ -14,7 +14,7 @@ from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards import RewardFile, aggregate, load_reward_model, score_pool
 from prm_eval.rewards.arithmetic import ArithmeticPRM, equality_holds
-from prm_eval.rewards.files import check_step_counts, iter_rewards
+from prm_eval.rewards.files import iter_rewards
 from prm_eval.steps import split_steps
 
 
@@ -294,6 +294,7 @@ def damage(**fields):
         (damage(step_rewards=[math.inf], n_steps=1), "row 3: found a reward that is not finite"),
         (damage(step_rewards=[None], n_steps=1), "row 3: found a reward that is not finite"),
         (damage(step_rewards=[0.5], n_steps=4), "row 3: found 1 rewards; expected 4"),
+        (damage(step_rewards=[0.5, 0.5], n_steps=2), "row 3: found 2 steps; expected 1, as the splitter 'line'"),
         (damage(step_rewards=None), "row 3: found no step rewards"),
         (damage(refusal="too long"), "row 3: found rewards and the refusal"),
         (damage(candidate_id="0002-00000000"), "row 3: found candidate '0002-00000000'"),
@@ -317,12 +318,9 @@ def test_damaged_reward_files(pool, change, message) -> None:
     assert "rewards.parquet" in str(caught.value)
 
 
-def test_step_counts_and_other_pools(pool, tmp_path) -> None:
-    """A file whose step counts are not the splitter's, or that is for another pool, is refused."""
+def test_rewards_of_another_pool_and_malformed_descriptions(pool) -> None:
+    """Rewards for another pool, and a submission.json that says something unknown, are refused."""
     folder = pool.path / "rewards" / "step_scores"
-    rewrite(folder, damage(step_rewards=[0.5, 0.5], n_steps=2))
-    with pytest.raises(DataError, match=r"row 3: found 2 steps; expected 1, as the splitter 'line'"):
-        check_step_counts(RewardFile(folder), pool)
     info = json.loads((folder / "submission.json").read_text())
     (folder / "submission.json").write_text(json.dumps({**info, "pool_hash": "f" * 64}))
     with pytest.raises(DataError, match="rewards for pool ffffffffffff"):

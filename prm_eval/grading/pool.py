@@ -9,7 +9,8 @@ from pathlib import Path
 from prm_eval import plugins
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.grading import Grader
-from prm_eval.pools import GRADES, Pool, grade_columns
+from prm_eval.pool_format import GRADES, grade_columns
+from prm_eval.pools import Pool
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.tables import TableWriter, open_table
 

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation import ORACLE
 from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
 from prm_eval.selectors import DEFAULT_DRAWS, DEFAULT_SEED
+from prm_eval.summary import ORACLE
 
 DEFAULT_SAMPLES = 8
 ROLES = ("orm", "prm")

@@ -21,17 +21,19 @@ import datasets
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation import CurveKey, GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
+from prm_eval.evaluation import GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
 from prm_eval.metrics import Accuracy
-from prm_eval.pools import Pool, software_versions
+from prm_eval.pool_format import software_versions
+from prm_eval.pools import Pool
 from prm_eval.problems import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardFile, RewardModel, load_reward_model
+from prm_eval.summary import CurveKey
 
 logger = logging.getLogger(__name__)
 

@@ -6,13 +6,12 @@ Problems are joined on ``doc_hash``, never on ``doc_id``, which lm_eval mislabel
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from prm_eval.importers.common import ImportedProblem
-from prm_eval.importers.prm800k import LineIndex
-from prm_eval.jsonl import Row, open_binary, read_jsonl
+from prm_eval.importers.grouped import grouped_problems
+from prm_eval.jsonl import Row, read_jsonl
 from prm_eval.problems import problem_from_row
 from prm_eval.records import Candidate
 
@@ -30,12 +29,7 @@ class SamplesReader:
 
     def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every problem, by first appearance, and for every row that names none."""
-        index = LineIndex(self.path, lambda row: row.required_text("doc_hash", "doc_id"))
-        for fault in index.faults:
-            yield partial(_raise, fault)
-        with open_binary(self.path) as stream:
-            for name in index.places:
-                yield partial(_problem, index, stream, name)
+        return grouped_problems(self.path, ("doc_hash", "doc_id"), _problem)
 
     def policy(self) -> str | None:
         """Return nothing: the log does not name the model."""
@@ -51,12 +45,8 @@ class SamplesReader:
         return {}
 
 
-def _raise(fault: Exception) -> ImportedProblem:
-    raise fault
-
-
-def _problem(index: LineIndex, stream: IO[bytes], name: str) -> ImportedProblem:
-    row = index.rows(stream, name)[0]
+def _problem(rows: list[Row], name: str) -> ImportedProblem:
+    row = rows[0]
     doc = row.fields.get("doc")
     if not isinstance(doc, dict):
         raise row.fault(f"doc of type {type(doc).__name__}", "an object")

@@ -1,21 +1,18 @@
 """PRM800K's ``scored-test-samples.jsonl``: one candidate a line, in any order, with ORM and PRM scores.
 
-The file is read twice: once to find where each problem's lines are (8 bytes a line), once problem by problem. Candidates keep
-the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman et al. 2023; its evaluation pads
-with nothing likewise).
+Candidates of a problem keep the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman et
+al. 2023; its evaluation pads with nothing likewise).
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
-from prm_eval.jsonl import Row, open_binary, parse_line
+from prm_eval.importers.grouped import grouped_problems
+from prm_eval.jsonl import Row
 from prm_eval.problems import problem_from_row
 from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.aggregate import logit
@@ -28,45 +25,6 @@ def recognise(row: dict[str, object]) -> bool:
     return "rating_probs" in row and "steps" in row
 
 
-class LineIndex:
-    """Where the lines of each key stand in a file."""
-
-    def __init__(self, path: Path, key: Callable[[Row], str | None]) -> None:
-        if path.suffix == ".gz":
-            raise DataError(
-                path,
-                None,
-                "a compressed file",
-                "an uncompressed one: this format is read by position",
-                "gunzip it first",
-            )
-        self.path = path
-        self.places: dict[str, tuple[array[int], array[int]]] = {}
-        self.faults: list[DataError] = []
-        offset = 0
-        with open_binary(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        name = key(Row(path, number, parse_line(path, number, line)))
-                    except DataError as error:
-                        self.faults.append(error)
-                        name = None
-                    if name is not None:
-                        numbers, offsets = self.places.setdefault(name, (array("q"), array("q")))
-                        numbers.append(number)
-                        offsets.append(offset)
-                offset += len(line)
-
-    def rows(self, stream: IO[bytes], name: str) -> list[Row]:
-        """Read the lines of one key again."""
-        rows: list[Row] = []
-        for number, offset in zip(*self.places[name], strict=True):
-            stream.seek(offset)
-            rows.append(Row(self.path, number, parse_line(self.path, number, stream.readline())))
-        return rows
-
-
 class ScoredSamplesReader:
     """Reads scored samples."""
 
@@ -75,12 +33,7 @@ class ScoredSamplesReader:
 
     def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every problem, by first appearance, and for every row that names none."""
-        index = LineIndex(self.path, lambda row: row.required_text("unique_id", "problem"))
-        for fault in index.faults:
-            yield partial(_raise, fault)
-        with open_binary(self.path) as stream:
-            for name in index.places:
-                yield partial(_problem, index, stream, name)
+        return grouped_problems(self.path, ("unique_id", "problem"), _problem)
 
     def policy(self) -> str | None:
         """Return the paper's generator."""
@@ -91,12 +44,7 @@ class ScoredSamplesReader:
         return {"temperature": 1.0}
 
 
-def _raise(fault: DataError) -> ImportedProblem:
-    raise fault
-
-
-def _problem(index: LineIndex, stream: IO[bytes], name: str) -> ImportedProblem:
-    rows = index.rows(stream, name)
+def _problem(rows: list[Row], name: str) -> ImportedProblem:
     problem = problem_from_row(_without_own_answer(rows[0]), default_id=name)
     candidates: list[Candidate] = []
     answers: list[str | None] = []
@@ -115,7 +63,7 @@ def _problem(index: LineIndex, stream: IO[bytes], name: str) -> ImportedProblem:
         product.append(_single(row, "prm_score"))
         by_step.append(_rating_logodds(row, len(steps)))
     return ImportedProblem(
-        index.path,
+        rows[0].path,
         rows[0].number,
         problem,
         tuple(candidates),

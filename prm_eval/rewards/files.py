@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pools import Pool, write_json
+from prm_eval.pool_format import write_json
+from prm_eval.pools import Pool
 from prm_eval.records import AGGREGATIONS, SCORE_TYPES, Aggregation, Candidate, Problem, RewardInfo, StepRewards
 from prm_eval.rewards.aggregate import aggregate
 from prm_eval.steps import SPLITTERS, split_steps
@@ -106,69 +107,52 @@ class RewardReader:
 
         Args:
             problem: The next problem of the pool.
-            table: The pool's candidates of that problem, with columns candidate_id and problem_id.
+            table: The pool's candidates of that problem, with columns problem_id, candidate_id, text and steps.
 
         Raises:
-            DataError: Other candidates, a value that is not finite, neither rewards nor a refusal, or a step count that
-                is not the number of values.
+            DataError: Other candidates, a value that is not finite, neither rewards nor a refusal, or a number of steps
+                that is not the splitter's.
         """
         first, rows = self._reader.take(problem.problem_id)
         require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
-        values = rows.column("step_rewards").to_pylist()
-        counts, refusals = rows.column("n_steps").to_pylist(), rows.column("refusal").to_pylist()
-        scored: list[Scored] = []
-        for offset, (steps, count, refusal) in enumerate(zip(values, counts, refusals, strict=True)):
-            scored.append(self._one(first + offset, steps, count, refusal))
-        return scored
+        expected = self._step_counts(table)
+        columns = (rows.column(name).to_pylist() for name in ("step_rewards", "n_steps", "refusal"))
+        return [self._one(first + offset, *row) for offset, row in enumerate(zip(expected, *columns, strict=True))]
 
-    def _one(self, row: int, steps: list[float | None] | None, count: int, refusal: str | None) -> Scored:
+    def _step_counts(self, table: pa.Table) -> list[int]:
+        """Return how many rewards each candidate must have: one for an ORM, one a step for a PRM."""
+        if self._rewards.info.kind == "orm":
+            return [1] * table.num_rows
+        pairs = zip(table.column("text").to_pylist(), table.column("steps").to_pylist(), strict=True)
+        return [len(split_steps(text, self._splitter, given)) for text, given in pairs]
+
+    def _one(
+        self, row: int, expected: int, values: list[float | None] | None, count: int, refusal: str | None
+    ) -> Scored:
         if refusal is not None:
-            if steps:
+            if values:
                 raise DataError(self._reader.path, row, f"rewards and the refusal {refusal!r}", "one of the two")
             return Scored(math.nan, math.nan)
-        if not steps:
+        if not values:
             raise DataError(self._reader.path, row, "no step rewards", "rewards, or a refusal with its reason")
-        if any(value is None or not math.isfinite(value) for value in steps):
-            raise DataError(self._reader.path, row, f"a reward that is not finite in {steps}", "finite numbers")
-        expected = 1 if self._rewards.info.kind == "orm" else count
-        if len(steps) != expected:
-            raise DataError(
-                self._reader.path,
-                row,
-                f"{len(steps)} rewards",
-                f"{expected} ({'an ORM gives one' if expected != count else 'n_steps'})",
+        finite = [value for value in values if value is not None and math.isfinite(value)]
+        if len(finite) != len(values):
+            raise DataError(self._reader.path, row, f"a reward that is not finite in {values}", "finite numbers")
+        if len(finite) != count:
+            raise DataError(self._reader.path, row, f"{len(finite)} rewards", f"{count}, as n_steps says")
+        if count != expected:
+            what = (
+                f"as the splitter {self._splitter!r} cuts the candidate"
+                if self._rewards.info.kind == "prm"
+                else "one for an ORM"
             )
-        reward, weight = aggregate(steps, self._rewards.aggregation, self._rewards.info.score_type)  # type: ignore[arg-type]
+            raise DataError(self._reader.path, row, f"{count} steps", f"{expected}, {what}")
+        reward, weight = aggregate(finite, self._rewards.aggregation, self._rewards.info.score_type)
         return Scored(reward, weight)
 
     def finish(self) -> None:
         """Insist that the file has no rows beyond the pool's."""
         self._reader.finish("the pool")
-
-
-def check_step_counts(rewards: RewardFile, pool: Pool) -> None:
-    """Insist that a PRM's file has as many rewards a candidate as the splitter cuts steps.
-
-    Raises:
-        DataError: Names the first row that differs.
-    """
-    if rewards.info.kind == "orm":
-        return
-    splitter = rewards.info.splitter or pool.info.splitter
-    reader = BlockReader(rewards.path, reward_schema(single=False))
-    for problem, table in pool.blocks():
-        first, rows = reader.take(problem.problem_id)
-        require_same_ids(rewards.path, first, rows, table, str(pool.candidates_path))
-        columns = (table.column("text"), table.column("steps"), rows.column("n_steps"), rows.column("refusal"))
-        for offset, (text, given, count, refusal) in enumerate(zip(*(c.to_pylist() for c in columns), strict=True)):
-            steps = split_steps(text, splitter, given)
-            if refusal is None and count != len(steps):
-                raise DataError(
-                    rewards.path,
-                    first + offset,
-                    f"{count} steps",
-                    f"{len(steps)}, as the splitter {splitter!r} cuts the candidate",
-                )
 
 
 def iter_rewards(rewards: RewardFile) -> Iterator[tuple[str, str, StepRewards]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.jsonl import file_sha256
-from prm_eval.pools import software_versions
+from prm_eval.pool_format import software_versions
 from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
 
 DEFAULT_BATCH_TOKENS = 16_384

@@ -13,7 +13,8 @@ from typing import Any
 
 from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.jsonl import canonical_json
-from prm_eval.pools import Pool, software_versions
+from prm_eval.pool_format import software_versions
+from prm_eval.pools import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
 from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
 from prm_eval.rewards.protocol import RewardModel
