@@ -163,7 +163,7 @@ def _grade(options: argparse.Namespace) -> int:
     from prm_eval.grading.pool import disagreements, grade_pool
     from prm_eval.pools import Pool
 
-    pool = Pool(options.pool)
+    pool = Pool(options.pool).require_sound()
     with _bar("grading", pool.info.n_problems, "problem") as update:
         path = grade_pool(pool, name=options.grader, folder=options.output, progress=update)
     counts: dict[str, int] = {}
@@ -190,7 +190,7 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
     from prm_eval.rewards import load_reward_model, score_pool
 
-    pool = Pool(options.pool)
+    pool = Pool(options.pool).require_sound()
     given = {
         name: getattr(options, name)
         for name in (
@@ -219,7 +219,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from prm_eval.report import html_page, text_table
     from prm_eval.rewards import RewardFile
 
-    pool = Pool(options.pool)
+    pool = Pool(options.pool).require_sound()
     grades = options.grades
     if grades == "auto":
         has_gold = all(problem.gold is not None for problem in pool.problems.values())

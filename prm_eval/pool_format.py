@@ -54,7 +54,11 @@ GRADES = pa.schema(
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """What ``pool.json`` says."""
+    """What ``pool.json`` says.
+
+    ``content_hash`` is over canonical records and decides; ``files`` has the SHA-256 of the files as first written, which is
+    quicker to check: while they agree, so does the content.
+    """
 
     problem_set: dict[str, Any]
     policy: dict[str, Any]
@@ -66,6 +70,7 @@ class PoolInfo:
     sampling: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     schema: str = SCHEMA_VERSION
 
     @property

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.jsonl import canonical_json
+from prm_eval.jsonl import canonical_json, file_sha256
 from prm_eval.pool_format import (
     CANDIDATES,
     GRADES,
@@ -66,7 +66,7 @@ class Pool:
 
     def reward_folders(self) -> list[Path]:
         """Return the complete reward files stored in the pool, by name."""
-        return sorted(path.parent for path in self.path.glob("rewards/*/rewards.parquet"))
+        return sorted(path.parent for path in self.path.glob("rewards/*/submission.json"))
 
     def blocks(self, columns: list[str] | None = None) -> Iterator[tuple[Problem, pa.Table]]:
         """Yield every problem with the table of its candidates, in order; the table is empty where all slots are missing.
@@ -99,6 +99,21 @@ class Pool:
             fields = grades.select(["answer", "answer_class", "grade", "rule"]).to_pylist()
             yield problem, [GradeRow(slot=slot, **values) for slot, values in zip(slots, fields, strict=True)]
         reader.finish("the pool")
+
+    def require_sound(self) -> Pool:
+        """Insist that the content is what ``pool.json`` says, and return the pool.
+
+        Raises:
+            DataError: It is not; names the first fault.
+        """
+        files = {name: self.path / name for name in self.info.files}
+        if files and all(path.is_file() and file_sha256(path) == self.info.files[name] for name, path in files.items()):
+            return self
+        faults = self.verify()
+        if faults:
+            more = f" (and {len(faults) - 1} more: prm-eval pool verify)" if len(faults) > 1 else ""
+            raise DataError(self.path, None, faults[0] + more, "the content that pool.json describes")
+        return self
 
     def verify(self) -> list[str]:
         """Recompute everything ``pool.json`` claims and return the faults found, in words; empty when it is sound."""
@@ -280,6 +295,7 @@ class PoolWriter:
             n_problems=len(self._seen),
             n_candidates=self._n_candidates,
             content_hash=self.content_hash(),
+            files={name: file_sha256(self._folder / name) for name in ("problems.parquet", "candidates.parquet")},
             versions=software_versions("lm_eval", "transformers", "torch"),
         )
         write_json(self._folder / "pool.json", asdict(info))

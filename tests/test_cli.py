@@ -79,6 +79,12 @@ def test_skip_bad_and_tampering(tmp_path, capsys) -> None:
     assert main(["pool", "import", str(file), "-o", str(tmp_path / "no")]) == 1
     assert main(["pool", "import", str(file), "-o", str(tmp_path / "p"), "--skip-bad"]) == 0
     assert "1 problems skipped" in capsys.readouterr().err
+    info = json.loads((tmp_path / "p/pool.json").read_text())
+    (tmp_path / "p/pool.json").write_text(json.dumps({**info, "content_hash": "0" * 64, "files": {}}))
+    for command in (["grade"], ["evaluate"], ["score", "--reward-model", "arithmetic", "-o", str(tmp_path / "r")]):
+        assert main([command[0], str(tmp_path / "p"), *command[1:]]) == 1
+        assert "pool.json says 000000000" in capsys.readouterr().err
+    (tmp_path / "p/pool.json").write_text(json.dumps(info))
     (tmp_path / "p/rewards/score/rewards.parquet").write_bytes(b"x")
     assert main(["pool", "verify", str(tmp_path / "p")]) == 1
     assert "not Parquet" in capsys.readouterr().out

@@ -144,9 +144,9 @@ def open_replay(options: Options) -> Replay:
     """
     path = Path(str(options.replay))
     if (path / "pool.json").is_file():
-        return Replay(Pool(path))
+        return Replay(Pool(path).require_sound())
     if path.is_dir():
-        parts = [Pool(each.parent) for each in sorted(path.glob("*/pool.json"))]
+        parts = [Pool(each.parent).require_sound() for each in sorted(path.glob("*/pool.json"))]
         if not parts:
             raise PrmEvalError(f"replay={path}: a folder without pool.json, and without pools in it")
         return Replay(parts[0] if len(parts) == 1 else _joined(parts, Path(options.dump_dir) / "replayed"))

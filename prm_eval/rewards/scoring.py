@@ -168,15 +168,18 @@ def _load_partial(partial: Path, key: dict[str, Any]) -> int:
     """Return how many candidates an interrupted run finished, after cutting off a line it did not finish writing."""
     if not partial.is_file():
         return 0
-    content = partial.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with partial.open("r+b") as log:
-            log.truncate(whole)
-    lines = content[:whole].count(b"\n")
+    lines = whole = 0
+    header: dict[str, Any] = {}
+    with partial.open("r+b") as log:
+        for line in log:
+            if not line.endswith(b"\n"):
+                break
+            if lines == 0:
+                header = json.loads(line)
+            lines, whole = lines + 1, whole + len(line)
+        log.truncate(whole)
     if lines == 0:
         return 0
-    header = json.loads(content[: content.index(b"\n")])
     if header.get("key") != key:
         raise PrmEvalError(
             f"{partial} is from an interrupted run with another model, other options or another pool. "
