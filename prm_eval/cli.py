@@ -12,7 +12,7 @@ from typing import Any
 from prm_eval.arguments import build_parser
 from prm_eval.errors import PrmEvalError
 
-EXIT_FAULTS, EXIT_USAGE = 1, 2
+EXIT_FAULTS = 1  # argparse itself exits with 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,7 +28,6 @@ class TableWriter:
         self._writer = pq.ParquetWriter(self._partial, schema, compression="zstd")
         self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
         self._rows = self._bytes = 0
-        self.rows_written = 0
 
     def add(self, row: dict[str, Any], size: int = 100) -> None:
         """Add one row; ``size`` is its approximate size in bytes."""
@@ -42,7 +41,6 @@ class TableWriter:
     def _flush(self) -> None:
         if self._rows:
             self._writer.write_table(pa.table(self._columns, schema=self.schema))
-            self.rows_written += self._rows
             self._columns = {name: [] for name in self.schema.names}
             self._rows = self._bytes = 0
 

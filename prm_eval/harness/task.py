@@ -74,7 +74,7 @@ class BestOfNTask(ConfigurableTask):
         self.ns = checked_ns(self.options.ns, self.n_samples)
         self.pipelines = self._choose_pipelines()
         self.models: dict[str, RewardModel] = {}
-        self.rank, self.world_size = 0, 1
+        self.world_size = 1
         metadata["prm_eval"] = self._provenance()
         settings |= {
             "metadata": metadata,
@@ -166,7 +166,7 @@ class BestOfNTask(ConfigurableTask):
             PrmEvalError: See :mod:`prm_eval.harness.guards`, or a reward model that cannot be loaded.
         """
         guards.check_request_cache(bool(kwargs.get("cache_requests")))
-        self.rank, self.world_size = int(kwargs.get("rank", 0)), int(kwargs.get("world_size", 1))
+        self.world_size = int(kwargs.get("world_size", 1))
         if self.replay is None:
             guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, guards.calling_model())
         if not self._predict_only:

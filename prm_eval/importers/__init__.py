@@ -38,7 +38,7 @@ FORMATS = {
         lm_eval_samples.recognise, lm_eval_samples.SamplesReader, "line", None, "lm_eval samples_*.jsonl"
     ),
     "prm800k": Format(
-        prm800k.recognise, prm800k.ScoredSamplesReader, "given", 1860, "PRM800K scored-test-samples.jsonl"
+        prm800k.recognise, prm800k.ScoredSamplesReader, "given", prm800k.SLOTS, "PRM800K scored-test-samples.jsonl"
     ),
     "plain": Format(
         plain.recognise, plain.PlainReader, "line", None, "one problem a line, with samples: [{text, ...}]"
@@ -178,7 +178,6 @@ class _RewardColumns:
         self._folder = writer.side_folder / "rewards"
         self._writers: dict[str, RewardWriter] = {}
         self._columns: dict[str, RewardColumn] = {}
-        self._before: list[ImportedProblem] = []
         self._started = False
 
     def add(self, imported: ImportedProblem) -> None:

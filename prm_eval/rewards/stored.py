@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, cast
 
 from prm_eval.errors import ModelError
@@ -37,11 +36,6 @@ class StoredRewardModel:
     def describe(self) -> dict[str, Any]:
         """Return what the reward file says of its model."""
         return dict(self.file.info.model)
-
-    @cached_property
-    def pool_hash(self) -> str:
-        """The pool these rewards are for."""
-        return self.file.info.pool_hash
 
     def require_pool(self, pool: Pool) -> RewardFile:
         """Return the file, if it is for this pool.
