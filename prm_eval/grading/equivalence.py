@@ -12,21 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from prm_eval.grading.latex import (
-    Apply,
-    Bracket,
-    LatexError,
-    Node,
-    Number,
-    Quantity,
-    Relation,
-    Symbol,
-    Words,
-    parse,
-    typography,
-)
+from prm_eval.grading.latex import parse
 from prm_eval.grading.normal import Normal, TooLargeError, normal
 from prm_eval.grading.numeric import surely_different
+from prm_eval.grading.tokens import LatexError, typography
+from prm_eval.grading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol, Words
 from prm_eval.grading.worker import WORKER
 
 CACHE = 50_000
@@ -95,7 +85,7 @@ def _units_conflict(one: str, other: str) -> bool:
 
 
 def _same_choice(gold: Node, answer: Node) -> bool | None:
-    """Compare a choice letter in words with one that stands alone, ``\\text{(C)}`` and ``C``; None where this is not one."""
+    r"""Compare a choice letter in words with one that stands alone, ``\text{(C)}`` and ``C``; None where this is not one."""
     for one, other in ((gold, answer), (answer, gold)):
         if isinstance(one, Words) and len(one.text) == 1 and one.text.isalpha() and isinstance(other, Symbol):
             return other.name.casefold() == one.text

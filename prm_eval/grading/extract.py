@@ -22,7 +22,8 @@ MAX_ANSWER = 2_000  # a longer answer is no answer
 
 _HEADING = re.compile(r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*Answer[ \t]*:?[ \t]*\n\s*|####[ \t]*)(?=[^\s])", re.IGNORECASE)
 _PHRASE = re.compile(
-    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)(?:\*\*)?[ \t]*\n?[ \t]*(?=[^\s])",
+    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)"
+    r"(?:\*\*)?[ \t]*\n?[ \t]*(?=[^\s])",
     re.IGNORECASE,
 )
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on

@@ -14,223 +14,18 @@ The grammar is fixed and input is never evaluated. A macro that is not known is 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
-MAX_LENGTH = 2_000
-MAX_TOKENS = 600
+from prm_eval.grading.tokens import LatexError, Token, tokenize
+from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.words import FUNCTIONS, GREEK, is_prose, unit_name, words_node
+
 MAX_DEPTH = 60
 MAX_DIGITS = 1_000
 
-
-class LatexError(ValueError):
-    """An answer that cannot be read; ``start`` and ``end`` are the span in the text as it was tokenised."""
-
-    def __init__(self, message: str, start: int, end: int) -> None:
-        super().__init__(message)
-        self.start, self.end = start, end
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """An exact rational number."""
-
-    value: Fraction
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A letter, a Greek letter, or one of the constants pi, e, i, infinity, R."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """An operation or function on arguments: + * / ^ neg pm sqrt root abs ! union ... sin log ..."""
-
-    name: str
-    args: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bracket:
-    """Items between delimiters: tuple, interval, set, or (with empty delimiters) an unordered list."""
-
-    left: str
-    right: str
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A chain a R b R c."""
-
-    operators: tuple[str, ...]
-    sides: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Rows of a matrix."""
-
-    rows: tuple[tuple[Node, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Words, normalised: lower case, single spaces, no final period."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A value with a unit: "cm^2", "$", "%", "degree", "base 8"."""
-
-    value: Node
-    unit: str
-
-
-Node = Number | Symbol | Apply | Bracket | Relation | Matrix | Words | Quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of the answer."""
-
-    kind: str
-    text: str
-    start: int
-    end: int
-    space: bool = False  # whether white space stands before it
-
-
-_UNICODE = {
-    "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ",
-    "√": r"\sqrt ", "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∪": r"\cup ", "∩": r"\cap ",
-    "∈": r"\in ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    "²": "^2", "³": "^3", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\u2009": " ", "θ": r"\theta ", "ℝ": r"\mathbb{R}",
-}  # fmt: skip
-_TYPOGRAPHY = re.compile(
-    r"(?P<keep>\\\\)|\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|quad|qquad|nobreak"
-    r"|hfill|thinspace|medspace|enspace|!|,|;|:|>| |\n|/)(?![a-zA-Z])|\\(?:left|right)(?=[a-zA-Z.])\.?|~|\\hspace\{[^{}]*\}|\$(?!\d)|(?<!\\)\$|\\\(|\\\)|\\\[(?!\d+(?:pt|em|ex|mm)\])|\\\]"
-)
-_TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+))|(?P<macro>\\[a-zA-Z]+\*?|\\.)|(?P<word>[a-zA-Z]+)"
-    r"|(?P<op>\*\*|<=|>=|!=|==|[-+*/^_=<>(){}\[\]|,;!&:%'])",
-    re.DOTALL,
-)
-_SAME = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge", r"\leqslant": r"\le",
-    r"\geqslant": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne", r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[",
-    r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\ast": "*", r"\cdot": "*", r"\times": "*", "**": "^",
-    r"\div": "/", "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "==": "=", r"\%": "%", r"\land": "and", r"\degree": r"\circ",
-    r"\varnothing": r"\emptyset", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|", r"\lor": "or", r"\colon": ":",
-    r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "", r"\equiv": "=",
-}  # fmt: skip
-GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "ell"]
-)
-FUNCTIONS = frozenset(
-    ["sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "log", "ln", "exp", "lg", "max", "min", "gcd", "lcm", "floor", "ceil"]
-)
-TEXT_MACROS = frozenset(
-    [r"\text", r"\mbox", r"\textbf", r"\textit", r"\textrm", r"\mathrm", r"\mathbf", r"\mathit", r"\textsf", r"\texttt", r"\operatorname", r"\emph", r"\textnormal", r"\mathsf", r"\hbox"]
-)
 RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in"}
-_UNIT_NAMES = {
-    "dollars": "$",
-    "dollar": "$",
-    "degrees": "degree",
-    "degree": "degree",
-    "percent": "%",
-    "cents": "cent",
-    "cent": "cent",
-}
-_NUMBER_WORDS = {
-    w: i for i, w in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
-}
 _CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
 _FUNCTION_ALIASES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log"}
-
-
-def typography(text: str) -> str:
-    """Return the answer without what only changes its looks: dollar signs, spacing, sizes, unicode spellings."""
-    for sign, spelling in _UNICODE.items():
-        if sign in text:
-            text = text.replace(sign, spelling)
-    text = re.sub(r"\\\\\s*\[\d+(?:\.\d+)?(?:pt|em|ex|mm)\]", r"\\\\", text)  # \\[4pt] in a matrix
-    text = re.sub(r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text)  # a currency, unlike the delimiters of mathematics
-    text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
-    text = re.sub(r"(?<=\d)(?:\{,\}|,\\!|\{,\\!\})\s*(?=\d)", "\\\\thousands ", text)
-    text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
-    return text.strip(" \t\n*\u200b\u200c\u200d\ufeff").rstrip(".").strip()
-
-
-def tokenize(text: str) -> list[Token]:
-    """Cut an answer into tokens.
-
-    Raises:
-        LatexError: Too long, or a character that has no meaning here.
-    """
-    if len(text) > MAX_LENGTH:
-        raise LatexError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH, len(text))
-    text = typography(text)
-    tokens: list[Token] = []
-    position, space = 0, False
-    while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
-            raise LatexError(f"the character {text[position]!r} has no meaning here", position, position + 1)
-        kind, spelt = str(found.lastgroup), found.group()
-        if kind == "space":
-            space = True
-        elif spelt == r"\thousands" and tokens and tokens[-1].kind == "number":
-            pass  # the digits that follow continue the number
-        elif kind == "number" and tokens and _continues(text, tokens[-1], position):
-            last = tokens.pop()
-            tokens.append(Token("number", last.text + spelt, last.start, found.end(), last.space))
-            space = False
-        elif (
-            spelt == "U"
-            and tokens
-            and tokens[-1].text in (")", "]", r"\}")
-            and re.match(r"U\s*[(\[\\]", text[position:])
-        ):
-            tokens.append(Token("macro", r"\cup", position, found.end(), space))
-            space = False
-        elif kind == "macro" and spelt in TEXT_MACROS:
-            token = _text_token(text, found.end(), position, space)
-            tokens.append(token)
-            position, space = token.end, False
-            continue
-        else:
-            same = _SAME.get(spelt, spelt)
-            if same:
-                tokens.append(Token("word" if same in ("and", "or") else kind, same, position, found.end(), space))
-            space = False
-        position = found.end()
-        if len(tokens) > MAX_TOKENS:
-            raise LatexError(f"more than {MAX_TOKENS} tokens", position, len(text))
-    return tokens
-
-
-def _continues(text: str, last: Token, position: int) -> bool:
-    return last.kind == "number" and text[last.end : position].strip() == r"\thousands"
-
-
-def _text_token(text: str, position: int, start: int, space: bool) -> Token:
-    while position < len(text) and text[position] == " ":
-        position += 1
-    if position >= len(text) or text[position] != "{":
-        raise LatexError("a text macro without its braces", start, position)
-    depth = 0
-    for end in range(position, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[end], 0)
-        if depth == 0:
-            return Token("text", text[position + 1 : end], start, end + 1, space)
-    raise LatexError("a brace that is never closed", position, len(text))
 
 
 def parse(text: str) -> Node:
@@ -254,34 +49,12 @@ def parse(text: str) -> Node:
 def _all_words(tokens: list[Token]) -> Node | None:
     """Read an answer that is words only: a choice letter, a name, "all real numbers"."""
     if all(token.kind in ("text", "word") or token.text in "()'-,:" for token in tokens) and any(
-        token.kind == "text" or (token.kind == "word" and _is_prose(token.text)) for token in tokens
+        token.kind == "text" or (token.kind == "word" and is_prose(token.text)) for token in tokens
     ):
         joined = " ".join(token.text for token in tokens)
         node = words_node(joined)
         return node if isinstance(node, (Words, Number)) else None
     return None
-
-
-def words_node(text: str) -> Node:
-    """Return words normalised; a spelt small number becomes the number."""
-    if "\\" in text:
-        from pylatexenc.latex2text import LatexNodes2Text
-
-        text = LatexNodes2Text().latex_to_text(text)
-    cleaned = re.sub(r"\s+", " ", re.sub(r"[\"'“”.,:;!?()\[\]{}$*]", " ", text)).strip().casefold()
-    cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", cleaned)
-    if cleaned in _NUMBER_WORDS:
-        return Number(Fraction(_NUMBER_WORDS[cleaned]))
-    return Words(cleaned)
-
-
-def _is_prose(word: str) -> bool:
-    return (
-        len(word) >= 3
-        and word not in FUNCTIONS
-        and word not in GREEK
-        and word not in ("sqrt", "frac", "infty", "infinity")
-    )
 
 
 class _Parser:
@@ -379,7 +152,7 @@ class _Parser:
         token = self.here
         if token.kind == "text":
             return self.unit(left)
-        if token.kind == "word" and _is_prose(token.text) and token.text not in ("sqrt",):
+        if token.kind == "word" and is_prose(token.text) and token.text not in ("sqrt",):
             return self.unit(left)
         if isinstance(left, Number) and token.kind == "number":
             if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text == "/" and left.value.denominator == 1:
@@ -406,7 +179,7 @@ class _Parser:
         return top / bottom
 
     def unit(self, value: Node) -> Node:
-        """Read words after a value as its unit, with powers: ``\\text{ cm}^2``, "square feet", "degrees"."""
+        r"""Read words after a value as its unit, with powers: ``\text{ cm}^2``, "square feet", "degrees"."""
         words: list[str] = []
         while self.here.kind == "text" or (self.here.kind == "word" and self.here.text not in FUNCTIONS):
             if self.here.text.strip().casefold() in ("and", "or"):
@@ -451,10 +224,7 @@ class _Parser:
         while True:
             if self.here.text == "^" and self.here.kind == "op":
                 self.take()
-                if self._is_degree():
-                    node = Quantity(node, "degree")
-                else:
-                    node = Apply("^", (node, self.argument()))
+                node = Quantity(node, "degree") if self._is_degree() else Apply("^", (node, self.argument()))
             elif self.accept(r"\circ"):
                 node = Quantity(node, "degree")
             elif self.accept("!"):
@@ -470,7 +240,7 @@ class _Parser:
                 return node
 
     def _is_degree(self) -> bool:
-        """Accept what makes ``^`` a degree sign: ``\\circ`` or ``{\\circ}``."""
+        r"""Accept what makes ``^`` a degree sign: ``\circ`` or ``{\circ}``."""
         if self.accept(r"\circ"):
             return True
         following = [token.text for token in self.tokens[self.at : self.at + 3]]
@@ -510,9 +280,6 @@ class _Parser:
         if self.accept("-"):
             return Apply("neg", (self.argument(),))
         return self.base()
-
-    def power_argument(self) -> Node:
-        return self.argument()
 
     @staticmethod
     def number(token: Token) -> Fraction:
@@ -575,7 +342,7 @@ class _Parser:
             return Symbol(_CONSTANTS[name])
         if name in GREEK and len(name) > 2:
             return Symbol(name)
-        if len(name) > 1 and _is_prose(name):
+        if len(name) > 1 and is_prose(name):
             return words_node(name)
         if len(name) == 1:
             return Symbol(name)
@@ -614,7 +381,7 @@ class _Parser:
         return Apply("^", (node, power))
 
     def product_without_functions(self) -> Node:
-        """Read ``\\sin 2x``: factors up to the next sign or function."""
+        r"""Read ``\sin 2x``: factors up to the next sign or function."""
         node = self.factor()
         while self.starts_factor() and self.here.kind not in ("text",) and self.here.text not in ("(", "["):
             if self.here.text.lstrip("\\") in FUNCTIONS:
@@ -729,13 +496,3 @@ def _plain(node: Node) -> str:
     if isinstance(node, Symbol):
         return node.name
     return node.text if isinstance(node, Words) else repr(node)
-
-
-def unit_name(text: str) -> str:
-    """Return a unit's name, normalised: lower case, singular, known spellings made one."""
-    words = re.sub(r"[^\w^/$%]+", " ", text.casefold()).split()
-    singular = [
-        _UNIT_NAMES.get(word, word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word)
-        for word in words
-    ]
-    return " ".join(singular)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from prm_eval.grading.latex import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
 
 MAX_TERMS = 400
 MAX_POWER = 64
@@ -157,7 +157,7 @@ _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal | None:
-    """Return ``x < 2``, ``3 < x \\le 4`` and the like as the interval they describe."""
+    r"""Return ``x < 2``, ``3 < x \le 4`` and the like as the interval they describe."""
     names = [isinstance(side, Symbol) and side.name not in ("pi", "e", "i", "infinity") for side in sides]
     if names.count(True) != 1 or any(op not in _FLIP for op in operators):
         return None

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
-from prm_eval.grading.latex import Apply, Node, Number, Quantity, Symbol
+from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "i": 1j}
 SEED = 7_919

@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from prm_eval.grading.latex import Apply, Node, Number, Quantity, Symbol
+from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
 DEADLINE_SECONDS = 2.0
 START_SECONDS = 30.0  # importing sympy on a busy machine
