@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,7 +45,8 @@ class Decision:
 @lru_cache(maxsize=CACHE)
 def read(answer: str) -> Form:
     """Read one answer. Never raises."""
-    text = "".join(typography(answer[:10_000]).split())
+    # a space between two letters or digits means something ("1 2" is not 12), any other is typography
+    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.])\s+|\s+(?![\w.])", "", typography(answer[:10_000])))
     try:
         node = parse(answer)
     except LatexError as error:

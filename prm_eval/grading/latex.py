@@ -166,7 +166,8 @@ class _Parser:
             if right.name == "/" and all(isinstance(part, Number) for part in parts):
                 top, bottom = (part.value for part in parts if isinstance(part, Number))
                 if bottom > top > 0:
-                    return Number(left.value + top / bottom)  # a mixed number
+                    # a mixed number; its sign is that of the whole
+                    return Number(left.value + top / bottom if left.value >= 0 else left.value - top / bottom)
         return Apply("*", (left, right))
 
     def _plain_fraction(self) -> Fraction:

@@ -137,9 +137,8 @@ def _is_name(node: Node) -> bool:
     if isinstance(node, Bracket):
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
     if isinstance(node, Apply) and node.name == "*" and len(node.args) == 2:
-        return all(isinstance(arg, Symbol) for arg in node.args) and getattr(node.args[0], "name", "") in tuple(
-            "fghpqFGPQ"
-        )
+        function, argument = node.args
+        return isinstance(function, Symbol) and function.name in tuple("fghpqFGPQ") and isinstance(argument, (Symbol, Number))
     return False
 
 
