@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_BARE = re.compile(r"[-+]?\d+(?:[.,]\d+)*|[^\\}$]")
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 MAX_BOXES = 200  # a text with more boxes than this is hostile; only its last ones are read
 
@@ -11,7 +12,7 @@ MAX_BOXES = 200  # a text with more boxes than this is hostile; only its last on
 def boxed_spans(text: str) -> list[tuple[int, int]]:
     r"""Return the (start, end) of the content of every balanced ``\boxed{...}`` or ``\fbox{...}``, outermost boxes only.
 
-    ``\boxed 5`` (no brace) gives the next non-space character. Unbalanced boxes, as in a truncated text, give nothing.
+    ``\boxed 5`` (no brace) gives the next number or other character. Unbalanced boxes, as in a truncated text, give nothing.
     Time is linear in the text: every brace is matched once, whatever the number of boxes.
     """
     close = _matching_braces(text)
@@ -25,8 +26,8 @@ def boxed_spans(text: str) -> list[tuple[int, int]]:
             if at in close:
                 spans.append((at + 1, close[at]))
                 end_of_last = close[at]
-        elif text[at] not in "\\}$":
-            spans.append((at, at + 1))
+        elif bare := _BARE.match(text, at):
+            spans.append(bare.span())
     return spans
 
 

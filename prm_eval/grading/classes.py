@@ -49,11 +49,12 @@ def classify(answers: Sequence[str | None], gold: str | None) -> Classes:
 
 
 def _key(answer: str) -> object:
-    """Return what joins answers without a comparison: the normal form and unit, or the text of what cannot be read."""
+    """Return what joins answers without a comparison: the normal form, with names that tell values apart, or the text of what cannot be read."""
     form = read(answer)
     if form.normal is None:
         return ("text", form.text)
-    return ("form", form.normal.key)
+    names = form.normal.tags if len(form.normal.names) > 1 else ()
+    return ("form", form.normal.key, tuple(name for name, _ in names))
 
 
 def _join_symbolically(leader: dict[str, str], wrong: set[str]) -> None:

@@ -20,10 +20,13 @@ from prm_eval.boxed import boxed_spans
 MAX_TEXT = 1_000_000  # characters from the end that are searched
 MAX_ANSWER = 2_000  # a longer answer is no answer
 
-_HEADING = re.compile(r"(?:^|\n)[ \t]*(?:#{1,6}[ \t]*Answer[ \t]*:?[ \t]*\n\s*|####[ \t]*)(?=[^\s])", re.IGNORECASE)
+# the counts are bounded, so that the time stays linear in any text
+_HEADING = re.compile(
+    r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,8}Answer[ \t]{0,8}:?[ \t]{0,8}\n\s{0,80}|####[ \t]{0,80})(?=[^\s])", re.IGNORECASE
+)
 _PHRASE = re.compile(
-    r"(?:answer(?:[ \t]+(?:to[^\n.]{0,60}|here))?[ \t]*(?:\*\*)?[ \t]*(?:is|are|:|=)(?:[ \t]*:)?|(?:^|\n)[ \t]*A:)"
-    r"(?:\*\*)?[ \t]*\n?[ \t]*(?=[^\s])",
+    r"(?:answer(?:[ \t]{1,8}(?:to[^\n.]{0,60}|here))?[ \t]{0,8}(?:\*\*)?[ \t]{0,8}(?:is|are|:|=)(?:[ \t]{0,8}:)?"
+    r"|(?:^|\n)[ \t]{0,8}A:)(?:\*\*)?[ \t]{0,80}\n?[ \t]{0,80}(?=[^\s])",
     re.IGNORECASE,
 )
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on

@@ -18,11 +18,30 @@ from fractions import Fraction
 
 from prm_eval.grading.tokens import LatexError, Token, tokenize
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
-from prm_eval.grading.words import FUNCTIONS, GREEK, is_prose, unit_name, words_node
+from prm_eval.grading.words import FUNCTIONS, GREEK, check_unit, is_prose, is_unit, unit_name, words_node
 
 MAX_DEPTH = 60
 MAX_DIGITS = 1_000
+NUMERIC_TEXT = re.compile(r"\s*[-\d.,/ ]*\d[-\d.,/ ]*")
 
+# macros that end a product
+NO_FACTOR = frozenset(
+    {
+        r"\}",
+        r"\choose",
+        r"\cup",
+        r"\cap",
+        r"\setminus",
+        r"\pm",
+        r"\mp",
+        r"\\",
+        r"\end",
+        r"\circ",
+        r"\rangle",
+        r"\rfloor",
+        r"\rceil",
+    }
+)
 RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in"}
 _CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
 _FUNCTION_ALIASES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log"}
@@ -48,20 +67,29 @@ def parse(text: str) -> Node:
 
 def _all_words(tokens: list[Token]) -> Node | None:
     """Read an answer that is words only: a choice letter, a name, "all real numbers"."""
+    if any(token.kind == "text" and NUMERIC_TEXT.fullmatch(token.text) for token in tokens):
+        return None
     if all(token.kind in ("text", "word") or token.text in "()'-,:" for token in tokens) and any(
         token.kind == "text" or (token.kind == "word" and is_prose(token.text)) for token in tokens
     ):
         joined = " ".join(token.text for token in tokens)
-        node = words_node(joined)
+        node = _words(joined, tokens[0].start, tokens[-1].end)
         return node if isinstance(node, (Words, Number)) else None
     return None
+
+
+def _words(text: str, start: int, end: int) -> Node:
+    try:
+        return words_node(text)
+    except ValueError as error:
+        raise LatexError(str(error), start, end) from None
 
 
 class _Parser:
     """Recursive descent over the tokens; one method a rule of the grammar above."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens, self.at, self.depth = tokens, 0, 0
+        self.tokens, self.at, self.depth, self.brackets = tokens, 0, 0, 0
 
     @property
     def here(self) -> Token:
@@ -93,19 +121,21 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise LatexError(f"nested deeper than {MAX_DEPTH}", self.here.start, self.here.end)
         items = [self.item()]
-        while self.separator(top):
+        words: set[str] = set()
+        while (word := self.separator(top)) is not None:
+            words.add(word)
             items.append(self.item())
         self.depth -= 1
-        return items[0] if len(items) == 1 else Bracket("", "", tuple(items))
+        return items[0] if len(items) == 1 else Bracket("", " ".join(sorted(words - {""})), tuple(items))
 
-    def separator(self, top: bool) -> bool:
-        """Accept a comma, semicolon, "and" or "or", or a comma followed by one of these words."""
-        found = bool(self.accept(",", ";"))
+    def separator(self, top: bool) -> str | None:
+        """Accept a comma, semicolon, "and" or "or", or a comma followed by one of these words; return the word."""
+        found = "" if self.accept(",", ";") else None
         token = self.here
         word = token.text.strip().strip(",").strip().casefold()
         if top and token.kind in ("text", "word") and word in ("and", "or"):
             self.take()
-            found = True
+            found = word
         return found
 
     def item(self) -> Node:
@@ -125,14 +155,15 @@ class _Parser:
     def sum(self) -> Node:
         node: Node | None = None
         if found := self.accept(r"\pm", r"\mp"):
-            node = Apply("pm", (Number(Fraction(0)), self.product()))
+            term = self.product()
+            node = Apply("pm", (Number(Fraction(0)), _negative(term) if found.text == r"\mp" else term))
         terms = [self.product() if node is None else node]
         while found := self.accept("+", "-", r"\pm", r"\mp"):
             term = self.product()
             if found.text in (r"\pm", r"\mp"):
-                terms = [Apply("pm", (_plus(terms), term))]
+                terms = [Apply("pm", (_plus(terms), _negative(term) if found.text == r"\mp" else term))]
             else:
-                terms.append(Apply("neg", (term,)) if found.text == "-" else term)
+                terms.append(_negative(term) if found.text == "-" else term)
         return _plus(terms)
 
     def product(self) -> Node:
@@ -152,23 +183,32 @@ class _Parser:
         token = self.here
         if token.kind == "text":
             return self.unit(left)
-        if token.kind == "word" and is_prose(token.text) and token.text not in ("sqrt",):
+        if token.kind == "word" and is_unit(token.text, token.space):
             return self.unit(left)
-        if isinstance(left, Number) and token.kind == "number":
-            if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text == "/" and left.value.denominator == 1:
+        if token.kind == "word" and is_prose(token.text):
+            self.letters()
+        if token.kind == "number":
+            if isinstance(left, Number) and self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text == "/" and left.value.denominator == 1:
                 fraction = self._plain_fraction()
                 return Number(left.value + fraction if left.value >= 0 else left.value - fraction)
-            raise LatexError("two numbers side by side", token.start, token.end)
+            raise LatexError("a number after a factor, without a sign between", token.start, token.end)
         is_fraction = token.text == r"\frac"
         right = self.factor()
-        if isinstance(left, Number) and left.value.denominator == 1 and is_fraction and isinstance(right, Apply):
-            parts = right.args
-            if right.name == "/" and all(isinstance(part, Number) for part in parts):
-                top, bottom = (part.value for part in parts if isinstance(part, Number))
-                if bottom > top > 0:
-                    # a mixed number; its sign is that of the whole
-                    return Number(left.value + top / bottom if left.value >= 0 else left.value - top / bottom)
+        before = left.args[1] if isinstance(left, Apply) and left.name in ("*", "/") else left
+        if is_fraction and isinstance(before, Number) and before.value.denominator == 1:
+            part = _proper_fraction(right)
+            if part is not None and before is not left:
+                raise LatexError("a product or a mixed number", token.start, token.end)
+            if part is not None:  # a mixed number; its sign is that of the whole
+                return Number(before.value + part if before.value >= 0 else before.value - part)
         return Apply("*", (left, right))
+
+    def letters(self) -> None:
+        """Cut a word into its letters, a product: the abc of 2abc."""
+        token = self.here
+        self.tokens[self.at : self.at + 1] = [
+            Token("word", letter, token.start + i, token.start + i + 1) for i, letter in enumerate(token.text)
+        ]
 
     def _plain_fraction(self) -> Fraction:
         top = self.number(self.take())
@@ -182,10 +222,16 @@ class _Parser:
     def unit(self, value: Node) -> Node:
         r"""Read words after a value as its unit, with powers: ``\text{ cm}^2``, "square feet", "degrees"."""
         words: list[str] = []
-        while self.here.kind == "text" or (self.here.kind == "word" and self.here.text not in FUNCTIONS):
-            if self.here.text.strip().casefold() in ("and", "or"):
+        while self.here.kind == "text" or (
+            self.here.kind == "word" and (is_unit(self.here.text, True) or (words and words[-1] in ("/", "per")))
+        ):
+            if self.here.text.strip().strip(",").casefold() in ("and", "or"):
                 break
-            words.append(self.take().text.strip())
+            token = self.take()
+            try:
+                words.append(check_unit(token.text.strip()))
+            except ValueError as error:
+                raise LatexError(str(error), token.start, token.end) from None
             if self.accept("^"):
                 words[-1] += f"^{_plain(self.argument())}"
             if not self.accept("/"):
@@ -202,18 +248,17 @@ class _Parser:
         if token.kind == "text":
             return token.text.strip().strip(",").strip().casefold() not in ("and", "or")
         if token.kind == "macro":
-            return token.text not in RELATIONS and token.text not in (
-                r"\}", r"\cup", r"\cap", r"\setminus", r"\pm", r"\mp", r"\\", r"\end", r"\circ", r"\rangle", r"\rfloor", r"\rceil",
-            )  # fmt: skip
+            return token.text not in RELATIONS and token.text not in NO_FACTOR
         return token.kind == "number" or token.text in ("(", "[", "{")
 
     def factor(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise LatexError(f"nested deeper than {MAX_DEPTH}", self.here.start, self.here.end)
+        node: Node
         if self.accept("-"):
             inner = self.factor()
-            node: Node = Number(-inner.value) if isinstance(inner, Number) else Apply("neg", (inner,))
+            node = _negative(inner)
         elif self.accept("+"):
             node = self.factor()
         else:
@@ -222,10 +267,18 @@ class _Parser:
         return node
 
     def postfix(self, node: Node) -> Node:
+        powers, start = 0, self.at
         while True:
+            if self.at - start > MAX_DEPTH:
+                raise LatexError(f"more than {MAX_DEPTH} signs after one value", self.here.start, self.here.end)
             if self.here.text == "^" and self.here.kind == "op":
-                self.take()
-                node = Quantity(node, "degree") if self._is_degree() else Apply("^", (node, self.argument()))
+                caret = self.take()
+                if self._is_degree():
+                    node = Quantity(node, "degree")
+                elif powers:
+                    raise LatexError("a power of a power without brackets", caret.start, caret.end)
+                else:
+                    node, powers = Apply("^", (node, self.power())), 1
             elif self.accept(r"\circ"):
                 node = Quantity(node, "degree")
             elif self.accept("!"):
@@ -254,18 +307,40 @@ class _Parser:
         """Read a subscript: the base of a numeral, or part of a name."""
         start = self.take().start
         token = self.here
-        argument = words_node(token.text) if token.kind == "text" and self.take() else self.argument()
+        before = self.tokens[self.at - 3] if self.at >= 3 else None
+        argument = _words(token.text, token.start, token.end) if token.kind == "text" and self.take() else self.power()
         if isinstance(argument, (Words, Symbol)) and isinstance(node, Number):
             name = argument.text if isinstance(argument, Words) else argument.name
-            argument = words_node(name)
+            argument = _words(name, token.start, token.end)
+        if (
+            isinstance(node, Symbol)
+            and node.name in tuple("ABCDEF")
+            and isinstance(argument, Number)
+            and argument.value > 10
+            and before is not None
+            and before.kind in ("number", "word")
+        ):
+            raise LatexError("a numeral with digits that are letters", before.start, self.here.end)
         if isinstance(node, Number) and isinstance(argument, Number):
             return Quantity(node, f"base {argument.value}")
         if isinstance(node, Symbol):
             return Symbol(f"{node.name}_{_plain(argument)}")
         raise LatexError("a subscript that is neither a base nor part of a name", start, self.here.end)
 
+    def power(self) -> Node:
+        """Read what follows ``^`` or ``_``: a whole number even without braces, since nobody means x^{1}2 by x^12."""
+        return Number(self.number(self.take())) if self.here.kind == "number" else self.argument()
+
     def argument(self) -> Node:
         """Read the argument of a macro, power or subscript: a group in braces, or one digit, letter or macro."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise LatexError(f"nested deeper than {MAX_DEPTH}", self.here.start, self.here.end)
+        node = self.one_argument()
+        self.depth -= 1
+        return node
+
+    def one_argument(self) -> Node:
         if self.accept("{"):
             node = self.answer()
             self.expect("}")
@@ -301,7 +376,9 @@ class _Parser:
         if token.text in ("(", "["):
             return self.bracket(token.text)
         if token.text == "{":
-            node = self.answer()
+            node = self.items()
+            if self.accept(r"\choose"):
+                node = Apply("binom", (node, self.answer()))
             self.expect("}")
             return node
         if token.text == "|":
@@ -313,8 +390,11 @@ class _Parser:
     def _number_with_commas(self, token: Token) -> Node:
         """Read 1,234,567 as one number, outside brackets only (inside them a comma separates items)."""
         digits = token.text
+        if digits.endswith(".") and self.here.text in (r"\overline", r"\bar"):
+            raise LatexError("a repeating decimal that is not digits", token.start, self.here.end)
         while (
-            self.depth <= 2
+            self.brackets == 0
+            and not token.text.startswith("0")
             and digits.isdigit()
             and len(token.text) <= 3
             and self.here.text == ","
@@ -338,13 +418,13 @@ class _Parser:
         if name in FUNCTIONS:
             return self.function(name)
         if name == "sqrt":
-            return Apply("sqrt", (self.argument(),))
+            return Apply("sqrt", (self.power(),))
         if name in _CONSTANTS:
             return Symbol(_CONSTANTS[name])
         if name in GREEK and len(name) > 2:
             return Symbol(name)
         if len(name) > 1 and is_prose(name):
-            return words_node(name)
+            return _words(name, token.start, token.end)
         if len(name) == 1:
             return Symbol(name)
         # a product of letters; a power that follows belongs to the last of them
@@ -354,11 +434,11 @@ class _Parser:
 
     def text(self, token: Token) -> Node:
         inner = token.text.strip()
-        if re.fullmatch(r"[-\d.,/ ]+|[a-zA-Z]", inner):
+        if NUMERIC_TEXT.fullmatch(inner) or (len(inner) == 1 and inner.isalpha()):
             return parse(inner)
         if inner in FUNCTIONS:
             return self.function(inner)
-        return words_node(inner)
+        return _words(inner, token.start, token.end)
 
     def function(self, name: str) -> Node:
         """Read a function: its power, its base, its argument (a bracket, or the product that follows)."""
@@ -369,7 +449,7 @@ class _Parser:
         else:
             base = ()
         if self.accept("("):
-            inner = self.answer()
+            inner = self.items()
             self.expect(")")
             args = inner.items if isinstance(inner, Bracket) and not inner.left else (inner,)
         else:
@@ -391,7 +471,7 @@ class _Parser:
         return node
 
     def bracket(self, left: str) -> Node:
-        inner = self.answer()
+        inner = self.items()
         token = self.take()
         if token.text not in (")", "]"):
             raise LatexError(f"expected a closing bracket, found {token.text or 'the end'!r}", token.start, token.end)
@@ -433,7 +513,7 @@ class _Parser:
             self.expect(r"\rfloor" if name == "lfloor" else r"\rceil")
             return Apply("floor" if name == "lfloor" else "ceil", (inner,))
         if name == "langle":
-            inner = self.answer()
+            inner = self.items()
             self.expect(r"\rangle")
             return Bracket("(", ")", inner.items if isinstance(inner, Bracket) and not inner.left else (inner,))
         if name in ("overline", "bar"):
@@ -449,10 +529,17 @@ class _Parser:
     def _fail(self, token: Token) -> Node:
         raise LatexError(f"the macro {token.text} is not known here", token.start, token.end)
 
+    def items(self) -> Node:
+        """Read what stands in brackets, where a comma separates items."""
+        self.brackets += 1
+        node = self.answer()
+        self.brackets -= 1
+        return node
+
     def set(self) -> Node:
         if self.accept(r"\}"):
             return Bracket("{", "}", ())
-        inner = self.answer()
+        inner = self.items()
         self.expect(r"\}")
         return Bracket("{", "}", inner.items if isinstance(inner, Bracket) and not inner.left else (inner,))
 
@@ -484,6 +571,22 @@ class _Parser:
         if not rows or len({len(each) for each in rows}) != 1:
             raise LatexError("a matrix whose rows differ in length", token.start, self.here.end)
         return Matrix(tuple(rows))
+
+
+def _proper_fraction(node: Node) -> Fraction | None:
+    """Return the value of a fraction of whole numbers between 0 and 1."""
+    if isinstance(node, Apply) and node.name == "/":
+        top, bottom = node.args
+        if isinstance(top, Number) and isinstance(bottom, Number) and bottom.value > top.value > 0:
+            return top.value / bottom.value
+    return None
+
+
+def _negative(node: Node) -> Node:
+    """Return minus a node; the sign of a quantity is that of its value."""
+    if isinstance(node, Quantity):
+        return Quantity(_negative(node.value), node.unit)
+    return Number(-node.value) if isinstance(node, Number) else Apply("neg", (node,))
 
 
 def _plus(terms: list[Node]) -> Node:

@@ -7,7 +7,8 @@ A form without opaque atoms is complete: its atoms are independent, so different
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -16,39 +17,57 @@ from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity
 
 MAX_TERMS = 400
 MAX_POWER = 64
-MAX_BITS = 20_000
+MAX_BITS = 14_000  # about 4,200 digits: Python prints no integer of more than 4,300
 MAX_FACTORIAL = 200
-MAX_RADICAND = 10**12
+MAX_RADICAND = 10**10
 
 Monomial = tuple[tuple[str, int], ...]
 Poly = dict[Monomial, Fraction]
 Key = tuple[Any, ...]
+Tag = tuple[str, str]
 
 
-class TooLargeError(ValueError):
+class NoFormError(ValueError):
+    """The tree has no exact form: a division by zero, arithmetic with infinity."""
+
+
+class TooLargeError(NoFormError):
     """The exact form would exceed the limits above."""
 
 
 @dataclass(frozen=True)
 class Normal:
-    """The key of a tree, and whether a different key proves a different value."""
+    """The key of a tree, and whether a different key proves a different value.
+
+    ``tags`` has the name and the unit of each value in the key: the x and cm of ``x = 5 cm``; either may be empty.
+    """
 
     key: Key
     complete: bool
-    unit: str = ""
+    tags: tuple[Tag, ...] = (("", ""),)
+
+    @property
+    def unit(self) -> str:
+        """The units, where there are any."""
+        return ", ".join(unit for _, unit in self.tags).strip(", ")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names, where there are any."""
+        return frozenset(name for name, _ in self.tags if name)
 
 
 def normal(node: Node) -> Normal:
     """Return the normal form of a tree.
 
     Raises:
-        TooLargeError: It would be too large; callers compare structure instead.
+        NoFormError: It has none, or one that is too large.
     """
     unit = ""
     if isinstance(node, Quantity):
         unit, node = node.unit, node.value
     if isinstance(node, Words):
-        return Normal(("words", node.text), True, unit)
+        return Normal(("words", node.text), True, (("", unit),))
     if isinstance(node, Bracket):
         return _bracket(node)
     if isinstance(node, Matrix):
@@ -58,10 +77,10 @@ def normal(node: Node) -> Normal:
     if isinstance(node, Apply) and node.name in ("cup", "cap", "setminus"):
         return _union(node)
     if isinstance(node, Apply) and _has_plus_minus(node):
-        return _collection([normal(_choose_sign(node, sign)) for sign in (1, -1)])
+        return _collection([normal(_choose_sign(node, sign)) for sign in (1, -1)], unit)
     form = _Former()
     poly = form.poly(node)
-    return Normal(("poly", poly_key(poly)), not form.opaque, unit)
+    return Normal(("poly", poly_key(poly)), not form.opaque, (("", unit),))
 
 
 def poly_key(poly: Poly) -> Key:
@@ -71,41 +90,65 @@ def poly_key(poly: Poly) -> Key:
 
 def _bracket(node: Bracket) -> Normal:
     parts = [normal(item) for item in node.items]
+    if not node.left and any(isinstance(item, Relation) and not {"=", "in"}.issuperset(item.operators) for item in node.items):
+        return _inequalities(parts, node.right)
     if node.left in ("", "{"):
-        return _collection(parts)
+        # what plus-minus or a list stands for is spread out in the list around it; a set in a set stays one item
+        spread = [not isinstance(item, Bracket) for item in node.items]
+        return _collection(
+            [single for part, each in zip(parts, spread, strict=True) for single in (_singles(part) if each else [part])]
+        )
     tag = "tuple" if (node.left, node.right) == ("(", ")") else "interval"
     left = ("open" if node.left == "(" else "closed") if tag == "interval" else "("
     right = ("open" if node.right == ")" else "closed") if tag == "interval" else ")"
     key = (tag, left, right, tuple(part.key for part in parts))
-    return Normal(key, all(part.complete for part in parts))
+    return Normal(key, all(part.complete for part in parts), _tags(parts))
 
 
-def _collection(parts: list[Normal]) -> Normal:
-    """Return the form of an unordered collection; a collection inside one is spread out (plus-minus in a list)."""
-    keys: list[Key] = []
-    for part in parts:
-        keys.extend(part.key[1] if part.key[0] == "collection" else [part.key])
-    if len(keys) == 1 and len(parts) == 1:
+def _tags(parts: Iterable[Normal]) -> tuple[Tag, ...]:
+    return tuple(tag for part in parts for tag in part.tags)
+
+
+def _collection(parts: list[Normal], unit: str = "") -> Normal:
+    """Return the form of an unordered collection."""
+    if len(parts) == 1:
         return parts[0]
-    return Normal(("collection", tuple(sorted(keys, key=repr))), all(part.complete for part in parts))
+    parts = sorted(parts, key=lambda part: repr((part.key, part.tags)))
+    tags = tuple((name, own or unit) for name, own in _tags(parts))
+    return Normal(("collection", tuple(part.key for part in parts)), all(part.complete for part in parts), tags)
+
+
+def _singles(part: Normal) -> list[Normal]:
+    """Return the items of a collection of single values, anything else as it is."""
+    if part.key[0] != "collection" or len(part.tags) != len(part.key[1]):
+        return [part]
+    return [Normal(key, part.complete, (tag,)) for key, tag in zip(part.key[1], part.tags, strict=True)]
+
+
+def _inequalities(parts: list[Normal], word: str) -> Normal:
+    """Return the form of several inequalities: "or" makes a union of them, "and" an intersection, a comma neither."""
+    parts = sorted(parts, key=lambda part: repr((part.key, part.tags)))
+    name = {"or": "cup", "and": "cap"}.get(word, "inequalities")
+    return Normal(("sets", name, tuple(part.key for part in parts)), False, _tags(parts))
 
 
 def _matrix(node: Matrix) -> Normal:
     parts = [[normal(item) for item in row] for row in node.rows]
     complete = all(part.complete for row in parts for part in row)
-    if len(parts) == 1 or len(parts[0]) == 1:  # a row or column vector is a tuple
-        return Normal(("tuple", "(", ")", tuple(part.key for row in parts for part in row)), complete)
-    return Normal(("matrix", tuple(tuple(part.key for part in row) for row in parts)), complete)
+    tags = _tags(part for row in parts for part in row)
+    if len(parts[0]) == 1:  # a column vector is a tuple
+        return Normal(("tuple", "(", ")", tuple(part.key for row in parts for part in row)), complete, tags)
+    return Normal(("matrix", tuple(tuple(part.key for part in row) for row in parts)), complete, tags)
 
 
 def _union(node: Apply) -> Normal:
     left, right = (normal(arg) for arg in node.args)
+    if node.name == "setminus":  # neither commutative nor associative
+        return Normal(("sets", node.name, (left.key, right.key)), False, _tags((left, right)))
     parts = [
         part for side in (left, right) for part in (side.key[2] if side.key[:2] == ("sets", node.name) else (side.key,))
     ]
-    if node.name != "setminus":
-        parts = sorted(parts, key=repr)
-    return Normal(("sets", node.name, tuple(parts)), False)
+    return Normal(("sets", node.name, tuple(sorted(parts, key=repr))), False, _tags((left, right)))
 
 
 def _relation(node: Relation) -> Normal:
@@ -114,9 +157,9 @@ def _relation(node: Relation) -> Normal:
         return normal(sides[1])
     if operators == ("=",):
         if _is_name(sides[0]):
-            return normal(sides[1])  # x = 5 is 5, f(x) = x + 1 is x + 1
+            return _named(sides[0], normal(sides[1]))  # x = 5 is 5, f(x) = x + 1 is x + 1
         if isinstance(sides[1], Symbol) and _is_name(sides[1]) and not isinstance(sides[0], Apply):
-            return normal(sides[0])  # 5 = x
+            return _named(sides[1], normal(sides[0]))  # 5 = x
     if set(operators) == {"="}:
         values = [normal(side) for side in sides if not _is_name(side)]
         if values and all(value.key == values[0].key and value.complete for value in values):
@@ -127,7 +170,17 @@ def _relation(node: Relation) -> Normal:
     if interval is not None:
         return interval
     parts = [normal(side) for side in sides]
-    return Normal(("relation", operators, tuple(part.key for part in parts)), False)
+    return Normal(("relation", operators, tuple(part.key for part in parts)), False, _tags(parts))
+
+
+def _named(name: Node, value: Normal) -> Normal:
+    """Keep with a value the letter that it is said to be; with a tuple, one letter an item."""
+    if isinstance(name, Symbol):
+        return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
+    if isinstance(name, Bracket) and len(name.items) == len(value.tags):
+        names = [item.name if isinstance(item, Symbol) else "" for item in name.items]
+        return Normal(value.key, value.complete, tuple((each, tag[1]) for each, tag in zip(names, value.tags, strict=True)))
+    return value
 
 
 def _is_name(node: Node) -> bool:
@@ -138,7 +191,11 @@ def _is_name(node: Node) -> bool:
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
     if isinstance(node, Apply) and node.name == "*" and len(node.args) == 2:
         function, argument = node.args
-        return isinstance(function, Symbol) and function.name in tuple("fghpqFGPQ") and isinstance(argument, (Symbol, Number))
+        return (
+            isinstance(function, Symbol)
+            and function.name in tuple("fghpqFGPQ")
+            and isinstance(argument, (Symbol, Number))
+        )
     return False
 
 
@@ -146,8 +203,8 @@ def _equation(left: Node, right: Node) -> Normal:
     """Return an equation as left - right, up to a non-zero rational factor."""
     form = _Former()
     poly = _add(form.poly(left), _scale(form.poly(right), Fraction(-1)))
-    if not poly:
-        return Normal(("equation", ()), not form.opaque)
+    if not poly or set(poly) == {()}:  # it says nothing, or nothing that is true
+        return Normal(("relation", ("=",), (normal(left).key, normal(right).key)), False)
     first = min(poly)
     return Normal(("equation", poly_key(_scale(poly, 1 / poly[first]))), not form.opaque)
 
@@ -163,28 +220,44 @@ def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal 
     at = names.index(True)
     low: tuple[Key, bool, bool] = (("poly", poly_key(_scale(_symbol("infinity"), Fraction(-1)))), False, True)
     high: tuple[Key, bool, bool] = (("poly", poly_key(_symbol("infinity"))), False, True)
-    if at > 1 or len(sides) - at > 2:
+    if at > 1 or len(sides) - at > 2 or len({op[0] for op in operators}) > 1:
         return None
+    units = ["", ""]
     if at == 1:
         bound = normal(sides[0])
+        units[operators[0][0] == ">"] = bound.tags[0][1]
         if operators[0] in ("<", "<="):
             low = (bound.key, operators[0] == "<=", bound.complete)
         else:
             high = (bound.key, operators[0] == ">=", bound.complete)
     if at + 1 < len(sides):
         bound = normal(sides[at + 1])
+        units[operators[at][0] == "<"] = bound.tags[0][1]
         if operators[at] in ("<", "<="):
             high = (bound.key, operators[at] == "<=", bound.complete)
         else:
             low = (bound.key, operators[at] == ">=", bound.complete)
+    tags = tuple((getattr(sides[at], "name", ""), unit) for unit in units)
     if not low[1] and not high[1]:
-        return Normal(("tuple", "(", ")", (low[0], high[0])), low[2] and high[2])
+        return Normal(("tuple", "(", ")", (low[0], high[0])), low[2] and high[2], tags)
     ends = ("closed" if low[1] else "open", "closed" if high[1] else "open")
-    return Normal(("interval", *ends, (low[0], high[0])), low[2] and high[2])
+    return Normal(("interval", *ends, (low[0], high[0])), low[2] and high[2], tags)
 
 
 def _has_plus_minus(node: Node) -> bool:
     return isinstance(node, Apply) and (node.name == "pm" or any(_has_plus_minus(arg) for arg in node.args))
+
+
+def _is_infinite(node: Node) -> bool:
+    if isinstance(node, Apply) and node.name == "neg":
+        return _is_infinite(node.args[0])
+    return isinstance(node, Symbol) and node.name == "infinity"
+
+
+def _is_structure(node: Node) -> bool:
+    if isinstance(node, Apply) and node.name in ("neg", "*", "+"):
+        return any(_is_structure(arg) for arg in node.args)
+    return isinstance(node, (Bracket, Matrix, Relation)) or (isinstance(node, Apply) and node.name in ("cup", "cap", "setminus"))
 
 
 def _choose_sign(node: Node, sign: int) -> Node:
@@ -216,6 +289,10 @@ class _Former:
 
     def _apply(self, node: Apply) -> Poly:
         name = node.name
+        if name != "neg" and any(_is_infinite(arg) for arg in node.args):
+            raise NoFormError("arithmetic with infinity")
+        if name in ("+", "*", "/", "^") and sum(_is_structure(arg) for arg in node.args) > 1:
+            raise NoFormError("arithmetic with tuples, sets or matrices")  # its laws are not those of numbers
         if name == "+":
             total: Poly = {}
             for arg in node.args:
@@ -251,11 +328,12 @@ class _Former:
 
     def _atom(self, key: Key) -> Poly:
         self.opaque = True
-        return {((repr(key), 1),): Fraction(1)}
+        # a digest: the name of an atom within atoms would otherwise double in length at every level
+        return {(("#" + hashlib.sha256(repr(key).encode()).hexdigest()[:40], 1),): Fraction(1)}
 
     def _divide(self, top: Poly, bottom: Poly) -> Poly:
         if not bottom:
-            return self._atom(("undefined",))
+            raise NoFormError("a division by zero")
         if len(bottom) == 1:
             ((monomial, value),) = bottom.items()
             return _multiply(top, _reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
@@ -271,6 +349,8 @@ class _Former:
         return self._integer_power(base, int(power))
 
     def _integer_power(self, base: Poly, power: int) -> Poly:
+        if not base and power <= 0:
+            raise NoFormError("zero to a power that is not positive")
         if power < 0:
             return self._divide(_constant(Fraction(1)), self._integer_power(base, -power))
         if len(base) == 1:
@@ -330,9 +410,11 @@ def _factors(number: int) -> Iterator[tuple[int, int]]:
 
 
 def _integer_root(number: int, index: int) -> int | None:
-    if number.bit_length() > 1_000:
+    if number < 2:
+        return number
+    if number.bit_length() > 1_000 or index >= number.bit_length():  # 2^index is more than the number
         return None
-    guess = round(number ** (1 / index)) if number < 2**1000 else 0
+    guess = round(number ** (1 / index))
     return next((root for root in (guess - 1, guess, guess + 1) if root >= 0 and root**index == number), None)
 
 
@@ -352,15 +434,21 @@ def _as_constant(poly: Poly) -> Fraction | None:
 
 def _add(one: Poly, other: Poly) -> Poly:
     result = dict(one)
+    _accumulate(result, other)
+    return result
+
+
+def _accumulate(result: Poly, other: Poly) -> None:
     for monomial, value in other.items():
         total = result.get(monomial, Fraction(0)) + value
+        if max(total.numerator.bit_length(), total.denominator.bit_length()) > MAX_BITS:
+            raise TooLargeError(f"a number of more than {MAX_BITS} bits")
         if total:
             result[monomial] = total
         else:
             result.pop(monomial, None)
     if len(result) > MAX_TERMS:
         raise TooLargeError(f"more than {MAX_TERMS} terms")
-    return result
 
 
 def _scale(poly: Poly, factor: Fraction) -> Poly:
@@ -376,7 +464,7 @@ def _multiply(one: Poly, other: Poly) -> Poly:
             powers = dict(left)
             for atom, power in right:
                 powers[atom] = powers.get(atom, 0) + power
-            result = _add(result, _reduce({tuple(sorted(powers.items())): a * b}))
+            _accumulate(result, _reduce({tuple(sorted(powers.items())): a * b}))
     return result
 
 

@@ -12,13 +12,21 @@ from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 CONSTANTS = {"pi": math.pi, "e": math.e, "i": 1j}
 SEED = 7_919
 POINTS = 3
+TRIES = 24
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
+
+
+def _real(value: complex) -> float:
+    if value.imag:
+        raise ValueError("not real")
+    return value.real
+
 
 _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
     "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan, "exp": cmath.exp, "ln": cmath.log, "sqrt": cmath.sqrt,
     "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x), "cot": lambda x: cmath.cos(x) / cmath.sin(x),
-    "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
+    "floor": lambda x: complex(math.floor(_real(x))), "ceil": lambda x: complex(math.ceil(_real(x))), "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
 }  # fmt: skip
 
 
@@ -35,14 +43,14 @@ def letters(node: Node) -> set[str]:
     return letters(node.value) if isinstance(node, Quantity) else set()
 
 
-def evaluate(node: Node, at: Mapping[str, complex]) -> complex:
-    """Return the value of an expression.
+def evaluate(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
+    """Return the value of an expression; with ``real``, no operation may lead from real numbers to another.
 
     Raises:
         NoValueError: There is none.
     """
     try:
-        value = _evaluate(node, at)
+        value = _evaluate(node, at, real)
     except (ArithmeticError, ValueError) as error:
         raise NoValueError(str(error)) from None
     if cmath.isnan(value) or cmath.isinf(value):
@@ -51,25 +59,31 @@ def evaluate(node: Node, at: Mapping[str, complex]) -> complex:
 
 
 def surely_different(one: Node, other: Node) -> bool | None:
-    """Return True if the two differ at some random point, False if they agree at all, None if they cannot be evaluated."""
+    """Return True if the two differ at some random point, False if they agree at all, None if they cannot be evaluated.
+
+    Points are real and of both signs, small and large, and count where both are defined over the reals: so |x| is not x,
+    and 2 ln x may be ln x^2. Only where there is no such point, positive ones count with complex values.
+    """
     names = sorted(letters(one) | letters(other))
     generator = random.Random(SEED)  # noqa: S311  (no secret: the same points in every process)
-    agreed = 0
-    for _ in range(POINTS * 3):
-        at = {name: complex(generator.uniform(0.3, 2.7)) for name in names}
-        try:
-            a, b = evaluate(one, at), evaluate(other, at)
-        except NoValueError:
-            continue
-        if abs(a - b) > DIFFERENT * max(1e-300, abs(a), abs(b)):
-            return True
-        agreed += 1
-        if agreed == POINTS or not names:
+    for real in (True, False):
+        agreed = 0
+        for attempt in range(TRIES if names else 1):
+            low, high = ((-2.7, 2.7), (0.05, 0.95), (0.3, 2.7))[attempt % 3 if real else 2]
+            at = {name: complex(generator.uniform(low, high)) for name in names}
+            try:
+                a, b = evaluate(one, at, real), evaluate(other, at, real)
+            except NoValueError:
+                continue
+            if abs(a - b) > DIFFERENT * max(1e-300, abs(a), abs(b)):
+                return True
+            agreed += 1
+        if agreed >= (POINTS if names else 1):
             return False
     return None
 
 
-def _evaluate(node: Node, at: Mapping[str, complex]) -> complex:
+def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
     if isinstance(node, Number):
         return complex(node.value.numerator / node.value.denominator)
     if isinstance(node, Symbol):
@@ -80,8 +94,14 @@ def _evaluate(node: Node, at: Mapping[str, complex]) -> complex:
         return at[node.name]
     if not isinstance(node, Apply):
         raise ValueError("not an expression")
-    args = [_evaluate(arg, at) for arg in node.args]
-    name = node.name
+    args = [_evaluate(arg, at, real) for arg in node.args]
+    value = _apply(node.name, args)
+    if real and value.imag and not any(arg.imag for arg in args) and abs(value.imag) > 1e-12 * abs(value):
+        raise ValueError("not real")
+    return value
+
+
+def _apply(name: str, args: list[complex]) -> complex:
     if name in _FUNCTIONS and len(args) == 1:
         return _FUNCTIONS[name](args[0])
     if name == "+":

@@ -30,7 +30,7 @@ class Token:
 
 _UNICODE = {
     "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": r"\div ", "π": r"\pi ", "∞": r"\infty ",
-    "√": r"\sqrt ", "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∪": r"\cup ", "∩": r"\cap ",
+    "°": r"^\circ ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∪": r"\cup ", "∩": r"\cap ",
     "∈": r"\in ", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "²": "^2", "³": "^3", "’": "'", "“": '"', "”": '"', "\u00a0": " ", "\u2009": " ", "θ": r"\theta ", "ℝ": r"\mathbb{R}",
 }  # fmt: skip
@@ -84,9 +84,25 @@ def typography(text: str) -> str:
     text = re.sub(r"\\\\\s*\[\d+(?:\.\d+)?(?:pt|em|ex|mm)\]", r"\\\\", text)  # \\[4pt] in a matrix
     text = re.sub(r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text)  # a currency, unlike the delimiters of mathematics
     text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
-    text = re.sub(r"(?<=\d)(?:\{,\}|,\\!|\{,\\!\})\s*(?=\d)", "\\\\thousands ", text)
+    text = re.sub(r"(?<=\d)(?:\{,\}|,\\!|\{,\\!\}|\\[,!;:])\s*(?=\d{3}(?!\d))", r"\\thousands ", text)
+    text = re.sub(r"([√∛])\s*(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))", _unicode_root, text).replace("√", r"\sqrt ")
+    text = re.sub(r"(?<![\d.])(\d{0,20})\.(\d{0,20})\\(?:overline|bar)\{(\d{1,20})\}", _repeating_decimal, text)
     text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
-    return text.strip(" \t\n*\u200b\u200c\u200d\ufeff").rstrip(".").strip()
+    text = text.strip(" \t\n*\u200b\u200c\u200d\ufeff")
+    return re.sub(r"(?<!\.)\.$", "", text).strip()  # a full stop; three of them mean "and so on"
+
+
+def _unicode_root(found: re.Match[str]) -> str:
+    """Spell a root sign out: it stands for the whole number, letter or bracket after it."""
+    return ("\\sqrt{" if found.group(1) == "√" else "\\sqrt[3]{") + found.group(2) + "}"
+
+
+def _repeating_decimal(found: re.Match[str]) -> str:
+    r"""Spell ``0.1\overline{6}`` as the fraction it is."""
+    whole, fixed, repeated = (part or "" for part in found.groups())
+    nines = (10 ** len(repeated) - 1) * 10 ** len(fixed)
+    top = int(whole + fixed + repeated) - int((whole + fixed) or "0")
+    return f"\\frac{{{top}}}{{{nines}}}"
 
 
 def tokenize(text: str) -> list[Token]:
@@ -111,6 +127,8 @@ def tokenize(text: str) -> list[Token]:
             pass  # the digits that follow continue the number
         elif kind == "number" and tokens and _continues(text, tokens[-1], position):
             last = tokens.pop()
+            if last.text.startswith("0"):
+                raise LatexError("a thousands separator after a zero", last.start, found.end())
             tokens.append(Token("number", last.text + spelt, last.start, found.end(), last.space))
             space = False
         elif (

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from typing import Any
 
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
@@ -32,21 +33,26 @@ class Worker:
         self.deadline = deadline
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+        forget = weakref.WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
+
+    def _forget(self) -> None:
+        """Start anew in a forked process: the child is the parent's, and its lock may be held by a thread that is not here."""
+        self._lock = threading.Lock()
+        self._child = None
 
     def is_zero(self, node: Node) -> tuple[bool | None, str]:
         """Return (verdict, reason); the verdict is None when sympy could not say within its limits."""
         request = json.dumps(to_json(node)).encode() + b"\n"
-        if os.getpid() != self._owner:
-            self._lock = threading.Lock()  # after a fork the parent's lock may be held by a thread that is not here
-            self._child, self._owner = None, os.getpid()
         with self._lock:
-            try:
-                child = self._alive()
-                reply = self._ask(child, request, self.deadline)
-            except (OSError, EOFError) as error:
-                self._kill()
-                return None, f"the worker ended ({error or 'memory limit'})"
+            for last in (False, True):
+                try:
+                    reply = self._ask(self._alive(), request, self.deadline)
+                    break
+                except (OSError, EOFError) as error:
+                    self._kill()
+                    if last:  # once may be a child that something else killed; twice is the question
+                        return None, f"the worker ended ({error or 'memory limit'})"
         if reply is None:
             return None, f"no decision within {self.deadline:g} s"
         answer = json.loads(reply)
@@ -103,9 +109,8 @@ class Worker:
 
     def close(self) -> None:
         """End the child, if this process has one."""
-        if os.getpid() == self._owner:
-            with self._lock:
-                self._kill()
+        with self._lock:
+            self._kill()
 
 
 def to_json(node: Node) -> Any:

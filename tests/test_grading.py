@@ -1,0 +1,208 @@
+"""The grader: right about what it accepts, silent about nothing, harmless whatever it is given."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from prm_eval.grading import (
+    answer_classes,
+    classify,
+    decide,
+    extract,
+    extract_answer,
+    grade,
+    grade_answers,
+    is_equivalent,
+)
+from prm_eval.grading.equivalence import read
+
+CASES = Path(__file__).parent / "cases"
+
+
+def rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").splitlines()]
+
+
+EQUIVALENCE, EXTRACTION = rows("equivalence.jsonl"), rows("extraction.jsonl")
+
+
+@pytest.mark.parametrize("row", EQUIVALENCE, ids=lambda row: f"{row['gold']}|{row['answer']}")
+def test_equivalence_table(row) -> None:
+    """Each row has its reason in the table; an unequal row that passes is a right answer nobody gave."""
+    assert is_equivalent(row["gold"], row["answer"]) is row["equal"], row["why"]
+
+
+@pytest.mark.parametrize("row", EXTRACTION, ids=lambda row: row["why"])
+def test_extraction_table(row) -> None:
+    """Each row has its reason in the table."""
+    assert extract_answer(row["text"]) == row["answer"]
+
+
+def test_extraction_span_is_where_the_answer_stands() -> None:
+    """The span lets a report mark the answer in the text."""
+    text = "a </think> b \\boxed{ 5 } c"
+    found = extract(text)
+    assert found is not None
+    assert text[found.start : found.end].strip() == found.answer == "5"
+
+
+def test_every_answer_equals_itself() -> None:
+    """Reflexive, also where it cannot be read."""
+    for row in EQUIVALENCE:
+        for text in (row["gold"], row["answer"]):
+            assert is_equivalent(text, text), text
+
+
+def test_complete_forms_are_symmetric() -> None:
+    """Where neither side leaves out a unit, the order of the arguments must not matter."""
+    for row in EQUIVALENCE:
+        one, other = read(row["gold"]), read(row["answer"])
+        if one.normal and other.normal and one.normal.unit == other.normal.unit:
+            assert is_equivalent(row["answer"], row["gold"]) is row["equal"], row
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", " ", "{", "}", "\\", "\\frac", "\\left(" * 5_000, "{" * 100_000, "\\frac{1}{2}+" * 10_000, "9" * 5_000, "2^{2^{2^{2^{2^{9}}}}}",
+     "170!!!!", "(((((((1)))))))", "\\sqrt{" * 70 + "1" + "}" * 70, "\\boxed{" * 50_000, "\x00\ud800", "x" * 100_000, "1e999999999", "\\text{" * 300,
+     "((x+y+z+w)^{60})^{60}", "\\binom{10^9}{5}", "1/0", "0^{-1}", "\\begin{pmatrix}", "a,b," * 2_000, 7, b"5", ["5"]],
+    ids=lambda text: repr(text)[:30],
+)  # fmt: skip
+def test_nothing_raises_and_nothing_hangs(text) -> None:
+    """Answers come from models: any text, and any mistake of a caller, gives a verdict soon."""
+    started = time.monotonic()
+    for gold in ("5", text):
+        is_equivalent(gold, text)
+        is_equivalent(text, gold)
+    extract_answer(text)
+    grade("5", text)
+    if isinstance(text, str):
+        grade("5", f"so \\boxed{{{text}}}")
+    assert time.monotonic() - started < 20  # generous: it is a bound, not a benchmark
+
+
+def test_grade_says_what_it_found() -> None:
+    """No answer and no gold are verdicts of their own, never a silent wrong."""
+    assert grade("5", "no box").verdict == "no_answer"
+    assert grade(None, "\\boxed{5}").verdict == "undecided"
+    found = grade("\\frac12", "thus \\boxed{0.5}")
+    assert (found.verdict, found.answer, found.rule) == ("correct", "0.5", "normal_form")
+    assert grade("5", "\\boxed{6}").verdict == "incorrect"
+
+
+def test_classes_are_a_partition_that_no_order_changes() -> None:
+    """Equivalent answers share a class, None has none, and shuffling only renumbers."""
+    answers = [
+        "1/2",
+        "0.5",
+        None,
+        "\\frac12",
+        "2",
+        "x=2",
+        "\\cot x",
+        "\\frac{\\cos x}{\\sin x}",
+        "\\foo",
+        "\\foo",
+        "1 2",
+        "12",
+    ]
+    pairs = lambda numbers, order: {
+        frozenset(order[i] for i in range(len(order)) if numbers[i] == n) for n in set(numbers) if n >= 0
+    }  # noqa: E731
+    expected = {frozenset(g) for g in ((0, 1, 3), (4, 5), (6, 7), (8, 9), (10,), (11,))}
+    generator = random.Random(0)
+    for _ in range(20):
+        order = list(range(len(answers)))
+        generator.shuffle(order)
+        found = answer_classes([answers[i] for i in order])
+        assert all((found[k] == -1) == (answers[i] is None) for k, i in enumerate(order))
+        assert pairs(found, order) == expected
+
+
+def test_answers_that_equal_gold_are_one_class() -> None:
+    """Gold leaves a unit out: 5, 5 cm and 5 m all equal it and are one class; the wrong ones are not drawn in."""
+    found = classify(["5 \\text{ cm}", "5", "5 \\text{ m}", "6 \\text{ cm}", "7"], "5")
+    assert found.of_answer == (0, 0, 0, 1, 2)
+    assert [verdict for verdict, _ in found.verdicts] == [True, False, False]
+    for row in grade_answers(["5", "6", None], "5", [0, 1, 3]):
+        assert (row.grade == "correct") == (row.answer_class == 0)
+
+
+def test_classes_agree_with_is_equivalent() -> None:
+    """A class is right if and only if each member is equivalent to gold."""
+    golds = {row["gold"] for row in EQUIVALENCE}
+    for gold in sorted(golds)[::7]:
+        answers = [row["answer"] for row in EQUIVALENCE]
+        found = classify(answers, gold)
+        for answer, number in zip(answers, found.of_answer, strict=True):
+            assert (found.verdicts[number][0] is True) == is_equivalent(gold, answer), (gold, answer)
+
+
+def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
+    """Python orders sets by a seed that changes with every process: verdicts must not."""
+    code = (
+        "import json, sys; from prm_eval.grading import decide, answer_classes\n"
+        "rows = [json.loads(l) for l in open(sys.argv[1], encoding='utf-8')]\n"
+        "print([decide(r['gold'], r['answer']).rule for r in rows], answer_classes([r['answer'] for r in rows]))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code, str(CASES / "equivalence.jsonl")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("0", "1", "4242")
+    }
+    assert len(outputs) == 1
+
+
+# What this first form reaches on labelled pairs nobody here wrote, rounded down; its own issue raises them.
+FLOORS = {"unit_tests": 0.91, "real_answers": 0.99, "semantic": 0.93, "math_rewrites": 0.99, "math_near_miss": 1.0, "math_other_gold": 1.0,
+          "math_self": 1.0, "adv_traps": 1.0, "adv_injection": 1.0, "adv_robust": 1.0, "text_responses": 0.92}  # fmt: skip
+
+
+def test_labelled_pairs(data, tmp_path) -> None:
+    """No false positive on pairs of answers; floors on the rest; nothing in an answer is ever executed; no row is slow."""
+    canary = tmp_path / "canary"
+    right: dict[str, list[bool]] = {}
+    for line in (data / "grader/public_sample.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line.replace("@CANARY@", str(canary)))
+        if row["corpus"] == "policy":
+            continue  # labels of options that are off by default
+        started = time.monotonic()
+        whole = row["corpus"] == "text_responses"
+        found = (
+            grade(row["gold"], row["pred"]).verdict == "correct" if whole else is_equivalent(row["gold"], row["pred"])
+        )
+        assert time.monotonic() - started < 5, row
+        assert whole or not (found and not row["equal"]), f"false positive: {row}"
+        right.setdefault(row["corpus"], []).append(found is row["equal"])
+    assert not canary.exists()
+    assert set(right) == set(FLOORS)
+    for corpus, results in right.items():
+        assert sum(results) / len(results) >= FLOORS[corpus], corpus
+
+
+def test_every_gold_of_the_real_sets_is_read(data) -> None:
+    """Each of MATH-500's golds has a tree and equals itself; different golds of other problems do not come out equal wrongly."""
+    golds = [
+        json.loads(line)["answer"]
+        for line in (data / "problems/math500.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    unread = [gold for gold in golds if read(gold).node is None]
+    assert unread == []
+    assert all(is_equivalent(gold, gold) for gold in golds)
+    pairs = [(a, b) for a, b in itertools.pairwise(sorted(set(golds))) if decide(a, b).equal]
+    for a, b in pairs:
+        assert read(a).normal.key == read(b).normal.key, (a, b)
