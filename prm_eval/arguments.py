@@ -16,6 +16,12 @@ def _whole_numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers such as 1,8,64") from None
 
 
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
+    return int(text)
+
+
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -86,8 +92,8 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
     )
-    score.add_argument("--batch-tokens", type=int, help="padded tokens a batch (default: 16384)")
-    score.add_argument("--max-tokens", type=int, help="refuse longer inputs (default: the model's limit)")
+    score.add_argument("--batch-tokens", type=_positive, help="padded tokens a batch (default: 16384)")
+    score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
     score.add_argument("--revision", help="hub revision")
     score.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
@@ -124,11 +130,11 @@ def _evaluate_parser(commands: Any) -> None:
     )
     evaluate.add_argument(
         "--draws",
-        type=int,
+        type=_positive,
         default=1_000,
         help="permutations a problem where no exact form is affordable (default: 1000)",
     )
-    evaluate.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples (default: 10000)")
+    evaluate.add_argument("--resamples", type=_positive, default=10_000, help="bootstrap resamples (default: 10000)")
     evaluate.add_argument("--seed", type=int, default=20_230_531, help="of permutations and resamples")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object with a tidy list, rows")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with the chart")

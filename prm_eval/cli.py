@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,8 @@ def _pool_import(options: argparse.Namespace) -> int:
             skip_bad=options.skip_bad,
             progress=update,
         )
+    for name in sorted(report.ignored):
+        print(f"ignored field: {name} ({report.ignored[name]:,} times)", file=sys.stderr)
     for fault in report.skipped:
         print(f"skipped: {fault}", file=sys.stderr)
     if report.skipped:
@@ -189,6 +192,7 @@ def _grade(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
     from prm_eval.rewards import load_reward_model, score_pool
+    from prm_eval.rewards.files import iter_rewards
 
     pool = Pool(options.pool).require_sound()
     given = {
@@ -207,7 +211,18 @@ def _score(options: argparse.Namespace) -> int:
     model = load_reward_model(options.reward_model, **given)
     with _bar(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as update:
         rewards = score_pool(pool, model, options.output, progress=lambda done, tokens: update(done))
+    if rewards.aggregation != rewards.info.aggregation:
+        raise PrmEvalError(
+            f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
+            f"see the other with: prm-eval evaluate {pool.path} {rewards.folder} --aggregation {rewards.aggregation}"
+        )
+    refusals = Counter(each.refusal.partition(":")[0] for _, _, each in iter_rewards(rewards) if each.refusal)
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
+    for reason, count in refusals.most_common():
+        print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
+    if sum(refusals.values()) == pool.info.n_candidates:
+        print("prm-eval: nothing was scored", file=sys.stderr)
+        return EXIT_FAULTS
     print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
     return 0
 
@@ -260,12 +275,14 @@ def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
 
 
 class _bar:
-    """A progress bar on standard error, shown where that is a terminal."""
+    """A progress bar on standard error, for what takes longer than a second."""
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=total, desc=what, unit=unit, disable=None, leave=False, delay=1.0)
+        # on a terminal a bar; elsewhere (a log) a line now and then
+        quiet = not sys.stderr.isatty()
+        self._bar = tqdm(total=total, desc=what, unit=unit, leave=quiet, delay=1.0, mininterval=15.0 if quiet else 0.1)
 
     def __enter__(self) -> Callable[[int], None]:
         return lambda done: self._bar.update(done - self._bar.n) and None

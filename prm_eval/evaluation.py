@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iter
     """
     m = pool.info.m
     grade_reader = BlockReader(
-        pool.grades_path(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
+        pool.require_grades(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
     )
     readers: list[tuple[str, RewardReader]] = [(each.name, each.reader(pool)) for each in rewards]
     for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text", "steps"]):
@@ -200,8 +201,8 @@ def _spread(values: Sequence[float], at: npt.NDArray[np.int64], m: int) -> Float
 
 
 def evaluate(
-    pool: Pool,
-    rewards: Sequence[RewardFile] = (),
+    pool: Pool | str | Path,
+    rewards: Sequence[RewardFile | str | Path] = (),
     *,
     grades: str = "own",
     ns: Sequence[int] | None = None,
@@ -215,8 +216,8 @@ def evaluate(
     """Evaluate all selectors on a pool.
 
     Args:
-        pool: The candidates; it must have grades of the named source.
-        rewards: Reward files for this pool, with different names.
+        pool: The candidates, or their folder; it must have grades of the named source.
+        rewards: Reward files for this pool, or their folders, with different names.
         grades: "own" (made by ``prm-eval grade``) or "published" (the source's labels).
         ns: Subset sizes; powers of two and M by default.
         selectors: Names; :data:`DEFAULT_SELECTORS` by default.
@@ -230,17 +231,20 @@ def evaluate(
         DataError: A fault in a file.
         PrmEvalError: An n above M, or two reward files of the same name.
     """
-    names = [each.name for each in rewards]
-    for name in names:
-        if names.count(name) > 1:
-            raise PrmEvalError(f"two reward files are named {name!r}; evaluate them one at a time")
+    if draws < 1 or resamples < 1:
+        raise PrmEvalError(f"draws = {draws}, resamples = {resamples}; expected at least 1 of each")
+    pool = pool if isinstance(pool, Pool) else Pool(pool)
+    files = [each if isinstance(each, RewardFile) else RewardFile(each) for each in rewards]
+    tell_apart(files)
     grid = checked_ns(ns, pool.info.m)
     chosen = load_selectors(selectors)
     values: dict[CurveKey, list[Floats]] = {}
     variances: dict[CurveKey, list[Floats]] = {}
     problems: list[Problem] = []
-    for graded in graded_slots(pool, grades, rewards):
+    counts = _Counts()
+    for graded in graded_slots(pool, grades, files):
         problems.append(graded.problem)
+        counts.add(graded)
         for key, found in problem_curves(graded, chosen, grid, seed=seed, draws=draws).items():
             values.setdefault(key, []).append(found.values)
             variances.setdefault(key, []).append(found.variances)
@@ -251,7 +255,7 @@ def evaluate(
         curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples
     )
     return Evaluation(
-        pool=_describe(pool),
+        pool=_describe(pool, counts),
         settings={
             "grades": grades,
             "ns": list(grid),
@@ -259,6 +263,7 @@ def evaluate(
             "seed": seed,
             "resamples": resamples,
             "level": level,
+            "refused": counts.refused,
         },
         ns=grid,
         rows=summary.rows(),
@@ -267,11 +272,11 @@ def evaluate(
         ranks=summary.ranks(),
         curves=curves,
         problem_ids=tuple(problem.problem_id for problem in problems),
-        notes=_notes(pool),
+        notes=_notes(pool, counts),
     )
 
 
-def _describe(pool: Pool) -> dict[str, Any]:
+def _describe(pool: Pool, counts: _Counts) -> dict[str, Any]:
     info = pool.info
     return {
         "content_hash": info.content_hash,
@@ -281,14 +286,59 @@ def _describe(pool: Pool) -> dict[str, Any]:
         "n_problems": info.n_problems,
         "n_candidates": info.n_candidates,
         "n_missing": info.n_missing,
+        "n_no_answer": counts.no_answer,
     }
 
 
-def _notes(pool: Pool) -> list[str]:
-    missing = pool.info.n_missing
-    if not missing:
-        return []
-    return [
-        f"{missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; where they were never sampled, "
-        "import again with --slots min (or a number) to compare full slots only"
-    ]
+def tell_apart(files: Sequence[RewardFile]) -> None:
+    """Give reward files of the same name their folder's name too.
+
+    Raises:
+        PrmEvalError: The same rewards are given twice.
+    """
+    names = [each.name for each in files]
+    for each in files:
+        if names.count(each.name) > 1:
+            each.label = f"{each.name} ({each.folder.name})"
+    labels = [each.name for each in files]
+    for each in files:
+        if labels.count(each.name) > 1:
+            folders = ", ".join(str(other.folder) for other in files if other.name == each.name)
+            raise PrmEvalError(f"two reward files are named {each.name!r}: {folders}")
+
+
+class _Counts:
+    """What happened to candidates on the way: a reader must not take a failure to score for a low score."""
+
+    def __init__(self) -> None:
+        self.no_answer = 0
+        self.candidates = 0
+        self.refused: dict[str, int] = {}
+
+    def add(self, graded: GradedSlots) -> None:
+        present = ~np.isnan(graded.lengths)
+        self.candidates += int(present.sum())
+        self.no_answer += int((present & (graded.classes < 0)).sum())
+        for name, arrays in graded.rewards.items():
+            self.refused[name] = self.refused.get(name, 0) + int((present & np.isnan(arrays.rewards)).sum())
+
+
+def _notes(pool: Pool, counts: _Counts) -> list[str]:
+    """Return what a reader of the table has to know, in words."""
+    notes: list[str] = []
+    if pool.info.n_missing:
+        notes.append(
+            f"{pool.info.n_missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; where they were "
+            "never sampled, import again with --slots min (or a number) to compare full slots only"
+        )
+    if counts.no_answer > counts.candidates / 5:
+        notes.append(
+            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; these count as wrong. Look at a few: "
+            "prm-eval explain GOLD TEXT"
+        )
+    for name, refused in counts.refused.items():
+        if refused:
+            notes.append(
+                f"{name} gave no reward to {refused:,} of {counts.candidates:,} candidates; these lose every comparison"
+            )
+    return notes

@@ -21,7 +21,7 @@ def open_binary(path: Path) -> IO[bytes]:
         DataError: There is no such file.
     """
     if not path.is_file():
-        raise DataError(path, None, "no such file", "a JSON-lines file")
+        raise DataError(path, None, "a folder" if path.is_dir() else "no such file", "a JSON-lines file")
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 

@@ -35,7 +35,7 @@ from prm_eval.pool_format import (
 from prm_eval.problems import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.steps import SPLITTERS
-from prm_eval.tables import BlockReader, TableWriter, require_same_ids
+from prm_eval.tables import BlockReader, TableWriter, iter_blocks, require_same_ids
 
 
 class Pool:
@@ -64,6 +64,19 @@ class Pool:
         """Return the grades file of a source: "own" or "published"."""
         return self.path / ("grades.parquet" if source == "own" else f"grades-{source}.parquet")
 
+    def require_grades(self, source: str) -> Path:
+        """Return the grades file of a source.
+
+        Raises:
+            PrmEvalError: It is not there; the message lists those that are.
+        """
+        path = self.grades_path(source)
+        if not path.is_file():
+            names = {each.name: each.stem.partition("-")[2] or "own" for each in self.path.glob("grades*.parquet")}
+            there = ", ".join(sorted(names.values())) or "none yet (prm-eval grade makes our own)"
+            raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}")
+        return path
+
     def reward_folders(self) -> list[Path]:
         """Return the complete reward files stored in the pool, by name."""
         return sorted(path.parent for path in self.path.glob("rewards/*/submission.json"))
@@ -91,7 +104,7 @@ class Pool:
         Raises:
             DataError: The grades file is missing, or is not for these candidates.
         """
-        reader = BlockReader(self.grades_path(source), GRADES)
+        reader = BlockReader(self.require_grades(source), GRADES)
         for problem, table in self.blocks(["problem_id", "candidate_id", "slot"]):
             row, grades = reader.take(problem.problem_id)
             require_same_ids(reader.path, row, grades, table, str(self.candidates_path))
@@ -156,10 +169,8 @@ class Pool:
 
 def pa_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
     """Yield the rows of a small Parquet file as dictionaries."""
-    from prm_eval.tables import open_table
-
-    for batch in open_table(path, schema).iter_batches(columns=schema.names):
-        yield from batch.to_pylist()
+    for _, _, table in iter_blocks(path, schema):
+        yield from table.to_pylist()
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:
@@ -201,6 +212,8 @@ class PoolWriter:
     ) -> None:
         if splitter not in SPLITTERS:
             raise PrmEvalError(f"unknown splitter {splitter!r}; expected one of {', '.join(SPLITTERS)}")
+        if path is not None and path.exists() and not path.is_dir():
+            raise PrmEvalError(f"{path} is a file; a pool is a folder. Give another name.")
         if path is not None and path.exists() and any(path.iterdir()):
             raise PrmEvalError(f"{path} exists and is not empty. Give another folder, or remove it first.")
         self._final, self._parent = path, (path.parent if path is not None else parent or Path())

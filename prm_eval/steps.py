@@ -16,7 +16,7 @@ SPLITTERS = ("line", "blank_line", "step_k", "given")
 _BREAK = {
     "line": re.compile(r"\n"),
     "blank_line": re.compile(r"\n[ \t]*\n\s*"),
-    "step_k": re.compile(r"\n(?=[#*\s]*Step\s+\d+\s*[:.])"),
+    "step_k": re.compile(r"\n(?=[#* \t]*Step[ \t]+\d+[ \t]*[:.])"),
 }
 _OPENERS = re.compile(r"\$\$|\\\[|\\begin\{([a-zA-Z*]+)\}|^```", re.MULTILINE)
 

@@ -105,7 +105,7 @@ def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None)
     held: list[pa.RecordBatch] = []
     held_id: str | None = None
     held_row, row = 1, 1
-    for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=names):
+    for batch in _batches(path, file, names):
         ids = batch.column("problem_id")
         if ids.null_count:
             raise DataError(path, row + ids.is_null().to_pylist().index(True), "no problem_id", "a problem id")
@@ -118,6 +118,13 @@ def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None)
         row += batch.num_rows
     if held_id is not None:
         yield held_row, held_id, pa.Table.from_batches(held)
+
+
+def _batches(path: Path, file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from file.iter_batches(batch_size=ROWS_PER_BATCH, columns=names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
 
 
 def _runs(ids: pa.Array) -> Iterator[tuple[int, int, str]]:

@@ -40,6 +40,8 @@ def test_import_grade_score_evaluate(plain_file, tmp_path, capsys) -> None:
     assert main(["pool", "import", str(plain_file), "-o", str(folder)]) == 0
     assert "step_scores" in capsys.readouterr().out
     assert main(["pool", "verify", str(folder)]) == 0
+    assert main(["pool", "import", str(plain_file), "-o", str(plain_file)]) == 1
+    assert "is a file; a pool is a folder" in capsys.readouterr().err
     assert main(["grade", str(folder), "--compare", "published"]) == 0
     assert "0 of 8 candidates are judged otherwise" in capsys.readouterr().out
     assert (
@@ -67,7 +69,10 @@ def test_faults_and_usage_have_their_exit_status(tmp_path, capsys) -> None:
     error = capsys.readouterr().err
     assert "no pool.json" in error
     assert "Traceback" not in error
-    for wrong in (["evaluate"], ["nothing"], ["evaluate", "x", "--n", "a"], []):
+    (tmp_path / "file").write_text("x")
+    assert main(["pool", "import", str(tmp_path), "-o", str(tmp_path / "o")]) == 1
+    assert "found a folder" in capsys.readouterr().err
+    for wrong in (["evaluate"], ["nothing"], ["evaluate", "x", "--n", "a"], ["evaluate", "x", "--draws", "0"], []):
         with pytest.raises(SystemExit) as caught:
             main(wrong)
         assert caught.value.code == 2
@@ -144,7 +149,7 @@ class Slow(ArithmeticPRM):
         return super().score(items)
 def make(argument=None, **options): return Slow(argument, **options)
 import prm_eval.rewards.scoring as scoring
-scoring.CHUNK = 2
+scoring.CHUNK = scoring.LARGEST_CHUNK = 2
 '''
 
 

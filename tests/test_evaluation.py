@@ -85,7 +85,7 @@ def test_no_gold_and_no_labels(pool, data, tmp_path) -> None:
     bare = import_pool(data / "bon/ovm_gsm8k_verifier_scored.jsonl", tmp_path / "p").pool
     with pytest.raises(DataError, match="no gold answer for problem 'ovm_v/test/llama2-7b-sft/1'"):
         grade_pool(bare)
-    with pytest.raises(DataError, match=r"grades\.parquet.*no such file"):
+    with pytest.raises(PrmEvalError, match="has no grades named 'own'; it has: published"):
         evaluate(pool)
 
 
@@ -95,7 +95,8 @@ def test_grids_selectors_and_names_are_checked(pool) -> None:
     for arguments, message in (
         ({"ns": [1, 5]}, "n = 5, but a problem has M = 4 slots"),
         ({"selectors": ["majorty"]}, "Did you mean 'majority'"),
-        ({"rewards": rewards + rewards}, "two reward files are named"),
+        ({"rewards": [RewardFile(pool.reward_folders()[0]) for _ in range(2)]}, "two reward files are named"),
+        ({"draws": 0}, "expected at least 1 of each"),
     ):
         with pytest.raises(PrmEvalError) as caught:
             evaluate(pool, **{"rewards": rewards, "grades": "published", **arguments})
@@ -144,3 +145,33 @@ def test_reports_are_repeatable_and_escape_what_strangers_write(pool) -> None:
         "http://creativecommons.org", ""
     ).replace("https://matplotlib.org", "")
     assert "best of n, score" in text_table(first)
+
+
+def test_refusals_and_missing_answers_are_said(pool) -> None:
+    """A model that scores nothing must not look like one that chooses badly; unreadable answers not like wrong ones."""
+    from prm_eval.records import StepRewards
+    from prm_eval.rewards import score_pool
+    from prm_eval.rewards.arithmetic import ArithmeticPRM
+
+    class Mute(ArithmeticPRM):
+        name = "mute"
+
+        def score(self, items):
+            return [StepRewards((), refusal="cannot") for _ in items]
+
+    grade_pool(pool)
+    found = evaluate(pool.path, [score_pool(pool, Mute(), pool.path / "rewards" / "mute")])
+    assert "mute gave no reward to 8 of 8 candidates; these lose every comparison" in text_table(found)
+    assert found.settings["refused"] == {"mute": 8}
+    assert found.pool["n_no_answer"] == 1
+
+
+def test_rewards_of_the_same_name_are_told_apart_by_their_folders(pool) -> None:
+    """A replay leaves rewards in the pool beside those a user made: both are evaluated, under two names."""
+    from prm_eval.rewards import score_pool
+    from prm_eval.rewards.arithmetic import ArithmeticPRM
+
+    grade_pool(pool)
+    files = [score_pool(pool, ArithmeticPRM(), pool.path / "rewards" / name) for name in ("mine", "arithmetic")]
+    found = evaluate(pool, files, selectors=["best_of_n"])
+    assert {row.reward_model for row in found.rows} == {"arithmetic (mine)", "arithmetic (arithmetic)"}

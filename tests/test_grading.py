@@ -115,9 +115,12 @@ def test_classes_are_a_partition_that_no_order_changes() -> None:
         "1 2",
         "12",
     ]
-    pairs = lambda numbers, order: {
-        frozenset(order[i] for i in range(len(order)) if numbers[i] == n) for n in set(numbers) if n >= 0
-    }  # noqa: E731
+
+    def pairs(numbers, order):
+        return {
+            frozenset(order[i] for i, n in enumerate(numbers) if n == number) for number in set(numbers) if number >= 0
+        }
+
     expected = {frozenset(g) for g in ((0, 1, 3), (4, 5), (6, 7), (8, 9), (10,), (11,))}
     generator = random.Random(0)
     for _ in range(20):

@@ -47,7 +47,7 @@ def test_both_doors_give_the_same_numbers(here, pool) -> None:
             "replay": str(pool.path),
             "orm_model": f"stored:{score}",
             "prm_model": f"stored:{steps}",
-            "ns": "1,2,3,4",
+            "ns": "1+2+3+4",
         }
     )
     results = found["results"]["problems_bon"]

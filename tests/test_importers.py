@@ -92,11 +92,11 @@ def test_bad_rows_name_file_and_row(tmp_path, row, message) -> None:
 
 
 def test_skip_bad_counts_and_lists(tmp_path) -> None:
-    """--skip-bad keeps the good problems and lists every fault; malformed JSON cannot be skipped, its row is unknown."""
-    rows = [row for row, _ in BAD_ROWS[2:6]]
+    """--skip-bad keeps the good problems and lists every fault, a line that is cut off included."""
+    rows = [BAD_ROWS[0][0], *(row for row, _ in BAD_ROWS[2:6])]
     report = import_pool(write_jsonl(tmp_path / "bad.jsonl", [*PLAIN, *rows]), tmp_path / "out", skip_bad=True)
     assert report.pool.info.n_problems == 2
-    assert len(report.skipped) == 4
+    assert len(report.skipped) == 5
     assert all("bad.jsonl, row" in fault for fault in report.skipped)
 
 
@@ -231,3 +231,16 @@ def test_real_token_scores(tmp_path, data) -> None:
     pool = import_pool(data / "bon/ovm_gsm8k_verifier_scored.jsonl", tmp_path / "o").pool
     assert (pool.info.n_problems, pool.info.n_candidates, pool.info.m) == (3, 900, 500)
     check_step_counts(pool, "token_scores")
+
+
+def test_fields_that_nothing_reads_are_reported(tmp_path) -> None:
+    """A misspelt field ("corect") imports as if it were not there: the report says so."""
+    rows = [{"problem": "p", "anser": "2", "samples": [{"text": "a", "corect": True, "answer": "2"}]}]
+    report = import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p")
+    assert report.ignored == {"anser": 1, "samples[].corect": 1, "samples[].answer": 1}
+
+
+def test_generators_are_named(tmp_path) -> None:
+    """Rows of two policies are one pool only if somebody means it: both are named."""
+    rows = [{**PLAIN[0], "generator": "x"}, {**PLAIN[1], "generator": "y"}]
+    assert import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p").pool.info.policy["id"] == "x + y"

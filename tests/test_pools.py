@@ -105,9 +105,15 @@ def test_missing_and_foreign_files(tmp_path) -> None:
     with pytest.raises(DataError, match=r"no pool\.json"):
         Pool(tmp_path)
     pool = write(tmp_path / "p", ROWS, m=3)
+    write(tmp_path / "q", ROWS, m=3)
     (pool.path / "candidates.parquet").write_bytes(b"not parquet")
     with pytest.raises(DataError, match="not Parquet"):
         list(Pool(pool.path))
+    damaged = bytearray((tmp_path / "q" / "candidates.parquet").read_bytes())
+    damaged[20] ^= 0xFF
+    (tmp_path / "q" / "candidates.parquet").write_bytes(damaged)
+    with pytest.raises(DataError, match="cannot be read"):
+        Pool(tmp_path / "q").verify()
     shutil.copy(pool.path / "problems.parquet", pool.path / "candidates.parquet")
     with pytest.raises(DataError, match="a column 'candidate_id'"):
         list(Pool(pool.path))

@@ -36,7 +36,7 @@ def test_aggregations_agree_with_their_definitions(values) -> None:
 def test_long_products_do_not_underflow_into_ties() -> None:
     """2,000 poor steps: the probability is 0 in a float, but the better of two such candidates still ranks higher."""
     poor, poorer = aggregate([-3.0] * 2_000, "prod", "logodds"), aggregate([-3.0] * 1_999 + [-4.0], "prod", "logodds")
-    assert poor[1] == poorer[1] == 0.0
+    assert poor[1] == poorer[1] == 1e-300  # as small as a weight gets, and still a vote
     assert poor[0] > poorer[0]
 
 
@@ -195,9 +195,14 @@ class Counting(ArithmeticPRM):
         return super().score(items)
 
 
+def small_chunks(monkeypatch) -> None:
+    monkeypatch.setattr("prm_eval.rewards.scoring.CHUNK", 2)
+    monkeypatch.setattr("prm_eval.rewards.scoring.LARGEST_CHUNK", 2)
+
+
 def test_scoring_resumes_where_it_stopped(pool, tmp_path, monkeypatch) -> None:
     """After an interruption only what is left is scored, a half-written line included; the result is that of one run."""
-    monkeypatch.setattr("prm_eval.rewards.scoring.CHUNK", 2)
+    small_chunks(monkeypatch)
     whole = score_pool(pool, Counting(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         score_pool(pool, Counting(stop_after=4), tmp_path / "part")
@@ -216,7 +221,7 @@ def test_scoring_resumes_where_it_stopped(pool, tmp_path, monkeypatch) -> None:
 
 def test_a_partial_file_of_another_model_is_not_continued(pool, tmp_path, monkeypatch) -> None:
     """Rewards of two models must never mix in one file."""
-    monkeypatch.setattr("prm_eval.rewards.scoring.CHUNK", 2)
+    small_chunks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         score_pool(pool, Counting(stop_after=2), tmp_path / "r")
     with pytest.raises(PrmEvalError, match="interrupted run with another model"):

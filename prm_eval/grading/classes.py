@@ -49,7 +49,7 @@ def classify(answers: Sequence[str | None], gold: str | None) -> Classes:
 
 
 def _key(answer: str) -> object:
-    """Return what joins answers without a comparison: the normal form, with names that tell values apart, or the text of what cannot be read."""
+    """Return what joins answers without a comparison: the normal form with telling names, or the text of what cannot be read."""
     form = read(answer)
     if form.normal is None:
         return ("text", form.text)

@@ -24,7 +24,9 @@ def explain(gold: str, answer: str) -> Explanation:
     found = extract(answer)
     final = found.answer if found else answer
     lines = [
-        f"extraction  {found.rule + ': ' + final if found else 'none found; the text is taken as the answer itself'}"
+        f"extraction  {found.rule}: {final}"
+        if found
+        else "extraction  none found: a candidate of this text would be no_answer; here it is taken as the answer itself"
     ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)

@@ -22,7 +22,8 @@ MAX_ANSWER = 2_000  # a longer answer is no answer
 
 # the counts are bounded, so that the time stays linear in any text
 _HEADING = re.compile(
-    r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,8}Answer[ \t]{0,8}:?[ \t]{0,8}\n\s{0,80}|####[ \t]{0,80})(?=[^\s])", re.IGNORECASE
+    r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,8}Answer[ \t]{0,8}:?[ \t]{0,8}\n\s{0,80}|####[ \t]{0,80})(?=[^\s])",
+    re.IGNORECASE,
 )
 _PHRASE = re.compile(
     r"(?:answer(?:[ \t]{1,8}(?:to[^\n.]{0,60}|here))?[ \t]{0,8}(?:\*\*)?[ \t]{0,8}(?:is|are|:|=)(?:[ \t]{0,8}:)?"

@@ -42,6 +42,7 @@ NO_FACTOR = frozenset(
         r"\rceil",
     }
 )
+TRIGONOMETRIC = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in"}
 _CONSTANTS = {"pi": "pi", "infty": "infinity", "infinity": "infinity", "inf": "infinity"}
 _FUNCTION_ALIASES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log"}
@@ -188,7 +189,12 @@ class _Parser:
         if token.kind == "word" and is_prose(token.text):
             self.letters()
         if token.kind == "number":
-            if isinstance(left, Number) and self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].text == "/" and left.value.denominator == 1:
+            if (
+                isinstance(left, Number)
+                and self.at + 1 < len(self.tokens)
+                and self.tokens[self.at + 1].text == "/"
+                and left.value.denominator == 1
+            ):
                 fraction = self._plain_fraction()
                 return Number(left.value + fraction if left.value >= 0 else left.value - fraction)
             raise LatexError("a number after a factor, without a sign between", token.start, token.end)
@@ -454,6 +460,8 @@ class _Parser:
             args = inner.items if isinstance(inner, Bracket) and not inner.left else (inner,)
         else:
             args = (self.product_without_functions(),)
+        if name in TRIGONOMETRIC:
+            args = tuple(_radians(arg) for arg in args)
         node: Node = Apply(name, (*args, *base))
         if power is None:
             return node
@@ -571,6 +579,13 @@ class _Parser:
         if not rows or len({len(each) for each in rows}) != 1:
             raise LatexError("a matrix whose rows differ in length", token.start, self.here.end)
         return Matrix(tuple(rows))
+
+
+def _radians(node: Node) -> Node:
+    """Return an angle with its degrees made numbers, as the functions of angles take them."""
+    if isinstance(node, Quantity) and node.unit == "degree":
+        return Apply("*", (node.value, Apply("/", (Symbol("pi"), Number(Fraction(180))))))
+    return Apply(node.name, tuple(_radians(arg) for arg in node.args)) if isinstance(node, Apply) else node
 
 
 def _proper_fraction(node: Node) -> Fraction | None:

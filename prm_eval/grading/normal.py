@@ -66,6 +66,8 @@ def normal(node: Node) -> Normal:
     unit = ""
     if isinstance(node, Quantity):
         unit, node = node.unit, node.value
+    if node == Symbol("R") or (isinstance(node, Words) and node.text in ALL_REALS):
+        return Normal(("tuple", "(", ")", (_INFINITE[0], _INFINITE[1])), True)
     if isinstance(node, Words):
         return Normal(("words", node.text), True, (("", unit),))
     if isinstance(node, Bracket):
@@ -83,6 +85,9 @@ def normal(node: Node) -> Normal:
     return Normal(("poly", poly_key(poly)), not form.opaque, (("", unit),))
 
 
+ALL_REALS = ("all real numbers", "all reals", "real numbers", "all real values")
+
+
 def poly_key(poly: Poly) -> Key:
     """Return a polynomial as a sorted tuple."""
     return tuple(sorted((monomial, (value.numerator, value.denominator)) for monomial, value in poly.items()))
@@ -90,13 +95,19 @@ def poly_key(poly: Poly) -> Key:
 
 def _bracket(node: Bracket) -> Normal:
     parts = [normal(item) for item in node.items]
-    if not node.left and any(isinstance(item, Relation) and not {"=", "in"}.issuperset(item.operators) for item in node.items):
+    if not node.left and any(
+        isinstance(item, Relation) and not {"=", "in"}.issuperset(item.operators) for item in node.items
+    ):
         return _inequalities(parts, node.right)
     if node.left in ("", "{"):
         # what plus-minus or a list stands for is spread out in the list around it; a set in a set stays one item
         spread = [not isinstance(item, Bracket) for item in node.items]
         return _collection(
-            [single for part, each in zip(parts, spread, strict=True) for single in (_singles(part) if each else [part])]
+            [
+                single
+                for part, each in zip(parts, spread, strict=True)
+                for single in (_singles(part) if each else [part])
+            ]
         )
     tag = "tuple" if (node.left, node.right) == ("(", ")") else "interval"
     left = ("open" if node.left == "(" else "closed") if tag == "interval" else "("
@@ -179,8 +190,13 @@ def _named(name: Node, value: Normal) -> Normal:
         return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
     if isinstance(name, Bracket) and len(name.items) == len(value.tags):
         names = [item.name if isinstance(item, Symbol) else "" for item in name.items]
-        return Normal(value.key, value.complete, tuple((each, tag[1]) for each, tag in zip(names, value.tags, strict=True)))
+        return Normal(
+            value.key, value.complete, tuple((each, tag[1]) for each, tag in zip(names, value.tags, strict=True))
+        )
     return value
+
+
+_INFINITE = tuple(("poly", poly_key({(("infinity", 1),): Fraction(sign)})) for sign in (-1, 1))
 
 
 def _is_name(node: Node) -> bool:
@@ -257,7 +273,9 @@ def _is_infinite(node: Node) -> bool:
 def _is_structure(node: Node) -> bool:
     if isinstance(node, Apply) and node.name in ("neg", "*", "+"):
         return any(_is_structure(arg) for arg in node.args)
-    return isinstance(node, (Bracket, Matrix, Relation)) or (isinstance(node, Apply) and node.name in ("cup", "cap", "setminus"))
+    return isinstance(node, (Bracket, Matrix, Relation)) or (
+        isinstance(node, Apply) and node.name in ("cup", "cap", "setminus")
+    )
 
 
 def _choose_sign(node: Node, sign: int) -> Node:
@@ -289,10 +307,11 @@ class _Former:
 
     def _apply(self, node: Apply) -> Poly:
         name = node.name
+        structures = sum(_is_structure(arg) for arg in node.args)
         if name != "neg" and any(_is_infinite(arg) for arg in node.args):
             raise NoFormError("arithmetic with infinity")
-        if name in ("+", "*", "/", "^") and sum(_is_structure(arg) for arg in node.args) > 1:
-            raise NoFormError("arithmetic with tuples, sets or matrices")  # its laws are not those of numbers
+        if structures > (name != "^") and name in ("+", "*", "/", "^"):  # their laws are not those of numbers
+            raise NoFormError("arithmetic with tuples, sets or matrices")
         if name == "+":
             total: Poly = {}
             for arg in node.args:
@@ -301,7 +320,10 @@ class _Former:
         if name == "neg":
             return _scale(self.poly(node.args[0]), Fraction(-1))
         if name == "*":
-            return _multiply(self.poly(node.args[0]), self.poly(node.args[1]))
+            product = _multiply(self.poly(node.args[0]), self.poly(node.args[1]))
+            if structures and not product:
+                raise NoFormError("zero times a tuple, set or matrix")
+            return product
         if name == "/":
             return self._divide(self.poly(node.args[0]), self.poly(node.args[1]))
         if name == "^":

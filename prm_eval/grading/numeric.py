@@ -26,7 +26,8 @@ _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
     "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan, "exp": cmath.exp, "ln": cmath.log, "sqrt": cmath.sqrt,
     "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x), "cot": lambda x: cmath.cos(x) / cmath.sin(x),
-    "floor": lambda x: complex(math.floor(_real(x))), "ceil": lambda x: complex(math.ceil(_real(x))), "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
+    "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
+    "floor": lambda x: complex(math.floor(_real(x))), "ceil": lambda x: complex(math.ceil(_real(x))),
 }  # fmt: skip
 
 

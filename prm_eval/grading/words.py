@@ -73,7 +73,27 @@ FUNCTIONS = frozenset(
     ]
 )
 UNIT_ABBREVIATIONS = frozenset(
-    {"km", "cm", "sec", "mph", "kph", "mm", "kg", "mg", "ft", "mi", "lb", "lbs", "oz", "ml", "mL", "hr", "hrs", "yd", "cc"}
+    {
+        "km",
+        "cm",
+        "sec",
+        "mph",
+        "kph",
+        "mm",
+        "kg",
+        "mg",
+        "ft",
+        "mi",
+        "lb",
+        "lbs",
+        "oz",
+        "ml",
+        "mL",
+        "hr",
+        "hrs",
+        "yd",
+        "cc",
+    }
 )
 _UNIT_NAMES = {
     "dollars": "$",
@@ -100,12 +120,99 @@ _ACCENT = re.compile(r"\\[\"'`^~=.]\s?\{?([a-zA-Z])\}?")
 
 # words after a number that are no unit: they change its value, or say that it is not the answer, or not the only one
 _NO_UNIT = frozenset(
-    """and or not nor no but maybe perhaps possibly probably either neither except without is isn't are aren't if when than
-    about approximately around roughly almost nearly over under above below least most less fewer greater more only between
-    plus minus times divided by multiplied squared cubed factorial half halves third thirds quarter quarters fourth fourths
-    fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth hundredths thousandth
-    thousandths point mod modulo dozen hundred thousand million billion trillion to from wrong incorrect false impossible
-    undefined infinity negative positive""".split()
+    [
+        "and",
+        "or",
+        "not",
+        "nor",
+        "no",
+        "but",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "probably",
+        "either",
+        "neither",
+        "except",
+        "without",
+        "is",
+        "isn't",
+        "are",
+        "aren't",
+        "if",
+        "when",
+        "than",
+        "about",
+        "approximately",
+        "around",
+        "roughly",
+        "almost",
+        "nearly",
+        "over",
+        "under",
+        "above",
+        "below",
+        "least",
+        "most",
+        "less",
+        "fewer",
+        "greater",
+        "more",
+        "only",
+        "between",
+        "plus",
+        "minus",
+        "times",
+        "divided",
+        "by",
+        "multiplied",
+        "squared",
+        "cubed",
+        "factorial",
+        "half",
+        "halves",
+        "third",
+        "thirds",
+        "quarter",
+        "quarters",
+        "fourth",
+        "fourths",
+        "fifth",
+        "fifths",
+        "sixth",
+        "sixths",
+        "seventh",
+        "sevenths",
+        "eighth",
+        "eighths",
+        "ninth",
+        "ninths",
+        "tenth",
+        "tenths",
+        "hundredth",
+        "hundredths",
+        "thousandth",
+        "thousandths",
+        "point",
+        "mod",
+        "modulo",
+        "dozen",
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "trillion",
+        "to",
+        "from",
+        "wrong",
+        "incorrect",
+        "false",
+        "impossible",
+        "undefined",
+        "infinity",
+        "negative",
+        "positive",
+    ]
 )
 _UNIT_TEXT = re.compile(r"[^\W\d_]?[^\d+=<>*\\&|~#@\[\]_?!]*(?:\^\{?-?\d\}?[^\d+=<>*\\&|~#@\[\]_?!]*)*")
 
@@ -126,7 +233,13 @@ def is_unit(word: str, space: bool) -> bool:
     if word in UNIT_ABBREVIATIONS or word.casefold() in _UNIT_NAMES:
         return space or len(word) > 2 or word in ("km", "cm", "mm", "kg")
     lower = word.casefold()
-    return space and len(word) >= 4 and is_prose(word) and any(vowel in lower for vowel in "aeiouy") and not _in_order(lower)
+    return (
+        space
+        and len(word) >= 4
+        and is_prose(word)
+        and any(vowel in lower for vowel in "aeiouy")
+        and not _in_order(lower)
+    )
 
 
 def _in_order(word: str) -> bool:

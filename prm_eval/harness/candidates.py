@@ -150,6 +150,8 @@ def open_replay(options: Options) -> Replay:
         if not parts:
             raise PrmEvalError(f"replay={path}: a folder without pool.json, and without pools in it")
         return Replay(parts[0] if len(parts) == 1 else _joined(parts, Path(options.dump_dir) / "replayed"))
+    if not path.exists():
+        raise PrmEvalError(f"replay={path}: neither a pool folder nor a file is there")
     report = import_pool(path, None, parent=Path(options.dump_dir) / "replayed")
     return Replay(report.pool)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -20,15 +21,15 @@ BREAKDOWNS = ("subject", "level")
 
 PLAIN_KEYS = {
     "n_samples": "N, candidates a problem",
-    "ns": "the grid of n, for example 1,8,64; powers of two and N by default",
-    "selectors": "filter pipelines, for example first,majority,prm",
+    "ns": "the grid of n, for example 1+8+64; powers of two and N by default",
+    "selectors": "filter pipelines, for example first+majority+prm",
     "problems": "a file, or a problem set by name",
     "problem_set": "the task's own problem set (set in its YAML)",
     "replay": "a pool or a samples file: nothing is generated",
     "dump_dir": f"where candidates are kept ({DUMP_DIR})",
     "grader": "a registered grader",
     "grades": "own, or published (with replay= of a pool that has labels)",
-    "breakdown": "subject,level (default) or none: accuracy of these groups at the largest n",
+    "breakdown": "subject+level (default) or none: accuracy of these groups at the largest n",
     "draws": "permutations a problem, where no exact form is affordable",
     "selection_seed": "of those permutations",
     "allow_identical_candidates": "true: do not stop when a policy gives one text N times",
@@ -121,7 +122,8 @@ def _names(value: Any, default: tuple[str, ...]) -> tuple[str, ...]:
     """Read "a,b", a list or a single value."""
     if value is None:
         return default
-    parts = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    # lm_eval's --metadata cuts at commas itself, so lists are written with plus signs there: ns=1+8+64
+    parts = value if isinstance(value, (list, tuple)) else re.split(r"[,+]", str(value))
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 

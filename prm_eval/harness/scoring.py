@@ -6,7 +6,6 @@ import logging
 
 from tqdm import tqdm
 
-from prm_eval.errors import PrmEvalError
 from prm_eval.grading.pool import grade_pool, grades_file, is_graded
 from prm_eval.harness.options import Options
 from prm_eval.pools import Pool
@@ -23,8 +22,7 @@ def grade_if_needed(pool: Pool, options: Options) -> None:
         PrmEvalError: Published grades are asked for and the pool has none.
     """
     if options.grades == "published":
-        if not pool.grades_path("published").is_file():
-            raise PrmEvalError(f"{pool.path} has no published grades; leave grades= out to use our grader")
+        pool.require_grades("published")
         return
     if not is_graded(pool, options.grader):
         with tqdm(total=pool.info.n_problems, desc="grading", unit="problem") as bar:

@@ -48,10 +48,11 @@ FORMATS = {
 
 @dataclass
 class ImportReport:
-    """What an import did: the pool, and every row that was skipped, with the reason."""
+    """What an import did: the pool, every row that was skipped, with the reason, and fields that were not used."""
 
     pool: Pool
     skipped: list[str] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
 
 
 def detect_format(path: Path) -> str:
@@ -110,6 +111,7 @@ def import_pool(
     cut = splitter or chosen.splitter
     reader = chosen.reader(path)
     skipped: list[str] = []
+    ignored: dict[str, int] = {}
     m = _slots(reader, slots, chosen.slots, cut, skip_bad)
     writer = PoolWriter(
         folder,
@@ -125,6 +127,8 @@ def import_pool(
         rewards = _RewardColumns(writer)
         for done, imported in enumerate(_problems(reader, cut, skip_bad, skipped), 1):
             kept = imported.first(m) if m is not None else imported
+            for name in imported.ignored:
+                ignored[name] = ignored.get(name, 0) + 1
             writer.add(kept.problem, kept.candidates)
             if kept.grades is not None:
                 writer.add_published(kept.candidates, kept.grades)
@@ -134,7 +138,7 @@ def import_pool(
         rewards.close(writer.content_hash())
     if writer.pool is None:
         raise PrmEvalError("the pool was not written")
-    return ImportReport(writer.pool, skipped)
+    return ImportReport(writer.pool, skipped, ignored)
 
 
 def _slots(reader: Reader, slots: int | str, default: int | None, splitter: str, skip_bad: bool) -> int | None:

@@ -34,6 +34,7 @@ class ImportedProblem:
     candidates: tuple[Candidate, ...]
     grades: tuple[GradeRow, ...] | None = None
     rewards: dict[str, RewardColumn] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
     def first(self, m: int) -> ImportedProblem:
         """Return the problem with its first m slots only."""

@@ -14,13 +14,35 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
-from prm_eval.jsonl import Row, read_jsonl
+from prm_eval.jsonl import Row, open_binary, parse_line
 from prm_eval.problems import problem_from_row
 from prm_eval.records import Candidate, GradeRow, StepRewards
 from prm_eval.steps import split_steps
 
 NEWLINE_TOKEN = 13  # in the Llama and Mistral vocabularies of the published token scores
+
+
+ROW_FIELDS = (
+    *(
+        "statement",
+        "problem",
+        "question",
+        "gold",
+        "ground_truth_answer",
+        "answer",
+        "solution",
+        "problem_id",
+        "unique_id",
+        "id",
+    ),
+    *("subject", "type", "level", "samples", "policy", "generator", "verifier", "reward_model"),
+)
+SAMPLE_FIELDS = (
+    *("text", "response", "completion", "steps", "n_tokens", "finish_reason", "answer", "correct"),
+    *("score", "step_scores", "token_scores", "tokens"),
+)
 
 
 def recognise(row: dict[str, object]) -> bool:
@@ -36,17 +58,31 @@ class PlainReader:
 
     def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every row."""
-        for number, fields in read_jsonl(self.path):
-            yield partial(read_problem, Row(self.path, number, fields), splitter)
+        with open_binary(self.path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield partial(_read_line, self.path, number, line, splitter)
 
     def policy(self) -> str | None:
-        """Return the generator, if all rows name the same one."""
-        names = {fields.get("policy") or fields.get("generator") for _, fields in read_jsonl(self.path)}
-        return str(names.pop()) if len(names) == 1 and None not in names else None
+        """Return the generators that rows name."""
+        names: set[str] = set()
+        with open_binary(self.path) as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    fields = parse_line(self.path, number, line) if line.strip() else {}
+                except DataError:
+                    continue  # reported where the row is read
+                name = fields.get("policy") or fields.get("generator")
+                names |= {str(name)} if name else set()
+        return " + ".join(sorted(names)) or None
 
     def sampling(self) -> dict[str, Any]:
         """Return nothing: the format has no place for it."""
         return {}
+
+
+def _read_line(path: Path, number: int, line: bytes, splitter: str) -> ImportedProblem:
+    return read_problem(Row(path, number, parse_line(path, number, line)), splitter)
 
 
 def read_problem(row: Row, splitter: str) -> ImportedProblem:
@@ -78,7 +114,17 @@ def read_problem(row: Row, splitter: str) -> ImportedProblem:
         candidates,
         _grades(row, present, candidates),
         _rewards(row, present, candidates, splitter),
+        _ignored(row, present),
     )
+
+
+def _ignored(row: Row, present: list[tuple[int, dict[str, Any]]]) -> tuple[str, ...]:
+    """Return the fields that nothing reads: a misspelt one would otherwise be missed by nobody."""
+    known = set(SAMPLE_FIELDS)
+    if all(sample.get("correct") is None for _, sample in present):
+        known.discard("answer")  # the answers of candidates without labels are found in their texts
+    names = {f"samples[].{name}" for _, sample in present for name in sample if name not in known}
+    return (*(name for name in row.fields if name not in ROW_FIELDS), *sorted(names))
 
 
 def _candidate(row: Row, problem_id: str, slot: int, sample: dict[str, Any]) -> Candidate:

@@ -8,6 +8,7 @@ from typing import Any
 
 from prm_eval import plugins
 from prm_eval.errors import ModelError
+from prm_eval.records import AGGREGATIONS
 from prm_eval.rewards.aggregate import aggregate
 from prm_eval.rewards.files import RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel
@@ -43,11 +44,15 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     unknown = sorted(set(given) - set(OPTIONS))
     if unknown:
         raise ModelError(f"unknown reward model option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
+    if given.get("aggregation") not in (None, *AGGREGATIONS):
+        raise ModelError(f"unknown aggregation {given['aggregation']!r}; expected one of {', '.join(AGGREGATIONS)}")
     head, _, argument = name.partition(":")
     if head in plugins.installed("reward model"):
         return _construct(name, plugins.load("reward model", head), argument or None, given)
     if plugins.is_object_path(name):
         return _construct(name, plugins.load("reward model", name), None, given)
+    if not Path(name).exists() and name.startswith(("/", ".", "~")):
+        raise ModelError(f"no folder {name}: expected a checkpoint (config.json, tokenizer, *.safetensors)")
     if not Path(name).exists() and name.count("/") != 1:
         plugins.load("reward model", name)  # raises, with what is installed and what is nearest
     from prm_eval.rewards.huggingface import load_checkpoint
@@ -56,10 +61,13 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
 
 
 def _construct(name: str, factory: Any, argument: str | None, options: dict[str, Any]) -> RewardModel:
+    accepted = inspect.signature(factory)
     try:
-        inspect.signature(factory).bind(argument, **options)
+        accepted.bind(argument, **options)
     except TypeError as error:
-        raise ModelError(f"the reward model {name!r} cannot be made with these options: {error}") from None
+        refused = [option for option in options if option not in accepted.parameters]
+        why = f"it takes no {', '.join(refused)}" if refused else str(error)
+        raise ModelError(f"the reward model {name!r} cannot be made with these options: {why}") from None
     model = factory(argument, **options)
     if not isinstance(model, RewardModel):
         missing = [

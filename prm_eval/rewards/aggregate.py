@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from prm_eval.errors import PrmEvalError
 from prm_eval.records import AGGREGATIONS, Aggregation, ScoreType
 
+LEAST_WEIGHT = 1e-300
 SOFT_MIN_TEMPERATURE = 0.1  # PURE (jinachris/PURE): sum of softmax(-r/T) r over r in [-1, 1]
 
 
@@ -33,18 +34,23 @@ def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: Sco
     if score_type == "logodds":
         return _of_logodds(values, aggregation)
     reward = _of_numbers(values, aggregation)
-    return reward, (sigmoid(reward) if score_type == "raw" else min(1.0, max(0.0, reward)))
+    return reward, _weight(sigmoid(reward) if score_type == "raw" else reward)
 
 
 def _of_logodds(values: Sequence[float], aggregation: Aggregation) -> tuple[float, float]:
     if aggregation == "prod":
         log_product = math.fsum(log_sigmoid(value) for value in values)
-        return log_product, math.exp(log_product)
+        return log_product, _weight(math.exp(log_product))
     if aggregation in ("min", "last"):
         chosen = min(values) if aggregation == "min" else values[-1]
-        return chosen, sigmoid(chosen)
+        return chosen, _weight(sigmoid(chosen))
     probability = _of_numbers([sigmoid(value) for value in values], aggregation)
-    return probability, min(1.0, max(0.0, probability))
+    return probability, _weight(probability)
+
+
+def _weight(probability: float) -> float:
+    """Return a voting weight: never quite 0, or a candidate drawn alone would not be chosen and wmaj@1 not be the mean."""
+    return min(1.0, max(LEAST_WEIGHT, probability))
 
 
 def _of_numbers(values: Sequence[float], aggregation: Aggregation) -> float:

@@ -63,10 +63,13 @@ class RewardFile:
         self.info = read_reward_info(self.folder)
         self.aggregation: Aggregation = aggregation or self.info.aggregation
         self.path = self.folder / "rewards.parquet"
+        self.label: str | None = None
 
     @property
     def name(self) -> str:
-        """The model's name, with the aggregation where it is not the declared one."""
+        """What the rewards are called: the label, or the model's name, with the aggregation where it is not the declared one."""
+        if self.label is not None:
+            return self.label
         return self.info.name if self.aggregation == self.info.aggregation else f"{self.info.name}[{self.aggregation}]"
 
     def require_pool(self, pool: Pool) -> None:

@@ -20,7 +20,9 @@ from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.steps import split_steps
 
-CHUNK = 256  # candidates handed to the model at once; after each chunk its rewards are on disk
+CHUNK = 16  # candidates handed to the model at once, at first; after each chunk its rewards are on disk
+LARGEST_CHUNK = 1_024
+CHUNK_SECONDS = 2.0  # chunks grow until one takes this long: long enough to batch well, short enough to lose little
 Progress = Callable[[int, int], None]  # (candidates done, tokens done), called after every chunk
 Work = tuple[Candidate, ScoringItem]
 
@@ -40,19 +42,24 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
         PrmEvalError: The folder holds rewards of another model or pool.
     """
     key = _identity(pool, model)
+    if folder.exists() and not folder.is_dir():
+        raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
     if (folder / "submission.json").is_file():
         return _reuse(folder, key)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rewards.partial.jsonl"
     done = _load_partial(partial, key)
     started = time.monotonic()
-    seconds = 0.0
+    chunk_size = CHUNK
+    if done and progress is not None:
+        progress(done, 0)
     with partial.open("ab") as log:
         if done == 0 and log.tell() == 0:
             log.write(canonical_json({"key": key}))
         work = iter(islice(_work(pool, model), done, None))
         total_tokens = 0
-        while chunk := list(islice(work, CHUNK)):
+        while chunk := list(islice(work, chunk_size)):
+            chunk_started = time.monotonic()
             results = _score_distinct(model, [item for _, item in chunk])
             for (candidate, _), result in zip(chunk, results, strict=True):
                 log.write(canonical_json(_line(candidate, result)))
@@ -62,6 +69,8 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
             done += len(chunk)
             if progress is not None:
                 progress(done, total_tokens)
+            if time.monotonic() - chunk_started < CHUNK_SECONDS:
+                chunk_size = min(2 * chunk_size, LARGEST_CHUNK)
         seconds = time.monotonic() - started
     with RewardWriter(folder, single=model.score_type == "logodds") as writer:
         for candidate, result in zip(_candidates(pool), _read_partial(partial), strict=True):
