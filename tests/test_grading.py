@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import os
@@ -209,3 +210,57 @@ def test_every_gold_of_the_real_sets_is_read(data) -> None:
     pairs = [(a, b) for a, b in itertools.pairwise(sorted(set(golds))) if decide(a, b).equal]
     for a, b in pairs:
         assert read(a).normal.key == read(b).normal.key, (a, b)
+
+
+HOSTILE = {
+    "nested functions: atoms named by their text would double at every level": "\\sin(" * 50 + "x" + ")" * 50,
+    "a root of enormous index": "2^{1/" + "1" * 31 + "}",
+    "many radicands to factor": "+".join(f"\\sqrt{{{9_999_999_967 - 2 * k}}}" for k in range(90)),
+    "fractions whose common denominator explodes": "+".join(f"1/{p}^{{2000}}" for p in range(3, 180, 2)),
+    "a long product": "a b " * 145,
+    "a chain of factorials": "x" + "!" * 590,
+    "powers of powers": "((((9^{9})^{9})^{9})^{9})^{9}",
+    "macros without braces": "\\sqrt" * 500 + "2",
+    "minus signs in a power": "2^" + "-" * 500 + "2",
+    "nested absolute values": "|" * 500,
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_answers_end(answer) -> None:
+    """Each of these took minutes, or all memory, or would in a form without limits."""
+    started = time.monotonic()
+    for gold in ("7", "\\sin x", answer + "+1"):
+        assert not is_equivalent(gold, answer)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["answer" + " " * 200_000, "# Answer" + " " * 200_000, "answer is " * 50_000, "\n" * 200_000, "#" * 200_000, "\\boxed{" * 100_000,
+     "\nA:" + "\n" * 200_000, "</think>" * 50_000, "\\boxed" + " " * 200_000, "#### " * 50_000],
+    ids=lambda text: repr(text[:12]),
+)  # fmt: skip
+def test_extraction_takes_linear_time(text) -> None:
+    """A quadratic scan would take minutes here."""
+    started = time.monotonic()
+    extract_answer(text)
+    assert time.monotonic() - started < 20
+
+
+def test_long_texts_are_compared_whole() -> None:
+    """Two texts that differ only far behind are not the same text."""
+    long = "y" * 20_000
+    assert is_equivalent(long, long)
+    assert not is_equivalent(long + "1", long + "2")
+
+
+def test_a_deep_stack_of_the_caller_changes_no_verdict_to_true() -> None:
+    """Near the limit of recursion a verdict may be undecided, but nothing raises from within."""
+
+    def dig(levels: int, gold: str) -> bool:
+        return dig(levels - 1, gold) if levels else is_equivalent(gold, "+".join(["x"] * 100))
+
+    for room in (400, 200, 120):
+        depth = len(inspect.stack(0))
+        assert dig(sys.getrecursionlimit() - depth - room, f"y+{room}") is False

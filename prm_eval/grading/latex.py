@@ -202,8 +202,8 @@ class _Parser:
         right = self.factor()
         before = left.args[1] if isinstance(left, Apply) and left.name in ("*", "/") else left
         if is_fraction and isinstance(before, Number) and before.value.denominator == 1:
-            part = _proper_fraction(right)
-            if part is not None and before is not left:
+            part = _plain_fraction(right)
+            if part is not None and (before is not left or not 0 < part < 1):
                 raise LatexError("a product or a mixed number", token.start, token.end)
             if part is not None:  # a mixed number; its sign is that of the whole
                 return Number(before.value + part if before.value >= 0 else before.value - part)
@@ -588,11 +588,11 @@ def _radians(node: Node) -> Node:
     return Apply(node.name, tuple(_radians(arg) for arg in node.args)) if isinstance(node, Apply) else node
 
 
-def _proper_fraction(node: Node) -> Fraction | None:
-    """Return the value of a fraction of whole numbers between 0 and 1."""
+def _plain_fraction(node: Node) -> Fraction | None:
+    """Return the value of a fraction of two numbers."""
     if isinstance(node, Apply) and node.name == "/":
         top, bottom = node.args
-        if isinstance(top, Number) and isinstance(bottom, Number) and bottom.value > top.value > 0:
+        if isinstance(top, Number) and isinstance(bottom, Number) and bottom.value:
             return top.value / bottom.value
     return None
 
