@@ -172,7 +172,7 @@ def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
 
 
 # What this first form reaches on labelled pairs nobody here wrote, rounded down; its own issue raises them.
-FLOORS = {"unit_tests": 0.91, "real_answers": 0.99, "semantic": 0.93, "math_rewrites": 0.99, "math_near_miss": 1.0, "math_other_gold": 1.0,
+FLOORS = {"unit_tests": 0.91, "real_answers": 0.995, "semantic": 0.93, "math_rewrites": 1.0, "math_near_miss": 1.0, "math_other_gold": 1.0,
           "math_self": 1.0, "adv_traps": 1.0, "adv_injection": 1.0, "adv_robust": 1.0, "text_responses": 0.92}  # fmt: skip
 
 

@@ -2,7 +2,8 @@ r"""Find the final answer in a whole response. Nothing here judges it, and nothi
 
 Rules, in order (``Extraction.rule`` says which one found it):
 
-1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty.
+1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes
+   before it that a comma, "and" or "or" joins to it.
 2. ``heading``: what follows ``# Answer`` (PRM800K) or ``####`` (GSM8K), to the end of the line.
 3. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
 
@@ -30,6 +31,7 @@ _PHRASE = re.compile(
     r"|(?:^|\n)[ \t]{0,8}A:)(?:\*\*)?[ \t]{0,80}\n?[ \t]{0,80}(?=[^\s])",
     re.IGNORECASE,
 )
+_JOINT = re.compile(r"\}?[\s$]*(?:,[\s$]*)?(?:\\text\{)?\s*(and|or|,)\s*\}?[\s$]*\\(?:boxed|fbox)\s*\{?")
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|[。]")
 
@@ -57,7 +59,7 @@ def extract(text: str | None) -> Extraction | None:
         body = text[offset:]
     boxes = [span for span in boxed_spans(body) if body[span[0] : span[1]].strip(" \t\n~")]
     if boxes:
-        return _trimmed(body, *boxes[-1], offset, "boxed", len(boxes))
+        return _boxed(body, boxes, offset)
     for pattern, rule in ((_HEADING, "heading"), (_PHRASE, "phrase")):
         found = _last(pattern, body)
         if found is not None:
@@ -71,6 +73,25 @@ def extract(text: str | None) -> Extraction | None:
             if result is not None:
                 return result
     return None
+
+
+def _boxed(body: str, boxes: list[tuple[int, int]], offset: int) -> Extraction | None:
+    r"""Return the last box; boxes joined to it by a comma, "and" or "or" are one answer with it: a list, or a hedge."""
+    answer, first = body[slice(*boxes[-1])], boxes[-1][0]
+    for start, end in reversed(boxes[:-1]):
+        joint = _JOINT.fullmatch(body[end : min(first, end + 60)])
+        if joint is None or first > end + 60:
+            break
+        answer = f"{body[start:end]}{' or ' if joint.group(1) == 'or' else ', '}{answer}"
+        first = start
+    found = _trimmed(body, *boxes[-1], offset, "boxed", len(boxes))
+    if found is None or first == boxes[-1][0]:
+        return found
+    return (
+        Extraction(answer.strip(), offset + first, found.end, "boxed", len(boxes))
+        if len(answer) <= MAX_ANSWER
+        else None
+    )
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
