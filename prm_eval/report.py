@@ -162,6 +162,7 @@ def _style(selector: str, colours: Any) -> dict[str, Any]:
 def html_page(evaluation: Evaluation, title: str) -> str:
     """Return one self-contained page: chart, tables, settings. Texts are escaped; nothing is fetched when it opens."""
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -171,7 +172,7 @@ def html_page(evaluation: Evaluation, title: str) -> str:
     page: str = template.render(
         title=title,
         evaluation=evaluation,
-        chart=jinja2.utils.markupsafe.Markup(chart_svg(evaluation)),
+        chart=Markup(chart_svg(evaluation)),
         curves=[(label(*key), rows) for key, rows in _by_curve(evaluation).items()],
         differences=[
             (label(d.selector, d.reward_model), label(d.minus_selector, d.minus_reward_model), d)

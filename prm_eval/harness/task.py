@@ -51,14 +51,12 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
     return metrics
 
 
-def _hush_group_warning() -> None:
+def _not_the_group_warning(record: logging.LogRecord) -> bool:
     """Keep out lm_eval's warning that ``acc@8:Algebra`` has fewer problems than ``acc@8``: that is what it is for.
 
     The group ``math_bon`` aggregates ``acc@n`` only, which every problem has.
     """
-    logging.getLogger("lm_eval.evaluator_utils").addFilter(
-        lambda record: "Metrics were not scored on the same number" not in record.getMessage()
-    )
+    return "Metrics were not scored on the same number" not in record.getMessage()
 
 
 class BestOfNTask(ConfigurableTask):
@@ -257,7 +255,7 @@ class BestOfNTask(ConfigurableTask):
             },
         }
         metrics = self._problem_metrics(pool, rewards)
-        _hush_group_warning()
+        logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
         logger.info("limits, paired differences and a page: prm-eval evaluate %s --html report.html", pool.path)
         for instance in self._instances:
             for name in self.pipelines:
