@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from prm_eval.grading.latex import parse
-from prm_eval.grading.normal import NoFormError, Normal, Tag, normal
+from prm_eval.grading.normal import Normal, Tag, normal
 from prm_eval.grading.numeric import surely_different
+from prm_eval.grading.polynomials import NoFormError
 from prm_eval.grading.tokens import LatexError, typography
 from prm_eval.grading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol, Words
 from prm_eval.grading.worker import WORKER

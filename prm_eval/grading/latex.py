@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from prm_eval.grading.tokens import LatexError, Token, tokenize
+from prm_eval.grading.tokens import LatexError, Token, TokenStream, tokenize
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
 from prm_eval.grading.words import FUNCTIONS, GREEK, check_unit, is_prose, is_unit, unit_name, words_node
 
@@ -86,36 +86,12 @@ def _words(text: str, start: int, end: int) -> Node:
         raise LatexError(str(error), start, end) from None
 
 
-class _Parser:
+class _Parser(TokenStream):
     """Recursive descent over the tokens; one method a rule of the grammar above."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens, self.at, self.depth, self.brackets = tokens, 0, 0, 0
-
-    @property
-    def here(self) -> Token:
-        if self.at < len(self.tokens):
-            return self.tokens[self.at]
-        end = self.tokens[-1].end if self.tokens else 0
-        return Token("end", "", end, end)
-
-    def take(self) -> Token:
-        token = self.here
-        self.at += 1
-        return token
-
-    def accept(self, *texts: str) -> Token | None:
-        return self.take() if self.here.kind != "text" and self.here.text in texts and self.here.kind != "end" else None
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            raise LatexError(
-                f"expected {text!r}, found {self.here.text or 'the end'!r}", self.here.start, self.here.end
-            )
-
-    def expect_end(self) -> None:
-        if self.here.kind != "end":
-            raise LatexError(f"{self.here.text!r} was not expected here", self.here.start, self.here.end)
+        super().__init__(tokens)
+        self.depth = self.brackets = 0
 
     def answer(self, top: bool = False) -> Node:
         self.depth += 1

@@ -8,31 +8,31 @@ A form without opaque atoms is complete: its atoms are independent, so different
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
+from prm_eval.grading.polynomials import (
+    MAX_BITS,
+    MAX_FACTORIAL,
+    MAX_POWER,
+    Key,
+    NoFormError,
+    Poly,
+    add,
+    as_constant,
+    constant,
+    integer_root,
+    multiply,
+    poly_key,
+    reduce,
+    scale,
+    square_root,
+    symbol,
+)
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
 
-MAX_TERMS = 400
-MAX_POWER = 64
-MAX_BITS = 14_000  # about 4,200 digits: Python prints no integer of more than 4,300
-MAX_FACTORIAL = 200
-MAX_RADICAND = 10**10
-
-Monomial = tuple[tuple[str, int], ...]
-Poly = dict[Monomial, Fraction]
-Key = tuple[Any, ...]
 Tag = tuple[str, str]
-
-
-class NoFormError(ValueError):
-    """The tree has no exact form: a division by zero, arithmetic with infinity."""
-
-
-class TooLargeError(NoFormError):
-    """The exact form would exceed the limits above."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,6 @@ def normal(node: Node) -> Normal:
 
 
 ALL_REALS = ("all real numbers", "all reals", "real numbers", "all real values")
-
-
-def poly_key(poly: Poly) -> Key:
-    """Return a polynomial as a sorted tuple."""
-    return tuple(sorted((monomial, (value.numerator, value.denominator)) for monomial, value in poly.items()))
 
 
 def _bracket(node: Bracket) -> Normal:
@@ -218,11 +213,11 @@ def _is_name(node: Node) -> bool:
 def _equation(left: Node, right: Node) -> Normal:
     """Return an equation as left - right, up to a non-zero rational factor."""
     form = _Former()
-    poly = _add(form.poly(left), _scale(form.poly(right), Fraction(-1)))
+    poly = add(form.poly(left), scale(form.poly(right), Fraction(-1)))
     if not poly or set(poly) == {()}:  # it says nothing, or nothing that is true
         return Normal(("relation", ("=",), (normal(left).key, normal(right).key)), False)
     first = min(poly)
-    return Normal(("equation", poly_key(_scale(poly, 1 / poly[first]))), not form.opaque)
+    return Normal(("equation", poly_key(scale(poly, 1 / poly[first]))), not form.opaque)
 
 
 _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -234,8 +229,8 @@ def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal 
     if names.count(True) != 1 or any(op not in _FLIP for op in operators):
         return None
     at = names.index(True)
-    low: tuple[Key, bool, bool] = (("poly", poly_key(_scale(_symbol("infinity"), Fraction(-1)))), False, True)
-    high: tuple[Key, bool, bool] = (("poly", poly_key(_symbol("infinity"))), False, True)
+    low: tuple[Key, bool, bool] = (("poly", poly_key(scale(symbol("infinity"), Fraction(-1)))), False, True)
+    high: tuple[Key, bool, bool] = (("poly", poly_key(symbol("infinity"))), False, True)
     if at > 1 or len(sides) - at > 2 or len({op[0] for op in operators}) > 1:
         return None
     units = ["", ""]
@@ -295,9 +290,9 @@ class _Former:
 
     def poly(self, node: Node) -> Poly:
         if isinstance(node, Number):
-            return _constant(node.value)
+            return constant(node.value)
         if isinstance(node, Symbol):
-            return _symbol(node.name)
+            return symbol(node.name)
         if isinstance(node, Quantity):
             return self._atom(("quantity", poly_key(self.poly(node.value)), node.unit))
         if not isinstance(node, Apply):
@@ -315,12 +310,12 @@ class _Former:
         if name == "+":
             total: Poly = {}
             for arg in node.args:
-                total = _add(total, self.poly(arg))
+                total = add(total, self.poly(arg))
             return total
         if name == "neg":
-            return _scale(self.poly(node.args[0]), Fraction(-1))
+            return scale(self.poly(node.args[0]), Fraction(-1))
         if name == "*":
-            product = _multiply(self.poly(node.args[0]), self.poly(node.args[1]))
+            product = multiply(self.poly(node.args[0]), self.poly(node.args[1]))
             if structures and not product:
                 raise NoFormError("zero times a tuple, set or matrix")
             return product
@@ -331,11 +326,11 @@ class _Former:
         if name == "sqrt":
             return self._root(self.poly(node.args[0]), 2)
         if name == "root":
-            index = _as_constant(self.poly(node.args[1]))
+            index = as_constant(self.poly(node.args[1]))
             if index is not None and index.denominator == 1 and 2 <= index <= MAX_POWER:
                 return self._root(self.poly(node.args[0]), int(index))
         if name in ("!", "binom"):
-            exact = self._combinatorial(name, [_as_constant(self.poly(arg)) for arg in node.args])
+            exact = self._combinatorial(name, [as_constant(self.poly(arg)) for arg in node.args])
             if exact is not None:
                 return exact
         return self._atom((name, *(poly_key(self.poly(arg)) for arg in node.args)))
@@ -346,7 +341,7 @@ class _Former:
         numbers = [int(arg) for arg in args if arg is not None and arg.denominator == 1 and 0 <= arg <= MAX_FACTORIAL]
         if len(numbers) != len(args):
             return None
-        return _constant(Fraction(math.factorial(numbers[0]) if name == "!" else math.comb(numbers[0], numbers[1])))
+        return constant(Fraction(math.factorial(numbers[0]) if name == "!" else math.comb(numbers[0], numbers[1])))
 
     def _atom(self, key: Key) -> Poly:
         self.opaque = True
@@ -358,12 +353,12 @@ class _Former:
             raise NoFormError("a division by zero")
         if len(bottom) == 1:
             ((monomial, value),) = bottom.items()
-            return _multiply(top, _reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
+            return multiply(top, reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
         lead = bottom[min(bottom)]
-        return _multiply(top, _scale(self._atom(("inverse", poly_key(_scale(bottom, 1 / lead)))), 1 / lead))
+        return multiply(top, scale(self._atom(("inverse", poly_key(scale(bottom, 1 / lead)))), 1 / lead))
 
     def _power(self, node: Apply) -> Poly:
-        base, power = self.poly(node.args[0]), _as_constant(self.poly(node.args[1]))
+        base, power = self.poly(node.args[0]), as_constant(self.poly(node.args[1]))
         if power is None or abs(power) > MAX_BITS:
             return self._atom(("^", poly_key(base), poly_key(self.poly(node.args[1]))))
         if power.denominator != 1:
@@ -374,134 +369,31 @@ class _Former:
         if not base and power <= 0:
             raise NoFormError("zero to a power that is not positive")
         if power < 0:
-            return self._divide(_constant(Fraction(1)), self._integer_power(base, -power))
+            return self._divide(constant(Fraction(1)), self._integer_power(base, -power))
         if len(base) == 1:
             ((monomial, value),) = base.items()
             bits = max(value.numerator.bit_length(), value.denominator.bit_length())
             if bits > 1 and power * bits > MAX_BITS:
                 return self._atom(("^", poly_key(base), power))
-            return _reduce({tuple((atom, each * power) for atom, each in monomial): value**power})
+            return reduce({tuple((atom, each * power) for atom, each in monomial): value**power})
         if power > MAX_POWER:
             return self._atom(("^", poly_key(base), power))
-        result = _constant(Fraction(1))
+        result = constant(Fraction(1))
         for _ in range(power):
-            result = _multiply(result, base)
+            result = multiply(result, base)
         return result
 
     def _root(self, radicand: Poly, index: int) -> Poly:
         """Take a root: exact for rationals (square roots become products of square roots of primes), else opaque."""
         if not radicand:
             return {}
-        value = _as_constant(radicand)
+        value = as_constant(radicand)
         if value is not None and index == 2:
-            exact = _square_root(value)
+            exact = square_root(value)
             if exact is not None:
                 return exact
         if value is not None and index % 2 == 1:
-            top, bottom = _integer_root(abs(value.numerator), index), _integer_root(value.denominator, index)
+            top, bottom = integer_root(abs(value.numerator), index), integer_root(value.denominator, index)
             if top is not None and bottom is not None:
-                return _constant(Fraction(top if value > 0 else -top, bottom))
+                return constant(Fraction(top if value > 0 else -top, bottom))
         return self._atom(("root", poly_key(radicand), index))
-
-
-def _square_root(value: Fraction) -> Poly | None:
-    product = abs(value.numerator) * value.denominator  # sqrt(a/b) = sqrt(ab)/b
-    if product > MAX_RADICAND:
-        return None
-    outside, primes = 1, []
-    for prime, power in _factors(product):
-        outside *= prime ** (power // 2)
-        if power % 2:
-            primes.append(prime)
-    atoms = sorted([(f"sqrt {prime}", 1) for prime in primes] + ([("i", 1)] if value < 0 else []))
-    return {tuple(atoms): Fraction(outside, value.denominator)}
-
-
-def _factors(number: int) -> Iterator[tuple[int, int]]:
-    divisor = 2
-    while divisor * divisor <= number:
-        power = 0
-        while number % divisor == 0:
-            number //= divisor
-            power += 1
-        if power:
-            yield divisor, power
-        divisor += 1 if divisor == 2 else 2
-    if number > 1:
-        yield number, 1
-
-
-def _integer_root(number: int, index: int) -> int | None:
-    if number < 2:
-        return number
-    if number.bit_length() > 1_000 or index >= number.bit_length():  # 2^index is more than the number
-        return None
-    guess = round(number ** (1 / index))
-    return next((root for root in (guess - 1, guess, guess + 1) if root >= 0 and root**index == number), None)
-
-
-def _constant(value: Fraction) -> Poly:
-    return {(): value} if value else {}
-
-
-def _symbol(name: str) -> Poly:
-    return {((name, 1),): Fraction(1)}
-
-
-def _as_constant(poly: Poly) -> Fraction | None:
-    if not poly:
-        return Fraction(0)
-    return poly.get(()) if len(poly) == 1 else None
-
-
-def _add(one: Poly, other: Poly) -> Poly:
-    result = dict(one)
-    _accumulate(result, other)
-    return result
-
-
-def _accumulate(result: Poly, other: Poly) -> None:
-    for monomial, value in other.items():
-        total = result.get(monomial, Fraction(0)) + value
-        if max(total.numerator.bit_length(), total.denominator.bit_length()) > MAX_BITS:
-            raise TooLargeError(f"a number of more than {MAX_BITS} bits")
-        if total:
-            result[monomial] = total
-        else:
-            result.pop(monomial, None)
-    if len(result) > MAX_TERMS:
-        raise TooLargeError(f"more than {MAX_TERMS} terms")
-
-
-def _scale(poly: Poly, factor: Fraction) -> Poly:
-    return {monomial: value * factor for monomial, value in poly.items()} if factor else {}
-
-
-def _multiply(one: Poly, other: Poly) -> Poly:
-    if len(one) * len(other) > MAX_TERMS * 10:
-        raise TooLargeError("a product of too many terms")
-    result: Poly = {}
-    for left, a in one.items():
-        for right, b in other.items():
-            powers = dict(left)
-            for atom, power in right:
-                powers[atom] = powers.get(atom, 0) + power
-            _accumulate(result, _reduce({tuple(sorted(powers.items())): a * b}))
-    return result
-
-
-def _reduce(poly: Poly) -> Poly:
-    """Apply sqrt(p)^2 = p and i^2 = -1 to a single term, so that every atom left is independent of the others."""
-    ((monomial, value),) = poly.items()
-    atoms: list[tuple[str, int]] = []
-    for atom, power in monomial:
-        if atom.startswith("sqrt "):
-            half, odd = divmod(power, 2)
-            value *= Fraction(int(atom[5:])) ** half
-            power = odd
-        elif atom == "i":
-            value *= (1, 1, -1, -1)[power % 4]
-            power %= 2
-        if power:
-            atoms.append((atom, power))
-    return {tuple(sorted(atoms)): value} if value else {}

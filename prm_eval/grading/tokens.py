@@ -170,3 +170,48 @@ def _text_token(text: str, position: int, start: int, space: bool) -> Token:
         if depth == 0:
             return Token("text", text[position + 1 : end], start, end + 1, space)
     raise LatexError("a brace that is never closed", position, len(text))
+
+
+class TokenStream:
+    """Tokens with a place in them, for a parser."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens, self.at = tokens, 0
+
+    @property
+    def here(self) -> Token:
+        """The next token; one of kind "end" after the last."""
+        if self.at < len(self.tokens):
+            return self.tokens[self.at]
+        end = self.tokens[-1].end if self.tokens else 0
+        return Token("end", "", end, end)
+
+    def take(self) -> Token:
+        """Return the next token and go past it."""
+        token = self.here
+        self.at += 1
+        return token
+
+    def accept(self, *texts: str) -> Token | None:
+        """Go past the next token if it is one of these, and return it."""
+        return self.take() if self.here.kind != "text" and self.here.text in texts and self.here.kind != "end" else None
+
+    def expect(self, text: str) -> None:
+        """Go past the next token.
+
+        Raises:
+            LatexError: It is another.
+        """
+        if not self.accept(text):
+            raise LatexError(
+                f"expected {text!r}, found {self.here.text or 'the end'!r}", self.here.start, self.here.end
+            )
+
+    def expect_end(self) -> None:
+        """Insist that no token is left.
+
+        Raises:
+            LatexError: There is one.
+        """
+        if self.here.kind != "end":
+            raise LatexError(f"{self.here.text!r} was not expected here", self.here.start, self.here.end)
