@@ -5,7 +5,8 @@ Rules, in order (``Extraction.rule`` says which one found it):
 1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes
    before it that a comma, "and" or "or" joins to it.
 2. ``heading``: what follows ``# Answer`` (PRM800K) or ``####`` (GSM8K), to the end of the line.
-3. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
+3. ``field``: the last ``"answer": ...`` of a JSON-like object, as some prompts ask for.
+4. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
 
 A text without any of these has no answer; the last number of a text is never taken for one. What a reasoning model thought
 before ``</think>`` is not its answer.
@@ -32,6 +33,9 @@ _PHRASE = re.compile(
     re.IGNORECASE,
 )
 _JOINT = re.compile(r"\}?[\s$]*(?:,[\s$]*)?(?:\\text\{)?\s*(and|or|,)\s*\}?[\s$]*\\(?:boxed|fbox)\s*\{?")
+_FIELD = re.compile(
+    r"""["']answer["']\s{0,8}:\s{0,8}(?:"((?:[^"\\\n]|\\.){0,2000})"|(-?[\d.,/]{1,60}))""", re.IGNORECASE
+)
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|[。]")
 
@@ -60,8 +64,10 @@ def extract(text: str | None) -> Extraction | None:
     boxes = [span for span in boxed_spans(body) if body[span[0] : span[1]].strip(" \t\n~")]
     if boxes:
         return _boxed(body, boxes, offset)
-    for pattern, rule in ((_HEADING, "heading"), (_PHRASE, "phrase")):
+    for pattern, rule in ((_HEADING, "heading"), (_FIELD, "field"), (_PHRASE, "phrase")):
         found = _last(pattern, body)
+        if found is not None and rule == "field":
+            return _field(body, found, offset)
         if found is not None:
             start = found.end()
             end = body.find("\n", start)
@@ -92,6 +98,16 @@ def _boxed(body: str, boxes: list[tuple[int, int]], offset: int) -> Extraction |
         if len(answer) <= MAX_ANSWER
         else None
     )
+
+
+def _field(body: str, found: re.Match[str], offset: int) -> Extraction | None:
+    r"""Return the value of an ``"answer"`` field: models write both ``\\frac`` and ``\frac`` there, so one level is undone."""
+    group = 1 if found.group(1) is not None else 2
+    result = _trimmed(body, *found.span(group), offset, "field", 0)
+    if result is None or group == 2:
+        return result
+    text = re.sub(r"\\(\\|\"|/)", r"\1", result.answer)
+    return Extraction(text, result.start, result.end, result.rule)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
