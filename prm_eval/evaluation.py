@@ -155,6 +155,8 @@ def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iter
         pool.require_grades(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
     )
     readers: list[tuple[str, RewardReader]] = [(each.name, each.reader(pool)) for each in rewards]
+    if len({name for name, _ in readers}) < len(readers):
+        raise PrmEvalError(f"reward files of the same name: {', '.join(name for name, _ in readers)}")
     for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text", "steps"]):
         first, rows = grade_reader.take(problem.problem_id)
         require_same_ids(grade_reader.path, first, rows, table, str(pool.candidates_path))
@@ -231,6 +233,8 @@ def evaluate(
         DataError: A fault in a file.
         PrmEvalError: An n above M, or two reward files of the same name.
     """
+    if seed < 0 or not 0 < level < 1:
+        raise PrmEvalError(f"seed = {seed}, level = {level}; expected a seed of at least 0 and a level between 0 and 1")
     if draws < 1 or resamples < 1:
         raise PrmEvalError(f"draws = {draws}, resamples = {resamples}; expected at least 1 of each")
     pool = pool if isinstance(pool, Pool) else Pool(pool)
@@ -250,6 +254,8 @@ def evaluate(
             variances.setdefault(key, []).append(found.variances)
         if progress is not None:
             progress(len(problems))
+    if not values:
+        raise PrmEvalError("nothing to evaluate: the chosen selectors need rewards, and none are given")
     curves = {key: np.stack(each) for key, each in values.items()}
     summary = Summary(
         curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples

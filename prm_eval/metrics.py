@@ -39,7 +39,9 @@ def accuracy(choice: Choice, correct: Bools) -> Accuracy:
     """
     values = np.clip(choice.probabilities @ correct.astype(np.float64), 0.0, 1.0)
     draws = np.maximum(choice.draws, 1)
-    return Accuracy(values, np.where(choice.draws > 0, values * (1 - values) / draws, 0.0))
+    # one success and one failure added: an estimate of exactly 0 or 1 is still an estimate
+    smoothed = (values * draws + 1) / (draws + 2)
+    return Accuracy(values, np.where(choice.draws > 0, smoothed * (1 - smoothed) / draws, 0.0))
 
 
 def pass_at_n(correct: int, m: int, ns: Sequence[int]) -> Floats:

@@ -89,7 +89,13 @@ class ClusterBootstrap:
         """
         paired = one - other
         low, high = self.limits((self.means(paired) if resampled is None else resampled).reshape(-1, 1))
-        return Interval(float(paired.mean()), max(-1.0, float(low[0])), min(1.0, float(high[0])))
+        centre, least, most = float(paired.mean()), float(low[0]), float(high[0])
+        if (
+            self.n > 1 and abs(centre) > 1e-12 and np.ptp(paired) < 1e-12
+        ):  # no resample can vary: the exact binomial margin, towards 0
+            margin = (1 - self._alpha ** (1 / self.n)) * 2
+            least, most = (centre - margin, most) if centre > 0 else (least, centre + margin)
+        return Interval(centre, max(-1.0, least), min(1.0, most))
 
 
 def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAMPLES) -> float:

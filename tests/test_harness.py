@@ -308,7 +308,7 @@ def test_tasks_refuse_what_has_no_meaning(here, metadata, message) -> None:
 def test_replay_refuses_other_problems_and_other_rewards(here, pool, data) -> None:
     """A pool of other problems, rewards of another pool, more samples than it has: named, not mixed."""
     other = write_jsonl(here / "o.jsonl", [{"id": "a", "problem": "another statement", "answer": "1"}])
-    with pytest.raises(PrmEvalError, match="has another statement there"):
+    with pytest.raises(PrmEvalError, match="has another statement or gold answer there"):
         run(metadata={"replay": str(pool.path), "problems": str(other)})
     with pytest.raises(PrmEvalError, match="n_samples=9, but the replayed pool has 4 slots"):
         run(metadata={"replay": str(pool.path), "n_samples": 9})
@@ -368,3 +368,19 @@ def test_every_task_file_loads(monkeypatch) -> None:
     assert "\\boxed{}" in prompt
     kwargs = task.config.generation_kwargs
     assert (kwargs["until"], kwargs["do_sample"], task.config.repeats, kwargs["max_gen_toks"]) == ([], True, 2, 2048)
+
+
+def test_an_orm_and_a_prm_of_the_same_name_stay_two_models(here, pool) -> None:
+    """Reward files are told apart by their role: one must not be read in the other's place."""
+    grade_pool(pool)
+    steps = pool.path / "rewards" / "step_scores"
+    info = json.loads((steps / "submission.json").read_text())
+    (steps / "submission.json").write_text(json.dumps({**info, "name": "score"}))
+    stored = {"orm_model": f"stored:{pool.path / 'rewards' / 'score'}", "prm_model": f"stored:{steps}"}
+    both = run(metadata={"replay": str(pool.path), **stored})["results"]["problems_bon"]
+    for role in ("orm", "prm"):
+        alone = run(metadata={"replay": str(pool.path), f"{role}_model": stored[f"{role}_model"]})["results"][
+            "problems_bon"
+        ]
+        assert both[f"acc@4,{role}"] == alone[f"acc@4,{role}"]
+    assert both["acc@4,orm"] != both["acc@4,prm"]

@@ -244,3 +244,19 @@ def test_generators_are_named(tmp_path) -> None:
     """Rows of two policies are one pool only if somebody means it: both are named."""
     rows = [{**PLAIN[0], "generator": "x"}, {**PLAIN[1], "generator": "y"}]
     assert import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p").pool.info.policy["id"] == "x + y"
+
+
+def test_a_first_problem_without_candidates_and_min_slots(tmp_path) -> None:
+    """Missing slots in the first row are no reason to refuse the rewards of the second; min counts full slots."""
+    rows = [{**PLAIN[0], "samples": [None, None]}, PLAIN[1]]
+    pool = import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p").pool
+    assert len(pool.reward_folders()) == 2
+    with pytest.raises(PrmEvalError, match="no candidate in its first slot"):
+        import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "q", slots="min")
+
+
+def test_rewards_of_two_verifiers_are_named_after_both(tmp_path) -> None:
+    """Scores of two models must not stand under the name of the first."""
+    rows = [{**PLAIN[0], "verifier": "A"}, {**PLAIN[1], "verifier": "B"}]
+    pool = import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p").pool
+    assert RewardFile(pool.path / "rewards" / "score").name == "A score + B score"

@@ -339,3 +339,37 @@ def test_rewards_of_another_pool_and_malformed_descriptions(pool) -> None:
         with pytest.raises(DataError) as caught:
             RewardFile(folder)
         assert message in str(caught.value)
+
+
+def test_two_processes_never_score_into_one_folder(pool, tmp_path, monkeypatch) -> None:
+    """Interleaved lines would give rewards to the wrong candidates: the second process is turned away."""
+    small_chunks(monkeypatch)
+
+    class Nested(ArithmeticPRM):
+        name = "counting"
+
+        def score(self, items):
+            with pytest.raises(PrmEvalError, match="another process is scoring into"):
+                score_pool(pool, Counting(), tmp_path / "r")
+            return super().score(items)
+
+    score_pool(pool, Nested(), tmp_path / "r")
+
+
+def test_a_line_of_another_candidate_is_found(pool, tmp_path, monkeypatch) -> None:
+    """A partial file whose lines are not the candidates' in order is refused when it is turned into rewards."""
+    small_chunks(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        score_pool(pool, Counting(stop_after=4), tmp_path / "r")
+    partial = tmp_path / "r" / "rewards.partial.jsonl"
+    header, *lines = partial.read_bytes().splitlines(keepends=True)
+    partial.write_bytes(b"".join([header, *lines[::-1]]))
+    with pytest.raises(DataError, match="row 2"):
+        score_pool(pool, Counting(), tmp_path / "r")
+
+
+def test_sums_that_overflow_are_errors() -> None:
+    """Never NaN, never a bare OverflowError."""
+    for values, name in (([1e308, 1e308], "mean"), ([1e200, 1e200, 0.0], "prod"), ([1e308, -1e308], "soft_min")):
+        with pytest.raises(PrmEvalError, match="not finite"):
+            aggregate(values, name, "raw")

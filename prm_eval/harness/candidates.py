@@ -93,8 +93,9 @@ class Replay:
         problems = self.pool.problems
         wanted = {instance.doc["problem_id"]: instance for instance in instances}
         for name, instance in wanted.items():
-            if name not in problems or problems[name].statement != instance.doc["problem"]:
-                found = "is not in it" if name not in problems else "has another statement there"
+            known = problems.get(name)
+            if known is None or (known.statement, known.gold) != (instance.doc["problem"], instance.doc["answer"]):
+                found = "is not in it" if known is None else "has another statement or gold answer there"
                 raise PrmEvalError(
                     f"replay={self.pool.path}: problem {name!r} {found}. Are these the problems the pool was made from?"
                 )
@@ -164,9 +165,9 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
     """
     first = parts[0].info
     for part in parts[1:]:
-        if (part.info.m, part.info.splitter) != (first.m, first.splitter):
+        if (part.info.m, part.info.splitter, part.info.policy) != (first.m, first.splitter, first.policy):
             raise PrmEvalError(
-                f"{parts[0].path} and {part.path} differ in M or splitter; name one of them: replay={parts[0].path}"
+                f"{parts[0].path} and {part.path} differ in M, splitter or policy; name one of them: replay={parts[0].path}"
             )
     writer = PoolWriter(
         None,

@@ -247,6 +247,8 @@ class BestOfNTask(ConfigurableTask):
     def _select(self, pool: Pool) -> None:
         grade_if_needed(pool, self.options)
         rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
+        for role, file in rewards.items():
+            file.label = f"{role}: {file.name}"  # an ORM and a PRM may have one name
         self.config.metadata["prm_eval"] |= {
             "pool": {"path": str(pool.path), "content_hash": pool.info.content_hash, "m": pool.info.m},
             "reward_models": {

@@ -149,8 +149,19 @@ def _slots(reader: Reader, slots: int | str, default: int | None, splitter: str,
     if slots == "max":
         return default
     if slots == "min":
-        return min(len(imported.candidates) for imported in _problems(reader, splitter, skip_bad, []))
+        full = min((_filled(imported) for imported in _problems(reader, splitter, skip_bad, [])), default=0)
+        if not full:
+            raise PrmEvalError(
+                "slots = min, but some problem has no candidate in its first slot; give a number, or max"
+            )
+        return full
     raise PrmEvalError(f"slots = {slots!r}; expected a number, max or min")
+
+
+def _filled(imported: ImportedProblem) -> int:
+    """Return how many slots are filled from the first on."""
+    slots = [candidate.slot for candidate in imported.candidates]
+    return next((n for n, slot in enumerate(slots) if n != slot), len(slots))
 
 
 def _problems(reader: Reader, splitter: str, skip_bad: bool, skipped: list[str]) -> Iterator[ImportedProblem]:
@@ -182,6 +193,7 @@ class _RewardColumns:
         self._folder = writer.side_folder / "rewards"
         self._writers: dict[str, RewardWriter] = {}
         self._columns: dict[str, RewardColumn] = {}
+        self._models: dict[str, dict[str, None]] = {}  # in order of appearance
         self._started = False
 
     def add(self, imported: ImportedProblem) -> None:
@@ -197,7 +209,9 @@ class _RewardColumns:
                     )
                 self._writers[name] = RewardWriter(self._folder / name, single=column.score_type == "logodds")
                 self._columns[name] = column
-        self._started = True
+                self._models[name] = {}
+            self._models[name][column.model or name] = None
+        self._started = self._started or bool(imported.candidates)
         for name, writer in self._writers.items():
             values = imported.rewards[name].values if name in imported.rewards else (None,) * len(imported.candidates)
             for candidate, value in zip(imported.candidates, values, strict=True):
@@ -208,15 +222,16 @@ class _RewardColumns:
         for name, writer in self._writers.items():
             writer.__exit__(None, None, None)
             column = self._columns[name]
+            model = " + ".join(self._models[name])
             writer.describe(
                 RewardInfo(
-                    name=column.model or name,
+                    name=model,
                     kind=column.kind,
                     score_type=column.score_type,
                     aggregation=column.aggregation,
                     splitter=None,
                     pool_hash=pool_hash,
-                    model={"id": column.model or name, "field": name, "origin": "published"},
+                    model={"id": model, "field": name, "origin": "published"},
                 )
             )
         if not self._writers:

@@ -207,7 +207,9 @@ def _token_scores(row: Row, slot: int, sample: dict[str, Any], steps: tuple[str,
             f"samples[{slot}]: {len(scores)} token_scores for {found} tokens", "one score a token and one at the end"
         )
     at_newlines = [score for token, score in zip(tokens, scores, strict=False) if token == NEWLINE_TOKEN]
-    lines = str(sample.get("text", "")).split("\n")
+    lines = str(
+        next((sample[name] for name in ("text", "response", "completion") if sample.get(name) is not None), "")
+    ).split("\n")
     if len(at_newlines) != len(lines) - 1:
         raise row.fault(
             f"samples[{slot}]: {len(at_newlines)} newline tokens in a text of {len(lines)} lines", f"{len(lines) - 1}"

@@ -18,7 +18,7 @@ def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: Sco
     Args:
         values: One number a step, at least one, finite.
         aggregation: How steps become one number. Log-odds are turned into probabilities first, except where only the order
-            matters; a product is ranked by its logarithm, so that long solutions do not underflow into ties.
+            matters; a product of log-odds is ranked by its logarithm, so that long solutions do not underflow into ties.
         score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the number clipped to
             [0, 1] for "value", and its sigmoid for "raw".
 
@@ -31,6 +31,16 @@ def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: Sco
         raise PrmEvalError("a step reward that is not finite")
     if aggregation not in AGGREGATIONS:
         raise PrmEvalError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
+    try:
+        reward, weight = _aggregate(values, aggregation, score_type)
+    except OverflowError:
+        reward = weight = math.inf
+    if not (math.isfinite(reward) and math.isfinite(weight)):
+        raise PrmEvalError(f"the {aggregation} of step rewards as large as {max(map(abs, values)):g} is not finite")
+    return reward, weight
+
+
+def _aggregate(values: Sequence[float], aggregation: Aggregation, score_type: ScoreType) -> tuple[float, float]:
     if score_type == "logodds":
         return _of_logodds(values, aggregation)
     reward = _of_numbers(values, aggregation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from prm_eval.errors import DataError, ModelError, PrmEvalError
-from prm_eval.jsonl import canonical_json
+from prm_eval.jsonl import canonical_json, parse_line
 from prm_eval.pool_format import software_versions
 from prm_eval.pools import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
@@ -22,6 +23,7 @@ from prm_eval.steps import split_steps
 
 CHUNK = 16  # candidates handed to the model at once, at first; after each chunk its rewards are on disk
 LARGEST_CHUNK = 1_024
+START_AGAIN = "Remove the file to start again."
 CHUNK_SECONDS = 2.0  # chunks grow until one takes this long: long enough to batch well, short enough to lose little
 Progress = Callable[[int, int], None]  # (candidates done, tokens done), called after every chunk
 Work = tuple[Candidate, ScoringItem]
@@ -54,6 +56,7 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
     if done and progress is not None:
         progress(done, 0)
     with partial.open("ab") as log:
+        _lock(log, folder)
         if done == 0 and log.tell() == 0:
             log.write(canonical_json({"key": key}))
         work = iter(islice(_work(pool, model), done, None))
@@ -73,7 +76,15 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
                 chunk_size = min(2 * chunk_size, LARGEST_CHUNK)
         seconds = time.monotonic() - started
     with RewardWriter(folder, single=model.score_type == "logodds") as writer:
-        for candidate, result in zip(_candidates(pool), _read_partial(partial), strict=True):
+        for candidate, (row, identity, result) in zip(_candidates(pool), _read_partial(partial), strict=True):
+            if identity != (candidate.problem_id, candidate.candidate_id):
+                raise DataError(
+                    partial,
+                    row,
+                    f"rewards of {identity}",
+                    f"{candidate.candidate_id} of {candidate.problem_id}",
+                    START_AGAIN,
+                )
             writer.add(candidate, result)
     writer.describe(
         RewardInfo(
@@ -156,8 +167,8 @@ def _checked(model: RewardModel, item: ScoringItem, result: StepRewards) -> Step
     expected = len(item.steps) if model.kind == "prm" else 1
     if len(result.values) != expected:
         raise ModelError(f"{model.name} returned {len(result.values)} rewards for a candidate that needs {expected}")
-    # NaN and infinity compare unequal to themselves times zero
-    if any(value * 0 != 0 for value in result.values):
+    # files keep log-odds in float32; NaN fails every comparison
+    if not all(abs(value) < 3e38 for value in result.values):
         return StepRewards((), "non-finite reward", result.n_tokens, result.input_hash)
     return result
 
@@ -184,7 +195,7 @@ def _load_partial(partial: Path, key: dict[str, Any]) -> int:
             if not line.endswith(b"\n"):
                 break
             if lines == 0:
-                header = json.loads(line)
+                header = parse_line(partial, 1, line)
             lines, whole = lines + 1, whole + len(line)
         log.truncate(whole)
     if lines == 0:
@@ -197,11 +208,28 @@ def _load_partial(partial: Path, key: dict[str, Any]) -> int:
     return lines - 1
 
 
-def _read_partial(partial: Path) -> Iterator[StepRewards]:
+def _lock(log: IO[bytes], folder: Path) -> None:
+    """Let one process at a time score into a folder; the lock ends with the process, however it ends.
+
+    Raises:
+        PrmEvalError: Another one is at it.
+    """
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise PrmEvalError(f"another process is scoring into {folder}; wait for it, or give another folder") from None
+
+
+def _read_partial(partial: Path) -> Iterator[tuple[int, tuple[str, str], StepRewards]]:
+    """Yield (row, (problem id, candidate id), rewards) of every line."""
     with partial.open("rb") as log:
         next(log)
         for row, line in enumerate(log, 2):
             fields = json.loads(line)
             if not isinstance(fields, dict) or not isinstance(fields.get("v"), list):
-                raise DataError(partial, row, "a damaged line", "a line of rewards", "Remove the file to start again.")
-            yield StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"])
+                raise DataError(partial, row, "a damaged line", "a line of rewards", START_AGAIN)
+            yield (
+                row,
+                (fields["p"], fields["c"]),
+                StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"]),
+            )
