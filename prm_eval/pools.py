@@ -314,12 +314,23 @@ class PoolWriter:
         write_json(self._folder / "pool.json", asdict(info))
         final = self._final or self._parent / info.short_hash
         if self._final is None and (final / "pool.json").is_file():
-            shutil.rmtree(self._folder)  # the same content is there already, with its rewards
+            self._renew(final)  # the same candidates are there already, with what was computed for them
+            shutil.rmtree(self._folder)
         else:
             if final.exists():
                 final.rmdir()
             self._folder.rename(final)
         self.pool = Pool(final)
+
+    def _renew(self, final: Path) -> None:
+        """Replace what the source says of candidates (labels, rewards), which the content hash does not cover."""
+        published = self._folder / "grades-published.parquet"
+        if published.is_file():
+            published.replace(final / published.name)
+        for rewards in sorted((self._folder / "rewards").glob("*")):
+            shutil.rmtree(final / "rewards" / rewards.name, ignore_errors=True)
+            (final / "rewards").mkdir(exist_ok=True)
+            rewards.rename(final / "rewards" / rewards.name)
 
 
 def text_lengths(table: pa.Table) -> list[int]:

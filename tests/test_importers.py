@@ -260,3 +260,21 @@ def test_rewards_of_two_verifiers_are_named_after_both(tmp_path) -> None:
     rows = [{**PLAIN[0], "verifier": "A"}, {**PLAIN[1], "verifier": "B"}]
     pool = import_pool(write_jsonl(tmp_path / "f.jsonl", rows), tmp_path / "p").pool
     assert RewardFile(pool.path / "rewards" / "score").name == "A score + B score"
+
+
+def test_corrected_labels_of_the_same_candidates_replace_the_old_ones(tmp_path) -> None:
+    """A folder named by content is kept, but what the source says of the candidates is what it says now."""
+    flipped = [
+        {**row, "samples": [{**s, "correct": not s["correct"], "score": -s["score"]} for s in row["samples"]]}
+        for row in PLAIN
+    ]
+    pools = [
+        import_pool(write_jsonl(tmp_path / "f.jsonl", rows), None, parent=tmp_path).pool for rows in (PLAIN, flipped)
+    ]
+    assert pools[0].path == pools[1].path
+    assert [g.grade == "correct" for _, rows in pools[1].grades("published") for g in rows] == [
+        s["correct"] for row in flipped for s in row["samples"]
+    ]
+    assert [values for values, _ in rewards_of(pools[1], "score")] == [
+        (s["score"],) for row in flipped for s in row["samples"]
+    ]
