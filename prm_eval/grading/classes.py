@@ -9,7 +9,6 @@ from prm_eval.grading.equivalence import decide, read
 from prm_eval.records import GradeRow
 
 MAX_PAIRS = 100  # symbolic comparisons a problem; beyond them only normal forms and texts join answers
-GOLD_CLASS = 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,29 +112,7 @@ class Replay:
         """
         if len(problem_ids) == len(self.pool.problems) or any(isinstance(model, StoredRewardModel) for model in models):
             return self.pool
-        chosen = set(problem_ids)
-        info = self.pool.info
-        writer = PoolWriter(
-            None,
-            parent=parent,
-            problem_set=info.problem_set,
-            policy=info.policy,
-            splitter=info.splitter,
-            m=info.m,
-            sampling=info.sampling,
-            source={"part_of": info.content_hash},
-        )
-        published = self.pool.grades("published") if self.pool.grades_path("published").is_file() else None
-        with writer:
-            for problem, candidates in self.pool:
-                grades = next(published)[1] if published is not None else None
-                if problem.problem_id in chosen:
-                    writer.add(problem, candidates)
-                    if grades is not None:
-                        writer.add_published(candidates, grades)
-        if writer.pool is None:
-            raise PrmEvalError("no problem of the replayed pool was asked for")
-        return writer.pool
+        return _recombined([self.pool], parent, set(problem_ids))
 
 
 def open_replay(options: Options) -> Replay:
@@ -169,6 +147,12 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
             raise PrmEvalError(
                 f"{parts[0].path} and {part.path} differ in M, splitter or policy; name one of them: replay={parts[0].path}"
             )
+    return _recombined(parts, parent)
+
+
+def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | None = None) -> Pool:
+    """Write the problems of several pools, or some problems of one, into a pool; labels come along where every part has them."""
+    first = parts[0].info
     writer = PoolWriter(
         None,
         parent=parent,
@@ -177,18 +161,21 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
         splitter=first.splitter,
         m=first.m,
         sampling=first.sampling,
+        source={"from": [part.info.content_hash for part in parts]},
     )
+    labelled = all(part.grades_path("published").is_file() for part in parts)
     with writer:
-        for problem, candidates in _all_of(parts):
-            writer.add(problem, candidates)
+        for part in parts:
+            published = part.grades("published") if labelled else None
+            for problem, candidates in part:
+                grades = next(published)[1] if published is not None else None
+                if problem_ids is None or problem.problem_id in problem_ids:
+                    writer.add(problem, candidates)
+                    if grades is not None:
+                        writer.add_published(candidates, grades)
     if writer.pool is None:
-        raise PrmEvalError("no pools to join")
+        raise PrmEvalError("no pool was made")
     return writer.pool
-
-
-def _all_of(parts: Sequence[Pool]) -> Iterator[tuple[Problem, list[Candidate]]]:
-    for part in parts:
-        yield from part
 
 
 def replay_hint(task: str, pool: Pool, options: Options) -> str:

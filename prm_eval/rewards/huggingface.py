@@ -100,7 +100,7 @@ class _Checkpoint:
         model = _from_pretrained(
             loader, self.name, self.revision, dtype=getattr(torch, self.dtype), use_safetensors=True
         )
-        return model.to(self.device).eval()
+        return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
 
     def render(self, item: ScoringItem) -> Rendered:
         """Return the token ids of an item and where to read."""
