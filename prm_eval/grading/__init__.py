@@ -11,7 +11,7 @@ from prm_eval.grading.equivalence import Decision, decide
 from prm_eval.grading.extract import Extraction, extract
 from prm_eval.records import Grade, GradeRow
 
-GRADER_VERSION = "prm_eval/1"
+GRADER_VERSION = "prm_eval/2"
 
 __all__ = [
     "GRADER_VERSION",

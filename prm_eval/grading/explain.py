@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from prm_eval.grading.equivalence import decide
 from prm_eval.grading.extract import extract
 from prm_eval.grading.latex import parse
-from prm_eval.grading.tokens import LatexError, typography
+from prm_eval.grading.tokens import LatexError
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.typography import typography
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import cmath
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "i": 1j}
 SEED = 7_919
-POINTS = 3
-TRIES = 24
+POINTS = 5
+TRIES = 30
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
+RANGES = ((0.3, 2.7), (-2.7, -0.3), (0.05, 0.95), (-9.0, 9.0), (-2.7, 2.7))
+SUSPECT = 1e-2  # a difference smaller than this may be cancellation: it is looked at with more digits
 
 
 def _real(value: complex) -> float:
@@ -25,6 +27,9 @@ def _real(value: complex) -> float:
 _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
     "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan, "exp": cmath.exp, "ln": cmath.log, "sqrt": cmath.sqrt,
+    "asinh": cmath.asinh, "acosh": cmath.acosh, "atanh": cmath.atanh, "coth": lambda x: 1 / cmath.tanh(x),
+    "sech": lambda x: 1 / cmath.cosh(x), "csch": lambda x: 1 / cmath.sinh(x), "acot": lambda x: math.pi / 2 - cmath.atan(x),
+    "asec": lambda x: cmath.acos(1 / x), "acsc": lambda x: cmath.asin(1 / x),
     "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x), "cot": lambda x: cmath.cos(x) / cmath.sin(x),
     "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
     "floor": lambda x: complex(math.floor(_real(x))), "ceil": lambda x: complex(math.ceil(_real(x))),
@@ -59,29 +64,43 @@ def evaluate(node: Node, at: Mapping[str, complex], real: bool = False) -> compl
     return value
 
 
-def surely_different(one: Node, other: Node) -> bool | None:
-    """Return True if the two differ at some random point, False if they agree at all, None if they cannot be evaluated.
+def points(one: Node, other: Node) -> Iterator[tuple[bool, dict[str, float]]]:
+    """Yield (real, values of the letters) to try: of both signs, small, large and whole; then, for complex values, positive ones.
 
-    Points are real and of both signs, small and large, and count where both are defined over the reals: so |x| is not x,
-    and 2 ln x may be ln x^2. Only where there is no such point, positive ones count with complex values.
+    So |x| is not x, and 2 ln x may be ln x^2. Values have few digits, so that they are the same at every precision.
     """
     names = sorted(letters(one) | letters(other))
     generator = random.Random(SEED)  # noqa: S311  (no secret: the same points in every process)
     for real in (True, False):
-        agreed = 0
         for attempt in range(TRIES if names else 1):
-            low, high = ((-2.7, 2.7), (0.05, 0.95), (0.3, 2.7))[attempt % 3 if real else 2]
-            at = {name: complex(generator.uniform(low, high)) for name in names}
-            try:
-                a, b = evaluate(one, at, real), evaluate(other, at, real)
-            except NoValueError:
-                continue
-            if abs(a - b) > DIFFERENT * max(1e-300, abs(a), abs(b)):
-                return True
-            agreed += 1
-        if agreed >= (POINTS if names else 1):
+            low, high = RANGES[attempt % len(RANGES)] if real else RANGES[0]
+            values = {name: round(generator.uniform(low, high), 6) for name in names}
+            whole = real and attempt % len(RANGES) == 3  # where floor and ceiling show
+            yield real, {name: float(round(value)) or 3.0 for name, value in values.items()} if whole else values
+
+
+def surely_different(one: Node, other: Node) -> bool | None:
+    """Return True if the two differ at some point, False if they agree at all, None if they cannot be evaluated, or nearly agree.
+
+    Points count where both are defined over the reals; only where there is no such point, those with complex values count.
+    """
+    needed = POINTS if letters(one) | letters(other) else 1
+    agreed = {True: 0, False: 0}
+    for real, at in points(one, other):
+        if agreed[True] >= needed or (not real and agreed[True]):
+            break
+        values = {name: complex(value) for name, value in at.items()}
+        try:
+            a, b = evaluate(one, values, real), evaluate(other, values, real)
+        except NoValueError:
+            continue
+        gap = abs(a - b) / max(1e-300, abs(a), abs(b))
+        if gap > DIFFERENT:
+            return True if gap > SUSPECT else None
+        agreed[real] += 1
+        if agreed[real] >= needed:
             return False
-    return None
+    return False if agreed[True] else None
 
 
 def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
@@ -119,6 +138,8 @@ def _apply(name: str, args: list[complex]) -> complex:
         return cmath.log(args[0]) / (cmath.log(args[1]) if len(args) > 1 else math.log(10))
     if name == "!" and args[0].imag == 0 and 0 <= args[0].real <= 150:
         return complex(math.gamma(args[0].real + 1))
+    if name in ("max", "min"):
+        return complex((max if name == "max" else min)(_real(arg) for arg in args))
     raise ValueError(f"no numeric value for {name}")
 
 

@@ -1,0 +1,150 @@
+"""Expressions whose normal forms do not decide: brackets part by part, numbers at rising precision, then sympy in the worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from prm_eval.grading.normal import normal
+from prm_eval.grading.numeric import NoValueError, evaluate, surely_different
+from prm_eval.grading.polynomials import NoFormError
+from prm_eval.grading.precise import agree
+from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
+from prm_eval.grading.worker import WORKER
+
+MAX_MATCH = 40  # items of a list that are matched one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether two answers are equal (None: undecided), and the rule that decided."""
+
+    equal: bool | None
+    rule: str
+    reason: str = ""
+
+
+def decide_parts(gold: Node, answer: Node) -> Decision:
+    """Compare trees whose normal forms are not complete: structures item by item, expressions numerically and by sympy."""
+    gold, answer = _bare(gold), _bare(answer)
+    ours, theirs = _items(gold), _items(answer)
+    if ours is not None or theirs is not None:
+        if ours is None or theirs is None or ours[0] != theirs[0] or len(ours[1]) != len(theirs[1]):
+            return Decision(False, "different_form")
+        return _in_order(ours[1], theirs[1]) if ours[0] != ("", "") else _any_order(ours[1], theirs[1])
+    if not (_is_expression(gold) and _is_expression(answer)):
+        return Decision(False, "different_form")
+    return decide_expressions(gold, answer)
+
+
+def _items(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]] | None:
+    """Return what makes a structure the same kind of structure, and its items; None for an expression."""
+    if isinstance(node, Bracket):
+        if node.left in ("", "{"):
+            return ("", ""), node.items
+        return (node.left, node.right), node.items
+    if isinstance(node, Matrix):
+        cells = tuple(cell for row in node.rows for cell in row)
+        return ("(", ")") if len(node.rows[0]) == 1 else ("matrix", str(len(node.rows))), cells
+    if isinstance(node, Apply) and node.name == "union":
+        return ("union", ""), node.args
+    if isinstance(node, Apply) and node.name == "pm":
+        both = tuple(Apply("+", (node.args[0], term)) for term in (node.args[1], Apply("neg", (node.args[1],))))
+        return ("", ""), both
+    return None
+
+
+def _in_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
+    for one, other in zip(gold, answer, strict=True):
+        part = decide_parts(one, other)
+        if part.equal is not True:
+            return part
+    return Decision(True, "part_by_part")
+
+
+def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
+    """Match the items of lists: each of gold's with another of the answer's (equality is transitive, so the first will do)."""
+    ours, theirs = _by_size(gold), _by_size(answer)
+    if ours is not None and theirs is not None:
+        return _in_order(ours, theirs)
+    if len(gold) > MAX_MATCH:
+        return Decision(None, "undecided", f"lists of more than {MAX_MATCH} items without exact forms")
+    left = list(answer)
+    unsure = False
+    for one in gold:
+        parts = [decide_parts(one, other) for other in left]
+        match = next((i for i, part in enumerate(parts) if part.equal), None)
+        if match is None:
+            unsure = any(part.equal is None for part in parts)
+            return Decision(None if unsure else False, "undecided" if unsure else "different_form")
+        del left[match]
+    return Decision(True, "part_by_part")
+
+
+def _by_size(items: tuple[Node, ...]) -> tuple[Node, ...] | None:
+    """Return real numbers in ascending order; None where an item is none, or two are too near to be ordered."""
+    sized: list[tuple[float, Node]] = []
+    for item in items:
+        try:
+            value = evaluate(_bare(item), {}, real=True)
+        except NoValueError:
+            return None
+        sized.append((value.real, item))
+        if value.imag:
+            return None
+    sized.sort(key=lambda pair: pair[0])
+    if any(b[0] - a[0] <= 1e-9 * max(1.0, abs(a[0])) for a, b in pairwise(sized)):
+        return None
+    return tuple(item for _, item in sized)
+
+
+def decide_expressions(gold: Node, answer: Node) -> Decision:
+    """Compare two expressions: exact forms, then digits, then sympy."""
+    try:
+        one, other = normal(gold), normal(answer)
+    except NoFormError as error:
+        return Decision(None, "no_form", str(error))
+    if one.key == other.key:
+        return Decision(True, "normal_form")
+    if one.complete and other.complete:
+        return Decision(False, "different_form")
+    if surely_different(gold, answer):
+        return Decision(False, "numeric_difference")
+    agreed = agree(gold, answer)
+    if agreed is not None:
+        return Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+    try:
+        zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
+    except TypeError as error:
+        return Decision(False, "different_form", str(error))
+    if zero is None:
+        return Decision(None, "undecided", reason)
+    return Decision(zero, "symbolic", reason)
+
+
+def decide_by_value(gold: Node, answer: Node) -> Decision | None:
+    """Compare two expressions of which one has no exact form within the limits, by their digits alone."""
+    gold, answer = _bare(gold), _bare(answer)
+    if not (_is_expression(gold) and _is_expression(answer)):
+        return None
+    agreed = agree(gold, answer)
+    if agreed is None and surely_different(gold, answer):
+        agreed = False
+    return None if agreed is None else Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+
+
+def _bare(node: Node) -> Node:
+    """Leave out a unit and a name: ``x = 5 cm`` is 5."""
+    if isinstance(node, Quantity):
+        return _bare(node.value)
+    if isinstance(node, Relation) and node.operators in (("=",), ("in",)) and isinstance(node.sides[0], Symbol):
+        return _bare(node.sides[1])
+    return node
+
+
+def _is_expression(node: Node) -> bool:
+    if isinstance(node, Apply):
+        return node.name not in ("cup", "cap", "setminus", "pm", "builder", "ratio", "time", "clock", "cases") and all(
+            _is_expression(arg) for arg in node.args
+        )
+    return isinstance(node, (Number, Symbol))

@@ -1,0 +1,159 @@
+"""Equality by evaluation at rising precision: two values that agree to 20 digits at 30, and to 50 at 60, are one value.
+
+This is no tolerance: with every digit of working precision there has to be one more of agreement, relative to the value, at several
+seeded points. Two different closed forms of a few hundred signs do not do that; and what is zero is never decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prm_eval.grading.numeric import CONSTANTS, POINTS, NoValueError, letters, points
+from prm_eval.grading.tree import Apply, Node, Number, Symbol
+
+DIGITS = (30, 60)
+GUARD = 10  # digits that rounding on the way may cost
+MAX_LOG = 5_000.0  # powers and exponentials beyond e^this are not evaluated
+MAX_ARGUMENT = 1e12  # of a trigonometric function
+MAX_FACTORIAL = 2_000
+
+
+def agree(one: Node, other: Node) -> bool | None:
+    """Say whether two expressions have one value: True or False by evaluation, None where it cannot say.
+
+    Never raises. The work is bounded by the size of the trees.
+    """
+    needed = POINTS if letters(one) | letters(other) else 1
+    found = 0
+    for real, at in points(one, other):
+        if found >= needed or (not real and found):
+            break
+        try:
+            verdicts = [_agree_at(one, other, at, real, digits) for digits in DIGITS]
+        except NoValueError:
+            continue
+        if False in verdicts:
+            return False
+        if None in verdicts:
+            return None
+        found += 1
+    return True if found >= needed else None
+
+
+def constant_ratio(one: Node, other: Node) -> bool | None:
+    """Say whether one expression is a constant multiple of the other, not zero: the sides of one equation brought together."""
+    ratios: list[Any] = []
+    for real, at in points(one, other):
+        if not real or len(ratios) > POINTS:
+            break
+        try:
+            a, b = (_value(node, at, real, DIGITS[0]) for node in (one, other))
+        except NoValueError:
+            continue
+        if abs(b) < 1e-12 or abs(a) < 1e-12:
+            return None
+        ratios.append(a / b)
+    if len(ratios) <= POINTS:
+        return None
+    return all(abs(ratio - ratios[0]) <= abs(ratios[0]) * 10.0 ** (GUARD - DIGITS[0]) for ratio in ratios)
+
+
+def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: int) -> bool | None:
+    a, b = _value(one, at, real, digits), _value(other, at, real, digits)
+    size = max(abs(a), abs(b))
+    if size < 10.0 ** (GUARD - digits):
+        return None  # zero, or as good as zero at this precision
+    if abs(a - b) <= size * 10.0 ** (GUARD - digits):
+        return True
+    return False if abs(a - b) > size * 10.0 ** (2 * GUARD - digits) else None
+
+
+def _value(node: Node, at: dict[str, float], real: bool, digits: int) -> Any:
+    import mpmath
+
+    context = mpmath.mp
+    with context.workdps(digits + GUARD):
+        try:
+            value = _Evaluator(context, at, real)(node)
+        except (ArithmeticError, ValueError, TypeError, NotImplementedError, mpmath.libmp.NoConvergence) as error:
+            raise NoValueError(str(error)) from None
+        if not context.isfinite(value):
+            raise NoValueError("not finite")
+        return value
+
+
+class _Evaluator:
+    """Evaluates a tree in one context; with ``real``, no operation may lead from real numbers to another."""
+
+    def __init__(self, context: Any, at: dict[str, float], real: bool) -> None:
+        self.mp, self.at, self.real = context, at, real
+
+    def __call__(self, node: Node) -> Any:
+        if isinstance(node, Number):
+            return self.mp.mpf(node.value.numerator) / node.value.denominator
+        if isinstance(node, Symbol):
+            if node.name in CONSTANTS:
+                return {"pi": +self.mp.pi, "e": +self.mp.e, "i": self.mp.mpc(0, 1)}[node.name]
+            if node.name not in self.at:
+                raise ValueError(f"no value for {node.name}")
+            return self.mp.mpf(str(self.at[node.name]))
+        if not isinstance(node, Apply):
+            raise TypeError("not an expression")
+        args = [self(arg) for arg in node.args]
+        value = self._apply(node.name, args)
+        imaginary = abs(self.mp.im(value))
+        if self.real and imaginary and not any(self.mp.im(arg) for arg in args):
+            if imaginary > abs(value) * self.mp.mpf(10) ** (GUARD - self.mp.dps):
+                raise ValueError("not real")
+            value = self.mp.re(value)
+        return value
+
+    def _apply(self, name: str, args: list[Any]) -> Any:
+        mp, x = self.mp, args[0]
+        if name == "+":
+            return mp.fsum(args)
+        if name == "neg":
+            return -x
+        if name == "*":
+            return x * args[1]
+        if name == "/":
+            return x / args[1]
+        if name in ("^", "root"):
+            return self._power(x, args[1] if name == "^" else 1 / args[1])
+        if name == "log":
+            return mp.log(x) / mp.log(args[1] if len(args) > 1 else 10)
+        if name == "!" and not mp.im(x) and 0 <= x <= MAX_FACTORIAL:
+            return mp.gamma(x + 1)
+        if name == "binom" and not any(mp.im(arg) for arg in args) and all(0 <= arg <= MAX_FACTORIAL for arg in args):
+            return mp.binomial(*args)
+        if name in ("max", "min") and not any(mp.im(arg) for arg in args):
+            return (max if name == "max" else min)(mp.re(arg) for arg in args)
+        if name in _FUNCTIONS and len(args) == 1:
+            if abs(x) > MAX_ARGUMENT and name not in ("ln", "sqrt", "abs"):
+                raise ValueError("an argument that is too large")
+            return _FUNCTIONS[name](mp)(x)
+        raise ValueError(f"no value for {name}")
+
+    def _power(self, base: Any, power: Any) -> Any:
+        """Raise to a power; an odd root of a negative real number is real, as in school."""
+        mp = self.mp
+        if base and abs(mp.re(power * mp.log(base))) > MAX_LOG:
+            raise ValueError("a power that is too large")
+        if not mp.im(base) and mp.re(base) < 0 and not mp.im(power) and power:
+            inverse = 1 / mp.re(power)
+            nearest = mp.nint(inverse)
+            if abs(inverse - nearest) < mp.mpf(10) ** (GUARD - mp.dps) and int(nearest) % 2:
+                return -((-mp.re(base)) ** mp.re(power))
+        return base**power
+
+
+_FUNCTIONS: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
+    "sin": lambda mp: mp.sin, "cos": lambda mp: mp.cos, "tan": lambda mp: mp.tan, "cot": lambda mp: mp.cot,
+    "sec": lambda mp: mp.sec, "csc": lambda mp: mp.csc, "asin": lambda mp: mp.asin, "acos": lambda mp: mp.acos,
+    "atan": lambda mp: mp.atan, "acot": lambda mp: lambda x: mp.pi / 2 - mp.atan(x), "asec": lambda mp: mp.asec,
+    "acsc": lambda mp: mp.acsc, "sinh": lambda mp: mp.sinh, "cosh": lambda mp: mp.cosh, "tanh": lambda mp: mp.tanh,
+    "coth": lambda mp: mp.coth, "sech": lambda mp: mp.sech, "csch": lambda mp: mp.csch, "asinh": lambda mp: mp.asinh,
+    "acosh": lambda mp: mp.acosh, "atanh": lambda mp: mp.atanh, "ln": lambda mp: mp.log, "sqrt": lambda mp: mp.sqrt,
+    "abs": lambda mp: abs, "floor": lambda mp: mp.floor, "ceil": lambda mp: mp.ceil,
+}  # fmt: skip

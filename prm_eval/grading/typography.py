@@ -1,0 +1,185 @@
+r"""Typography: what only changes the looks of an answer is taken out, and other spellings become the one LaTeX spelling.
+
+Strings in, strings out, one table or one pattern each; nothing here knows what the answer means. Every pattern is bounded, so that
+the time stays linear in any text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_SIGNS = {
+    "−": "-", "–": "-", "—": "-", "‒": "-", "‐": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
+    "÷": r"\div ", "∞": r"\infty ", "°": r"^\circ ", "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ",
+    "≧": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ",
+    "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "’": "'", "‘": "'", "“": '"', "”": '"', "′": "'", "″": "''",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
+    "∠": r"\angle ", "△": r"\triangle ", "⁄": "/", "∕": "/", "∣": "|", "∶": ":", "：": ":", "，": ",", "。": ".", "、": ",",
+    "…": r"\ldots ",
+    "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "∘": r"\circ ", "º": r"^\circ ",
+    "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ", "µ": r"\mu ",
+}  # fmt: skip
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
+        "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
+        strict=True,
+    )
+)
+_RAISED = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁺": "+", "⁻": "-", "ⁿ": "n", "ˣ": "x", "ⁱ": "i"}
+_LOWERED = {**dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)), "₊": "+", "₋": "-", "ₙ": "n", "ₓ": "x"}
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e]")
+
+_TYPOGRAPHY = re.compile(
+    r"(?P<keep>\\\\)"  # the end of a matrix row stays
+    r"|\\(?:left|right)\.(?!\d)"  # an invisible delimiter
+    r"|\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|[bB]igg?[lrm]?|quad|qquad|nobreak|hfill|thinspace"
+    r"|medspace|enspace|thickspace|rm|bf|it|sf|tt|boldmath|normalsize|large|Large|huge|Huge|phantom\{[^{}]{0,40}\})(?![a-zA-Z])"
+    r"|\\[!,;:> \n/]|~|\\[hv]space\*?\{[^{}]{0,40}\}|\\m?kern-?[\d.]{1,8}(?:mu|em|pt)|\{\}|\\label\{[^{}]{0,80}\}"
+    r"|\$|\\[()\]]|\\\[(?!\d+(?:pt|em|ex|mm)\])"
+)
+_ROW_SPACE = re.compile(r"\\\\\s{0,8}\[-?\d{0,4}(?:\.\d{1,4})?(?:pt|em|ex|mm|cm)\]|\\cr(?![a-zA-Z])|\\tabularnewline")
+_TEXT = r"\\(?:text|mbox|textbf|textrm|textit|mathrm|mathbf|mathit|boldsymbol|textnormal|operatorname|bm|hbox)"
+_NO_LETTERS = re.compile(_TEXT + r"\s?\{([^{}a-zA-Z]{0,200})\}")  # \text{(2,1)}, \text{\$18}: nothing to read as words
+_THOUSANDS = re.compile(
+    r"(?<=\d)(?:\{,\}|,\s?\\[!,;: ]|\\[!,;:]\s?,?|,\{\}|\{\\,\}|\{,\\!\}|\\ )\s{0,4}(?=\d{3}(?!\d))"
+)
+_GROUPED = re.compile(r"([-+]?\s?(?:\\USD ?)?)(\d{1,3}(?:([ '.~])\d{3}){1,20})((?:[.,]\d{1,20})?)(?=$|\s*[\\a-zA-Z%])")
+_SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,40}(?:\.\d{1,40})?)\s?[eE]\s?([-+]?\d{1,4})(?![\w.])")
+_REPEATING = re.compile(
+    r"(?<![\d.])(\d{0,20})\.(\d{0,20})(?:\\(?:overline|bar|overbar)\s?\{(\d{1,1000})\}"
+    r"|\\dot\s?\{?(\d)\}?(?:(\d{0,18})\\dot\s?\{?(\d)\}?)?)"
+)
+_ORDINAL = re.compile(r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm)\s?\{)?\s?(?:st|nd|rd|th)(?![a-zA-Z])\}{0,2}")
+_BASE_WORDS = re.compile(
+    r"(?<=[\w}])\s{0,3}_?\{?\s?(?:"
+    + _TEXT
+    + r"\s?\{)?\s?\(?(?:in )?base[ -]?\}?\s?\{?(\d{1,2}|[a-z]{3,8})\)?\s?\}{0,2}\s{0,3}$"
+)
+_NUMERAL = re.compile(
+    r"(?<![\w\\])(?:" + _TEXT + r")?\s?[({]?\s?(?=[0-9]*[A-Fa-f])([0-9A-Fa-f]{1,60})\s?[)}]?_\{?\s?(1[1-6])\s?\}?(?!\d)"
+)
+_HALF = r"([apAP])\.?\s?[mM](?![a-zA-Z])\.?"
+_CLOCK = re.compile(
+    rf"(?:{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
+    rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}\s?\}}?)"
+)
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
+
+
+def typography(text: str) -> str:
+    """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
+    if not text.isascii():
+        text = _ascii(text)
+    if "\\\\" in text:
+        text = _ROW_SPACE.sub(r"\\\\", _single(text))
+    elif "\\cr" in text:
+        text = _ROW_SPACE.sub(r"\\\\", text)
+    if "$" in text:
+        text = re.sub(
+            r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text
+        )  # a currency, unlike the delimiters of mathematics
+        text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
+    if "{" in text:
+        text = _NO_LETTERS.sub(r" \1 ", text).replace("{:}", ":")
+    if any(digit.isdigit() for digit in text):
+        text = _numbers(text)
+    text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
+    if ":" in text or "m" in text.casefold():
+        text = _CLOCK.sub(_clock, text)
+    text = text.strip(" \t\n\r*`\u200b").removesuffix("\\").strip()
+    return re.sub(r"(?<![.\\])\.$", "", text).strip()  # a full stop; three of them mean "and so on"
+
+
+def _single(text: str) -> str:
+    r"""Undo one level of escaping, as of LaTeX inside JSON: ``\\frac`` where every backslash is doubled."""
+    if _DOUBLED.search(text) and all(len(run) % 2 == 0 for run in re.findall(r"\\+", text)):
+        return text.replace("\\\\", "\\")
+    return text
+
+
+def _numbers(text: str) -> str:
+    text = _THOUSANDS.sub(r"\\thousands ", text)
+    grouped = _GROUPED.match(text.strip(" $"))
+    if grouped and len(set(re.findall(r"[ '.~]", grouped.group(2)))) == 1:
+        text = _ungrouped(text.strip(" $"), grouped)
+    text = _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text)
+    if "\\" in text:
+        text = _REPEATING.sub(_repeating_decimal, text)
+    text = _ORDINAL.sub("", text)
+    text = _BASE_WORDS.sub(r"_{\1}", text)
+    return _NUMERAL.sub(_numeral, text)
+
+
+def _ungrouped(text: str, found: re.Match[str]) -> str:
+    """Join ``1 234 567``, ``1'234'567`` and ``1.234.567``; a single group after a point is a decimal."""
+    sign, digits, separator, rest = found.groups()
+    if separator == "." and (digits.count(".") < 2 or rest.startswith(".")):
+        return text
+    if digits.startswith("0"):
+        return text
+    return f"{sign}{digits.replace(separator, '')}{rest.replace(',', '.')}{text[found.end() :]}"
+
+
+def _clock(found: re.Match[str]) -> str:
+    hour, minute = int(found.group(1)), int(found.group(2) or 0)
+    half = (found.group(3) or found.group(4)).lower()
+    return f"\\clock{{{hour}}}{{{minute}}}{{{half}m}}" if 1 <= hour <= 12 and minute < 60 else found.group()
+
+
+def _numeral(found: re.Match[str]) -> str:
+    """Write a numeral with letters for digits as words with a base, if its digits are of that base."""
+    digits, base = found.group(1).lower(), int(found.group(2))
+    if max(int(digit, 16) for digit in digits) >= base:
+        return found.group()
+    return f"\\text{{{digits}}}_{{{base}}}"
+
+
+def _repeating_decimal(found: re.Match[str]) -> str:
+    r"""Spell ``0.1\overline{6}`` or ``0.1\dot{6}`` as the fraction it is."""
+    whole, fixed, over, first, between, last = (part or "" for part in found.groups())
+    repeated = over or first + between + last
+    nines = (10 ** len(repeated) - 1) * 10 ** len(fixed)
+    top = int(whole + fixed + repeated) - int((whole + fixed) or "0")
+    return f"\\frac{{{top}}}{{{nines}}}"
+
+
+def _ascii(text: str) -> str:
+    text = _INVISIBLE.sub("", text)
+    text = re.sub(
+        "[" + "".join(_RAISED) + "]+", lambda run: "^{" + "".join(_RAISED[c] for c in run.group()) + "}", text
+    )
+    text = re.sub(
+        "[" + "".join(_LOWERED) + "]+", lambda run: "_{" + "".join(_LOWERED[c] for c in run.group()) + "}", text
+    )
+    text = re.sub(r"([√∛∜])\s*(\d+(?:\.\d+)?|[a-zA-Z]|\([^()]*\))", _unicode_root, text).replace("√", r"\sqrt ")
+    return "".join(_spelling(sign) if ord(sign) > 127 else sign for sign in text)
+
+
+def _unicode_root(found: re.Match[str]) -> str:
+    """Spell a root sign out: it stands for the whole number, letter or bracket after it."""
+    index = {"√": "", "∛": "[3]", "∜": "[4]"}[found.group(1)]
+    return f"\\sqrt{index}{{{found.group(2)}}}"
+
+
+@lru_cache(maxsize=4096)
+def _spelling(sign: str) -> str:
+    """Return a sign beyond ASCII as LaTeX, a digit or a letter; one that has no such spelling stays."""
+    if sign in _SIGNS:
+        return _SIGNS[sign]
+    if sign in _GREEK:
+        return f"\\{_GREEK[sign]} "
+    digit = unicodedata.decimal(sign, None)
+    if digit is not None:
+        return str(digit)
+    plain = unicodedata.normalize("NFKC", sign)  # full-width forms, letters of mathematical alphabets, vulgar fractions
+    top, slash, bottom = plain.partition("⁄")
+    if slash and top.isdigit() and bottom.isdigit():
+        return f"\\frac{{{top}}}{{{bottom}}}"
+    if plain != sign and len(plain) <= 4:
+        return "".join(_SIGNS.get(one, f"\\{_GREEK[one]} " if one in _GREEK else one) for one in plain)
+    return " " if sign.isspace() else sign
