@@ -172,6 +172,8 @@ def _conflict(gold: Normal, answer: Normal) -> str | None:
             return "unit_conflict"
     several = max(len(gold.names), len(answer.names)) > 1
     for (one, _), (other, _) in pairs:
+        if ("_" in one) != ("_" in other):  # x_1 and x_2 may number what the other side calls x
+            one, other = one.partition("_")[0], other.partition("_")[0]
         if one and other and one != other and (several or _AXES.issuperset(one + other)):
             return "name_conflict"
     return None
@@ -184,7 +186,7 @@ def _out_of_order(gold: Form, answer: Form) -> bool:
     """Say whether one side has several names, ``x = 3, y = 4``, the other none, and the values come in another order."""
     if gold.normal is None or answer.normal is None:
         return False
-    counts = sorted((len(gold.normal.names), len(answer.normal.names)))
+    counts = sorted(len({name.partition("_")[0] for name in form.names}) for form in (gold.normal, answer.normal))
     if counts[0] or counts[1] < 2 or not (isinstance(gold.node, Bracket) and isinstance(answer.node, Bracket)):
         return False
     one, other = [normal(item) for item in gold.node.items], [normal(item) for item in answer.node.items]

@@ -8,7 +8,7 @@ Rules, in order (``Extraction.rule`` says which one found it):
 2. ``heading``: what follows ``# Answer`` (PRM800K), ``####`` (GSM8K) or a heading "Final answer".
 3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts ask for.
 4. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
-5. ``conclusion``: the value with which a last sentence ends that begins with "therefore" or its like.
+5. ``conclusion``: the value with which a last sentence ends that begins with "therefore" or its like, or is emphasised.
 6. ``unclosed_box``: a last box that the mathematics around it closes, though its brace is missing.
 
 A text without any of these has no answer; the last number of a text is never taken for one. What a reasoning model thought
@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass, replace
 
 from prm_eval.boxed import boxed_spans
-from prm_eval.grading.statements import CONCLUSION, FINAL, HEADING, PHRASE, RUN_ON, VALUE_END, sentence
+from prm_eval.grading.statements import CONCLUSION, EMPHASIS, FINAL, HEADING, PHRASE, RUN_ON, VALUE_END, sentence
 from prm_eval.grading.units import KNOWN, unit_name
 
 MAX_TEXT = 1_000_000  # characters from the end that are searched
@@ -198,11 +198,14 @@ def _concluded(body: str) -> Extraction | None:
     """Return the value at the end of a last sentence that draws the conclusion."""
     tail = body.rstrip()[-600:]
     start = len(body.rstrip()) - len(tail)
-    last = _last(CONCLUSION, tail)
+    last = _last(CONCLUSION, tail) or _last(EMPHASIS, tail)
     if last is None:
         return None
     value = VALUE_END.search(tail, last.end())
-    if value is None or re.search(r"[.!?]\s", re.sub(r"\$[^$]*\$|\d\.\d", "", tail[last.end() : value.start(1)])):
+    if value is None:
+        return None
+    between = re.sub(r"\$[^$]*\$|\d\.\d", "", tail[last.end() : value.start(1)])
+    if re.search(r"[.!?]\s|\bor\b|\bnot\b", between):  # it goes on to another sentence, or hedges
         return None
     return _trimmed(body, start + value.start(1), start + value.end(1), "conclusion")
 

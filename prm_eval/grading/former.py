@@ -100,12 +100,33 @@ class Former:
             index = as_constant(self.poly(node.args[1]))
             if index is not None and index.denominator == 1 and 2 <= index <= MAX_POWER:
                 return self._root(self.poly(node.args[0]), int(index))
-        if name in ("!", "binom"):
-            exact = self._combinatorial(name, [self.poly(arg) for arg in node.args])
-            if exact is not None:
-                return exact
-        keys = [poly_key(self.poly(arg)) for arg in node.args]
+        args = [self.poly(arg) for arg in node.args]  # once: nested functions would double the work at every level
+        exact: Poly | None = None
+        if name in ("gcd", "lcm", "max", "min", "floor", "ceil", "abs"):
+            exact = self._of_numbers(name, [as_constant(arg) for arg in args])
+        elif name in ("!", "binom"):
+            exact = self._combinatorial(name, args)
+        if exact is not None:
+            return exact
+        keys = [poly_key(arg) for arg in args]
         return self._atom((name, *(sorted(keys, key=repr) if name in ("max", "min", "gcd", "lcm") else keys)))
+
+    @staticmethod
+    def _of_numbers(name: str, values: list[Fraction | None]) -> Poly | None:
+        """Return what these functions make of rational numbers."""
+        numbers = [value for value in values if value is not None]
+        if len(numbers) != len(values) or not numbers:
+            return None
+        if name in ("floor", "ceil", "abs"):
+            one = numbers[0]
+            return constant(
+                {"floor": Fraction(math.floor(one)), "ceil": Fraction(math.ceil(one)), "abs": abs(one)}[name]
+            )
+        if name in ("max", "min"):
+            return constant(max(numbers) if name == "max" else min(numbers))
+        if any(number.denominator != 1 for number in numbers):
+            return None
+        return constant(Fraction((math.gcd if name == "gcd" else math.lcm)(*(int(number) for number in numbers))))
 
     def _combinatorial(self, name: str, args: list[Poly]) -> Poly | None:
         """Work out a factorial or binomial of whole numbers, and binom(n, k) of a letter n and a small whole k."""

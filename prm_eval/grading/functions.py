@@ -9,7 +9,7 @@ from prm_eval.grading.grammar import short, words
 from prm_eval.grading.quantities import Quantities
 from prm_eval.grading.structures import Structures
 from prm_eval.grading.tokens import LatexError, Token
-from prm_eval.grading.tree import Apply, Bracket, Node, Number, Quantity, Symbol, Words
+from prm_eval.grading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol, Words
 from prm_eval.grading.units import CURRENCY_MACROS
 from prm_eval.grading.words import FUNCTIONS, GREEK, is_prose
 
@@ -26,6 +26,8 @@ _ALIASES = {
     "arccsc": "acsc",
 }
 _ALIASES |= {f"{ar}{name}": f"a{name}" for ar in ("arc", "ar") for name in ("sinh", "cosh", "tanh")}
+UNIT_VECTORS = (Symbol("i"), Symbol("j"), Symbol("k"))
+_EVENT_SIGNS = frozenset(("=", "|", "<", ">", r"\le", r"\ge", r"\cap", r"\cup", "and", "or"))
 _NUMBER_SETS = {"R": "R", "Z": "ZZ", "N": "NN", "Q": "QQ", "C": "CC"}
 
 
@@ -35,6 +37,10 @@ class Functions(Quantities, Structures):
     def word(self, token: Token) -> Node:
         """Read bare letters: a function, a constant, a spelt-out word, or a product of letters."""
         name = token.text
+        if name in ("P", "Pr", "E", "Var") and self.here.text == "(":
+            event = self.event(name)
+            if event is not None:
+                return event
         if name in FUNCTIONS and not (name in ("Re", "Im", "det", "arg") and self.here.text != "("):
             return self.function(name)
         if name in ("sqrt", "cbrt"):
@@ -52,6 +58,20 @@ class Functions(Quantities, Structures):
         self.at -= 1
         return Symbol(name[0])
 
+    def event(self, name: str) -> Node | None:
+        """Read the P(X = 2) of a probability as one name; None where what is in the brackets is no event but a value or point."""
+        depth, end = 0, self.at
+        while end < len(self.tokens):
+            depth += {"(": 1, ")": -1}.get(self.tokens[end].text, 0)
+            end += 1
+            if depth == 0:
+                break
+        inside = self.tokens[self.at : end]
+        if depth or not any(each.kind == "text" or each.text in _EVENT_SIGNS for each in inside):
+            return None
+        self.at = end
+        return Symbol(f"{name}{''.join(each.text for each in inside)}")
+
     def root(self, index: str) -> Node:
         """Read the radicand of sqrt(...) or cbrt(...)."""
         radicand = self.power()
@@ -60,7 +80,7 @@ class Functions(Quantities, Structures):
     def text(self, token: Token) -> Node:
         """Read dressed words: a number, a letter, a function's name, or words."""
         inner = token.text.strip()
-        if NUMERIC_TEXT.fullmatch(inner):
+        if NUMERIC_TEXT.fullmatch(inner) or inner[:1].isdigit():
             return type(self).from_text(inner)
         if len(inner) == 1 and inner.isalpha():
             return Symbol(inner)
@@ -123,6 +143,8 @@ class Functions(Quantities, Structures):
                 self.expect("]")
                 return Apply("root", (self.argument(), index))
             return Apply("sqrt", (self.power(),))
+        if name in ("sum", "prod"):
+            return self.series(name)
         if name in CURRENCY_MACROS:
             return self.money(CURRENCY_MACROS[name])
         if name in CONSTANTS:
@@ -160,6 +182,10 @@ class Functions(Quantities, Structures):
                 return Symbol(_NUMBER_SETS[letter])
         if name == "reals":
             return Symbol("R")
+        if name in ("imath", "jmath"):
+            return Symbol(name[0])
+        if name.startswith("unit"):
+            return Symbol(f"unit {name[-1]}")
         if name == "clock":
             hour, minute, half = (short(self.argument()) for _ in range(3))
             return Apply("clock", (Number(Fraction(hour) % 12 * 60 + Fraction(minute)), Symbol(half)))
@@ -179,8 +205,26 @@ class Functions(Quantities, Structures):
             "overarc",
         ):
             inner = self.argument()
+            if name in ("hat", "widehat", "vec") and inner in UNIT_VECTORS:
+                return Symbol(f"unit {short(inner)}")
             return Apply(name if name != "bar" else "overline", (inner,))
         raise LatexError(f"the macro {token.text} is not known here", token.start, token.end)
+
+    def series(self, name: str) -> Node:
+        r"""Read ``\sum_{k=1}^{n} k``: an index from one bound to another, and the product that follows."""
+        lower = upper = None
+        for _ in range(2):
+            if self.accept("_"):
+                lower = self.argument()
+            elif self.accept("^"):
+                upper = self.power()
+        if not isinstance(lower, Relation) or lower.operators != ("=",) or upper is None:
+            raise LatexError("a sum or product without its bounds", self.here.start, self.here.end)
+        body = self.factor()
+        while self.starts_factor() or self.here.text in ("*", "/"):
+            sign = self.accept("*", "/")
+            body = Apply(sign.text if sign else "*", (body, self.factor()))
+        return Apply(name, (*lower.sides, upper, body))
 
     def _letters(self) -> Node:
         """Take all letters of the next token as one name."""

@@ -19,7 +19,7 @@ RELATIONS = {
 }  # fmt: skip
 # macros that end a product
 NO_FACTOR = frozenset(
-    r"\} \choose \over \cup \cap \setminus \pm \mp \\ \end \circ \rangle \rfloor \rceil \thousands".split()
+    r"\} \choose \over \cup \cap \setminus \pm \mp \\ \end \circ \rangle \rfloor \rceil \thousands \pmod \mod \bmod".split()
 )
 LINKS = ("and", "or", "to")
 

@@ -17,10 +17,11 @@ in :mod:`.functions`.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from prm_eval.grading.functions import NUMERIC_TEXT, Functions
-from prm_eval.grading.grammar import LINKS, NO_FACTOR, RELATIONS, negative, number, plus, words
+from prm_eval.grading.grammar import LINKS, NO_FACTOR, RELATIONS, negative, number, plus, short, words
 from prm_eval.grading.tokens import LatexError, Token, tokenize
 from prm_eval.grading.tree import Apply, Bracket, Node, Number, Relation, Symbol
 from prm_eval.grading.words import is_prose
@@ -70,6 +71,16 @@ def _all_words(tokens: list[Token]) -> Node | None:
     """Read an answer that is words only: a choice letter, a name, "all real numbers"."""
     if any(token.kind == "text" and NUMERIC_TEXT.fullmatch(token.text) for token in tokens):
         return None
+    if (
+        len(tokens) == 1
+        and tokens[0].kind == "text"
+        and re.match(r"\s*-?\d", tokens[0].text)
+        and "\\" not in tokens[0].text
+    ):
+        try:
+            return parse(tokens[0].text)  # \text{50 mph}
+        except LatexError:
+            return words(tokens[0].text, tokens[0].start, tokens[0].end)
     if all(token.kind in ("text", "word") or token.text in PUNCTUATION for token in tokens) and any(
         (token.kind == "text" and token.text) or (token.kind == "word" and is_prose(token.text)) for token in tokens
     ):
@@ -111,7 +122,20 @@ class _Parser(Functions):
         while self.here.kind in ("op", "macro") and self.here.text in RELATIONS:
             operators.append(RELATIONS[self.take().text])
             sides.append(self.ratio())
+        if modulus := self.modulus():
+            sides[-1] = self.spelt_out(sides[-1], f"mod {modulus}")
         return Relation(tuple(operators), tuple(sides)) if operators else sides[0]
+
+    def modulus(self) -> str | None:
+        r"""Accept ``\pmod{5}``, ``\mod 5`` or ``(mod 5)`` behind a value, and return the modulus."""
+        if self.accept(r"\pmod", r"\mod", r"\bmod", "mod"):
+            return short(self.power())
+        if self.here.text == "(" and self.ahead(1).text in ("mod", r"\mod", r"\bmod"):
+            self.at += 2
+            modulus = short(self.sum())
+            self.expect(")")
+            return modulus
+        return None
 
     def ratio(self) -> Node:
         terms, tokens = [self.union()], [self.at]
@@ -166,8 +190,10 @@ class _Parser(Functions):
         token = self.here
         if token.kind == "end":
             return False
+        if token.text == "(" and self.ahead(1).text in ("mod", r"\mod", r"\bmod"):
+            return False
         if token.kind in ("word", "text"):
-            return token.text.strip().strip(",").strip().casefold() not in LINKS
+            return token.text != "mod" and token.text.strip().strip(",").strip().casefold() not in LINKS
         if token.kind == "macro":
             return token.text not in RELATIONS and token.text not in NO_FACTOR
         if token.text == "|":

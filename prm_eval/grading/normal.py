@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from prm_eval.grading.former import Former
+from prm_eval.grading.numeric import letters
 from prm_eval.grading.polynomials import Key, add, as_constant, poly_key, scale, symbol
+from prm_eval.grading.precise import agree
 from prm_eval.grading.sets import ALL_REALS
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
 
@@ -196,6 +198,8 @@ def _relation(node: Relation) -> Normal:
         values = [normal(side) for side in sides if not _is_name(side)]
         if values and all(value.key == values[0].key and value.complete for value in values):
             return values[0]  # 30 - 16 = 14 and x = y = 2 name one value; a false chain names none
+        if not any(letters(side) for side in sides) and all(agree(sides[0], side) for side in sides[1:]):
+            return values[-1]  # so does log_2 16 = 4
     if operators == ("=",):
         return _equation(sides[0], sides[1])
     interval = _as_interval(operators, sides)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from prm_eval.grading.grammar import MAX_DEPTH, Grammar, number, plain_fraction, short, words
 from prm_eval.grading.tokens import LatexError, Token
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol, Words
-from prm_eval.grading.units import SCALES, check_unit, unit_name
+from prm_eval.grading.units import COMPOUND, SCALES, check_unit, unit_name
 from prm_eval.grading.words import is_prose, is_unit, spelt_number
 
 
@@ -87,6 +87,9 @@ class Quantities(Grammar):
         Raises:
             LatexError: Two numbers stand side by side.
         """
+        compound = COMPOUND.get(left.unit) if isinstance(left, Quantity) else None
+        if compound and isinstance(left, Quantity):
+            return self.compound(left, *compound)
         bottom = self.ahead(2)
         if (
             isinstance(left, Number)
@@ -99,6 +102,15 @@ class Quantities(Grammar):
             part = number(token) / number(bottom)
             return Number(left.value + part if left.value >= 0 else left.value - part)
         raise LatexError("a number after a factor, without a sign between", token.start, token.end)
+
+    def compound(self, left: Quantity, unit: str, count: int) -> Node:
+        """Read the 30 minutes of ``5 hours 30 minutes``, and return all of it in the smaller unit."""
+        token = self.here
+        rest = self.unit(self.numeral(self.take()))
+        if not isinstance(rest, Quantity) or rest.unit != unit or not isinstance(left.value, Number):
+            raise LatexError("two quantities side by side", token.start, self.here.end)
+        value = rest.value if isinstance(rest.value, Number) else Number(Fraction(0))
+        return Quantity(Number(left.value.value * count + value.value), unit)
 
     def unit(self, value: Node) -> Node:
         r"""Read words after a value as its unit, with powers: ``\text{ cm}^2``, "square feet", "miles per hour"."""

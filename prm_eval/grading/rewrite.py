@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from prm_eval.grading.matrices import work_out
 from prm_eval.grading.series import DOTS, spell_out
 from prm_eval.grading.sets import canonical, is_composite
-from prm_eval.grading.tree import Apply, Bracket, Node, Relation, Symbol
+from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Relation, Symbol
 
 
 def rewrite(node: Node) -> Node:
@@ -18,6 +20,10 @@ def rewrite(node: Node) -> Node:
         if node.name == "cases":
             return Apply("cases", tuple(_piece(each) for each in node.args))
         node = work_out(spell_out(node) if _has_dots(node) else node)
+        if isinstance(node, Apply) and len(node.args) < 4:
+            node = _unit_vectors(node)
+    elif isinstance(node, Bracket) and node.left == "[" and node.right == "]" and len(node.items) > 1:
+        return _square(node)
     elif isinstance(node, Bracket):
         node = Bracket(node.left, node.right, tuple(map(rewrite, node.items)) if _is_list(node) else node.items)
         node = spell_out(node) if DOTS in node.items else node
@@ -53,7 +59,42 @@ def _difference(node: Apply) -> Apply:
 
 
 def _has_dots(node: Node) -> bool:
-    return node == DOTS or (isinstance(node, Apply) and any(_has_dots(arg) for arg in node.args))
+    return node == DOTS or (
+        isinstance(node, Apply) and (node.name in ("sum", "prod") or any(_has_dots(arg) for arg in node.args))
+    )
+
+
+def _square(node: Bracket) -> Node:
+    """Read ``[[1,2],[3,4]]`` as a matrix, and square brackets around three items or more as a tuple: no interval has them."""
+    rows = [item for item in node.items if isinstance(item, Bracket) and (item.left, item.right) == ("[", "]")]
+    if len(rows) == len(node.items) and len({len(row.items) for row in rows}) == 1:
+        return Matrix(tuple(row.items for row in rows))
+    return Bracket("(", ")", node.items) if len(node.items) > 2 else node
+
+
+def _unit_vectors(node: Apply) -> Node:
+    r"""Read ``2\mathbf{i} - 3\mathbf{j}`` as the vector (2, -3)."""
+    terms = node.args if node.name == "+" else (node,)
+    parts: dict[str, Node] = {}
+    for term in terms:
+        found = _component(term)
+        if found is None or found[0] in parts:
+            return node
+        parts[found[0]] = found[1]
+    names = "ijk" if "k" in parts else "ij"
+    return Bracket("(", ")", tuple(parts.get(name, Number(Fraction(0))) for name in names))
+
+
+def _component(term: Node) -> tuple[str, Node] | None:
+    if isinstance(term, Symbol) and term.name.startswith("unit "):
+        return term.name[-1], Number(Fraction(1))
+    if isinstance(term, Apply) and term.name == "neg":
+        inner = _component(term.args[0])
+        return (inner[0], Apply("neg", (inner[1],))) if inner else None
+    if isinstance(term, Apply) and term.name == "*":
+        inner = _component(term.args[1])
+        return (inner[0], term.args[0]) if inner and inner[1] == Number(Fraction(1)) else None
+    return None
 
 
 def _piece(node: Node) -> Node:

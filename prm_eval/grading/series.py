@@ -8,7 +8,7 @@ from fractions import Fraction
 from prm_eval.grading.tree import Apply, Bracket, Node, Number, Symbol
 
 DOTS = Symbol("...")
-MAX_TERMS = 200
+MAX_TERMS = 120  # a product nests as deep as it has factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,9 @@ class Term:
 
 
 def spell_out(node: Node) -> Node:
-    """Return a sum or list with its dots replaced by the terms they stand for; any other tree as it is."""
+    """Return a sum or list with its dots, or its sum sign, replaced by the terms they stand for; any other tree as it is."""
+    if isinstance(node, Apply) and node.name in ("sum", "prod"):
+        return _summed(node)
     if isinstance(node, Apply):
         args = tuple(spell_out(arg) for arg in node.args)
         terms = _filled(args) if node.name == "+" and DOTS in args else None
@@ -29,6 +31,29 @@ def spell_out(node: Node) -> Node:
     if isinstance(node, Bracket) and DOTS in node.items:
         return Bracket(node.left, node.right, _filled(node.items) or node.items)
     return node
+
+
+def _summed(node: Apply) -> Node:
+    r"""Return ``\sum_{k=1}^{5} k`` as the sum of its terms, if its bounds are whole numbers and not far apart."""
+    index, low, high, body = node.args
+    if not (isinstance(index, Symbol) and isinstance(low, Number) and isinstance(high, Number)):
+        return node
+    count = high.value - low.value + 1
+    if low.value.denominator != 1 or count.denominator != 1 or not 1 <= count <= MAX_TERMS:
+        return node
+    terms = [_put(body, index, Number(low.value + i)) for i in range(int(count))]
+    if node.name == "sum":
+        return Apply("+", tuple(terms)) if len(terms) > 1 else terms[0]
+    product = terms[0]
+    for term in terms[1:]:
+        product = Apply("*", (product, term))
+    return product
+
+
+def _put(node: Node, letter: Symbol, value: Number) -> Node:
+    if node == letter:
+        return value
+    return Apply(node.name, tuple(_put(arg, letter, value) for arg in node.args)) if isinstance(node, Apply) else node
 
 
 def _filled(nodes: tuple[Node, ...]) -> tuple[Node, ...] | None:

@@ -38,6 +38,9 @@ CONCLUSION = re.compile(
     r"(?:^|[.!?:]\s|\n)\s{0,8}\**(?:therefore|thus|hence|so|consequently|in conclusion|finally|in total|altogether|we conclude)\b,?",
     re.IGNORECASE,
 )
+EMPHASIS = re.compile(
+    r"(?:^|[.!?:]\s|\n)(?=[^\n]{0,300}\*\*[^*\n]{1,200}\*\*[.!]?\s*$)"
+)  # a last sentence with or in bold
 _UNIT_WORDS = r"(?:\s{1,3}[a-zA-Z]{1,14}\.?){0,4}"
 _LEADING = (
     r"(?:\bis|\bare|\bequals|=|\bhas|\bhave|\bbe|\bof|\bwas|\bto|\bcosts|\btakes|\bgets|\bneeds|\bearns|\bmakes|\bpays|\bspent"

@@ -46,7 +46,7 @@ _SAME = {
     r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\smallsetminus": r"\setminus", r"\R": r"\reals", r"\Reals": r"\reals", r"\cdots": r"\dots",
     r"\ldots": r"\dots", r"\dotsc": r"\dots", r"\dotsb": r"\dots", r"\hdots": r"\dots", r"\Box": "", r"\square": "", r"\prime": "'",
     r"\to": "to", r"\rightarrow": "to", r"\ang": r"\angle", r"\measuredangle": r"\angle", r"\limits": "", r"\nolimits": "",
-    r"\lang": r"\langle", r"\rang": r"\rangle", r"\ge": r"\ge",
+    r"\surd": r"\sqrt", r"\lang": r"\langle", r"\rang": r"\rangle", r"\ge": r"\ge",
 }  # fmt: skip
 _WORDS = frozenset(["and", "or", "to"])
 TEXT_MACROS = frozenset(
@@ -142,6 +142,8 @@ def _text_tokens(text: str, position: int, start: int, offset: int, space: bool,
     else:
         raise LatexError("a brace that is never closed", offset + position, offset + len(text))
     inner = text[position + 1 : end]
+    if inner in ("i", "j", "k") and text.startswith((r"\mathbf", r"\boldsymbol", r"\bm"), start - offset):
+        return [Token("macro", f"\\unit{inner}", start, offset + end + 1, space)]
     macros = set(re.findall(r"\\[a-zA-Z]+\*?", inner))
     is_text = text.startswith((r"\text", r"\mbox", r"\hbox"), start - offset)
     is_box = text.startswith((r"\boxed", r"\fbox"), start - offset)

@@ -54,6 +54,15 @@ _REPEATING = re.compile(
     r"(?<![\d.])(\d{0,20})\.(\d{0,20})(?:\\(?:overline|bar|overbar)\s?\{(\d{1,1000})\}"
     r"|\\dot\s?\{?(\d)\}?(?:(\d{0,18})\\dot\s?\{?(\d)\}?)?)"
 )
+_ENDLESS = re.compile(r"(?<![\d.])(\d{0,20})\.(\d{2,40})\s?(?:\.\.\.+|\\[lc]?dots[bc]?)(?!\s*\d)")
+_PREFIX_CURRENCY = re.compile(r"^\s*(?:USD|US\s?\\?\$|Rs\.?|INR|EUR|GBP)\s*(?=\d)")
+_LEADING = re.compile(
+    r"^\s*(?:" + _TEXT + r"\s?\{)?\s*(?:the\s)?(?:final\s|correct\s)?answer(?:\s+is)?\s*:?\s*\}?\s*(?=[-\\$(\[{|\d])",
+    re.IGNORECASE,
+)
+_SENTENCE_START = re.compile(
+    r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)"
+)
 _ORDINAL = re.compile(r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm)\s?\{)?\s?(?:st|nd|rd|th)(?![a-zA-Z])\}{0,2}")
 _BASE_WORDS = re.compile(
     r"(?<=[\w}])\s{0,3}_?\{?\s?(?:"
@@ -88,6 +97,11 @@ def typography(text: str) -> str:
         text = _NO_LETTERS.sub(r" \1 ", text).replace("{:}", ":")
     if any(digit.isdigit() for digit in text):
         text = _numbers(text)
+    if "nswer" in text or "NSWER" in text:
+        text = _LEADING.sub("", text)
+    if text.lstrip().startswith("\\text"):
+        text = _SENTENCE_START.sub("", text)
+    text = _PREFIX_CURRENCY.sub(_prefix, text)
     text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
     if ":" in text or "m" in text.casefold():
         text = _CLOCK.sub(_clock, text)
@@ -107,9 +121,10 @@ def _numbers(text: str) -> str:
     grouped = _GROUPED.match(text.strip(" $"))
     if grouped and len(set(re.findall(r"[ '.~]", grouped.group(2)))) == 1:
         text = _ungrouped(text.strip(" $"), grouped)
-    text = _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text)
+    text = _ENDLESS.sub(_endless, text)
     if "\\" in text:
         text = _REPEATING.sub(_repeating_decimal, text)
+    text = _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text)
     text = _ORDINAL.sub("", text)
     text = _BASE_WORDS.sub(r"_{\1}", text)
     return _NUMERAL.sub(_numeral, text)
@@ -148,6 +163,24 @@ def _repeating_decimal(found: re.Match[str]) -> str:
     return f"\\frac{{{top}}}{{{nines}}}"
 
 
+def _prefix(found: re.Match[str]) -> str:
+    sign = found.group().strip().upper()
+    return {"E": r"\EUR ", "G": r"\GBP ", "U": r"\USD "}.get(sign[0], "")
+
+
+def _endless(found: re.Match[str]) -> str:
+    """Read ``0.333...`` as a repeating decimal, if the digits shown repeat: one three times, several twice."""
+    whole, digits = found.groups()
+    for length in range(1, len(digits) // 2 + 1):
+        times = 3 if length == 1 else 2
+        if digits.endswith(digits[-length:] * times):
+            fixed = digits[: len(digits) - length]
+            while fixed.endswith(digits[-length:]):
+                fixed = fixed[:-length]
+            return f"{whole}.{fixed}\\overline{{{digits[-length:]}}}"
+    return found.group()
+
+
 def _ascii(text: str) -> str:
     text = _INVISIBLE.sub("", text)
     text = re.sub(
@@ -182,4 +215,12 @@ def _spelling(sign: str) -> str:
         return f"\\frac{{{top}}}{{{bottom}}}"
     if plain != sign and len(plain) <= 4:
         return "".join(_SIGNS.get(one, f"\\{_GREEK[one]} " if one in _GREEK else one) for one in plain)
-    return " " if sign.isspace() else sign
+    return " " if sign.isspace() else _encoded(sign)
+
+
+def _encoded(sign: str) -> str:
+    """Return pylatexenc's LaTeX for a sign, if it knows one: it has the tables for some thousand of them."""
+    from pylatexenc.latexencode import unicode_to_latex
+
+    latex: str = unicode_to_latex(sign, non_ascii_only=True, unknown_char_policy="keep", unknown_char_warning=False)
+    return latex.removeprefix(r"\ensuremath{").removesuffix("}") + " " if latex.startswith(r"\ensuremath{") else latex

@@ -24,6 +24,10 @@ _CANONICAL = {
     if spelling
 }
 KNOWN = frozenset(_SPELLINGS)
+COMPOUND = {
+    "h": ("min", 60), "min": ("s", 60), "day": ("h", 24), "week": ("day", 7), "year": ("month", 12), "ft": ("in", 12),
+    "yd": ("ft", 3), "lb": ("oz", 16), "$": ("cent", 100), "m": ("cm", 100), "km": ("m", 1000), "kg": ("g", 1000),
+}  # fmt: skip
 CURRENCY_MACROS = {"USD": "$", "EUR": "EUR", "GBP": "GBP", "JPY": "JPY"}
 # bare letters after a number that are a unit even without a text macro; single ones only where no letter is expected
 ABBREVIATIONS = frozenset(
@@ -71,7 +75,11 @@ def unit_name(text: str) -> str:
         if lower == "/" or (lower in ("per", "a", "an", "each", "every") and names):
             divide = "/"
         elif lower.startswith("^") and names:
-            names[-1] += "^" + lower.strip("^{}")
+            power_of = lower.strip("^{}")
+            if power_of.startswith("-"):  # m s^{-1} is m/s
+                names[-1] = "/" + names[-1].lstrip("/")
+                power_of = power_of[1:] if power_of != "-1" else ""
+            names[-1] += f"^{power_of}" if power_of else ""
         elif lower in _POWERS and (lower not in ("squared", "cubed") or not names):
             power = _POWERS[lower]
         elif lower in _POWERS:

@@ -1,8 +1,9 @@
-"""The costly tier in a killable child: is this expression zero, says sympy, under a deadline and a memory cap.
+"""Costly or foreign decisions in a killable child, under a deadline and a memory cap.
 
-The child gets a tree (nested JSON lists), never text, and builds sympy objects from it: nothing is parsed or evaluated. It
-is started on first use, reused, killed when it is late and replaced by the next call. No signals, no threads: the deadline is
-a poll on its pipe. One lock makes it usable from any thread; a forked process starts a child of its own.
+Sympy says whether an expression is zero: its child gets a tree (nested JSON lists), never text, and builds sympy objects from it;
+nothing is parsed or evaluated. A child is started on first use, reused, killed when it is late and replaced by the next call. No
+signals, no threads: the deadline is a poll on its pipe. One lock makes it usable from any thread; a forked process starts a child
+of its own.
 """
 
 from __future__ import annotations
@@ -20,17 +21,22 @@ from typing import Any
 
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 1.0
 START_SECONDS = 30.0  # importing sympy on a busy machine
 MEMORY_BYTES = 1024 * 1024 * 1024
-MAX_REPLY = 1_000
+MAX_REPLY = 100_000
 
 
-class Worker:
-    """A child process that answers one question at a time."""
+class Child:
+    """A child process that answers one question at a time: a line of JSON in, a line of JSON out.
 
-    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
-        self.deadline = deadline
+    Args:
+        module: What it runs, with the memory limit as argument; it writes one line when it is ready.
+        deadline: Seconds a question may take.
+    """
+
+    def __init__(self, module: str, deadline: float = DEADLINE_SECONDS) -> None:
+        self.module, self.deadline = module, deadline
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         forget = weakref.WeakMethod(self._forget)
@@ -41,9 +47,9 @@ class Worker:
         self._lock = threading.Lock()
         self._child = None
 
-    def is_zero(self, node: Node) -> tuple[bool | None, str]:
-        """Return (verdict, reason); the verdict is None when sympy could not say within its limits."""
-        request = json.dumps(to_json(node)).encode() + b"\n"
+    def ask(self, question: Any) -> tuple[dict[str, Any] | None, str]:
+        """Return (reply, reason); the reply is None when the child could not give one within its limits."""
+        request = json.dumps(question).encode() + b"\n"
         with self._lock:
             for last in (False, True):
                 try:
@@ -56,13 +62,13 @@ class Worker:
         if reply is None:
             return None, f"no decision within {self.deadline:g} s"
         answer = json.loads(reply)
-        return answer.get("zero"), str(answer.get("reason", ""))
+        return answer, str(answer.get("reason", ""))
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self._kill()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "prm_eval.grading.worker_main", str(MEMORY_BYTES)],
+                [sys.executable, "-m", self.module, str(MEMORY_BYTES)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -111,6 +117,18 @@ class Worker:
         """End the child, if this process has one."""
         with self._lock:
             self._kill()
+
+
+class Worker(Child):
+    """The child that has sympy."""
+
+    def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
+        super().__init__("prm_eval.grading.worker_main", deadline)
+
+    def is_zero(self, node: Node) -> tuple[bool | None, str]:
+        """Return (verdict, reason); the verdict is None when sympy could not say within its limits."""
+        reply, reason = self.ask(to_json(node))
+        return (None if reply is None else reply.get("zero")), reason
 
 
 def to_json(node: Node) -> Any:
