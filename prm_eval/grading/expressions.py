@@ -10,7 +10,7 @@ from prm_eval.grading.numeric import NoValueError, evaluate, surely_different
 from prm_eval.grading.polynomials import NoFormError
 from prm_eval.grading.precise import agree
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
-from prm_eval.grading.worker import WORKER
+from prm_eval.grading.worker import BUILT, WORKER
 
 MAX_MATCH = 40  # items of a list that are matched one by one
 
@@ -113,6 +113,9 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
     agreed = agree(gold, answer)
     if agreed is not None:
         return Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+    foreign = (_operations(gold) | _operations(answer)) - BUILT
+    if foreign:
+        return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
     try:
         zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
     except TypeError as error:
@@ -131,6 +134,12 @@ def decide_by_value(gold: Node, answer: Node) -> Decision | None:
     if agreed is None and surely_different(gold, answer):
         agreed = False
     return None if agreed is None else Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+
+
+def _operations(node: Node) -> frozenset[str]:
+    if not isinstance(node, Apply):
+        return frozenset()
+    return frozenset((node.name,)).union(*(_operations(arg) for arg in node.args))
 
 
 def _bare(node: Node) -> Node:

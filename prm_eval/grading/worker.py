@@ -24,6 +24,11 @@ from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 DEADLINE_SECONDS = 1.0
 START_SECONDS = 30.0  # importing sympy on a busy machine
 MEMORY_BYTES = 1024 * 1024 * 1024
+# the operations that the child builds sympy objects for; a question with others is not asked
+BUILT = frozenset(
+    "+ neg * / ^ root sqrt exp sin cos tan cot sec csc asin acos atan sinh cosh tanh floor acot asec acsc coth sech csch asinh acosh "
+    "atanh ln log abs ceil max min binom !".split()
+)
 MAX_REPLY = 100_000
 
 
