@@ -85,8 +85,21 @@ def imported(what: str) -> tuple[float, float, bool]:
 
 
 def child(which: str, options: argparse.Namespace, corpus: str) -> dict:
-    command = [sys.executable, __file__, "--only", which, "--corpus", corpus, "--data", str(options.data), "--rows", str(options.rows)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        __file__,
+        "--only",
+        which,
+        "--corpus",
+        corpus,
+        "--data",
+        str(options.data),
+        "--rows",
+        str(options.rows),
+    ]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     return json.loads(run.stdout.splitlines()[-1])
 
 

@@ -42,6 +42,29 @@ def test_equivalence_table(row) -> None:
     assert is_equivalent(row["gold"], row["answer"]) is row["equal"], row["why"]
 
 
+@pytest.mark.parametrize("name", ["types", "wild", "traps", "responses"])
+def test_large_tables(name) -> None:
+    """Some 3,000 pairs of every type, written for this project: what is right passes, and what is wrong by a hair does not.
+
+    ``types`` goes through the answer types, ``wild`` has what real models write, ``traps`` what should not pass (and code that should
+    not run), ``responses`` whole texts.
+    """
+    canary = Path("/tmp/canary_prm_eval")
+    canary.unlink(missing_ok=True)
+    wrong = []
+    for row in rows(f"{name}.jsonl"):
+        whole = name == "responses"
+        found = (
+            grade(row["gold"], row["answer"]).verdict == "correct"
+            if whole
+            else is_equivalent(row["gold"], row["answer"])
+        )
+        if found is not row["equal"]:
+            wrong.append((row["kind"], row["gold"], row["answer"][-200:], row["why"]))
+    assert not wrong
+    assert not canary.exists()
+
+
 @pytest.mark.parametrize("row", EXTRACTION, ids=lambda row: row["why"])
 def test_extraction_table(row) -> None:
     """Each row has its reason in the table."""
@@ -172,8 +195,11 @@ def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
 
 
 # What this first form reaches on labelled pairs nobody here wrote, rounded down; its own issue raises them.
-FLOORS = {"unit_tests": 0.91, "real_answers": 0.995, "semantic": 0.93, "math_rewrites": 1.0, "math_near_miss": 1.0, "math_other_gold": 1.0,
-          "math_self": 1.0, "adv_traps": 1.0, "adv_injection": 1.0, "adv_robust": 1.0, "text_responses": 0.92}  # fmt: skip
+# issue 3 asks for 98 to 100 %, by corpus; the file reaches this
+FLOORS = dict.fromkeys(
+    "unit_tests real_answers semantic math_rewrites math_near_miss math_other_gold math_self adv_traps adv_injection adv_robust "
+    "text_responses".split(), 1.0
+)  # fmt: skip
 
 
 def test_labelled_pairs(data, tmp_path) -> None:
@@ -189,7 +215,7 @@ def test_labelled_pairs(data, tmp_path) -> None:
         found = (
             grade(row["gold"], row["pred"]).verdict == "correct" if whole else is_equivalent(row["gold"], row["pred"])
         )
-        assert time.monotonic() - started < 5, row
+        assert time.monotonic() - started < 2, row
         assert whole or not (found and not row["equal"]), f"false positive: {row}"
         right.setdefault(row["corpus"], []).append(found is row["equal"])
     assert not canary.exists()

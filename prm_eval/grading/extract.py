@@ -235,6 +235,8 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 def _trimmed(text: str, start: int, end: int, rule: str, answer: str | None = None) -> Extraction | None:
     raw = text[start:end] if answer is None else answer
+    if raw.lstrip().startswith("```"):
+        return None  # a block of code or JSON: what it says is in its fields
     trimmed = raw.strip().strip("*`").strip().rstrip("。").strip()
     if not trimmed or len(trimmed) > MAX_ANSWER:
         return None

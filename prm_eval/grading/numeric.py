@@ -14,6 +14,7 @@ SEED = 7_919
 POINTS = 5
 TRIES = 30
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
+TINY = 1e-12  # two values below this may be one zero and its rounding
 RANGES = ((0.3, 2.7), (-2.7, -0.3), (0.05, 0.95), (-9.0, 9.0), (-2.7, 2.7))
 SUSPECT = 1e-2  # a difference smaller than this may be cancellation: it is looked at with more digits
 
@@ -96,7 +97,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
             continue
         gap = abs(a - b) / max(1e-300, abs(a), abs(b))
         if gap > DIFFERENT:
-            return True if gap > SUSPECT else None
+            return True if gap > SUSPECT and max(abs(a), abs(b)) > TINY else None
         agreed[real] += 1
         if agreed[real] >= needed:
             return False
