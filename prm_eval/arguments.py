@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
 
     _pool_parser(commands)
+    _miniature_parser(commands)
 
     plugins = _command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
     plugins.add_argument("--json", action="store_true", help="as JSON")
@@ -174,3 +175,22 @@ def _pool_parser(commands: Any) -> None:
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
     for name, text in (("show", "what a pool holds"), ("verify", "recompute its hashes and check its reward files")):
         _command(actions, name, text, f"pool {name}").add_argument("pool", type=Path, help="a pool folder")
+
+
+def _miniature_parser(commands: Any) -> None:
+    text = "the embedded family of problems: check its splits"
+    miniature = commands.add_parser("miniature", help=text, description=text[0].upper() + text[1:] + ".")
+    actions = miniature.add_subparsers(metavar="ACTION", required=True)
+    check = _command(
+        actions,
+        "check",
+        "count test problems that occur in training or validation, over several seeds",
+        "miniature check",
+    )
+    check.add_argument("--seeds", type=_whole_numbers, default=[0, 1, 2], metavar="0,1,2", help="seeds of every split")
+    check.add_argument(
+        "--train", type=_positive, default=30_000, help="training problems drawn a seed (default: 30000)"
+    )
+    check.add_argument(
+        "--count", type=_positive, default=700, help="validation and test problems a seed (default: 700)"
+    )

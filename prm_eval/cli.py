@@ -277,6 +277,23 @@ def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
     return [None] if not wanted or rewards.info.kind == "orm" else list(wanted)
 
 
+def _miniature_check(options: argparse.Namespace) -> int:
+    from prm_eval.miniature.disjoint import check_splits
+
+    total = len(options.seeds) * (options.train + 2 * options.count)
+    with _bar("drawing", total, "problem") as update:
+        found = check_splits(options.seeds, options.train, options.count, progress=update)
+    for split, forms in found.forms.items():
+        print(
+            f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} normal forms"
+        )
+    for pair, shared in found.shared.items():
+        print(
+            f"{' and '.join(pair):<24} share {len(shared):,} normal forms{''.join(f'{chr(10)}  {form}' for form in shared[:5])}"
+        )
+    return EXIT_FAULTS if any(found.shared.values()) else 0
+
+
 class _bar:
     """A progress bar on standard error, for what takes longer than a second."""
 
@@ -304,6 +321,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pool import": _pool_import,
     "pool show": _pool_show,
     "pool verify": _pool_verify,
+    "miniature check": _miniature_check,
     "plugins": _plugins,
 }
 

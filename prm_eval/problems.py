@@ -12,6 +12,7 @@ from typing import Any
 from prm_eval.boxed import last_boxed
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.jsonl import Row, canonical_json, read_jsonl
+from prm_eval.miniature import problems as miniature
 from prm_eval.records import Problem
 
 MATH_SUBJECTS = (
@@ -105,8 +106,8 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
     """Load a problem set by name.
 
     Args:
-        name: A local ``.jsonl`` file (one problem a line), a name of :data:`HUB_SETS`, or a hub dataset as
-            ``owner/dataset[:config[:split]]``.
+        name: A local ``.jsonl`` file (one problem a line), ``miniature[:split[:seed[:count]]]`` (generated: no network), a name
+            of :data:`HUB_SETS`, or a hub dataset as ``owner/dataset[:config[:split]]``.
         revision: Hub revision; None means the newest.
 
     Raises:
@@ -118,6 +119,9 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
         if path.is_dir():
             raise DataError(path, None, "a folder", "a JSON-lines file of problems")
         return ProblemSet(path.name, tuple(_checked(path, _file_rows(path))))
+    generated = miniature.problems_by_name(name)
+    if generated is not None:
+        return ProblemSet(name, generated, miniature.REVISION)
     hub = HUB_SETS.get(name) or _parse_hub_name(name)
     rows = _hub_rows(hub, revision)
     return ProblemSet(name, tuple(_checked(Path(hub.dataset), rows)), revision)
@@ -143,7 +147,8 @@ def _file_rows(path: Path) -> Iterator[tuple[int, Problem]]:
 def _parse_hub_name(name: str) -> HubSet:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", name):
         raise PrmEvalError(
-            f"no problem set {name!r}: no such file, and not one of {', '.join(HUB_SETS)} or a hub dataset owner/name[:config[:split]]"
+            f"no problem set {name!r}: no such file, and not one of miniature, {', '.join(HUB_SETS)} "
+            "or a hub dataset owner/name[:config[:split]]"
         )
     dataset, *rest = name.split(":")
     return HubSet(dataset, *rest)

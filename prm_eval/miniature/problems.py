@@ -1,0 +1,145 @@
+"""The miniature problem set: drawn by seed, split by the hash of the normal form.
+
+To which split a problem belongs is a property of the problem, not of the draw: the SHA-256 of its normal form decides. So no
+problem of the test split can be drawn for training or validation, whatever the seeds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.miniature.build import Reject
+from prm_eval.miniature.plan import Plan, normal_form
+from prm_eval.miniature.subjects import OPERATIONS_OF_LEVEL, SUBJECTS
+from prm_eval.records import Problem
+
+REVISION = "1"  # changes when the family changes: other problems, or other splits
+SPLITS = {"train": range(70), "validation": range(70, 85), "test": range(85, 100)}  # of 100 shares of the hash
+DEFAULT_COUNT = 350  # ten of each of the 35 cells of subject and level
+_NAME = re.compile(r"miniature(?::(\w+))?(?::(\d+))?(?::(\d+))?")
+_ID = re.compile(r"miniature/(\w+)/(\d+)/(\d+)")
+_ATTEMPTS = 20_000  # draws without a new problem after which a cell of subject and level is called exhausted
+
+
+@dataclass(frozen=True)
+class MiniatureProblem:
+    """A problem with the plan that the oracle needs."""
+
+    problem: Problem
+    plan: Plan
+
+    @property
+    def normal_form(self) -> str:
+        """The problem but for its wording, and the order of sums and products."""
+        return normal_form(self.plan)
+
+
+def split_of(form: str) -> str:
+    """Return the split that a normal form belongs to."""
+    share = int.from_bytes(hashlib.sha256(form.encode()).digest()[:8], "big") % 100
+    return next(name for name, shares in SPLITS.items() if share in shares)
+
+
+def draw(rng: random.Random, subject: str, level: int, split: str) -> tuple[str, Plan]:
+    """Draw one statement and plan of a subject, a level and a split."""
+    for _ in range(_ATTEMPTS):
+        try:
+            statement, plan = SUBJECTS[subject](rng, rng.choice(OPERATIONS_OF_LEVEL[level]))
+        except Reject:
+            continue
+        if split_of(normal_form(plan)) == split:
+            return statement, plan
+    raise PrmEvalError(f"no problem of subject {subject}, level {level} in the split {split} in {_ATTEMPTS:,} draws")
+
+
+def iter_problems(split: str, seed: int, *, distinct: bool = False) -> Iterator[MiniatureProblem]:
+    """Yield problems without end: the 35 cells of subject and level in turn.
+
+    Args:
+        split: One of :data:`SPLITS`.
+        seed: Of the draw.
+        distinct: Never yield a normal form twice. A cell with no new problem is passed over, so the small cells of level 1
+            run dry; the iterator ends when all have.
+
+    Raises:
+        PrmEvalError: There is no such split.
+    """
+    if split not in SPLITS:
+        raise PrmEvalError(f"no split {split!r} of the miniature; expected one of {', '.join(SPLITS)}")
+    rng = random.Random(f"miniature {REVISION} {split} {seed}")  # noqa: S311 (no secret: a problem set)
+    cells = [(subject, level) for level in OPERATIONS_OF_LEVEL for subject in SUBJECTS]
+    seen: set[str] = set()
+    index = 0
+    while cells:
+        for cell in list(cells):
+            found = _new(rng, *cell, split, seen) if distinct else draw(rng, *cell, split)
+            if found is None:
+                cells.remove(cell)
+                continue
+            statement, plan = found
+            problem = Problem(f"miniature/{split}/{seed}/{index}", statement, plan.gold, *cell)
+            yield MiniatureProblem(problem, plan)
+            index += 1
+
+
+def _new(rng: random.Random, subject: str, level: int, split: str, seen: set[str]) -> tuple[str, Plan] | None:
+    for _ in range(_ATTEMPTS // 100):
+        statement, plan = draw(rng, subject, level, split)
+        form = normal_form(plan)
+        if form not in seen:
+            seen.add(form)
+            return statement, plan
+    return None
+
+
+@lru_cache(maxsize=8)
+def miniature_problems(split: str = "test", seed: int = 0, count: int = DEFAULT_COUNT) -> tuple[MiniatureProblem, ...]:
+    """Return ``count`` distinct problems of a split, balanced over subjects and levels.
+
+    Raises:
+        PrmEvalError: There is no such split, or it has fewer distinct problems.
+    """
+    found: list[MiniatureProblem] = []
+    for each in iter_problems(split, seed, distinct=True):
+        found.append(each)
+        if len(found) == count:
+            return tuple(found)
+    raise PrmEvalError(
+        f"the split {split} of the miniature has {len(found):,} distinct problems; {count:,} were asked for"
+    )
+
+
+def problems_by_name(name: str) -> tuple[Problem, ...] | None:
+    """Return the problems of ``miniature[:split[:seed[:count]]]``, or None where the name is none of ours."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        return None
+    split, seed, count = found.groups()
+    chosen = miniature_problems(split or "test", int(seed or 0), int(count or DEFAULT_COUNT))
+    return tuple(each.problem for each in chosen)
+
+
+def plan_of(problem: Problem) -> Plan:
+    """Return the plan of a problem of this family, found by its id and checked by its statement.
+
+    Raises:
+        PrmEvalError: The id is none of ours, or the statement is not that of the id (another revision of the family).
+    """
+    found = _ID.fullmatch(problem.problem_id)
+    if not found:
+        raise PrmEvalError(f"problem id {problem.problem_id!r}; expected miniature/SPLIT/SEED/INDEX")
+    split, seed, index = found[1], int(found[2]), int(found[3])
+    count = -(-(index + 1) // DEFAULT_COUNT) * DEFAULT_COUNT
+    each = miniature_problems(split, seed, count)[index]
+    if each.problem.statement != problem.statement:
+        raise PrmEvalError(
+            f"{problem.problem_id}: found the statement {problem.statement!r}; expected {each.problem.statement!r} "
+            f"(revision {REVISION} of the family)"
+        )
+    return each.plan
