@@ -9,10 +9,7 @@ searched for separators: positions are integers from the renderer. No code from 
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,23 +18,10 @@ from prm_eval.errors import ModelError
 from prm_eval.jsonl import file_sha256
 from prm_eval.pool_format import software_versions
 from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.rendered import Rendered
 
 DEFAULT_BATCH_TOKENS = 16_384
 DTYPES = ("float32", "bfloat16", "float16")
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """Token ids and the positions at which the head is read; or why the candidate cannot be rendered."""
-
-    ids: tuple[int, ...]
-    positions: tuple[int, ...]
-    refusal: str | None = None
-
-    @property
-    def input_hash(self) -> str:
-        """SHA-256 over the token ids as little-endian 32-bit integers, hexadecimal."""
-        return hashlib.sha256(struct.pack(f"<{len(self.ids)}I", *self.ids)).hexdigest()
 
 
 class _Checkpoint:
