@@ -80,7 +80,12 @@ def _score_parser(commands: Any) -> None:
         "--reward-model",
         required=True,
         metavar="RM",
-        help="a registered name, package.module:Object, checkpoint folder or hub id",
+        help="a registered name, RECIPE:CHECKPOINT, package.module:Object, checkpoint folder or hub id",
+    )
+    score.add_argument(
+        "--recipe",
+        metavar="NAME_OR_FILE",
+        help="how that checkpoint is fed and read (default: by its name or config; see: prm-eval plugins)",
     )
     score.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the reward folder to make")
     score.add_argument(
@@ -95,6 +100,16 @@ def _score_parser(commands: Any) -> None:
     score.add_argument("--batch-tokens", type=_positive, help="padded tokens a batch (default: 16384)")
     score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
     score.add_argument("--revision", help="hub revision")
+    score.add_argument(
+        "--reference", metavar="MODEL", help="the reference model of an implicit PRM (default: the recipe's)"
+    )
+    score.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it here)",
+    )
+    score.add_argument("--temperature", type=float, help="of a generative verifier (default: the recipe's)")
+    score.add_argument("--votes", type=_positive, help="judgements a candidate of a generative verifier (default: 1)")
     score.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
     )

@@ -68,21 +68,29 @@ def _tasks_path(options: argparse.Namespace) -> int:
 
 def _plugins(options: argparse.Namespace) -> int:
     from prm_eval.plugins import GROUPS, installed
+    from prm_eval.rewards.catalogue import recipe_table
 
     rows = [["name", "sort", "package", "object"]]
     for what in GROUPS:
         rows += [[each.name, what, f"{each.package} {each.version}", each.target] for each in installed(what).values()]
+    recipes = recipe_table()
     if options.json:
-        print(json.dumps([dict(zip(rows[0], row, strict=True)) for row in rows[1:]], indent=2))
+        tables = (rows, [["name", "sort", *recipes[0][1:]], *([row[0], "recipe", *row[1:]] for row in recipes[1:])])
+        print(json.dumps([dict(zip(table[0], row, strict=True)) for table in tables for row in table[1:]], indent=2))
         return 0
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    print(
-        "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
-    )
-    print("\nAdd yours: CONTRIBUTING.md, or any of them as package.module:Object")
+    print(_columns(rows))
+    print("\nrecipes: how published reward models are fed and read; NAME:CHECKPOINT uses one for another checkpoint\n")
+    print(_columns(recipes))
+    print("\nAdd yours: CONTRIBUTING.md; any object as package.module:Object, any recipe with --recipe FILE")
     return 0
+
+
+def _columns(rows: list[list[str]]) -> str:
+    """Return rows as aligned columns, the last one ragged."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -191,23 +199,12 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
+    from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
     from prm_eval.rewards import load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
 
     pool = Pool(options.pool).require_sound()
-    given = {
-        name: getattr(options, name)
-        for name in (
-            "aggregation",
-            "batch_tokens",
-            "device",
-            "dtype",
-            "max_tokens",
-            "revision",
-            "separator",
-            "splitter",
-        )
-    }
+    given = {name: getattr(options, name) for name in MODEL_OPTIONS}
     model = load_reward_model(options.reward_model, **given)
     with _bar(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as update:
         rewards = score_pool(pool, model, options.output, progress=lambda done, tokens: update(done))

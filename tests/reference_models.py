@@ -30,7 +30,9 @@ def hidden_states(folder, ids, kind):
     config = transformers.AutoConfig.from_pretrained(folder)
     model = getattr(transformers, f"{kind}Model")(config).eval()
     tensors = load_file(folder / "model.safetensors")
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, strict=True)
+    model.load_state_dict(
+        {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, strict=True
+    )
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids])).last_hidden_state[0], tensors
 
@@ -66,7 +68,9 @@ def qwen_rm(folder, problem, text):
         {"role": "user", "content": problem},
         {"role": "assistant", "content": text},
     ]
-    ids = tokenizer.encode(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False), add_special_tokens=False)
+    ids = tokenizer.encode(
+        tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False), add_special_tokens=False
+    )
     return ids, [float(mlp(*hidden_states(folder, ids, "Qwen2"))[-1, 0])]
 
 
@@ -87,7 +91,10 @@ def rlhflow_prm(folder, problem, steps, numbered=False):
     steps = [f"Step {k}: {step}" if numbered else step for k, step in enumerate(steps, 1)]
     conversation, result, ids = [], [], []
     for k, step in enumerate(steps):
-        conversation += [{"role": "user", "content": problem + " " + step if k == 0 else step}, {"role": "assistant", "content": "+"}]
+        conversation += [
+            {"role": "user", "content": problem + " " + step if k == 0 else step},
+            {"role": "assistant", "content": "+"},
+        ]
         text = tokenizer.apply_chat_template(conversation, tokenize=False, date_string="26 Jul 2024")
         ids = tokenizer.encode(text, add_special_tokens=False)
         result.append(log_odds(causal_logits(folder, ids)[-3, [plus, minus]]))
@@ -111,7 +118,11 @@ def reasoneval(folder, problem, steps, size):
     """Markers are put between the steps, their places noted, and taken out again; see the order of the last two moves at 7B."""
     tokenizer = tokenizer_of(folder)
     marker = tokenizer.pad_token
-    text = f"Question:\n{problem}\nAnswer:\nLet's think step by step.\n" + marker + "".join(step + marker for step in steps)
+    text = (
+        f"Question:\n{problem}\nAnswer:\nLet's think step by step.\n"
+        + marker
+        + "".join(step + marker for step in steps)
+    )
     separator = tokenizer(marker)["input_ids"][-1]
     ids, places, seen = [], [], 0
     for i, token in enumerate(tokenizer(text)["input_ids"]):

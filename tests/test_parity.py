@@ -12,7 +12,7 @@ import torch
 
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
-from prm_eval.rewards.recipe import shipped_recipes
+from prm_eval.rewards.catalogue import shipped_recipes
 from tests import reference_models as reference
 from tests.tiny import build_models
 
@@ -82,7 +82,9 @@ def test_log_ratio_equals_the_reference(tiny, name, monkeypatch) -> None:
     monkeypatch.setattr("prm_eval.rewards.logratio.CHUNK_TOKENS", 7)
     model = load_reward_model(f"{name}:{tiny[name]}", reference=str(tiny["eurusprm-reference"]))
     for item, found in zip(ITEMS, model.score(ITEMS), strict=True):
-        ids, expected = reference.eurus(tiny[name], tiny["eurusprm-reference"], item.statement, item.steps, LOG_RATIO[name])
+        ids, expected = reference.eurus(
+            tiny[name], tiny["eurusprm-reference"], item.statement, item.steps, LOG_RATIO[name]
+        )
         assert list(model.render(item).ids) == ids
         assert found.values == pytest.approx(expected, abs=1e-5 * 1e-3)  # beta is 1e-3
         assert max(map(abs, found.values)) > 1e-4

@@ -32,28 +32,53 @@ LLAMA3 = (
     "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}"
 )
 QWEN_SPECIALS = {"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645, "<extra_0>": 151651}
-LLAMA3_SPECIALS = {"<|begin_of_text|>": 128000, "<|start_header_id|>": 128006, "<|end_header_id|>": 128007, "<|eot_id|>": 128009}
+LLAMA3_SPECIALS = {
+    "<|begin_of_text|>": 128000,
+    "<|start_header_id|>": 128006,
+    "<|end_header_id|>": 128007,
+    "<|eot_id|>": 128009,
+}
 
 
-def byte_level(fixed: dict[str, int], specials: dict[str, int], *, chat: str | None = None, bos: str | None = None, add_bos: bool = False):
+def byte_level(
+    fixed: dict[str, int],
+    specials: dict[str, int],
+    *,
+    chat: str | None = None,
+    bos: str | None = None,
+    add_bos: bool = False,
+):
     """A byte-level BPE of the Qwen2 and Llama-3 shape; ``fixed`` texts are single tokens with these ids."""
-    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
     backend = Tokenizer(models.BPE())
     cut = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     backend.pre_tokenizer = cut
     backend.train_from_iterator(CORPUS * 5 + [text for text in fixed for _ in range(2_000)], trainer)
     trained = json.loads(backend.to_str())["model"]
     wanted = {"".join(piece for piece, _ in cut.pre_tokenize_str(text)): index for text, index in fixed.items()}
-    rebuilt = Tokenizer(models.BPE(vocab=renumber(trained["vocab"], {**wanted, **specials}), merges=[tuple(m) for m in trained["merges"]]))
+    rebuilt = Tokenizer(
+        models.BPE(
+            vocab=renumber(trained["vocab"], {**wanted, **specials}), merges=[tuple(m) for m in trained["merges"]]
+        )
+    )
     rebuilt.pre_tokenizer, rebuilt.decoder = cut, decoders.ByteLevel()
     rebuilt.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in specials])
     if add_bos:
-        rebuilt.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, specials[bos])])
+        rebuilt.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, specials[bos])]
+        )
     else:
         rebuilt.post_processor = processors.ByteLevel(trim_offsets=True)  # as Llama-3: white space gets empty spans
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=rebuilt, bos_token=bos, eos_token=next(iter(specials)), pad_token=next(iter(specials)))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=rebuilt, bos_token=bos, eos_token=next(iter(specials)), pad_token=next(iter(specials))
+    )
     tokenizer.chat_template = chat
     for text, index in {**fixed, **specials}.items():
         assert tokenizer(text, add_special_tokens=False)["input_ids"] == [index], (text, index)
@@ -63,18 +88,38 @@ def byte_level(fixed: dict[str, int], specials: dict[str, int], *, chat: str | N
 def sentencepiece_like(fixed: dict[str, int], pad: str = "</s>"):
     """A tokenizer of the Llama-2 and Mistral shape: a space is a visible mark, put before the text; unknown characters are bytes."""
     characters = sorted(set("".join(CORPUS)) - {"\n"})
-    pieces = [*(f"<0x{i:02X}>" for i in range(256)), *(c.replace(" ", "▁") for c in characters), "▁", "+", "-", "к", "и", "ки", "▁ки", "▁+", "▁-"]
+    pieces = [
+        *(f"<0x{i:02X}>" for i in range(256)),
+        *(c.replace(" ", "▁") for c in characters),
+        "▁",
+        "+",
+        "-",
+        "к",
+        "и",
+        "ки",
+        "▁ки",
+        "▁+",
+        "▁-",
+    ]
     vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2}
     for piece in dict.fromkeys(pieces):
         vocabulary.setdefault(piece, len(vocabulary))
     merges = [("к", "и"), ("▁", "ки"), ("▁", "+"), ("▁", "-")]
-    vocabulary = renumber(vocabulary, {f"▁{text}": index for text, index in fixed.items()}, keep={"<unk>": 0, "<s>": 1, "</s>": 2})
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    vocabulary = renumber(
+        vocabulary, {f"▁{text}": index for text, index in fixed.items()}, keep={"<unk>": 0, "<s>": 1, "</s>": 2}
+    )
+    backend = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    )
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
     backend.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in ("<unk>", "<s>", "</s>")])
     backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token=pad)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token=pad
+    )
 
 
 def renumber(vocabulary: dict[str, int], wanted: dict[str, int], keep: dict[str, int] | None = None) -> dict[str, int]:
@@ -108,7 +153,9 @@ def randomise(model, seed: int):
     return model.eval()
 
 
-def save_causal(folder: Path, kind: str, vocabulary: int, tokenizer, *, seed: int = 1, shard: str = "5GB", **more) -> Path:
+def save_causal(
+    folder: Path, kind: str, vocabulary: int, tokenizer, *, seed: int = 1, shard: str = "5GB", **more
+) -> Path:
     """Save a random ...ForCausalLM."""
     model = randomise(getattr(transformers, f"{kind}ForCausalLM")(config(kind, vocabulary, **more)), seed)
     model.save_pretrained(folder, max_shard_size=shard)
@@ -116,7 +163,17 @@ def save_causal(folder: Path, kind: str, vocabulary: int, tokenizer, *, seed: in
     return folder
 
 
-def save_trunk(folder: Path, kind: str, vocabulary: int, tokenizer, head: dict[str, tuple[int, ...]], architecture: str, *, seed: int = 1, **more) -> Path:
+def save_trunk(
+    folder: Path,
+    kind: str,
+    vocabulary: int,
+    tokenizer,
+    head: dict[str, tuple[int, ...]],
+    architecture: str,
+    *,
+    seed: int = 1,
+    **more,
+) -> Path:
     """Save a random trunk with head tensors of these names and shapes beside it, as vendors' own classes do."""
     folder.mkdir(parents=True)
     settings = config(kind, vocabulary, **more)
@@ -125,14 +182,23 @@ def save_trunk(folder: Path, kind: str, vocabulary: int, tokenizer, head: dict[s
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in trunk.state_dict().items()}
     tensors |= {name: torch.empty(shape).normal_(0, 0.5, generator=generator) for name, shape in head.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    description = settings.to_dict() | {"architectures": [architecture], "auto_map": {"AutoModel": f"modeling_own.{architecture}"}}
+    description = settings.to_dict() | {
+        "architectures": [architecture],
+        "auto_map": {"AutoModel": f"modeling_own.{architecture}"},
+    }
     (folder / "config.json").write_text(json.dumps(description, default=str))
     (folder / "modeling_own.py").write_text("raise SystemExit('a checkpoint\\'s own code was run')\n")
     tokenizer.save_pretrained(folder)
     return folder
 
 
-MLP = lambda labels: {"score.0.weight": (16, 16), "score.0.bias": (16,), "score.2.weight": (labels, 16), "score.2.bias": (labels,)}  # noqa: E731
+def mlp(labels):
+    return {
+        "score.0.weight": (16, 16),
+        "score.0.bias": (16,),
+        "score.2.weight": (labels, 16),
+        "score.2.bias": (labels,),
+    }
 
 
 def qwen_tokenizer(fixed: dict[str, int] | None = None, chat: str = CHATML, bos: str | None = None):
@@ -152,8 +218,8 @@ def build_models(folder: Path) -> dict[str, Path]:
     psa = qwen_tokenizer({" +": 488, " -": 481, " \n\n\n\n\n": 76325})
     with_bos = qwen_tokenizer(bos="<|endoftext|>")
     built = {
-        "qwen2.5-math-prm": save_trunk(folder / "prm", "Qwen2", 152_064, qwen, MLP(2), "Qwen2ForProcessRewardModel"),
-        "qwen2.5-math-rm": save_trunk(folder / "rm", "Qwen2", 152_064, qwen, MLP(1), "Qwen2ForRewardModel"),
+        "qwen2.5-math-prm": save_trunk(folder / "prm", "Qwen2", 152_064, qwen, mlp(2), "Qwen2ForProcessRewardModel"),
+        "qwen2.5-math-rm": save_trunk(folder / "rm", "Qwen2", 152_064, qwen, mlp(1), "Qwen2ForRewardModel"),
         "math-shepherd": save_causal(folder / "shepherd", "Mistral", 32_000, mistral, shard="1MB"),
         "rlhflow-prm-deepseek": save_causal(folder / "rlhflow", "Llama", 128_256, llama3),
         "versaprm": folder / "rlhflow",

@@ -66,8 +66,8 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         raise ModelError(f"unknown aggregation {given['aggregation']!r}; expected one of {', '.join(AGGREGATIONS)}")
     recipe = given.pop("recipe", None)
     if recipe is not None:
+        from prm_eval.rewards.catalogue import named_recipe
         from prm_eval.rewards.huggingface import make_model
-        from prm_eval.rewards.recipe import named_recipe
 
         return _model(make_model(named_recipe(str(recipe)), name, given))
     head, _, argument = name.partition(":")
@@ -89,7 +89,7 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
 
 
 def _shipped() -> dict[str, Recipe]:
-    from prm_eval.rewards.recipe import shipped_recipes
+    from prm_eval.rewards.catalogue import shipped_recipes
 
     return shipped_recipes()
 

@@ -62,7 +62,9 @@ class ChatFrame:
     def __init__(self, tokenizer: Any, name: str) -> None:
         self.tokenizer = tokenizer
         if getattr(tokenizer, "chat_template", None):
-            rendered = apply_chat_template(tokenizer, [{"role": "user", "content": _STAND_IN}], add_generation_prompt=True)
+            rendered = apply_chat_template(
+                tokenizer, [{"role": "user", "content": _STAND_IN}], add_generation_prompt=True
+            )
             if rendered.count(_STAND_IN) != 1:
                 raise ModelError(f"the chat template of {name} changes or drops the user turn")
             self.head, self.tail = rendered.split(_STAND_IN)
@@ -115,17 +117,23 @@ class HttpBackend:
         if self.frame is None:
             reply = self._post("/chat/completions", {**common, "messages": [{"role": "user", "content": prompt}]})
             return cut_at(str(_at(reply, "choices", 0, "message", "content") or ""), how.stop)
-        return cut_at(str(_at(self._post("/completions", {**common, "prompt": prompt}), "choices", 0, "text") or ""), how.stop)
+        return cut_at(
+            str(_at(self._post("/completions", {**common, "prompt": prompt}), "choices", 0, "text") or ""), how.stop
+        )
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the log-probabilities among the 20 likeliest next tokens; one that is not there is bounded by the least likely of them."""
         body = {"model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 1.0, "logprobs": TOP_TOKENS}
         top = _at(self._post("/completions", body), "choices", 0, "logprobs", "top_logprobs", 0)
         if not isinstance(top, dict) or not top or not all(isinstance(value, (int, float)) for value in top.values()):
-            raise ModelError(f"{self.base_url} gives no top_logprobs; its /completions must support logprobs={TOP_TOKENS}")
+            raise ModelError(
+                f"{self.base_url} gives no top_logprobs; its /completions must support logprobs={TOP_TOKENS}"
+            )
         found = [[value for token, value in top.items() if token.strip().lower() == choice] for choice in choices]
         if not any(found):
-            raise Refused(f"no judgement: neither {choices[0]!r} nor {choices[1]!r} among the {len(top)} likeliest tokens")
+            raise Refused(
+                f"no judgement: neither {choices[0]!r} nor {choices[1]!r} among the {len(top)} likeliest tokens"
+            )
         least = min(top.values())
         yes, no = (math.log(sum(map(math.exp, values))) if values else least for values in found)
         return yes, no
@@ -160,7 +168,9 @@ class HttpBackend:
                     raise ModelError(f"{self.base_url}{path}: {why}") from None
             except (OSError, ValueError) as error:
                 why = str(error) or type(error).__name__
-        raise ModelError(f"{self.base_url}{path}: {why}, {TRIES} times. What was scored so far is kept; the same command goes on.")
+        raise ModelError(
+            f"{self.base_url}{path}: {why}, {TRIES} times. What was scored so far is kept; the same command goes on."
+        )
 
 
 def _at(value: Any, *path: str | int) -> Any:
@@ -222,7 +232,10 @@ class LocalBackend:
         if how.stop:
             options |= {"stop_strings": list(how.stop), "tokenizer": self.frame.tokenizer}
         tensor = torch.tensor([ids], device=self.device)
-        with torch.random.fork_rng(devices=[self.device] if self.device.startswith("cuda") else []), torch.inference_mode():
+        with (
+            torch.random.fork_rng(devices=[self.device] if self.device.startswith("cuda") else []),
+            torch.inference_mode(),
+        ):
             torch.manual_seed(seed)
             made = self._model.generate(input_ids=tensor, attention_mask=torch.ones_like(tensor), **options)
         return cut_at(self.frame.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True), how.stop)
@@ -239,7 +252,9 @@ class LocalBackend:
         result = []
         for ids in (yes, no):
             with torch.inference_mode():
-                hidden = self._model.base_model(input_ids=torch.tensor([ids], device=self.device)).last_hidden_state[0, common - 1 : -1]
+                hidden = self._model.base_model(input_ids=torch.tensor([ids], device=self.device)).last_hidden_state[
+                    0, common - 1 : -1
+                ]
                 logs = torch.log_softmax(self._model.get_output_embeddings()(hidden).float(), dim=-1)
             picked = [float(logs[i, token]) for i, token in enumerate(ids[common:])]
             result.append(math.fsum(picked) / len(picked) if picked else 0.0)

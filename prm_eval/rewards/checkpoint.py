@@ -91,7 +91,9 @@ def local_folder(name: str, revision: str | None) -> Path:
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json"]))
+        return Path(
+            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json"])
+        )
     except (OSError, ValueError) as error:
         raise ModelError(f"the weights of {name!r} cannot be had: {str(error).strip().splitlines()[0]}") from error
 
@@ -107,7 +109,10 @@ def tensor_files(folder: Path) -> dict[str, Path]:
     index = folder / INDEX
     if index.is_file():
         try:
-            names = {str(key): folder / Path(str(file)).name for key, file in json.loads(index.read_bytes())["weight_map"].items()}
+            names = {
+                str(key): folder / Path(str(file)).name
+                for key, file in json.loads(index.read_bytes())["weight_map"].items()
+            }
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ModelError(f"{index} is not a shard index: {error}") from None
         missing = sorted({path.name for path in names.values() if not path.is_file()})
@@ -160,7 +165,13 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
         trunk_class = trunk_class[0]
     with _quiet():
         trunk, info = from_pretrained(
-            trunk_class, str(folder), None, config=config, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+            trunk_class,
+            str(folder),
+            None,
+            config=config,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
         )
     missing = sorted(info.get("missing_keys", ()))
     wrong = sorted(str(key) for key in info.get("mismatched_keys", ()))
@@ -169,9 +180,15 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
         for key in info.get("unexpected_keys", ())
         if not key.startswith(tuple(allowed)) and not key.endswith("rotary_emb.inv_freq")
     )
-    for what, keys in (("lacks", missing), ("has tensors of another shape", wrong), ("has tensors that the model does not know", left)):
+    for what, keys in (
+        ("lacks", missing),
+        ("has tensors of another shape", wrong),
+        ("has tensors that the model does not know", left),
+    ):
         if keys:
-            raise ModelError(f"{name} {what}: {', '.join(keys[:5])}{' ...' if len(keys) > 5 else ''} ({trunk_class.__name__})")
+            raise ModelError(
+                f"{name} {what}: {', '.join(keys[:5])}{' ...' if len(keys) > 5 else ''} ({trunk_class.__name__})"
+            )
     return trunk.eval()  # torch's inference mode: dropout off; evaluates no text
 
 
@@ -202,7 +219,12 @@ def load_adapter(folder: Path, base: str, dtype: str, name: str) -> tuple[Any, A
     except ImportError:
         raise ModelError(f"{name} is a LoRA adapter: pip install peft") from None
     model = from_pretrained(
-        transformers.AutoModelForCausalLM, base, None, what="base model", dtype=getattr(torch, dtype), use_safetensors=True
+        transformers.AutoModelForCausalLM,
+        base,
+        None,
+        what="base model",
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
     )
     try:
         merged = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload()

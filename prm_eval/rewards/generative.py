@@ -79,11 +79,17 @@ class GenerativeModel:
         if self.how.votes > MAX_VOTES:
             raise ModelError(f"votes = {self.how.votes}; expected at most {MAX_VOTES}")
         if self.how.votes > 1 and self.how.temperature == 0:
-            raise ModelError(f"votes = {self.how.votes} at temperature 0 are one vote; give a temperature, for example 0.7")
+            raise ModelError(
+                f"votes = {self.how.votes} at temperature 0 are one vote; give a temperature, for example 0.7"
+            )
         self.base_url, self.revision = base_url, revision
         self.device, self.dtype = ("server", "server") if base_url else checkpoint.device_and_dtype(device, dtype)
         own_template = bool(how.start or how.decision)
-        self.tokenizer = None if base_url and not own_template else checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
+        self.tokenizer = (
+            None
+            if base_url and not own_template
+            else checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
+        )
         self.weights = {} if base_url else checkpoint.weight_hashes(self.name)
         self._text = parse_template(recipe.render.text)
         self._step = parse_template(recipe.render.step)
@@ -122,7 +128,11 @@ class GenerativeModel:
         try:
             prompt = self.backend.prompt(self.question(item), self.how.start)
             digest = hashlib.sha256(prompt.encode()).hexdigest()
-            values = self._yes_no(prompt, digest) if self.recipe.score.rule == "yes_no" else self._first_error(prompt, digest, item)
+            values = (
+                self._yes_no(prompt, digest)
+                if self.recipe.score.rule == "yes_no"
+                else self._first_error(prompt, digest, item)
+            )
         except Refused as refusal:
             return StepRewards((), str(refusal), None, digest)
         return StepRewards(values, None, None, digest)
@@ -183,7 +193,9 @@ class GenerativeModel:
         judgements = self._judgements(prompt, digest)
         found = [index for each in judgements if (index := first_error(each, len(item.steps))) is not None]
         if not found:
-            raise Refused(f"no judgement: no \\boxed{{index}} of one of {len(item.steps)} steps in {len(judgements)} answers")
+            raise Refused(
+                f"no judgement: no \\boxed{{index}} of one of {len(item.steps)} steps in {len(judgements)} answers"
+            )
         return tuple(sum(index == -1 or index > k for index in found) / len(found) for k in range(len(item.steps)))
 
 

@@ -44,7 +44,9 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
 
     def take(key: str, shape: tuple[int | None, ...]) -> Any:
         tensor = tensors[key]
-        if len(tensor.shape) != len(shape) or any(want not in (None, got) for want, got in zip(shape, tensor.shape, strict=True)):
+        if len(tensor.shape) != len(shape) or any(
+            want not in (None, got) for want, got in zip(shape, tensor.shape, strict=True)
+        ):
             wanted = " x ".join("any" if side is None else str(side) for side in shape)
             raise ModelError(f"{name}: {key} is {' x '.join(map(str, tensor.shape))}; expected {wanted}")
         return tensor.to(device=device, dtype=torch.float32)
@@ -60,7 +62,9 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
         return lambda hidden: functional.linear(hidden, weight, offset)
     matrix = tensors[OUTPUT_MATRIX]
     if head.type == "lm_row_mean":
-        mean = matrix.to(torch.float32).mean(dim=0, keepdim=True).to(device)  # the mean of logits is the logit of the mean row
+        mean = (
+            matrix.to(torch.float32).mean(dim=0, keepdim=True).to(device)
+        )  # the mean of logits is the logit of the mean row
         return lambda hidden: functional.linear(hidden, mean)
     highest = max(head.rows.values())
     if highest >= matrix.shape[0]:
@@ -76,11 +80,9 @@ def values(score: Score, logits: Any) -> tuple[float, ...]:
     """
     import torch
 
-    rule = score.rule
+    rule, good, bad = score.rule, score.good, score.bad
     if rule == "by_labels":
-        rule, good, bad = ("raw", (), ()) if logits.shape[-1] == 1 else ("two_way", (1,), (0,))
-    else:
-        good, bad = score.good, score.bad
+        rule, good, bad = ("raw", good, bad) if logits.shape[-1] == 1 else ("two_way", (1,), (0,))
     if rule in ("raw", "sigmoid"):
         return tuple(logits[:, 0].tolist())
     log_good, log_bad = (torch.logsumexp(logits[:, list(side)], dim=-1) for side in (good, bad))

@@ -14,13 +14,17 @@ from prm_eval.errors import ModelError
 from prm_eval.pool_format import software_versions
 from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards import checkpoint
+from prm_eval.rewards.catalogue import named_recipe, recipe_for
 from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX, build_head, head_tensors, values
-from prm_eval.rewards.recipe import Recipe, named_recipe, recipe_for
+from prm_eval.rewards.recipe import Recipe
 from prm_eval.rewards.render import Renderer
 from prm_eval.rewards.rendered import Rendered
 
 DEFAULT_BATCH_TOKENS = 16_384
-CLASSIFIERS = (("ForTokenClassification", "token-classification"), ("ForSequenceClassification", "sequence-classification"))
+CLASSIFIERS = (
+    ("ForTokenClassification", "token-classification"),
+    ("ForSequenceClassification", "sequence-classification"),
+)
 
 
 class LoadedNetwork:
@@ -72,7 +76,9 @@ class RecipeModel:
         if not argument:
             raise ModelError("which checkpoint? Give a folder or a hub id after the colon")
         if separator is not None and recipe.render.separator is None:
-            raise ModelError(f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to change)")
+            raise ModelError(
+                f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to change)"
+            )
         if aggregation is not None and aggregation not in AGGREGATIONS:
             raise ModelError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
         self.recipe = recipe
@@ -89,7 +95,11 @@ class RecipeModel:
         self.weights = checkpoint.weight_hashes(self.name)
         checkpoint.require_safetensors(self.name, revision)
         self._check_labels()
-        limits = [checkpoint.positive("max_tokens", max_tokens), recipe.max_tokens, getattr(self.config, "max_position_embeddings", None)]
+        limits = [
+            checkpoint.positive("max_tokens", max_tokens),
+            recipe.max_tokens,
+            getattr(self.config, "max_position_embeddings", None),
+        ]
         self.max_tokens = min((int(limit) for limit in limits if limit), default=None)
         self.renderer = Renderer(recipe, self.tokenizer, self.name, separator=separator, max_tokens=self.max_tokens)
 
@@ -128,7 +138,9 @@ class RecipeModel:
         required, optional = head_tensors(self.recipe.head)
         names = {name: name for name in (*required, *optional) if name in files}
         if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
-            names = {OUTPUT_MATRIX: each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings}
+            names = {
+                OUTPUT_MATRIX: each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings
+            }
         lacking = [name for name in required if name not in names]
         if lacking:
             others = ", ".join(sorted(key for key in files if ".layers." not in key)[:8])
@@ -137,12 +149,16 @@ class RecipeModel:
                 "Give the recipe that fits with --recipe."
             )
         stored = checkpoint.read_tensors(files, list(names.values()))
-        trunk = checkpoint.load_trunk(folder, self.config, self.dtype, self.name, [self.recipe.head.prefix + ".", "lm_head."])
+        trunk = checkpoint.load_trunk(
+            folder, self.config, self.dtype, self.name, [self.recipe.head.prefix + ".", "lm_head."]
+        )
         return self._network(trunk, {name: stored[source] for name, source in names.items()})
 
     def _network(self, trunk: Any, tensors: dict[str, Any]) -> LoadedNetwork:
         width = int(self.config.get_text_config().hidden_size)
-        return LoadedNetwork(trunk.to(self.device), build_head(self.recipe.head, tensors, self.name, width, self.device))
+        return LoadedNetwork(
+            trunk.to(self.device), build_head(self.recipe.head, tensors, self.name, width, self.device)
+        )
 
     def _adapter_base(self, folder: Any) -> str:
         import json
@@ -164,7 +180,9 @@ class RecipeModel:
         """Score items in batches of similar length; results are in the items' order."""
         rendered = [self._limited(self.render(item)) for item in items]
         results: list[StepRewards | None] = [
-            None if one.refusal is None else StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None)
+            None
+            if one.refusal is None
+            else StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None)
             for one in rendered
         ]
         todo = sorted(
@@ -227,7 +245,9 @@ def make_model(recipe: Recipe, argument: str | None, options: dict[str, Any]) ->
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
-        raise ModelError(f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: {error}") from None
+        raise ModelError(
+            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: {error}"
+        ) from None
 
 
 def sequence_classification(argument: str | None, **options: Any) -> Any:
@@ -256,8 +276,8 @@ def load_checkpoint(name: str, options: dict[str, Any]) -> Any:
                 recipe = named_recipe(generic)
         if recipe is None:
             raise ModelError(
-                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) or "
-                "ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
+                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification "
+                "(PRM) or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
                 f"RECIPE:{name}, or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
             )
     return make_model(recipe, name, options)

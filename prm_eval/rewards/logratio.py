@@ -61,13 +61,19 @@ class LogRatioModel(RecipeModel):
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
         """Score items in batches of similar length; results are in the items' order."""
         rendered = [self._limited(self.render(item)) for item in items]
-        results = [StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None) for one in rendered]
-        todo = sorted((i for i, one in enumerate(rendered) if one.refusal is None), key=lambda i: (len(rendered[i].ids), i))
+        results = [
+            StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None) for one in rendered
+        ]
+        todo = sorted(
+            (i for i, one in enumerate(rendered) if one.refusal is None), key=lambda i: (len(rendered[i].ids), i)
+        )
         for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
             ratios = self._ratios([rendered[i] for i in batch])
             for i, ratio in zip(batch, ratios, strict=True):
                 start = self.renderer.start_of_steps(items[i]) - 1
-                results[i] = StepRewards(self._steps(rendered[i], ratio, start), None, len(rendered[i].ids), rendered[i].input_hash)
+                results[i] = StepRewards(
+                    self._steps(rendered[i], ratio, start), None, len(rendered[i].ids), rendered[i].input_hash
+                )
         return results
 
     def _steps(self, rendered: Rendered, ratio: Any, start: int) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
 """Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
 
-How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that is what
-the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the recipe cuts there.
+How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that
+is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the recipe cuts there.
 Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are searched for tags.
 
 What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after tokenising, control tokens
@@ -56,8 +56,8 @@ def numbered(step: str, k: int) -> str:
     return step if _STEP_K.match(step) else f"Step {k}: {step}"
 
 
-class Refused(Exception):  # noqa: N818 - not an error: a reason that ends up in the reward file
-    """Why one candidate cannot be rendered."""
+class Refused(Exception):
+    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file."""
 
 
 class Renderer:
@@ -121,7 +121,9 @@ class Renderer:
     def _bos_ids(self) -> tuple[int, ...]:
         how, bos = self.template.bos, self.tokenizer.bos_token_id
         if how == "required" and bos is None:
-            raise ModelError(f"the tokenizer of {self.name} has no bos token, which the recipe {self.recipe.name} starts with")
+            raise ModelError(
+                f"the tokenizer of {self.name} has no bos token, which the recipe {self.recipe.name} starts with"
+            )
         if how == "tokenizer":
             with_specials = tuple(self.tokenizer("x")["input_ids"])
             return with_specials[:1] if bos is not None and with_specials[:1] == (bos,) else ()
@@ -176,11 +178,15 @@ class Renderer:
         """Use the tokenizer's own chat template; its control tokens are those it writes around two harmless turns."""
         if getattr(self.tokenizer, "chat_template", None):
             turns = [{"role": "user", "content": item.statement}, {"role": "assistant", "content": item.text}]
-            ids = tuple(self.tokenizer(apply_chat_template(self.tokenizer, turns), add_special_tokens=False)["input_ids"])
+            ids = tuple(
+                self.tokenizer(apply_chat_template(self.tokenizer, turns), add_special_tokens=False)["input_ids"]
+            )
             own = self._chat_specials
         else:
             plain = self.template.plain.replace("{problem}", "\0").replace("{text}", "\1")
-            text = "".join({"\0": item.statement, "\1": item.text}.get(piece, piece) for piece in re.split("([\0\1])", plain))
+            text = "".join(
+                {"\0": item.statement, "\1": item.text}.get(piece, piece) for piece in re.split("([\0\1])", plain)
+            )
             ids = tuple(self.tokenizer(text)["input_ids"])
             own = Counter(self._specials(self.tokenizer("x")["input_ids"]))
         if not ids:
@@ -203,7 +209,9 @@ class Renderer:
             if found[token] != own[token]:
                 raise Refused(f"special token {self._special[token]!r} in the text")
 
-    def _checked(self, ids: tuple[int, ...], positions: Sequence[int], expected: int, literals: Counter[str]) -> tuple[int, ...]:
+    def _checked(
+        self, ids: tuple[int, ...], positions: Sequence[int], expected: int, literals: Counter[str]
+    ) -> tuple[int, ...]:
         own: Counter[int] = Counter(self._bos)
         markers = 0
         for literal, count in literals.items():
@@ -216,7 +224,9 @@ class Renderer:
         self._require_own_specials(ids, own)
         positions = tuple(position + self.template.read_shift for position in positions)
         if len(positions) != expected:
-            raise AssertionError(f"{len(positions)} read positions for {expected} steps")  # a template without {read} cannot get here
+            raise AssertionError(
+                f"{len(positions)} read positions for {expected} steps"
+            )  # a template without {read} cannot get here
         previous = -1
         for k, position in enumerate(positions, 1):
             if position <= previous:
@@ -285,7 +295,9 @@ class _Writer:
                 if position < start:
                     raise Refused(f"step {len(positions) + 1} has no token of its own")
                 if expected is not None and ids[position] != expected:
-                    raise Refused(f"the separator after step {len(positions) + 1} merges with its neighbour: token {ids[position]}, not {expected}")
+                    raise Refused(
+                        f"the separator after step {len(positions) + 1} merges with its neighbour: token {ids[position]}, not {expected}"
+                    )
                 positions.append(position)
         return tuple(ids), positions
 
@@ -295,7 +307,9 @@ class _Writer:
         Tokenizers that trim offsets give a token of white space the empty span at its end, hence the second condition.
         """
         if not self.renderer.tokenizer.is_fast:
-            raise ModelError(f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) is needed")
+            raise ModelError(
+                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) is needed"
+            )
         encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids += encoded["input_ids"]
         ends: list[int] = []
@@ -348,7 +362,9 @@ def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: 
             )
         )
     except Exception as error:  # Jinja templates of strangers raise what they like
-        raise ModelError(f"the chat template of {tokenizer.name_or_path} fails: {' '.join(str(error).split())[:200]}") from error
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path} fails: {' '.join(str(error).split())[:200]}"
+        ) from error
 
 
 def chat_frame(tokenizer: Any, name: str) -> tuple[str, str, str, bool]:
