@@ -40,8 +40,8 @@ def named_recipe(name_or_file: str) -> Recipe:
 def recipe_for(checkpoint: str, architectures: tuple[str, ...] = ()) -> Recipe | None:
     """Return the shipped recipe of a hub id or of a folder that holds one, else of its architecture, else None.
 
-    A folder is known by its last two parts (``.../Qwen/Qwen2.5-Math-PRM-7B``), by ``org__name`` or the hub cache's ``models--org--name``; its
-    last part alone would confuse models of the same name by different people.
+    A folder is known by its last two parts (``.../Qwen/Qwen2.5-Math-PRM-7B``), by ``org__name`` or by the hub cache's
+    ``models--org--name``; its last part alone would confuse models of the same name by different people.
     """
     parts = [part for part in checkpoint.rstrip("/").split("/") if part]
     ids = {"/".join(parts[-2:])}

@@ -1,7 +1,8 @@
 """Transformers checkpoints as reward models: a recipe, a checkpoint, and one forward pass a candidate.
 
-What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipe`). Texts are never searched for separators:
-positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied, in float32, only where it is read.
+What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipe`). Texts are never searched for
+separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied, in float32,
+only where it is read.
 """
 
 from __future__ import annotations
@@ -138,9 +139,8 @@ class RecipeModel:
         required, optional = head_tensors(self.recipe.head)
         names = {name: name for name in (*required, *optional) if name in files}
         if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
-            names = {
-                OUTPUT_MATRIX: each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings
-            }
+            tied = [each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings]
+            names = dict.fromkeys(required, tied[0]) if tied else {}
         lacking = [name for name in required if name not in names]
         if lacking:
             others = ", ".join(sorted(key for key in files if ".layers." not in key)[:8])
@@ -276,8 +276,8 @@ def load_checkpoint(name: str, options: dict[str, Any]) -> Any:
                 recipe = named_recipe(generic)
         if recipe is None:
             raise ModelError(
-                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification "
-                "(PRM) or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
+                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) "
+                "or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
                 f"RECIPE:{name}, or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
             )
     return make_model(recipe, name, options)

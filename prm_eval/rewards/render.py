@@ -1,8 +1,9 @@
 """Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
 
 How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that
-is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the recipe cuts there.
-Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are searched for tags.
+is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the
+recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are
+searched for tags.
 
 What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after tokenising, control tokens
 are counted, and a count other than the template's own is a refusal.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,7 +23,11 @@ from prm_eval.rewards.recipe import Recipe, Render
 from prm_eval.rewards.rendered import Rendered
 
 SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut")
-PINNED_DATE = date(2024, 7, 26)  # Llama-3 templates print today's date unless told; prompts must not depend on the day
+PINNED_DATE = "26 Jul 2024"  # Llama-3 templates print today's date unless told; prompts must not depend on the day
+_CLOCK = (  # shadows the clock that transformers gives to templates
+    "{%- macro strftime_now(format) -%}{{ format | replace('%d', '26') | replace('%b', 'Jul') | replace('%B', 'July') "
+    "| replace('%m', '07') | replace('%Y', '2024') | replace('%y', '24') | replace('%A', 'Friday') }}{%- endmacro -%}"
+)
 CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 _STEP_K = re.compile(r"\s*Step\s+\d+\s*[:.]")
@@ -352,13 +356,10 @@ def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: 
         ModelError: The template fails.
     """
     try:
+        template = _CLOCK + tokenizer.get_chat_template()
         return str(
             tokenizer.apply_chat_template(
-                turns,
-                tokenize=False,
-                date_string=PINNED_DATE.strftime("%d %b %Y"),
-                strftime_now=PINNED_DATE.strftime,
-                **options,
+                turns, chat_template=template, tokenize=False, date_string=PINNED_DATE, **options
             )
         )
     except Exception as error:  # Jinja templates of strangers raise what they like
