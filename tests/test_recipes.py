@@ -398,6 +398,8 @@ source: x
         ("type: linear", "type: magic", "head.type: 'magic'; expected one of label_mlp"),
         ("labels: 2", "labels: -2", "head.labels: -2"),
         ("name: mine", "name: [mine", "expected YAML"),
+        ("name: mine", "name: &a mine\nnotes: *a", "a YAML alias"),
+        ("kind: prm", "kind: prm\ntokens: {Q: 1}\nrender: {marker: Q, step: '{step}{read}'}\nhead: {type: value}\nscore: {rule: raw}\nsource: y\nchecked_against: y\n---", "expected YAML"),
         ("name: mine", "name: !!python/object/apply:os.system [ls]", "expected YAML"),
         ("checked_against: x", "checked_against: x\nmax_tokens: many", "max_tokens: 'many'; expected a positive whole number"),
         ("checked_against: x", "checked_against: x\ntokens: {a: b}", "tokens: {'a': 'b'}; expected a mapping of token texts to ids"),

@@ -100,11 +100,12 @@ def sentencepiece_like(fixed: dict[str, int], pad: str = "</s>"):
         "▁ки",
         "▁+",
         "▁-",
+        "▁▁",
     ]
     vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2}
     for piece in dict.fromkeys(pieces):
         vocabulary.setdefault(piece, len(vocabulary))
-    merges = [("к", "и"), ("▁", "ки"), ("▁", "+"), ("▁", "-")]
+    merges = [("▁", "▁"), ("к", "и"), ("▁", "ки"), ("▁", "+"), ("▁", "-")]
     vocabulary = renumber(
         vocabulary, {f"▁{text}": index for text, index in fixed.items()}, keep={"<unk>": 0, "<s>": 1, "</s>": 2}
     )

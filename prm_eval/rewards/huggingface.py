@@ -7,6 +7,7 @@ only where it is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -243,10 +244,11 @@ def make_model(recipe: Recipe, argument: str | None, options: dict[str, Any]) ->
     try:
         return factory(recipe, argument, **options)
     except TypeError as error:
-        if "unexpected keyword" not in str(error):
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
             raise
         raise ModelError(
-            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: {error}"
+            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: {unknown[1]}"
         ) from None
 
 

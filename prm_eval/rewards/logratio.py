@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards import checkpoint
 from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX
@@ -53,9 +54,17 @@ class LogRatioModel(RecipeModel):
         """Return (trunk, output matrix in the trunk's dtype)."""
         folder = checkpoint.local_folder(name, revision)
         files = checkpoint.tensor_files(folder)
-        source = OUTPUT_MATRIX if OUTPUT_MATRIX in files else next(each for each in INPUT_MATRICES if each in files)
+        source = next((each for each in (OUTPUT_MATRIX, *INPUT_MATRICES) if each in files), None)
+        if source is None:
+            raise ModelError(
+                f"{name} has no {OUTPUT_MATRIX}: an implicit process reward model is made of two causal models"
+            )
         trunk = checkpoint.load_trunk(folder, config, self.dtype, name, ["lm_head."])
         matrix = checkpoint.read_tensors(files, [source])[source].to(trunk.dtype)
+        if matrix.shape[0] < len(self.tokenizer):
+            raise ModelError(
+                f"{name} knows {matrix.shape[0]} tokens, the tokenizer of {self.name} {len(self.tokenizer)}: not a pair"
+            )
         return trunk.to(self.device), matrix.to(self.device)
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:

@@ -34,7 +34,10 @@ def read_recipe(path: str | Path) -> Recipe:
     if len(raw) > MAX_BYTES:
         raise DataError(path, None, f"{len(raw):,} bytes", f"a recipe of at most {MAX_BYTES:,}")
     try:
-        content = yaml.safe_load(raw.decode())
+        text = raw.decode()
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise DataError(path, None, "a YAML alias (*name)", "values written out: aliases can grow without bound")
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise DataError(path, None, " ".join(str(error).split())[:300], "YAML in UTF-8") from None
     if not isinstance(content, dict):
@@ -212,6 +215,10 @@ class _Check:
                     "head.type", "generate", "with it generate:, render.text: and score.rule yes_no or first_error"
                 )
             return
+        if render.marker is not None and any(
+            template and f"{render.marker}{{read}}" not in template for template in (render.step, render.first)
+        ):
+            raise self.fault("render.marker", repr(render.marker), "{read} right after it in each step")
         if recipe.kind == "prm":
             for key in ("step", "first"):
                 template = getattr(render, key)

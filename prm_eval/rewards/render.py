@@ -217,13 +217,12 @@ class Renderer:
         self, ids: tuple[int, ...], positions: Sequence[int], expected: int, literals: Counter[str]
     ) -> tuple[int, ...]:
         own: Counter[int] = Counter(self._bos)
-        markers = 0
         for literal, count in literals.items():
-            inside = self.encode(literal)
-            for token in self._specials(inside):
+            for token in self._specials(self.encode(literal)):
                 own[token] += count
-            markers += count * inside.count(self._marker) if self._marker is not None else 0
-        if self._marker is not None and ids.count(self._marker) != markers:
+        if (
+            self._marker is not None and ids.count(self._marker) != expected
+        ):  # each read position holds one: that is checked
             raise Refused(f"separator {self.template.marker!r} in the text")
         self._require_own_specials(ids, own)
         positions = tuple(position + self.template.read_shift for position in positions)
