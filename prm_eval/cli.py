@@ -67,6 +67,7 @@ def _tasks_path(options: argparse.Namespace) -> int:
 
 
 def _plugins(options: argparse.Namespace) -> int:
+    from prm_eval import __version__
     from prm_eval.plugins import GROUPS, installed
     from prm_eval.rewards.catalogue import recipe_table
 
@@ -75,8 +76,14 @@ def _plugins(options: argparse.Namespace) -> int:
         rows += [[each.name, what, f"{each.package} {each.version}", each.target] for each in installed(what).values()]
     recipes = recipe_table()
     if options.json:
-        tables = (rows, [["name", "sort", *recipes[0][1:]], *([row[0], "recipe", *row[1:]] for row in recipes[1:])])
-        print(json.dumps([dict(zip(table[0], row, strict=True)) for table in tables for row in table[1:]], indent=2))
+        package = f"prm_eval {__version__}"
+        listed = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+        for row in recipes[1:]:
+            fields = dict(zip(recipes[0][1:], row[1:], strict=True))
+            listed.append(
+                {"name": row[0], "sort": "recipe", "package": package, "object": f"recipes/{row[0]}.yaml", **fields}
+            )
+        print(json.dumps(listed, indent=2, ensure_ascii=False))
         return 0
     print(_columns(rows))
     print("\nrecipes: how published reward models are fed and read; NAME:CHECKPOINT uses one for another checkpoint\n")

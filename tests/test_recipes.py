@@ -464,6 +464,19 @@ def test_score_takes_a_recipe_on_the_command_line(pool, models, tmp_path) -> Non
     assert json.loads((tmp_path / "r" / "submission.json").read_text())["model"]["recipe"] == "mine"
 
 
+def test_plugins_lists_every_family(capsys) -> None:
+    """What was checked against what, for a reader and for a program."""
+    from prm_eval.cli import main
+
+    assert main(["plugins", "--json"]) == 0
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out) if row["sort"] == "recipe"}
+    assert set(listed) == set(shipped_recipes())
+    assert all(row["checked against"] for row in listed.values())
+    assert main(["plugins"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in FAMILIES if not name.startswith("GenPRM"))
+
+
 def test_metadata_takes_recipes() -> None:
     """prm_recipe and orm_recipe are keys inside lm_eval."""
     from prm_eval.harness.options import ROLE_KEYS
