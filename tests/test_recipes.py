@@ -238,10 +238,15 @@ def damaged(source: Path, target: Path, change) -> Path:
 )
 def test_missing_and_unknown_tensors_are_errors(tiny, tmp_path, change, message) -> None:
     """Random weights in the place of missing ones give plausible numbers."""
-    model = load_reward_model(str(damaged(tiny["qwen2.5-math-prm"], tmp_path / "m", change)))
     with pytest.raises(ModelError) as caught:
-        model.score([item("Q", "a")])
+        load_reward_model(str(damaged(tiny["qwen2.5-math-prm"], tmp_path / "m", change))).score([item("Q", "a")])
     assert message in str(caught.value)
+
+
+def test_another_models_head_is_found_before_generation(tiny, models) -> None:
+    """Constructing fails, not the first score after hours of generation."""
+    with pytest.raises(ModelError, match=r"has no tensor score\.weight, the head of the recipe token-classification"):
+        load_reward_model(f"token-classification:{tiny['math-shepherd']}")
 
 
 def test_shards_are_read_by_their_index(tiny, tmp_path) -> None:
@@ -295,11 +300,12 @@ def test_an_adapter_is_merged_into_its_base(tiny, tmp_path) -> None:
 # --- hostile texts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("name", [*READING, "eurusprm-stage1"])
 def test_hostile_texts_are_refused_or_scored_and_shift_nobody(tiny, models, name) -> None:
     """Special tokens, control characters, a million characters, nothing: a reward a step or a reason, neighbours unmoved."""
     folder = {"token-classification": models["prm"], "sequence-classification": models["orm_chat"], **tiny}[name]
-    model = load_reward_model(f"{name}:{folder}")
+    pair = {"reference": str(tiny["eurusprm-reference"])} if shipped_recipes()[name].head.type == "logratio" else {}
+    model = load_reward_model(f"{name}:{folder}", **pair)
     specials = list(model.tokenizer.all_special_tokens) + [
         t.content for t in model.tokenizer.added_tokens_decoder.values()
     ]
@@ -315,6 +321,8 @@ def test_hostile_texts_are_refused_or_scored_and_shift_nobody(tiny, models, name
         "x" * 1_000_000,
         "a" + " " * 3_000,
     ]
+    if pair:  # every token costs two rows of the vocabulary
+        nasty = [text for text in nasty if len(text) < 100 or len(text) > 100_000][-7:]
     clean = ScoringItem("What is 1+1?", "We add.\nSo x = 2.", ("We add.", "So x = 2."))
     [alone] = model.score([clean])
     items = [clean]

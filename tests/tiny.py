@@ -185,7 +185,7 @@ def save_trunk(
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     description = settings.to_dict() | {
         "architectures": [architecture],
-        "auto_map": {"AutoModel": f"modeling_own.{architecture}"},
+        "auto_map": {"AutoModel": f"modeling_own.{architecture}", "AutoConfig": "modeling_own.OwnConfig"},
     }
     (folder / "config.json").write_text(json.dumps(description, default=str))
     (folder / "modeling_own.py").write_text("raise SystemExit('a checkpoint\\'s own code was run')\n")

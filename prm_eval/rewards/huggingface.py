@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
@@ -104,6 +105,11 @@ class RecipeModel:
         ]
         self.max_tokens = min((int(limit) for limit in limits if limit), default=None)
         self.renderer = Renderer(recipe, self.tokenizer, self.name, separator=separator, max_tokens=self.max_tokens)
+        folder = Path(self.name)
+        if folder.is_dir() and not (folder / "adapter_config.json").is_file():
+            self._head_names(
+                checkpoint.tensor_files(folder)
+            )  # another model's head is an error now, not after hours of generation
 
     def _check_labels(self) -> None:
         if self.recipe.score.rule == "by_labels":
@@ -137,6 +143,19 @@ class RecipeModel:
             trunk, matrix = checkpoint.load_adapter(folder, self._adapter_base(folder), self.dtype, self.name)
             return self._network(trunk, {OUTPUT_MATRIX: matrix})
         files = checkpoint.tensor_files(folder)
+        names = self._head_names(files)
+        stored = checkpoint.read_tensors(files, list(names.values()))
+        trunk = checkpoint.load_trunk(
+            folder, self.config, self.dtype, self.name, [self.recipe.head.prefix + ".", "lm_head."]
+        )
+        return self._network(trunk, {name: stored[source] for name, source in names.items()})
+
+    def _head_names(self, files: dict[str, Path]) -> dict[str, str]:
+        """Return, for every tensor of the head, under which name the checkpoint has it.
+
+        Raises:
+            ModelError: It has another head.
+        """
         required, optional = head_tensors(self.recipe.head)
         names = {name: name for name in (*required, *optional) if name in files}
         if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
@@ -149,11 +168,7 @@ class RecipeModel:
                 f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; outside its layers it has {others}. "
                 "Give the recipe that fits with --recipe."
             )
-        stored = checkpoint.read_tensors(files, list(names.values()))
-        trunk = checkpoint.load_trunk(
-            folder, self.config, self.dtype, self.name, [self.recipe.head.prefix + ".", "lm_head."]
-        )
-        return self._network(trunk, {name: stored[source] for name, source in names.items()})
+        return names
 
     def _network(self, trunk: Any, tensors: dict[str, Any]) -> LoadedNetwork:
         width = int(self.config.get_text_config().hidden_size)
