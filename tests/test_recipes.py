@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -450,25 +448,12 @@ def test_a_users_recipe_file_is_used(models, tmp_path) -> None:
 
 def test_score_takes_a_recipe_on_the_command_line(pool, models, tmp_path) -> None:
     """The whole way: prm-eval score --recipe FILE, and what the reward file says of it."""
+    from prm_eval.cli import main
+
     file = tmp_path / "mine.yaml"
     file.write_text(GOOD)
-    command = [
-        sys.executable,
-        "-m",
-        "prm_eval.cli",
-        "score",
-        str(pool.path),
-        "--reward-model",
-        str(models["prm"]),
-        "--recipe",
-        str(file),
-        "-o",
-        str(tmp_path / "r"),
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    options = ["--reward-model", str(models["prm"]), "--recipe", str(file), "-o", str(tmp_path / "r")]
+    assert main(["score", str(pool.path), *options]) == 0
     assert json.loads((tmp_path / "r" / "submission.json").read_text())["model"]["recipe"] == "mine"
 
 

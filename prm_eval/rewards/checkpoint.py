@@ -74,7 +74,7 @@ def require_safetensors(name: str, revision: str | None) -> None:
         return
     try:
         files = huggingface_hub.list_repo_files(name, revision=revision)
-    except (OSError, ValueError):  # no network: loading will say so
+    except Exception:  # no network, whatever the http client of the day raises: loading will say so
         return
     if not any(file.endswith(".safetensors") for file in files):
         raise ModelError(f"{name} has no *.safetensors weights; {HOW_TO_CONVERT}")
@@ -94,8 +94,9 @@ def local_folder(name: str, revision: str | None) -> Path:
         return Path(
             huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json"])
         )
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the weights of {name!r} cannot be had: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # http clients differ between versions of huggingface_hub
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"the weights of {name!r} cannot be had: {first_line}") from error
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
