@@ -107,9 +107,8 @@ class RecipeModel:
         self.renderer = Renderer(recipe, self.tokenizer, self.name, separator=separator, max_tokens=self.max_tokens)
         folder = Path(self.name)
         if folder.is_dir() and not (folder / "adapter_config.json").is_file():
-            self._head_names(
-                checkpoint.tensor_files(folder)
-            )  # another model's head is an error now, not after hours of generation
+            # another model's head is an error now, not after hours of generation
+            self._head_names(checkpoint.tensor_files(folder))
 
     def _check_labels(self) -> None:
         if self.recipe.score.rule == "by_labels":
