@@ -374,6 +374,14 @@ def test_hub_names_find_their_recipe_and_only_theirs() -> None:
     assert recipe_for("/models/x", ("Qwen2ForProcessRewardModel",)).name == "qwen2.5-math-prm"
 
 
+def test_a_recipe_without_a_checkpoint_says_what_to_add() -> None:
+    """A family's name alone is no model."""
+    with pytest.raises(
+        ModelError, match="math-shepherd is a recipe; name its checkpoint, math-shepherd:FOLDER_OR_HUB_ID"
+    ):
+        load_reward_model("math-shepherd")
+
+
 def test_models_that_execute_what_they_write_are_refused() -> None:
     """With the reason, before anything is downloaded."""
     with pytest.raises(ModelError, match="GenPRM/GenPRM-7B is not run: models of this family execute Python"):

@@ -73,7 +73,10 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     head, _, argument = name.partition(":")
     if head in plugins.installed("reward model"):
         return _construct(name, plugins.load("reward model", head), argument or None, given)
-    if argument and head in _shipped():
+    if head in _shipped():
+        if not argument:
+            known = ", ".join(_shipped()[head].models) or "any of its kind"
+            raise ModelError(f"{head} is a recipe; name its checkpoint, {head}:FOLDER_OR_HUB_ID ({known})")
         from prm_eval.rewards.huggingface import make_model
 
         return _model(make_model(_shipped()[head], argument, given))

@@ -7,6 +7,7 @@ only where it is read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -133,6 +134,8 @@ class RecipeModel:
             "max_tokens": self.max_tokens,
             "versions": {k: v for k, v in versions.items() if k in ("torch", "transformers")},
         }
+        if (Path(self.name) / "adapter_config.json").is_file():
+            described["base"] = self._adapter_base(Path(self.name))
         return described | ({} if self.renderer.separator is None else {"separator": self.renderer.separator})
 
     @cached_property
@@ -175,9 +178,7 @@ class RecipeModel:
             trunk.to(self.device), build_head(self.recipe.head, tensors, self.name, width, self.device)
         )
 
-    def _adapter_base(self, folder: Any) -> str:
-        import json
-
+    def _adapter_base(self, folder: Path) -> str:
         base = json.loads((folder / "adapter_config.json").read_bytes()).get("base_model_name_or_path")
         if not isinstance(base, str) or not base:
             raise ModelError(f"{self.name}: adapter_config.json names no base_model_name_or_path")
