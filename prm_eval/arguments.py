@@ -66,6 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
     explain.add_argument("gold", help="the gold answer")
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
+    explain.add_argument(
+        "--policy",
+        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, hendrycks, math_verify",
+    )
 
     _pool_parser(commands)
 

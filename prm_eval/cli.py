@@ -87,8 +87,9 @@ def _plugins(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from prm_eval.grading.explain import explain
+    from prm_eval.grading.policy import parse_policy
 
-    explanation = explain(options.gold, options.answer)
+    explanation = explain(options.gold, options.answer, parse_policy(options.policy))
     print(explanation.text)
     return 0 if explanation.equal else EXIT_FAULTS
 

@@ -290,3 +290,27 @@ def test_a_deep_stack_of_the_caller_changes_no_verdict_to_true() -> None:
     for room in (400, 200, 120):
         depth = len(inspect.stack(0))
         assert dig(sys.getrecursionlimit() - depth - room, f"y+{room}") is False
+
+
+def test_the_readme_rows_are_so() -> None:
+    """Each example row of the README, and each of its known limits, is what the grader does."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in readme.splitlines()
+        if line.startswith("| `") and line.rstrip(" |").endswith(("_form", "identity", "conflict", "choice"))
+    ]
+    assert len(shown) == 5
+    for gold, answer, equal, rule in shown:
+        decision = decide(gold, answer)
+        assert ("yes" if decision.equal else "no", decision.rule) == (equal, rule)
+    for gold, answer in (("x = 4", "x - 4 = 0"), ("5\\text{ m}", "500\\text{ cm}"), ("50\\%", "0.5"), ("2:1", "2")):
+        assert not is_equivalent(gold, answer)
+
+
+def test_types_and_conflicts_are_told() -> None:
+    """Whoever audits disagreements sorts them by type, and wants to know of texts with two final answers."""
+    found = grade("\\frac{1}{2}", "First \\boxed{3}. Then $x = \\boxed{0.5}$.")
+    assert (found.verdict, found.gold_type, found.answer_type) == ("correct", "rational", "rational")
+    assert grade("2", "So \\boxed{3}. The final answer is $2$.").conflict
+    assert not grade("2", "So \\boxed{2}. The final answer is $2$.").conflict
