@@ -8,7 +8,7 @@ from itertools import pairwise
 from prm_eval.grading.normal import normal
 from prm_eval.grading.numeric import NoValueError, evaluate, surely_different
 from prm_eval.grading.polynomials import NoFormError
-from prm_eval.grading.precise import agree
+from prm_eval.grading.precise import Verdict, agree
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 from prm_eval.grading.worker import BUILT, WORKER
 
@@ -48,7 +48,7 @@ def _items(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]] | None:
         return ("(", ")") if len(node.rows[0]) == 1 else ("matrix", str(len(node.rows))), cells
     if isinstance(node, Apply) and node.name == "union":
         return ("union", ""), node.args
-    if isinstance(node, Apply) and node.name == "pm":
+    if isinstance(node, Apply) and node.name in ("pm", "mp"):
         both = tuple(Apply("+", (node.args[0], term)) for term in (node.args[1], Apply("neg", (node.args[1],))))
         return ("", ""), both
     return None
@@ -111,8 +111,8 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
     if surely_different(gold, answer):
         return Decision(False, "numeric_difference")
     agreed = agree(gold, answer)
-    if agreed is not None:
-        return Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+    if agreed != "unknown":
+        return _by_value(agreed)
     foreign = (_operations(gold) | _operations(answer)) - BUILT
     if foreign:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
@@ -131,9 +131,15 @@ def decide_by_value(gold: Node, answer: Node) -> Decision | None:
     if not (_is_expression(gold) and _is_expression(answer)):
         return None
     agreed = agree(gold, answer)
-    if agreed is None and surely_different(gold, answer):
-        agreed = False
-    return None if agreed is None else Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+    if agreed == "unknown":
+        return Decision(False, "numeric_difference") if surely_different(gold, answer) else None
+    return _by_value(agreed)
+
+
+def _by_value(verdict: Verdict) -> Decision:
+    if verdict == "narrower":
+        return Decision(None, "undecided", "equal only on a part of where gold is defined")
+    return Decision(verdict == "equal", "numeric_identity" if verdict == "equal" else "numeric_difference")
 
 
 def _operations(node: Node) -> frozenset[str]:
@@ -153,7 +159,16 @@ def _bare(node: Node) -> Node:
 
 def _is_expression(node: Node) -> bool:
     if isinstance(node, Apply):
-        return node.name not in ("cup", "cap", "setminus", "pm", "builder", "ratio", "time", "clock", "cases") and all(
-            _is_expression(arg) for arg in node.args
-        )
+        return node.name not in (
+            "cup",
+            "cap",
+            "setminus",
+            "pm",
+            "mp",
+            "builder",
+            "ratio",
+            "time",
+            "clock",
+            "cases",
+        ) and all(_is_expression(arg) for arg in node.args)
     return isinstance(node, (Number, Symbol))
