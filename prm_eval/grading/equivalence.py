@@ -21,7 +21,7 @@ from functools import lru_cache
 
 from prm_eval.grading import policies, units
 from prm_eval.grading.across import compare_across, compare_assignments
-from prm_eval.grading.expressions import Decision, decide_by_value, decide_parts
+from prm_eval.grading.expressions import Decision, decide_by_value, decide_parts, start_budget
 from prm_eval.grading.kinds import kind_of
 from prm_eval.grading.latex import parse
 from prm_eval.grading.normal import Normal, Tag, normal
@@ -50,9 +50,16 @@ class Form:
     too_large: bool = False  # it has a value, but no normal form within the limits
 
 
-@lru_cache(maxsize=CACHE)
 def read(answer: str) -> Form:
     """Read one answer. Never raises."""
+    try:
+        return _read(answer)
+    except RecursionError:  # not cached: from a shallower stack it may be read
+        return Form(answer, None, None, "nested too deeply")
+
+
+@lru_cache(maxsize=CACHE)
+def _read(answer: str) -> Form:
     # a space between two letters or digits means something ("1 2" is not 12), any other is typography
     spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
     text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
@@ -60,31 +67,37 @@ def read(answer: str) -> Form:
         node = parse(answer)
     except LatexError as error:
         return Form(text, None, None, str(error))
-    except RecursionError:
-        return Form(text, None, None, "nested too deeply")
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, None, None, str(error))
     try:
         node = rewrite(node)
         return Form(text, node, normal(node))
     except TooLargeError as error:
         return Form(text, node, None, str(error), True)
-    except (RecursionError, ArithmeticError, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:
         return Form(text, node, None, str(error) or type(error).__name__)
 
 
 def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
     """Say whether an answer is equivalent to gold. Never raises."""
-    return _cached(gold, answer, policy)
+    try:
+        return _cached(gold, answer, policy)
+    except RecursionError as error:  # not cached, as above
+        return Decision(None, "no_form", str(error))
 
 
 @lru_cache(maxsize=CACHE)
 def _cached(gold: str, answer: str, policy: Policy) -> Decision:
     try:
-        one, other = read(gold), read(answer)
+        start_budget()
+        one, other = _read(gold), _read(answer)
         if policy.text_only:
             return policies.same_string(gold, answer)
         decision = _decide(gold, answer, one, other)
         return decision if policy == STRICT else policies.apply(policy, decision, one, other)
-    except (RecursionError, ArithmeticError, ValueError) as error:
+    except RecursionError:
+        raise
+    except (ArithmeticError, ValueError) as error:
         return Decision(None, "no_form", str(error))
     except Exception as error:  # a fault of ours must not stop a run of millions; the rule's name makes it visible
         return Decision(None, "internal_error", f"{type(error).__name__}: {error}"[:200])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,7 +14,14 @@ from prm_eval.grading.precise import Verdict, agree
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 from prm_eval.grading.worker import BUILT, WORKER
 
+PAIR_SECONDS = 1.5  # after which sympy is not asked again for the same pair of answers
+_BUDGET = threading.local()
 MAX_MATCH = 40  # items of a list that are matched one by one
+
+
+def start_budget() -> None:
+    """Begin the time that one pair of answers may take in the symbolic tier, on this thread."""
+    _BUDGET.until = time.monotonic() + PAIR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,15 @@ def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
     if len(gold) > MAX_MATCH:
         return Decision(None, "undecided", f"lists of more than {MAX_MATCH} items without exact forms")
     left = list(answer)
-    unsure = False
     for one in gold:
-        parts = [decide_parts(one, other) for other in left]
-        match = next((i for i, part in enumerate(parts) if part.equal), None)
+        match, unsure = None, False
+        for i, other in enumerate(left):
+            part = decide_parts(one, other)
+            if part.equal:
+                match = i
+                break
+            unsure = unsure or part.equal is None
         if match is None:
-            unsure = any(part.equal is None for part in parts)
             return Decision(None if unsure else False, "undecided" if unsure else "different_form")
         del left[match]
     return Decision(True, "part_by_part")
@@ -108,14 +120,16 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
         return Decision(True, "normal_form")
     if one.complete and other.complete:
         return Decision(False, "different_form")
-    if surely_different(gold, answer):
-        return Decision(False, "numeric_difference")
     agreed = agree(gold, answer)
     if agreed != "unknown":
         return _by_value(agreed)
+    if surely_different(gold, answer):
+        return Decision(False, "numeric_difference")
     foreign = (_operations(gold) | _operations(answer)) - BUILT
     if foreign:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
+    if time.monotonic() > getattr(_BUDGET, "until", float("inf")):
+        return Decision(None, "undecided", "the time for one pair is used up")
     try:
         zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
     except TypeError as error:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from prm_eval.grading.former import Former
 from prm_eval.grading.numeric import letters
-from prm_eval.grading.polynomials import Key, add, as_constant, poly_key, scale, symbol
+from prm_eval.grading.polynomials import Key, NoFormError, add, as_constant, poly_key, scale, symbol
 from prm_eval.grading.precise import agree
 from prm_eval.grading.sets import ALL_REALS
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
@@ -186,6 +186,8 @@ _SETS: dict[str, Callable[[Apply], Normal]] = {
 
 def _relation(node: Relation) -> Normal:
     operators, sides = node.operators, node.sides
+    if any(isinstance(side, Relation) for side in sides):
+        raise NoFormError("a relation inside a relation")
     if operators == ("in",) and isinstance(sides[0], Symbol):
         return _named(sides[0], normal(sides[1]))
     if set(operators) <= {">", ">="} and len(operators) > 1:  # a > b > c is c < b < a

@@ -15,7 +15,7 @@ POINTS = 6
 BRANCHING_POINTS = 34  # every range twice: both signs, near and far, both parities
 TRIES = 68
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
-TINY = 1e-12  # two values below this may be one zero and its rounding
+TINY = 1e-6  # two values below this may be one zero and its rounding
 RANGES = (
     (0.3, 2.7, ""), (-2.7, -0.3, ""), (0.05, 0.95, ""), (2, 9, "even"), (3, 9, "odd"), (3, 30, ""), (-30, -3, ""), (0.05, 0.95, ""),
     (-9, -3, "odd"), (-9, -2, "even"), (30, 300, ""), (0.05, 0.95, ""), (-300, -30, ""), (-2.7, 2.7, ""), (10, 40, "even"),

@@ -6,13 +6,15 @@ seeded points. Two different closed forms of a few hundred signs do not do that;
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
 from prm_eval.grading.numeric import CONSTANTS, POINTS, NoValueError, letters, points, points_needed
 from prm_eval.grading.tree import Apply, Node, Number, Symbol
 
-DIGITS = (30, 60, 250)  # the last only where the first two agree
+DIGITS = (30, 60, 250)  # the last only where the first two agree, and more where a tree has larger numbers
+MAX_DIGITS = 1_500
 GUARD = 10  # digits that rounding on the way may cost
 MAX_LOG = 500.0  # powers and exponentials beyond e^this are not evaluated
 MAX_ARGUMENT = 1e12  # of a trigonometric function
@@ -75,11 +77,29 @@ def constant_ratio(one: Node, other: Node) -> bool | None:
 
 
 def _agree_at_all(one: Node, other: Node, at: dict[str, float], real: bool) -> Verdict:
-    for digits in DIGITS:
+    wanted = GUARD + 50 + _size(one) + _size(other)
+    if wanted > MAX_DIGITS:
+        return "unknown"
+    for digits in (*DIGITS[:-1], max(DIGITS[-1], int(wanted))):
         verdict = _agree_at(one, other, at, real, digits)
         if verdict != "equal":
             return verdict
     return "equal"
+
+
+def _size(node: Node) -> float:
+    """Return about how many digits the numbers in a tree have: so far behind the point may two values begin to differ."""
+    if isinstance(node, Number):
+        return 0.302 * max(node.value.numerator.bit_length(), node.value.denominator.bit_length())
+    if not isinstance(node, Apply):
+        return 0
+    sizes = sum(_size(arg) for arg in node.args)
+    last = node.args[-1]
+    if node.name == "^" and isinstance(last, Number):
+        return sizes + min(float(abs(last.value)), 1e6) * max(1.0, _size(node.args[0]))
+    if node.name == "!" and isinstance(last, Number) and last.value > 1:
+        return sizes + min(float(last.value), 1e6) * 3
+    return sizes
 
 
 def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: int) -> Verdict:
@@ -94,17 +114,27 @@ def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: 
     return "different" if abs(a - b) > size * mp_power(2 * GUARD - digits) else "unknown"
 
 
+_LOCAL = threading.local()
+
+
+def _context() -> Any:
+    """Return this thread's own context: the precision of mpmath's global one would change under another thread's feet."""
+    if not hasattr(_LOCAL, "context"):
+        import mpmath
+
+        _LOCAL.context = mpmath.MPContext()
+    return _LOCAL.context
+
+
 def mp_power(exponent: int) -> Any:
     """Return a power of ten that a double could not hold."""
-    import mpmath
-
-    return mpmath.mpf(10) ** exponent
+    return _context().mpf(10) ** exponent
 
 
 def _value(node: Node, at: dict[str, float], real: bool, digits: int) -> Any:
     import mpmath
 
-    context = mpmath.mp
+    context = _context()
     with context.workdps(digits + GUARD):
         try:
             value = _Evaluator(context, at, real)(node)

@@ -137,6 +137,8 @@ def _bracket(node: Bracket) -> tuple[list[Piece], str]:
     if node.left == "{":
         return _join([Piece(_end(item, True), _end(item, True)) for item in node.items]), ""
     if node.left and len(node.items) == 2:
+        if (node.left == "[" and _infinite(node.items[0])) or (node.right == "]" and _infinite(node.items[1])):
+            raise NotASetError  # infinity belongs to no set of reals
         low, high = _end(node.items[0], node.left == "["), _end(node.items[1], node.right == "]")
         if not low.value < high.value:
             raise NotASetError

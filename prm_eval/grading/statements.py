@@ -61,6 +61,7 @@ _CLAUSE = re.compile(
     r"|\s*\((?:approx|about|or about|or approx|≈|rounded|since|because|which|i\.e)|\s*(?:≈|\\approx)",
     re.IGNORECASE,
 )
+LONGEST = 2_500
 _OPENERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 
 
@@ -68,6 +69,7 @@ def sentence(body: str, start: int) -> tuple[int, int]:
     """Return the span of the value that a statement goes on with: its mathematics, or its words up to the end of the clause."""
     while start < len(body) and body[start] in " \t\n*\"'“:":
         start += 1
+    body = body[: start + LONGEST]  # a longer answer is none; and the work below grows with the square of this
     opener = next((each for each in ("$$", "\\[") if body.startswith(each, start)), None)
     if opener:  # a display: all of it, and nothing else
         end = body.find(_OPENERS[opener], start + 2)

@@ -92,9 +92,10 @@ _NUMERAL = re.compile(
 )
 _HALF = r"([apAP])\.?\s?[mM](?![a-zA-Z])\.?"
 _CLOCK = re.compile(
-    rf"(?:{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
-    rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}\s?\}}?)"
+    rf"(?P<lead>{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
+    rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}(?(lead)\s?\}}))"
 )
+_BOX = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?\{(.*)\}[\s$]*", re.DOTALL)
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
 
 
@@ -102,6 +103,8 @@ def typography(text: str) -> str:
     """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
     if not text.isascii():
         text = _ascii(text)
+    if "boxed" in text and (box := _BOX.fullmatch(text)) and _balanced(box.group(1)):
+        text = box.group(1)
     if "\\\\" in text:
         text = _ROW_SPACE.sub(r"\\\\", _single(text))
     elif "\\cr" in text:
@@ -110,7 +113,7 @@ def typography(text: str) -> str:
         text = re.sub(
             r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text
         )  # a currency, unlike the delimiters of mathematics
-        text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
+        text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b[^$]*)?$)", r"\\USD ", text)
     if "{" in text:
         text = _NO_LETTERS.sub(r" \1 ", text).replace("{:}", ":")
     if any(digit.isdigit() for digit in text):
@@ -129,6 +132,16 @@ def typography(text: str) -> str:
         text = _CLOCK.sub(_clock, text)
     text = text.strip(" \t\n\r*`\u200b").removesuffix("\\").strip()
     return re.sub(r"(?<![.\\])\.$", "", text).strip()  # a full stop; three of them mean "and so on"
+
+
+def _balanced(text: str) -> bool:
+    """Say whether no brace closes before it was opened: then the braces around a text belong together."""
+    level = 0
+    for brace in re.findall(r"\\.|[{}]", text):
+        level += {"{": 1, "}": -1}.get(brace, 0)
+        if level < 0:
+            return False
+    return level == 0
 
 
 def _single(text: str) -> str:
@@ -163,8 +176,8 @@ def _ungrouped(text: str, found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> str:
-    hour, minute = int(found.group(1)), int(found.group(2) or 0)
-    half = (found.group(3) or found.group(4)).lower()
+    hour, minute = int(found.group(2)), int(found.group(3) or 0)
+    half = (found.group(4) or found.group(5)).lower()
     return f"\\clock{{{hour}}}{{{minute}}}{{{half}m}}" if 1 <= hour <= 12 and minute < 60 else found.group()
 
 
