@@ -48,9 +48,16 @@ def build_parser() -> argparse.ArgumentParser:
     grade = _command(commands, "grade", "candidates -> answers, classes, grades")
     grade.add_argument("pool", type=Path, help="a pool folder")
     grade.add_argument("-o", "--output", type=Path, help="where grades go (default: into the pool)")
-    grade.add_argument("--grader", default="default", help="a registered grader (see: prm-eval plugins)")
     grade.add_argument(
-        "--compare", metavar="SOURCE", help="list candidates judged otherwise by this source, for example: published"
+        "--grader",
+        default="default",
+        help="a grader, with its options after a colon, for example default:rounded_decimals=4, default:prm800k, math-verify "
+        "(see: prm-eval plugins; options: prm_eval/grading/policy.py)",
+    )
+    grade.add_argument(
+        "--compare",
+        metavar="SOURCE",
+        help="list candidates judged otherwise by these grades: published, or a grader such as math-verify",
     )
 
     _score_parser(commands)
@@ -59,6 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
     explain.add_argument("gold", help="the gold answer")
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
+    explain.add_argument(
+        "--policy",
+        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, hendrycks, math_verify",
+    )
 
     _pool_parser(commands)
 

@@ -102,8 +102,9 @@ def _columns(rows: list[list[str]]) -> str:
 
 def _explain(options: argparse.Namespace) -> int:
     from prm_eval.grading.explain import explain
+    from prm_eval.grading.policy import parse_policy
 
-    explanation = explain(options.gold, options.answer)
+    explanation = explain(options.gold, options.answer, parse_policy(options.policy))
     print(explanation.text)
     return 0 if explanation.equal else EXIT_FAULTS
 
@@ -178,14 +179,14 @@ def _pool_verify(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from prm_eval.grading.pool import disagreements, grade_pool
+    from prm_eval.grading.pool import disagreements, grade_pool, is_graded, is_grader, source_of
     from prm_eval.pools import Pool
 
     pool = Pool(options.pool).require_sound()
     with _bar("grading", pool.info.n_problems, "problem") as update:
         path = grade_pool(pool, name=options.grader, folder=options.output, progress=update)
     counts: dict[str, int] = {}
-    source = "own" if options.grader == "default" else options.grader
+    source = source_of(options.grader)
     if options.output is None:
         for _, rows in pool.grades(source):
             for row in rows:
@@ -193,7 +194,10 @@ def _grade(options: argparse.Namespace) -> int:
         print(", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())))
     print(f"grades     {path}")
     if options.compare:
-        found = list(disagreements(pool, options.compare, source))
+        if is_grader(options.compare) and not is_graded(pool, options.compare):
+            with _bar(f"grading with {options.compare}", pool.info.n_problems, "problem") as update:
+                grade_pool(pool, name=options.compare, progress=update)
+        found = list(disagreements(pool, source_of(options.compare), source))
         print(f"{len(found)} of {sum(counts.values()):,} candidates are judged otherwise by {options.compare!r}")
         for each in found:
             print(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -62,7 +63,8 @@ class Pool:
 
     def grades_path(self, source: str) -> Path:
         """Return the grades file of a source: "own" or "published"."""
-        return self.path / ("grades.parquet" if source == "own" else f"grades-{source}.parquet")
+        name = re.sub(r"[^\w.=+-]", "_", source)  # a grader's options, or a path of modules
+        return self.path / ("grades.parquet" if source == "own" else f"grades-{name}.parquet")
 
     def require_grades(self, source: str) -> Path:
         """Return the grades file of a source.

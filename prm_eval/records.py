@@ -71,13 +71,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """The grader's verdict on one candidate or answer, and the rule that decided it."""
+    """The grader's verdict on one candidate or answer, and the rule that decided it.
+
+    ``conflict``: the response states another final answer too.
+    """
 
     verdict: Verdict
     rule: str
     answer: str | None = None
     reason: str = ""
     seconds: float = 0.0
+    gold_type: str = ""
+    answer_type: str = ""
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

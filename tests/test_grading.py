@@ -42,6 +42,29 @@ def test_equivalence_table(row) -> None:
     assert is_equivalent(row["gold"], row["answer"]) is row["equal"], row["why"]
 
 
+@pytest.mark.parametrize("name", ["types", "wild", "traps", "found", "responses"])
+def test_large_tables(name) -> None:
+    """Some 3,000 pairs of every type, written for this project: what is right passes, and what is wrong by a hair does not.
+
+    ``types`` goes through the answer types, ``wild`` has what real models write, ``traps`` what should not pass (and code that should
+    not run), ``found`` what fuzzing and a hunt for false positives found, ``responses`` whole texts.
+    """
+    canary = Path("/tmp/canary_prm_eval")
+    canary.unlink(missing_ok=True)
+    wrong = []
+    for row in rows(f"{name}.jsonl"):
+        whole = name == "responses"
+        found = (
+            grade(row["gold"], row["answer"]).verdict == "correct"
+            if whole
+            else is_equivalent(row["gold"], row["answer"])
+        )
+        if found is not row["equal"]:
+            wrong.append((row["kind"], row["gold"], row["answer"][-200:], row["why"]))
+    assert not wrong
+    assert not canary.exists()
+
+
 @pytest.mark.parametrize("row", EXTRACTION, ids=lambda row: row["why"])
 def test_extraction_table(row) -> None:
     """Each row has its reason in the table."""
@@ -172,8 +195,11 @@ def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
 
 
 # What this first form reaches on labelled pairs nobody here wrote, rounded down; its own issue raises them.
-FLOORS = {"unit_tests": 0.91, "real_answers": 0.995, "semantic": 0.93, "math_rewrites": 1.0, "math_near_miss": 1.0, "math_other_gold": 1.0,
-          "math_self": 1.0, "adv_traps": 1.0, "adv_injection": 1.0, "adv_robust": 1.0, "text_responses": 0.92}  # fmt: skip
+# issue 3 asks for 98 to 100 %, by corpus; the file reaches this
+FLOORS = dict.fromkeys(
+    "unit_tests real_answers semantic math_rewrites math_near_miss math_other_gold math_self adv_traps adv_injection adv_robust "
+    "text_responses".split(), 1.0
+)  # fmt: skip
 
 
 def test_labelled_pairs(data, tmp_path) -> None:
@@ -189,7 +215,7 @@ def test_labelled_pairs(data, tmp_path) -> None:
         found = (
             grade(row["gold"], row["pred"]).verdict == "correct" if whole else is_equivalent(row["gold"], row["pred"])
         )
-        assert time.monotonic() - started < 5, row
+        assert time.monotonic() - started < 2, row
         assert whole or not (found and not row["equal"]), f"false positive: {row}"
         right.setdefault(row["corpus"], []).append(found is row["equal"])
     assert not canary.exists()
@@ -264,3 +290,53 @@ def test_a_deep_stack_of_the_caller_changes_no_verdict_to_true() -> None:
     for room in (400, 200, 120):
         depth = len(inspect.stack(0))
         assert dig(sys.getrecursionlimit() - depth - room, f"y+{room}") is False
+
+
+def test_the_readme_rows_are_so() -> None:
+    """Each example row of the README, and each of its known limits, is what the grader does."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in readme.splitlines()
+        if line.startswith("| `") and line.rstrip(" |").endswith(("_form", "identity", "conflict", "choice"))
+    ]
+    assert len(shown) == 5
+    for gold, answer, equal, rule in shown:
+        decision = decide(gold, answer)
+        assert ("yes" if decision.equal else "no", decision.rule) == (equal, rule)
+    for gold, answer in (("x = 4", "x - 4 = 0"), ("5\\text{ m}", "5\\text{ cm}"), ("50\\%", "0.5"), ("2:1", "2")):
+        assert not is_equivalent(gold, answer)
+
+
+def test_types_and_conflicts_are_told() -> None:
+    """Whoever audits disagreements sorts them by type, and wants to know of texts with two final answers."""
+    found = grade("\\frac{1}{2}", "First \\boxed{3}. Then $x = \\boxed{0.5}$.")
+    assert (found.verdict, found.gold_type, found.answer_type) == ("correct", "rational", "rational")
+    assert grade("2", "So \\boxed{3}. The final answer is $2$.").conflict
+    assert not grade("2", "So \\boxed{2}. The final answer is $2$.").conflict
+
+
+HANGS = {
+    "a power tower": "x^{" * 22 + "x" + "}" * 22,
+    "a product of symbolic matrices": "\\prod_{k=1}^{120}\\begin{pmatrix}k&1\\\\1&a\\end{pmatrix}",
+    "powers of powers of a matrix": "(" * 9 + "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}" + "^6)" * 9,
+    "dots between huge powers": f"0.{'3' * 250}^{{1000}}+0.{'3' * 250}^{{999}}+\\cdots+1",
+    "a sum of expanded powers": "\\sum_{k=1}^{120}(a+b+c)^{26}",
+    "nested relations": "1=(1=(" * 12 + "2" + "))" * 12,
+    "nested bars": "|" * 40 + "x" + "|" * 40,
+}
+
+
+@pytest.mark.parametrize("text", HANGS.values(), ids=HANGS)
+def test_short_answers_that_once_hung(text) -> None:
+    """A few signs that cost minutes: found by fuzzing."""
+    started = time.monotonic()
+    assert not is_equivalent("1", text)
+    assert time.monotonic() - started < 2
+
+
+def test_extraction_is_linear_in_long_statements() -> None:
+    """A statement followed by a megabyte of inline mathematics once took hours."""
+    started = time.monotonic()
+    extract("The answer is x " + "$1$ " * 200_000)
+    assert time.monotonic() - started < 5

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from prm_eval.grading.classes import answer_classes, classify, grade_answers
-from prm_eval.grading.equivalence import Decision, decide
+from prm_eval.grading.equivalence import Decision, decide, kind_of, read
 from prm_eval.grading.extract import Extraction, extract
+from prm_eval.grading.policy import STRICT, Policy, parse_policy
 from prm_eval.records import Grade, GradeRow
 
-GRADER_VERSION = "prm_eval/1"
+GRADER_VERSION = "prm_eval/2"
 
 __all__ = [
     "GRADER_VERSION",
@@ -19,6 +20,7 @@ __all__ = [
     "DefaultGrader",
     "Extraction",
     "Grader",
+    "Policy",
     "answer_classes",
     "classify",
     "decide",
@@ -27,6 +29,7 @@ __all__ = [
     "grade",
     "grade_answers",
     "is_equivalent",
+    "parse_policy",
 ]
 
 
@@ -36,29 +39,41 @@ def extract_answer(text: str | None) -> str | None:
     return found.answer if found else None
 
 
-def is_equivalent(gold: str | None, answer: str | None) -> bool:
+def is_equivalent(gold: str | None, answer: str | None, policy: Policy = STRICT) -> bool:
     """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.equivalence`). Never raises."""
     if not isinstance(gold, str) or not isinstance(answer, str):
         return False
-    return decide(gold, answer).equal is True
+    return decide(gold, answer, policy).equal is True
 
 
-def grade(gold: str | None, text: str | None) -> Grade:
-    """Grade a whole response against gold. Never raises."""
+def grade(gold: str | None, text: str | None, policy: Policy = STRICT) -> Grade:
+    """Grade a whole response against gold: verdict, rule, both types, reason, seconds. Never raises."""
     started = time.perf_counter()
     found = extract(text)
     if found is None:
         return Grade("no_answer", "no_answer", seconds=time.perf_counter() - started)
     if not isinstance(gold, str):
         return Grade("undecided", "no_gold", found.answer, "there is no gold answer", time.perf_counter() - started)
-    decision = decide(gold, found.answer)
+    decision = decide(gold, found.answer, policy)
     verdict = "undecided" if decision.equal is None else ("correct" if decision.equal else "incorrect")
-    return Grade(verdict, decision.rule, found.answer, decision.reason, time.perf_counter() - started)  # type: ignore[arg-type]
+    return Grade(
+        verdict,  # type: ignore[arg-type]
+        decision.rule,
+        found.answer,
+        decision.reason,
+        time.perf_counter() - started,
+        kind_of(read(gold).node),
+        kind_of(read(found.answer).node),
+        found.conflict,
+    )
 
 
 @runtime_checkable
 class Grader(Protocol):
-    """What is registered under the entry-point group ``prm_eval.graders``: a class that is made without arguments."""
+    """What is registered under the entry-point group ``prm_eval.graders``: a class that is made without arguments.
+
+    A grader that has options takes them as one argument: what follows the colon in ``--grader name:options``.
+    """
 
     version: str
 
@@ -68,10 +83,22 @@ class Grader(Protocol):
 
 
 class DefaultGrader:
-    """Our own grader."""
+    """Our own grader.
+
+    Args:
+        options: A preset or options of :class:`~prm_eval.grading.policy.Policy`, as in ``--grader default:rounded_decimals=4``.
+
+    Raises:
+        PrmEvalError: No such option.
+    """
 
     version = GRADER_VERSION
 
+    def __init__(self, options: str | None = None) -> None:
+        self.policy = parse_policy(options)
+        if self.policy != STRICT:
+            self.version = f"{GRADER_VERSION}+{self.policy}"
+
     def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
         """Extract, compare with gold, and partition into classes."""
-        return grade_answers([extract_answer(text) for text in texts], gold, slots)
+        return grade_answers([extract_answer(text) for text in texts], gold, slots, self.policy)

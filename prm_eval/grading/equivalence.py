@@ -1,11 +1,16 @@
 """Decide whether two answers are equivalent, by named rules, cheapest first, closed on doubt.
 
 1. ``same_text``: equal after typography.
-2. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these matter,
+2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a sentence.
+3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these matter,
    as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is ``no_form``.
-3. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
-4. ``numeric_difference``: expressions that differ at a random point are different. Closeness alone never makes two equal.
-5. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
+5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
+6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever more digits
+   with rising precision, at several points. There is no tolerance anywhere.
+7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+
+Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's name.
 """
 
 from __future__ import annotations
@@ -14,20 +19,27 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from prm_eval.grading import policies, units
+from prm_eval.grading.across import compare_across, compare_assignments
+from prm_eval.grading.expressions import Decision, decide_by_value, decide_parts, start_budget
+from prm_eval.grading.kinds import kind_of
 from prm_eval.grading.latex import parse
 from prm_eval.grading.normal import Normal, Tag, normal
-from prm_eval.grading.numeric import surely_different
-from prm_eval.grading.polynomials import NoFormError
-from prm_eval.grading.tokens import LatexError, typography
-from prm_eval.grading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol, Words
-from prm_eval.grading.worker import WORKER
+from prm_eval.grading.policy import STRICT, Policy
+from prm_eval.grading.polynomials import TooLargeError
+from prm_eval.grading.rewrite import rewrite
+from prm_eval.grading.tokens import LatexError
+from prm_eval.grading.tree import Bracket, Node, Quantity, Words
+from prm_eval.grading.typography import typography
+from prm_eval.grading.words import CHOICE_AND_VALUE, choice_letter, number_in_sentence, words_node
 
 CACHE = 50_000
-AXES = frozenset({"x", "y", "z"})
 MAX_TEXT = 10_000  # a longer answer is compared as it stands
 
+__all__ = ["Decision", "Form", "decide", "kind_of", "read"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """One answer, read: its typographic text, its tree and normal form, or why it has none."""
 
@@ -35,66 +47,135 @@ class Form:
     node: Node | None
     normal: Normal | None
     error: str = ""
+    too_large: bool = False  # it has a value, but no normal form within the limits
 
 
-@dataclass(frozen=True)
-class Decision:
-    """Whether two answers are equal (None: undecided), and the rule that decided."""
-
-    equal: bool | None
-    rule: str
-    reason: str = ""
+def read(answer: str) -> Form:
+    """Read one answer. Never raises."""
+    try:
+        return _read(answer)
+    except RecursionError:  # not cached: from a shallower stack it may be read
+        return Form(answer, None, None, "nested too deeply")
 
 
 @lru_cache(maxsize=CACHE)
-def read(answer: str) -> Form:
-    """Read one answer. Never raises."""
+def _read(answer: str) -> Form:
     # a space between two letters or digits means something ("1 2" is not 12), any other is typography
     spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
-    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.])\s+|\s+(?![\w.])", "", spelt))
+    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
     try:
         node = parse(answer)
     except LatexError as error:
         return Form(text, None, None, str(error))
-    except RecursionError:
-        return Form(text, None, None, "nested too deeply")
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, None, None, str(error))
     try:
+        node = rewrite(node)
         return Form(text, node, normal(node))
-    except (RecursionError, ArithmeticError, ValueError) as error:
-        return Form(text, node, None, str(error))
+    except TooLargeError as error:
+        return Form(text, node, None, str(error), True)
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, node, None, str(error) or type(error).__name__)
 
 
-@lru_cache(maxsize=CACHE)
-def decide(gold: str, answer: str) -> Decision:
+def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
     """Say whether an answer is equivalent to gold. Never raises."""
     try:
-        return _decide(gold, answer)
-    except (RecursionError, ArithmeticError, ValueError) as error:
+        return _cached(gold, answer, policy)
+    except RecursionError as error:  # not cached, as above
         return Decision(None, "no_form", str(error))
 
 
-def _decide(gold: str, answer: str) -> Decision:
-    one, other = read(gold), read(answer)
+@lru_cache(maxsize=CACHE)
+def _cached(gold: str, answer: str, policy: Policy) -> Decision:
+    try:
+        start_budget()
+        one, other = _read(gold), _read(answer)
+        if policy.text_only:
+            return policies.same_string(gold, answer)
+        decision = _decide(gold, answer, one, other)
+        return decision if policy == STRICT else policies.apply(policy, decision, one, other)
+    except RecursionError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        return Decision(None, "no_form", str(error))
+    except Exception as error:  # a fault of ours must not stop a run of millions; the rule's name makes it visible
+        return Decision(None, "internal_error", f"{type(error).__name__}: {error}"[:200])
+
+
+def _decide(gold: str, answer: str, one: Form, other: Form) -> Decision:
     if one.text and one.text == other.text:
         return Decision(True, "same_text")
+    early = _decide_words(gold, answer, one, other)
+    if early is not None:
+        return early
     if one.node is None or other.node is None:
         which, error = ("gold", one.error) if one.node is None else ("answer", other.error)
         return Decision(False, "unreadable", f"{which}: {error}")
     if one.normal is None or other.normal is None:
-        return Decision(None, "no_form", one.error or other.error)
-    conflict = _conflict(one.normal, other.normal)
+        bounded = (one.normal is not None or one.too_large) and (other.normal is not None or other.too_large)
+        return (decide_by_value(one.node, other.node) if bounded else None) or Decision(
+            None, "no_form", one.error or other.error
+        )
+    assigned = compare_assignments(one.node, other.node)
+    if assigned is not None:
+        return assigned
+    node, form = _with_unit_letters(one.node, other.node, other.normal)
+    conflict = _conflict(one.normal, form)
+    if conflict == "unit_conflict" and isinstance(one.node, Quantity) and isinstance(node, Quantity):
+        measures = units.same_measure(one.node, node)
+        if measures and normal(measures[0]).key == normal(measures[1]).key:
+            return Decision(True, "unit_conversion", f"{one.node.unit} and {node.unit}")
     if conflict:
-        return Decision(False, conflict, f"{_spell(one.normal.tags)} and {_spell(other.normal.tags)}")
-    if one.normal.key == other.normal.key:
+        return Decision(False, conflict, f"{_spell(one.normal.tags)} and {_spell(form.tags)}")
+    if one.normal.key == form.key:
         if _out_of_order(one, other):
             return Decision(False, "name_conflict", "values without names, in another order than the names")
         return Decision(True, "normal_form")
+    across = compare_across(one.node, node)
+    if across is not None:
+        return across
     letters = _same_letters(one, other)
     if letters is not None:
         return Decision(letters, "letters")
-    if one.normal.complete and other.normal.complete:
+    if one.normal.complete and form.complete:
         return Decision(False, "different_form")
-    return _decide_parts(one.node, other.node)
+    return decide_parts(one.node, node)
+
+
+def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | None:
+    """Compare where words matter: choices, words that cannot be parsed as mathematics, a sentence around a number."""
+    if len(answer) > MAX_TEXT or len(gold) > MAX_TEXT:
+        return None
+    wanted = choice_letter(gold, gold=True) if len(gold) < 40 else None
+    if len(one.text) == 1 and one.text in "ABCDEFGH" and re.search(r"option|choice|answer", answer.casefold()):
+        wanted = one.text  # a bare letter may be a variable, but "option C" is no variable
+    chosen = choice_letter(answer) if wanted else None
+    if wanted and chosen:
+        return Decision(wanted == chosen, "choice", f"{wanted} and {chosen}")
+    if isinstance(one.node, Words) and (other.node is None or re.search(r"\d", one.node.text)):
+        try:
+            plain = words_node(other.text)
+        except ValueError:
+            return None
+        return Decision(plain == one.node, "words")
+    dressed = CHOICE_AND_VALUE.match(answer) if one.node is not None and not wanted else None
+    if dressed is not None and (other.node is None or not isinstance(other.node, (Words, Bracket))):
+        rest = answer[dressed.end() :]
+        decision = _decide(gold, rest, one, read(rest))
+        return Decision(True, "choice", decision.rule) if decision.equal else None
+    if one.normal is not None and one.normal.key[0] == "poly" and (other.node is None or isinstance(other.node, Words)):
+        number = number_in_sentence(typography(answer))
+        if number is not None:
+            decision = _decide(gold, number, one, read(number))
+            return Decision(decision.equal, "sentence", decision.rule) if decision.equal else None
+    return None
+
+
+def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, Normal]:
+    """Read letters after a number as a unit, ``17m``, where gold has no letters: there they can be nothing else."""
+    quantity = units.as_quantity(answer) if not units.has_letters(gold) else None
+    return (answer, form) if quantity is None else (quantity, normal(quantity))
 
 
 def _conflict(gold: Normal, answer: Normal) -> str | None:
@@ -107,23 +188,45 @@ def _conflict(gold: Normal, answer: Normal) -> str | None:
         return None
     pairs = list(zip(gold.tags, answer.tags, strict=True))
     for (_, one), (_, other) in pairs:
-        if (one and other and one != other) or (not one and other.startswith("base ") and other != "base 10"):
+        if (one and other and units.conflict(one, other)) or (
+            not one and other.startswith("base ") and other != "base 10"
+        ):
             return "unit_conflict"
     several = max(len(gold.names), len(answer.names)) > 1
     for (one, _), (other, _) in pairs:
-        if one and other and one != other and (several or AXES.issuperset((one, other))):
+        if ("_" in one) != (
+            "_" in other
+        ) and "~" not in one + other:  # x_1 and x_2 may number what the other side calls x
+            one, other = one.partition("_")[0], other.partition("_")[0]
+        if one and other and one != other and (several or _names_differ(one, other)):
             return "name_conflict"
     return None
+
+
+_AXES = frozenset("xyz")
+
+
+def _names_differ(one: str, other: str) -> bool:
+    """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
+    if one[0] == other[0] == "~":
+        return one != other
+    if "~" in (one[0], other[0]):
+        letter, expression = (other, one) if one[0] == "~" else (one, other)
+        return letter in expression
+    return _AXES.issuperset(one + other) or ("_" in one and "_" in other)
 
 
 def _out_of_order(gold: Form, answer: Form) -> bool:
     """Say whether one side has several names, ``x = 3, y = 4``, the other none, and the values come in another order."""
     if gold.normal is None or answer.normal is None:
         return False
-    counts = sorted((len(gold.normal.names), len(answer.normal.names)))
+    counts = sorted(len({name.partition("_")[0] for name in form.names}) for form in (gold.normal, answer.normal))
     if counts[0] or counts[1] < 2 or not (isinstance(gold.node, Bracket) and isinstance(answer.node, Bracket)):
         return False
-    return [normal(item).key for item in gold.node.items] != [normal(item).key for item in answer.node.items]
+    one, other = [normal(item) for item in gold.node.items], [normal(item) for item in answer.node.items]
+    if any(len(item.tags) != 1 for item in (*one, *other)):  # tuples keep their own order
+        return False
+    return [item.key for item in one] != [item.key for item in other]
 
 
 def _spell(tags: tuple[Tag, ...]) -> str:
@@ -137,59 +240,3 @@ def _same_letters(one: Form, other: Form) -> bool | None:
         if isinstance(words.node, Words) and not isinstance(letters.node, Words) and bare.isalpha():
             return bare.casefold() == words.node.text
     return None
-
-
-def _decide_parts(gold: Node, answer: Node) -> Decision:
-    """Compare trees whose normal forms are not complete: brackets item by item, expressions numerically and by sympy."""
-    gold, answer = _bare(gold), _bare(answer)
-    if isinstance(gold, Bracket) and isinstance(answer, Bracket):
-        if gold.left in ("", "{") or (gold.left, gold.right, len(gold.items)) != (
-            answer.left,
-            answer.right,
-            len(answer.items),
-        ):
-            return Decision(False, "different_form")
-        parts = [_decide_parts(one, other) for one, other in zip(gold.items, answer.items, strict=True)]
-        for part in parts:
-            if part.equal is not True:
-                return part
-        return Decision(True, "symbolic")
-    if not (_is_expression(gold) and _is_expression(answer)):
-        return Decision(False, "different_form")
-    return _decide_expressions(gold, answer)
-
-
-def _decide_expressions(gold: Node, answer: Node) -> Decision:
-    try:
-        one, other = normal(gold), normal(answer)
-    except NoFormError as error:
-        return Decision(None, "no_form", str(error))
-    if one.key == other.key:
-        return Decision(True, "normal_form")
-    if one.complete and other.complete:
-        return Decision(False, "different_form")
-    different = surely_different(gold, answer)
-    if different:
-        return Decision(False, "numeric_difference")
-    try:
-        zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
-    except TypeError as error:
-        return Decision(False, "different_form", str(error))
-    if zero is None:
-        return Decision(None, "undecided", reason)
-    return Decision(zero, "symbolic", reason)
-
-
-def _bare(node: Node) -> Node:
-    """Leave out a unit and a name: ``x = 5 cm`` is 5."""
-    if isinstance(node, Quantity):
-        return _bare(node.value)
-    if isinstance(node, Relation) and node.operators == ("=",) and isinstance(node.sides[0], Symbol):
-        return _bare(node.sides[1])
-    return node
-
-
-def _is_expression(node: Node) -> bool:
-    if isinstance(node, Apply):
-        return node.name not in ("cup", "cap", "setminus", "pm") and all(_is_expression(arg) for arg in node.args)
-    return isinstance(node, (Number, Symbol))

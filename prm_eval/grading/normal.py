@@ -7,30 +7,17 @@ A form without opaque atoms is complete: its atoms are independent, so different
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from prm_eval.grading.polynomials import (
-    MAX_BITS,
-    MAX_FACTORIAL,
-    MAX_POWER,
-    Key,
-    NoFormError,
-    Poly,
-    add,
-    as_constant,
-    constant,
-    integer_root,
-    multiply,
-    poly_key,
-    reduce,
-    scale,
-    square_root,
-    symbol,
-)
+from prm_eval.grading.former import Former
+from prm_eval.grading.numeric import letters
+from prm_eval.grading.polynomials import Key, NoFormError, add, as_constant, poly_key, scale, symbol
+from prm_eval.grading.precise import agree
+from prm_eval.grading.sets import ALL_REALS
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.units import NO_UNIT
 
 Tag = tuple[str, str]
 
@@ -68,6 +55,8 @@ def normal(node: Node) -> Normal:
         unit, node = node.unit, node.value
     if node == Symbol("R") or (isinstance(node, Words) and node.text in ALL_REALS):
         return Normal(("tuple", "(", ")", (_INFINITE[0], _INFINITE[1])), True)
+    if isinstance(node, Words) and node.text == "no solution":
+        return Normal(("collection", ()), True, ())
     if isinstance(node, Words):
         return Normal(("words", node.text), True, (("", unit),))
     if isinstance(node, Bracket):
@@ -76,16 +65,17 @@ def normal(node: Node) -> Normal:
         return _matrix(node)
     if isinstance(node, Relation):
         return _relation(node)
-    if isinstance(node, Apply) and node.name in ("cup", "cap", "setminus"):
-        return _union(node)
+    if isinstance(node, Apply) and node.name in _SETS:
+        return _SETS[node.name](node)
     if isinstance(node, Apply) and _has_plus_minus(node):
-        return _collection([normal(_choose_sign(node, sign)) for sign in (1, -1)], unit)
-    form = _Former()
+        return _collection([normal(each) for each in _all_signs(node)], unit)
+    form = Former(_key)
     poly = form.poly(node)
     return Normal(("poly", poly_key(poly)), not form.opaque, (("", unit),))
 
 
-ALL_REALS = ("all real numbers", "all reals", "real numbers", "all real values")
+def _key(node: Node) -> Key:
+    return normal(node).key
 
 
 def _bracket(node: Bracket) -> Normal:
@@ -117,11 +107,17 @@ def _tags(parts: Iterable[Normal]) -> tuple[Tag, ...]:
 
 def _collection(parts: list[Normal], unit: str = "") -> Normal:
     """Return the form of an unordered collection."""
-    if len(parts) == 1:
+    if len(parts) == 1 and parts[0].key != ("collection", ()):  # the set of the empty set is not empty
         return parts[0]
-    parts = sorted(parts, key=lambda part: repr((part.key, part.tags)))
+    parts = sorted(_once(parts), key=lambda part: repr((part.key, part.tags)))
     tags = tuple((name, own or unit) for name, own in _tags(parts))
     return Normal(("collection", tuple(part.key for part in parts)), all(part.complete for part in parts), tags)
+
+
+def _once(parts: list[Normal]) -> list[Normal]:
+    """Drop points that are named twice; a number named twice stays, as a double root may."""
+    points = {part.key: part for part in reversed(parts)}
+    return [part for part in parts if part.key[0] in ("poly", "words") or points[part.key] is part]
 
 
 def _singles(part: Normal) -> list[Normal]:
@@ -148,28 +144,65 @@ def _matrix(node: Matrix) -> Normal:
 
 
 def _union(node: Apply) -> Normal:
-    left, right = (normal(arg) for arg in node.args)
-    if node.name == "setminus":  # neither commutative nor associative
-        return Normal(("sets", node.name, (left.key, right.key)), False, _tags((left, right)))
-    parts = [
-        part for side in (left, right) for part in (side.key[2] if side.key[:2] == ("sets", node.name) else (side.key,))
+    parts = [normal(arg) for arg in node.args]
+    if node.name == "union":  # pieces in ascending order, of :mod:`prm_eval.grading.sets`
+        key = ("union", tuple(part.key for part in parts))
+        return Normal(key, all(part.complete for part in parts), _tags(parts))
+    if node.name in ("setminus", "builder"):  # neither commutative nor associative
+        return Normal(("sets", node.name, tuple(part.key for part in parts)), False, _tags(parts))
+    keys = [key for part in parts for key in (part.key[2] if part.key[:2] == ("sets", node.name) else (part.key,))]
+    return Normal(("sets", node.name, tuple(sorted(keys, key=repr))), False, _tags(parts))
+
+
+def _ratio(node: Apply) -> Normal:
+    """Return a ratio with its first term made 1; one with a zero in it, or a time of day, as it stands."""
+    parts = [normal(arg) for arg in node.args]
+    values = [
+        as_constant(Former(_key).poly(arg)) if not isinstance(arg, (Words, Bracket)) else None for arg in node.args
     ]
-    return Normal(("sets", node.name, tuple(sorted(parts, key=repr))), False, _tags((left, right)))
+    if node.name == "ratio" and None not in values and 0 not in values and values[0]:
+        scaled = tuple(("poly", poly_key({(): value / values[0]})) for value in values if value)
+        return Normal(("ratio", scaled), True)
+    return Normal((node.name, tuple(part.key for part in parts)), all(part.complete for part in parts))
+
+
+def _clock(node: Apply) -> Normal:
+    return Normal(("clock", *(normal(arg).key for arg in node.args)), True)
+
+
+def _cases(node: Apply) -> Normal:
+    """Return a function in pieces; their order says nothing."""
+    parts = [normal(arg) for arg in node.args]
+    return Normal(("cases", tuple(sorted((part.key for part in parts), key=repr))), all(p.complete for p in parts))
+
+
+_SETS: dict[str, Callable[[Apply], Normal]] = {
+    **dict.fromkeys(("cup", "cap", "setminus", "union", "builder"), _union),
+    **dict.fromkeys(("ratio", "time"), _ratio),
+    "clock": _clock,
+    "cases": _cases,
+}
 
 
 def _relation(node: Relation) -> Normal:
     operators, sides = node.operators, node.sides
+    if any(isinstance(side, Relation) for side in sides):
+        raise NoFormError("a relation inside a relation")
     if operators == ("in",) and isinstance(sides[0], Symbol):
-        return normal(sides[1])
-    if operators == ("=",):
+        return _named(sides[0], normal(sides[1]))
+    if set(operators) <= {">", ">="} and len(operators) > 1:  # a > b > c is c < b < a
+        operators, sides = tuple(_FLIP[each] for each in reversed(operators)), tuple(reversed(sides))
+    if operators == ("=",) and not (isinstance(sides[0], Symbol) and isinstance(sides[1], Symbol)):
         if _is_name(sides[0]):
-            return _named(sides[0], normal(sides[1]))  # x = 5 is 5, f(x) = x + 1 is x + 1
+            return _named(sides[0], normal(sides[1]))  # x = 5 is 5, f(x) = x + 1 is x + 1, AB = 5 is 5
         if isinstance(sides[1], Symbol) and _is_name(sides[1]) and not isinstance(sides[0], Apply):
             return _named(sides[1], normal(sides[0]))  # 5 = x
     if set(operators) == {"="}:
         values = [normal(side) for side in sides if not _is_name(side)]
         if values and all(value.key == values[0].key and value.complete for value in values):
             return values[0]  # 30 - 16 = 14 and x = y = 2 name one value; a false chain names none
+        if not any(letters(side) for side in sides) and all(agree(sides[0], side) == "equal" for side in sides[1:]):
+            return values[-1]  # so does log_2 16 = 4
     if operators == ("=",):
         return _equation(sides[0], sides[1])
     interval = _as_interval(operators, sides)
@@ -183,6 +216,9 @@ def _named(name: Node, value: Normal) -> Normal:
     """Keep with a value the letter that it is said to be; with a tuple, one letter an item."""
     if isinstance(name, Symbol):
         return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
+    if isinstance(name, Apply) and not _is_function(name.args[0]):  # what is said of xy is not said of x
+        spelt = "~" + "".join(sorted(letters(name)))
+        return Normal(value.key, value.complete, tuple((spelt, unit) for _, unit in value.tags))
     if isinstance(name, Bracket) and len(name.items) == len(value.tags):
         names = [item.name if isinstance(item, Symbol) else "" for item in name.items]
         return Normal(
@@ -195,24 +231,46 @@ _INFINITE = tuple(("poly", poly_key({(("infinity", 1),): Fraction(sign)})) for s
 
 
 def _is_name(node: Node) -> bool:
-    """Say whether a left side only names what is on the right: a letter, f(x), or a tuple of letters."""
+    r"""Say whether a left side only names what is on the right: a letter, f(x), AB, \angle A, A:B, a tuple of letters.
+
+    Nothing that could be solved is a name: there is no number in it, and no sum.
+    """
     if isinstance(node, Symbol):
-        return node.name not in ("pi", "e", "infinity")
+        return node.name not in ("pi", "e", "infinity", "...")
+    if isinstance(node, Words):  # "area = 5"
+        return NO_UNIT.isdisjoint(node.text.split())
     if isinstance(node, Bracket):
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
-    if isinstance(node, Apply) and node.name == "*" and len(node.args) == 2:
-        function, argument = node.args
-        return (
-            isinstance(function, Symbol)
-            and function.name in tuple("fghpqFGPQ")
-            and isinstance(argument, (Symbol, Number))
+    if not isinstance(node, Apply):
+        return False
+    if node.name == "*" and _is_function(node.args[0]):
+        argument = node.args[1]
+        return isinstance(argument, (Symbol, Number)) or (
+            isinstance(argument, Bracket) and all(isinstance(item, (Symbol, Number)) for item in argument.items)
         )
-    return False
+    if (
+        node.name == "abs"
+        and isinstance(node.args[0], Symbol)
+        and node.args[0].name.islower()
+        and node.args[0].name != "z"
+    ):
+        return False  # |x| = 3 is to be solved
+    return node.name in _NAMING and all(_is_name(arg) for arg in node.args)
+
+
+_NAMING = frozenset("* / ratio abs overline overrightarrow vec hat sin cos tan cot sec csc".split())
+
+
+def _is_function(node: Node) -> bool:
+    """Say whether a factor is the name of a function, or of an inverse function."""
+    if isinstance(node, Apply) and node.name == "^":
+        return _is_function(node.args[0]) and node.args[1] == Number(Fraction(-1))
+    return isinstance(node, Symbol) and node.name.rstrip("'") in tuple("fghpqFGPQ")
 
 
 def _equation(left: Node, right: Node) -> Normal:
     """Return an equation as left - right, up to a non-zero rational factor."""
-    form = _Former()
+    form = Former(_key)
     poly = add(form.poly(left), scale(form.poly(right), Fraction(-1)))
     if not poly or set(poly) == {()}:  # it says nothing, or nothing that is true
         return Normal(("relation", ("=",), (normal(left).key, normal(right).key)), False)
@@ -256,144 +314,38 @@ def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal 
 
 
 def _has_plus_minus(node: Node) -> bool:
-    return isinstance(node, Apply) and (node.name == "pm" or any(_has_plus_minus(arg) for arg in node.args))
+    return isinstance(node, Apply) and (node.name in ("pm", "mp") or any(_has_plus_minus(arg) for arg in node.args))
 
 
-def _is_infinite(node: Node) -> bool:
-    if isinstance(node, Apply) and node.name == "neg":
-        return _is_infinite(node.args[0])
-    return isinstance(node, Symbol) and node.name == "infinity"
+def _all_signs(node: Apply) -> list[Node]:
+    """Return what an expression with plus-minus signs stands for: two values, or four where two signs are independent.
+
+    A minus-plus is the opposite of the plus-minus beside it, and so ties all of them together.
+    """
+    independent = _count(node, "pm") if not _count(node, "mp") else 1
+    if independent != 2:
+        return [_choose_sign(node, sign) for sign in (1, -1)]
+    return [_choose_each(node, list(signs)) for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
 
 
-def _is_structure(node: Node) -> bool:
-    if isinstance(node, Apply) and node.name in ("neg", "*", "+"):
-        return any(_is_structure(arg) for arg in node.args)
-    return isinstance(node, (Bracket, Matrix, Relation)) or (
-        isinstance(node, Apply) and node.name in ("cup", "cap", "setminus")
-    )
+def _count(node: Node, name: str) -> int:
+    return (node.name == name) + sum(_count(arg, name) for arg in node.args) if isinstance(node, Apply) else 0
+
+
+def _choose_each(node: Node, signs: list[int]) -> Node:
+    """Take the next of the signs at each plus-minus, from left to right."""
+    if not isinstance(node, Apply):
+        return node
+    args = [_choose_each(arg, signs) for arg in node.args]
+    if node.name != "pm":
+        return Apply(node.name, tuple(args))
+    return Apply("+", (args[0], args[1] if signs.pop(0) > 0 else Apply("neg", (args[1],))))
 
 
 def _choose_sign(node: Node, sign: int) -> Node:
     if not isinstance(node, Apply):
         return node
     args = tuple(_choose_sign(arg, sign) for arg in node.args)
-    if node.name != "pm":
+    if node.name not in ("pm", "mp"):
         return Apply(node.name, args)
-    return Apply("+", (args[0], args[1] if sign > 0 else Apply("neg", (args[1],))))
-
-
-class _Former:
-    """Builds polynomials; remembers whether an opaque atom was needed."""
-
-    def __init__(self) -> None:
-        self.opaque = False
-
-    def poly(self, node: Node) -> Poly:
-        if isinstance(node, Number):
-            return constant(node.value)
-        if isinstance(node, Symbol):
-            return symbol(node.name)
-        if isinstance(node, Quantity):
-            return self._atom(("quantity", poly_key(self.poly(node.value)), node.unit))
-        if not isinstance(node, Apply):
-            part = normal(node)
-            return self._atom(part.key)
-        return self._apply(node)
-
-    def _apply(self, node: Apply) -> Poly:
-        name = node.name
-        structures = sum(_is_structure(arg) for arg in node.args)
-        if name != "neg" and any(_is_infinite(arg) for arg in node.args):
-            raise NoFormError("arithmetic with infinity")
-        if structures > (name != "^") and name in ("+", "*", "/", "^"):  # their laws are not those of numbers
-            raise NoFormError("arithmetic with tuples, sets or matrices")
-        if name == "+":
-            total: Poly = {}
-            for arg in node.args:
-                total = add(total, self.poly(arg))
-            return total
-        if name == "neg":
-            return scale(self.poly(node.args[0]), Fraction(-1))
-        if name == "*":
-            product = multiply(self.poly(node.args[0]), self.poly(node.args[1]))
-            if structures and not product:
-                raise NoFormError("zero times a tuple, set or matrix")
-            return product
-        if name == "/":
-            return self._divide(self.poly(node.args[0]), self.poly(node.args[1]))
-        if name == "^":
-            return self._power(node)
-        if name == "sqrt":
-            return self._root(self.poly(node.args[0]), 2)
-        if name == "root":
-            index = as_constant(self.poly(node.args[1]))
-            if index is not None and index.denominator == 1 and 2 <= index <= MAX_POWER:
-                return self._root(self.poly(node.args[0]), int(index))
-        if name in ("!", "binom"):
-            exact = self._combinatorial(name, [as_constant(self.poly(arg)) for arg in node.args])
-            if exact is not None:
-                return exact
-        return self._atom((name, *(poly_key(self.poly(arg)) for arg in node.args)))
-
-    def _combinatorial(self, name: str, args: list[Fraction | None]) -> Poly | None:
-        import math
-
-        numbers = [int(arg) for arg in args if arg is not None and arg.denominator == 1 and 0 <= arg <= MAX_FACTORIAL]
-        if len(numbers) != len(args):
-            return None
-        return constant(Fraction(math.factorial(numbers[0]) if name == "!" else math.comb(numbers[0], numbers[1])))
-
-    def _atom(self, key: Key) -> Poly:
-        self.opaque = True
-        # a digest: the name of an atom within atoms would otherwise double in length at every level
-        return {(("#" + hashlib.sha256(repr(key).encode()).hexdigest()[:40], 1),): Fraction(1)}
-
-    def _divide(self, top: Poly, bottom: Poly) -> Poly:
-        if not bottom:
-            raise NoFormError("a division by zero")
-        if len(bottom) == 1:
-            ((monomial, value),) = bottom.items()
-            return multiply(top, reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
-        lead = bottom[min(bottom)]
-        return multiply(top, scale(self._atom(("inverse", poly_key(scale(bottom, 1 / lead)))), 1 / lead))
-
-    def _power(self, node: Apply) -> Poly:
-        base, power = self.poly(node.args[0]), as_constant(self.poly(node.args[1]))
-        if power is None or abs(power) > MAX_BITS:
-            return self._atom(("^", poly_key(base), poly_key(self.poly(node.args[1]))))
-        if power.denominator != 1:
-            return self._integer_power(self._root(base, power.denominator), power.numerator)
-        return self._integer_power(base, int(power))
-
-    def _integer_power(self, base: Poly, power: int) -> Poly:
-        if not base and power <= 0:
-            raise NoFormError("zero to a power that is not positive")
-        if power < 0:
-            return self._divide(constant(Fraction(1)), self._integer_power(base, -power))
-        if len(base) == 1:
-            ((monomial, value),) = base.items()
-            bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-            if bits > 1 and power * bits > MAX_BITS:
-                return self._atom(("^", poly_key(base), power))
-            return reduce({tuple((atom, each * power) for atom, each in monomial): value**power})
-        if power > MAX_POWER:
-            return self._atom(("^", poly_key(base), power))
-        result = constant(Fraction(1))
-        for _ in range(power):
-            result = multiply(result, base)
-        return result
-
-    def _root(self, radicand: Poly, index: int) -> Poly:
-        """Take a root: exact for rationals (square roots become products of square roots of primes), else opaque."""
-        if not radicand:
-            return {}
-        value = as_constant(radicand)
-        if value is not None and index == 2:
-            exact = square_root(value)
-            if exact is not None:
-                return exact
-        if value is not None and index % 2 == 1:
-            top, bottom = integer_root(abs(value.numerator), index), integer_root(value.denominator, index)
-            if top is not None and bottom is not None:
-                return constant(Fraction(top if value > 0 else -top, bottom))
-        return self._atom(("root", poly_key(radicand), index))
+    return Apply("+", (args[0], args[1] if (sign > 0) == (node.name == "pm") else Apply("neg", (args[1],))))

@@ -28,12 +28,19 @@ class Disagreement:
 
 
 def load_grader(name: str = DEFAULT) -> Grader:
-    """Return the grader of a name.
+    """Return the grader of a name, with what follows a colon as its options: ``default:rounded_decimals=4``.
 
     Raises:
         PrmEvalError: No such grader, or it is none.
     """
-    grader = plugins.load("grader", name)()
+    head, _, argument = name.partition(":")
+    if argument and head in plugins.installed("grader"):
+        try:
+            grader = plugins.load("grader", head)(argument)
+        except TypeError:
+            raise PrmEvalError(f"the grader {head!r} takes no options, and {argument!r} was given") from None
+    else:
+        grader = plugins.load("grader", name)()
     if not isinstance(grader, Grader):
         raise PrmEvalError(f"{name!r} is not a grader: it needs a version and grade_problem(gold, texts, slots)")
     return grader
@@ -41,7 +48,12 @@ def load_grader(name: str = DEFAULT) -> Grader:
 
 def grades_file(pool: Pool, name: str = DEFAULT, folder: Path | None = None) -> Path:
     """Return where the grades of a grader stand."""
-    return (folder or pool.path) / ("grades.parquet" if name == DEFAULT else f"grades-{name.replace('/', '_')}.parquet")
+    return (folder / pool.grades_path(source_of(name)).name) if folder else pool.grades_path(source_of(name))
+
+
+def source_of(name: str) -> str:
+    """Return the name of a grader's grades: "own" for ours without options."""
+    return "own" if name == DEFAULT else name
 
 
 def is_graded(pool: Pool, name: str = DEFAULT) -> bool:
@@ -51,6 +63,11 @@ def is_graded(pool: Pool, name: str = DEFAULT) -> bool:
         return False
     first = next(open_table(path, GRADES).iter_batches(batch_size=1, columns=["grader"]), None)
     return first is not None and first.num_rows == 1 and first.column(0)[0].as_py() == load_grader(name).version
+
+
+def is_grader(name: str) -> bool:
+    """Say whether a name, with or without options, is an installed grader's (and not that of stored grades)."""
+    return name.partition(":")[0] in plugins.installed("grader")
 
 
 def grade_pool(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
 MAX_EXPONENT = 2_000
@@ -59,6 +60,15 @@ def _apply(sympy: Any, name: str, args: list[Any]) -> Any:
         "cosh",
         "tanh",
         "floor",
+        "acot",
+        "asec",
+        "acsc",
+        "coth",
+        "sech",
+        "csch",
+        "asinh",
+        "acosh",
+        "atanh",
     ):
         return getattr(sympy, name)(args[0])
     if name == "ln":
@@ -69,6 +79,12 @@ def _apply(sympy: Any, name: str, args: list[Any]) -> Any:
         return sympy.Abs(args[0])
     if name == "ceil":
         return sympy.ceiling(args[0])
+    if name in ("max", "min"):
+        return (sympy.Max if name == "max" else sympy.Min)(*args)
+    if name == "binom" and not any(arg.is_number and abs(arg.evalf(5)) > MAX_EXPONENT for arg in args):
+        return sympy.binomial(*args)
+    if name == "!" and not (args[0].is_number and abs(args[0].evalf(5)) > MAX_EXPONENT):
+        return sympy.factorial(args[0])
     raise ValueError(f"no sympy form for {name}")
 
 
@@ -96,22 +112,23 @@ def decide(tree: list[Any]) -> dict[str, Any]:
     return {"zero": None, "reason": "not simplified to zero"}
 
 
-def main() -> None:
-    """Serve until standard input ends."""
+def serve(answer: Callable[[Any], dict[str, Any]]) -> None:
+    """Answer lines of JSON until standard input ends, under the memory limit of the first argument."""
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    import sympy  # noqa: F401  (the parent waits for the first line, sent when this is done)
-
-    sys.stdout.write('{"ready": true}\n')
-    sys.stdout.flush()
+    replies, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no reply
+    replies.write('{"ready": true}\n')
+    replies.flush()
     for line in sys.stdin:
         try:
-            reply = decide(json.loads(line))
-        except Exception as error:  # whatever sympy raises on strange input is a "cannot say", with its name
-            reply = {"zero": None, "reason": f"{type(error).__name__}: {error}"[:200]}
-        sys.stdout.write(json.dumps(reply) + "\n")
-        sys.stdout.flush()
+            reply = answer(json.loads(line))
+        except Exception as error:  # whatever a library raises on strange input is a "cannot say", with its name
+            reply = {"reason": f"{type(error).__name__}: {error}"[:200]}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
 
 
 if __name__ == "__main__":
-    main()
+    import sympy  # noqa: F401  (the parent waits for the first line, sent when this is done)
+
+    serve(decide)

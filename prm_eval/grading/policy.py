@@ -1,0 +1,87 @@
+"""Policies: named options on which fair markers differ, strict by default, and presets of the graders people compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from prm_eval.errors import PrmEvalError
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What counts as equal beyond exact equality, and what does not although it is.
+
+    Attributes:
+        rounded_decimals: 0, or the least number of significant digits with which a decimal may stand for an exact value, if it is
+            that value correctly rounded.
+        unreduced_fractions: ``2/4`` is ``1/2``.
+        percent_as_fraction: ``50%`` is ``0.5`` (besides 50, whose percent sign is left out).
+        degrees_as_radians: 180 degrees is pi.
+        base_may_be_dropped: ``52`` is ``52_8`` where gold has the base.
+        units_may_be_dropped: ``5`` is ``5 cm``.
+        factored_equals_expanded: ``(x+1)^2`` is ``x^2+2x+1``.
+        letters_as_parameters: ``k pi`` is ``n pi``: one letter may be called otherwise.
+        text_only: only equal strings after the clean-up of the MATH data set's own grader are equal.
+    """
+
+    rounded_decimals: int = 0
+    unreduced_fractions: bool = True
+    percent_as_fraction: bool = False
+    degrees_as_radians: bool = False
+    base_may_be_dropped: bool = True
+    units_may_be_dropped: bool = True
+    factored_equals_expanded: bool = True
+    letters_as_parameters: bool = False
+    text_only: bool = False
+
+    def __str__(self) -> str:
+        """Spell the options that are not the default; ``strict`` where none is."""
+        changed = [
+            f"{each.name}={int(getattr(self, each.name))}"
+            for each in fields(self)
+            if getattr(self, each.name) != each.default
+        ]
+        return "+".join(changed) or "strict"
+
+
+STRICT = Policy()
+PRESETS = {
+    "strict": STRICT,
+    "prm800k": Policy(unreduced_fractions=False, units_may_be_dropped=True),
+    "hendrycks": Policy(text_only=True),
+    "math_verify": Policy(rounded_decimals=6, percent_as_fraction=True),
+}
+
+
+def parse_policy(text: str | None) -> Policy:
+    """Return a policy from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
+
+    Raises:
+        PrmEvalError: No such preset or option, or a value that is none.
+    """
+    policy = STRICT
+    for part in (text or "strict").split("+"):
+        name, equals, value = part.strip().partition("=")
+        if name in PRESETS and not equals:
+            policy = PRESETS[name]
+            continue
+        known = {each.name: type(each.default) for each in fields(Policy)}
+        if name not in known:
+            raise PrmEvalError(
+                f"unknown grading option {name!r}; options: {', '.join(known)}; presets: {', '.join(PRESETS)}"
+            )
+        changed: dict[str, Any] = {name: _value(name, known[name], value or ("3" if known[name] is int else "1"))}
+        policy = replace(policy, **changed)
+    return policy
+
+
+def _value(name: str, kind: type, text: str) -> int | bool:
+    try:
+        number = {"true": 1, "false": 0}.get(text.casefold())
+        number = int(text) if number is None else number
+    except ValueError:
+        number = -1
+    if not 0 <= number <= (1 if kind is bool else 50):
+        raise PrmEvalError(f"grading option {name} = {text!r}; expected {'0 or 1' if kind is bool else '0 to 50'}")
+    return kind(number)  # type: ignore[no-any-return]
