@@ -9,23 +9,23 @@ searched for separators: positions are integers from the renderer. No code from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.jsonl import file_sha256
 from prm_eval.pool_format import software_versions
-from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem
+from prm_eval.rewards.engine import Engine
 from prm_eval.rewards.rendered import Rendered
+from prm_eval.rewards.rendering import RenderingModel
 
-DEFAULT_BATCH_TOKENS = 16_384
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-class _Checkpoint:
-    """What both kinds share: config and tokenizer at once, weights at the first score, token-budget batches."""
+class _Checkpoint(RenderingModel):
+    """What both kinds share: config and tokenizer at once, weights at the first score, scored by the engine."""
 
     auto_class = ""
     kind: Kind
@@ -38,6 +38,7 @@ class _Checkpoint:
         *,
         aggregation: Aggregation | None = None,
         batch_tokens: int | str | None = None,
+        cache: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
         max_tokens: int | str | None = None,
@@ -52,7 +53,8 @@ class _Checkpoint:
         self.aggregation: Aggregation = aggregation or self.default_aggregation
         self.splitter = splitter
         self.revision = revision
-        self.batch_tokens = _positive("batch_tokens", batch_tokens) or DEFAULT_BATCH_TOKENS
+        self.cache_folder = cache
+        self.batch_tokens = _positive("batch_tokens", batch_tokens)
         self.config = _load("config", "AutoConfig", self.name, revision)
         self.tokenizer = _load("tokenizer", "AutoTokenizer", self.name, revision)
         self.device, self.dtype = _device_and_dtype(device, dtype)
@@ -75,8 +77,16 @@ class _Checkpoint:
             },
         }
 
-    @cached_property
-    def _model(self) -> Any:
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a score besides the ids: the whole config too, which the weight hashes do not cover."""
+        known = {key: value for key, value in self.describe().items() if key not in ("max_tokens", "separator")}
+        return {
+            **known,
+            "config_sha256": hashlib.sha256(self.config.to_json_string(use_diff=False).encode()).hexdigest(),
+        }
+
+    def make_engine(self) -> Engine:
+        """Load the weights, never a pickle of them."""
         import torch
         import transformers
 
@@ -84,70 +94,31 @@ class _Checkpoint:
         model = _from_pretrained(
             loader, self.name, self.revision, dtype=getattr(torch, self.dtype), use_safetensors=True
         )
-        return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
+        # torch's inference mode: dropout off; evaluates no text
+        network = LinearHeadNetwork(self.name, model.to(self.device).eval())
+        return Engine(network, device=self.device, dtype=self.dtype, batch_tokens=self.batch_tokens)
 
-    def render(self, item: ScoringItem) -> Rendered:
-        """Return the token ids of an item and where to read."""
-        raise NotImplementedError
 
-    def _values(self, logits: Any) -> tuple[float, ...]:
-        """Turn the head's float32 logits at the read positions (positions x labels) into values."""
-        raise NotImplementedError
+class LinearHeadNetwork:
+    """A transformers classification checkpoint as trunk and float32 head.
 
-    def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Score items in batches of similar length; results are in the items' order."""
-        rendered = [self._limited(self.render(item)) for item in items]
-        results: list[StepRewards | None] = [
-            None if one.refusal is None else StepRewards((), one.refusal, len(one.ids), one.input_hash)
-            for one in rendered
-        ]
-        todo = sorted(
-            (i for i, result in enumerate(results) if result is None), key=lambda i: (len(rendered[i].ids), i)
-        )
-        for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
-            logits = self._forward([rendered[i] for i in batch])
-            for i, rows in zip(batch, logits, strict=True):
-                results[i] = StepRewards(self._values(rows), None, len(rendered[i].ids), rendered[i].input_hash)
-        return [result for result in results if result is not None]
+    Reading the hidden state ourselves avoids two traps of transformers' pooled heads: they look for the last token that is not
+    padding, which is wrong when the padding token also ends the text, and they need ``config.pad_token_id``.
+    """
 
-    def _limited(self, rendered: Rendered) -> Rendered:
-        if rendered.refusal is None and self.max_tokens is not None and len(rendered.ids) > self.max_tokens:
-            return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {self.max_tokens}")
-        return rendered
-
-    def _forward(self, batch: Sequence[Rendered]) -> list[Any]:
-        """Return float32 logits at the read positions, one (positions x labels) tensor an item."""
-        import torch
-
-        longest = max(len(one.ids) for one in batch)
-        ids = torch.zeros((len(batch), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, one in enumerate(batch):
-            ids[row, : len(one.ids)] = torch.tensor(one.ids)
-            mask[row, : len(one.ids)] = 1
-        with torch.inference_mode():
-            return self._read(ids.to(self.device), mask.to(self.device), batch)
-
-    def _read(self, ids: Any, mask: Any, batch: Sequence[Rendered]) -> list[Any]:
-        """Run the trunk once and the head, in float32, only where it is read.
-
-        Reading the hidden state ourselves avoids two traps of transformers' pooled heads: they look for the last token that
-        is not padding, which is wrong when the padding token also ends the text, and they need ``config.pad_token_id``.
-        """
-        trunk = getattr(self._model, self._model.base_model_prefix)
-        hidden = trunk(input_ids=ids, attention_mask=mask).last_hidden_state
-        head = self._head
-        return [head(hidden[row, list(one.positions)].float()).cpu() for row, one in enumerate(batch)]
-
-    @cached_property
-    def _head(self) -> Any:
-        head = getattr(self._model, "score", None)
+    def __init__(self, name: str, model: Any) -> None:
+        head = getattr(model, "score", None)
         if head is None:
             raise ModelError(
-                f"{self.name} ({type(self._model).__name__}) has no linear head named 'score': only decoder checkpoints are "
+                f"{name} ({type(model).__name__}) has no linear head named 'score': only decoder checkpoints are "
                 "read so far. Write a plugin for it (see CONTRIBUTING.md)."
             )
-        return head.float()
+        self.trunk = getattr(model, model.base_model_prefix)
+        self._head = head.float()
+
+    def head(self, hidden: Any) -> Any:
+        """Return float32 logits of shape (positions, labels)."""
+        return self._head(hidden)
 
 
 class SequenceClassificationORM(_Checkpoint):
@@ -178,7 +149,8 @@ class SequenceClassificationORM(_Checkpoint):
             ids = self.tokenizer(f"{item.statement}\n\n{item.text}")["input_ids"]
         return Rendered(tuple(ids), (len(ids) - 1,)) if ids else Rendered((), (), "no token")
 
-    def _values(self, logits: Any) -> tuple[float, ...]:
+    def values(self, logits: Any) -> tuple[float, ...]:
+        """Return the one logit, or log-odds of label 1."""
         row = logits[0]
         return (float(row[0]) if len(row) == 1 else float(row[1] - row[0]),)
 
@@ -223,7 +195,8 @@ class TokenClassificationPRM(_Checkpoint):
             positions.append(len(ids) - 1)
         return Rendered(tuple(ids), tuple(positions))
 
-    def _values(self, logits: Any) -> tuple[float, ...]:
+    def values(self, logits: Any) -> tuple[float, ...]:
+        """Return the log-odds of label 1 at each step."""
         return tuple((logits[:, 1] - logits[:, 0]).tolist())
 
 
@@ -311,15 +284,3 @@ def _positive(name: str, value: int | str | None) -> int | None:
     if number < 1:
         raise ModelError(f"{name} = {value!r}; expected a positive whole number")
     return number
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Cut indices, sorted by length, into batches whose padded size stays within the token budget (one item may exceed it)."""
-    batch: list[int] = []
-    for index in order:
-        if batch and lengths[index] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
