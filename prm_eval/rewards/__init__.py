@@ -14,7 +14,18 @@ from prm_eval.rewards.files import RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import reward_slug, score_pool
 
-OPTIONS = ("aggregation", "batch_tokens", "device", "dtype", "max_tokens", "revision", "separator", "splitter")
+OPTIONS = (
+    "aggregation",
+    "batch_tokens",
+    "cache",
+    "device",
+    "dtype",
+    "engine",
+    "max_tokens",
+    "revision",
+    "separator",
+    "splitter",
+)
 """Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
 
 __all__ = [

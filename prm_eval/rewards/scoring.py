@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from prm_eval.rewards.rendering import RenderingModel
 from prm_eval.steps import split_steps
 
 BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
+JOURNAL = "scores.partial"
 CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
 LARGEST_CHUNK = 1_024
 CHUNK_SECONDS = (
@@ -82,6 +83,7 @@ def score_pool(
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
         _write(pool, model, folder, partial, {"model": key["model"], "run": run | _work_done(model)})
         partial.path.unlink()
+        (folder / JOURNAL).unlink(missing_ok=True)
     return RewardFile(folder)
 
 
@@ -189,19 +191,23 @@ def blocks(pool: Pool, model: RewardModel, least: int | None = None) -> Iterator
         yield block
 
 
-def complete_blocks(pool: Pool, partial: PartialFile) -> int:
-    """Return how many blocks are complete; what is in the partial file of another one is cut off, its journal stays."""
-    count = complete = size = 0
+def block_ranges(pool: Pool) -> Iterator[tuple[int, int]]:
+    """Yield the (first row, number of rows) of every block in ``candidates.parquet``: those of :func:`blocks`."""
+    start = size = 0
     for _, table in pool.blocks(["problem_id"]):
         size += table.num_rows
         if size >= BLOCK:
-            if complete + size > partial.done:
-                break
-            complete, count, size = complete + size, count + 1, 0
-    if 0 < complete + size <= partial.done and size:
-        complete, count = complete + size, count + 1
-    partial.keep(complete)
-    return count
+            yield start, size
+            start, size = start + size, 0
+    if size:
+        yield start, size
+
+
+def complete_blocks(pool: Pool, partial: PartialFile) -> int:
+    """Return how many blocks are complete; what the partial file has of another one is cut off, its journal stays."""
+    complete = list(takewhile(lambda block: sum(block) <= partial.done, block_ranges(pool)))
+    partial.keep(sum(complete[-1]) if complete else 0)
+    return len(complete)
 
 
 class _Tally:
@@ -219,7 +225,7 @@ def _score_blocks(pool: Pool, model: RenderingModel, partial: PartialFile, progr
     """Score block after block, the next one being rendered in a thread while this one is computed."""
     todo = islice(blocks(pool, model), complete_blocks(pool, partial), None)
     tally = _Tally(partial.done, progress)
-    journal = ScoreFile(partial.path.with_name("scores.partial"), model.identity_hash, durable=True)
+    journal = ScoreFile(partial.path.with_name(JOURNAL), model.identity_hash, durable=True)
     with ThreadPoolExecutor(1) as ahead:
         rendering = ahead.submit(_render_next, model, todo)
         while (found := rendering.result()) is not None:
@@ -228,7 +234,6 @@ def _score_blocks(pool: Pool, model: RenderingModel, partial: PartialFile, progr
             results = score_rendered(model, [item for _, item in block], rendered, journal, tally)
             yield [(candidate, result) for (candidate, _), result in zip(block, results, strict=True)]
             journal.clear()  # the block is in the partial file by now
-    journal.clear()
 
 
 Block = tuple[list[Work], dict[ScoringItem, Rendered]]
