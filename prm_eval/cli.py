@@ -191,6 +191,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
+    from prm_eval.progress import ScoringBar
     from prm_eval.rewards import load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
 
@@ -200,6 +201,7 @@ def _score(options: argparse.Namespace) -> int:
         for name in (
             "aggregation",
             "batch_tokens",
+            "cache",
             "device",
             "dtype",
             "max_tokens",
@@ -208,9 +210,14 @@ def _score(options: argparse.Namespace) -> int:
             "splitter",
         )
     }
+    if options.engine == "vllm":
+        given["engine"] = "vllm"
+    if options.workers and options.engine != "ray":
+        raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
-    with _bar(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as update:
-        rewards = score_pool(pool, model, options.output, progress=lambda done, tokens: update(done))
+    engine = _ray_engine(options, given) if options.engine == "ray" else None
+    with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
+        rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
@@ -225,6 +232,14 @@ def _score(options: argparse.Namespace) -> int:
         return EXIT_FAULTS
     print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
     return 0
+
+
+def _ray_engine(options: argparse.Namespace, given: dict[str, Any]) -> Any:
+    from prm_eval.rewards.ray_engine import RayEngine
+
+    return RayEngine(
+        options.reward_model, {key: value for key, value in given.items() if value is not None}, options.workers
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> int:

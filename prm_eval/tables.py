@@ -129,7 +129,8 @@ def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table
     file = open_table(path, schema)
     if start + count > file.metadata.num_rows:
         raise DataError(path, None, f"{file.metadata.num_rows} rows", f"at least {start + count}")
-    groups, first, before = [], 0, 0
+    groups: list[int] = []
+    first = before = 0
     for group in range(file.num_row_groups):
         after = before + file.metadata.row_group(group).num_rows
         if before < start + count and start < after:

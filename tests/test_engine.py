@@ -8,13 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.records import ScoringItem, StepRewards
+from prm_eval.records import StepRewards
 from prm_eval.rewards import load_reward_model, score_pool
 from prm_eval.rewards.cache import ScoreFile, identity_hash, open_cache, score_key
 from prm_eval.rewards.files import iter_rewards
@@ -76,9 +75,7 @@ CONFIGS = {
     "gpt2, learned positions": lambda: transformers.GPT2Config(
         n_embd=WIDTH, n_layer=2, n_head=4, vocab_size=60, n_positions=256
     ),
-    "bert, sees both ways": lambda: transformers.BertConfig(
-        **SIZES, intermediate_size=48, max_position_embeddings=256
-    ),
+    "bert, sees both ways": lambda: transformers.BertConfig(**SIZES, intermediate_size=48, max_position_embeddings=256),
     "mamba, no attention": lambda: transformers.MambaConfig(
         hidden_size=WIDTH, state_size=4, num_hidden_layers=2, vocab_size=60
     ),
@@ -265,7 +262,10 @@ def test_a_score_is_keyed_by_all_that_decides_it() -> None:
     one = Rendered((1, 2, 3), (2,))
     name = identity_hash(IDENTITY)
     others = [score_key(identity_hash({**IDENTITY, key: "other"}), one) for key in IDENTITY]
-    others += [score_key(name, each) for each in (Rendered((1, 2, 3), (1,)), Rendered((2, 1, 3), (2,)), Rendered((1, 2), (3, 2)))]
+    others += [
+        score_key(name, each)
+        for each in (Rendered((1, 2, 3), (1,)), Rendered((2, 1, 3), (2,)), Rendered((1, 2), (3, 2)))
+    ]
     assert len({score_key(name, one), *others}) == 1 + len(others)
 
 
@@ -318,7 +318,7 @@ def test_a_cache_is_bounded(tmp_path, caplog) -> None:
 def test_a_cache_that_cannot_be_written_says_so(tmp_path) -> None:
     """A file in the folder's place is a user's mistake, not a traceback."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(PrmEvalError, match="--cache .*give a folder that can be written"):
+    with pytest.raises(PrmEvalError, match=r"--cache .*give a folder that can be written"):
         open_cache(tmp_path / "file", IDENTITY)
 
 
@@ -353,7 +353,9 @@ def make_pool(folder: Path, problems: int = 6, samples: int = 4):
             "id": f"p{k}",
             "problem": f"What is {k}+{k}?",
             "answer": str(2 * k),
-            "samples": [{"text": f"First {k}+{k}.\nthen {j % 3} {'so ' * (3 * j + k)}\n{2 * k}"} for j in range(samples - 1)]
+            "samples": [
+                {"text": f"First {k}+{k}.\nthen {j % 3} {'so ' * (3 * j + k)}\n{2 * k}"} for j in range(samples - 1)
+            ]
             + [{"text": f"First {k}+{k}.\nthen 0 {'so ' * k}\n{2 * k}"}],  # the first one again
         }
         for k in range(problems)
@@ -393,8 +395,12 @@ def test_rendering_runs_ahead_in_another_thread(models, tmp_path, monkeypatch) -
     model = load_reward_model(str(models["prm"]))
     threads: dict[str, set[str]] = {"render": set(), "score": set()}
     render, score = model.render_all, model.score_rendered
-    monkeypatch.setattr(model, "render_all", lambda i: (threads["render"].add(threading.current_thread().name), render(i))[1])
-    monkeypatch.setattr(model, "score_rendered", lambda *a: (threads["score"].add(threading.current_thread().name), score(*a))[1])
+    monkeypatch.setattr(
+        model, "render_all", lambda i: (threads["render"].add(threading.current_thread().name), render(i))[1]
+    )
+    monkeypatch.setattr(
+        model, "score_rendered", lambda *a: (threads["score"].add(threading.current_thread().name), score(*a))[1]
+    )
     score_pool(make_pool(tmp_path), model, tmp_path / "r")
     assert threads["score"] == {threading.current_thread().name}
     assert threads["render"].isdisjoint(threads["score"])

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from prm_eval.grading.pool import grade_pool, grades_file, is_graded
 from prm_eval.harness.options import Options
 from prm_eval.pools import Pool
+from prm_eval.progress import ScoringBar
 from prm_eval.rewards import RewardFile, RewardModel, reward_slug, score_pool
 from prm_eval.rewards.stored import StoredRewardModel
 
@@ -36,5 +37,5 @@ def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
     if isinstance(model, StoredRewardModel):
         return model.require_pool(pool)
     folder = pool.path / "rewards" / reward_slug(model.name)
-    with tqdm(total=pool.info.n_candidates, desc=f"scoring with {model.name}", unit="candidate") as bar:
-        return score_pool(pool, model, folder, progress=lambda done, tokens: bar.update(done - bar.n))
+    with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates, delay=0) as update:
+        return score_pool(pool, model, folder, progress=update)

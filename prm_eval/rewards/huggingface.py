@@ -21,6 +21,7 @@ from prm_eval.rewards.engine import Engine
 from prm_eval.rewards.rendered import Rendered
 from prm_eval.rewards.rendering import RenderingModel
 
+ENGINES = ("local", "vllm")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -41,6 +42,7 @@ class _Checkpoint(RenderingModel):
         cache: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        engine: str | None = None,
         max_tokens: int | str | None = None,
         revision: str | None = None,
         splitter: str | None = None,
@@ -54,6 +56,9 @@ class _Checkpoint(RenderingModel):
         self.splitter = splitter
         self.revision = revision
         self.cache_folder = cache
+        if engine not in (None, *ENGINES):
+            raise ModelError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
+        self.engine_name = engine or ENGINES[0]
         self.batch_tokens = _positive("batch_tokens", batch_tokens)
         self.config = _load("config", "AutoConfig", self.name, revision)
         self.tokenizer = _load("tokenizer", "AutoTokenizer", self.name, revision)
@@ -72,6 +77,7 @@ class _Checkpoint(RenderingModel):
             "dtype": self.dtype,
             "device": self.device.split(":")[0],
             "max_tokens": self.max_tokens,
+            **({} if self.engine_name == "local" else {"engine": self.engine_name}),
             "versions": {
                 k: v for k, v in software_versions("torch", "transformers").items() if k in ("torch", "transformers")
             },
@@ -85,8 +91,15 @@ class _Checkpoint(RenderingModel):
             "config_sha256": hashlib.sha256(self.config.to_json_string(use_diff=False).encode()).hexdigest(),
         }
 
-    def make_engine(self) -> Engine:
+    def make_engine(self) -> Any:
         """Load the weights, never a pickle of them."""
+        if self.engine_name == "vllm":
+            from prm_eval.rewards.vllm_backend import VllmEngine
+
+            task = "token_classify" if self.kind == "prm" else "classify"
+            return VllmEngine(
+                self.name, task=task, revision=self.revision, dtype=self.dtype, max_tokens=self.max_tokens
+            )
         import torch
         import transformers
 

@@ -10,7 +10,7 @@ from typing import Any
 from prm_eval.errors import ModelError
 from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.cache import ScoreFile, Values, identity_hash, open_cache
-from prm_eval.rewards.engine import Engine, Unfit
+from prm_eval.rewards.engine import Unfit
 from prm_eval.rewards.rendered import Rendered
 
 Report = Callable[[int, int], None]  # (candidates, tokens) that were finished just now
@@ -19,7 +19,7 @@ MAX_CHARS = 2_000_000  # of statement and candidate together: more is refused be
 
 
 class RenderingModel(ABC):
-    """A reward model whose candidates are rendered to token ids and scored by an :class:`Engine`.
+    """A reward model whose candidates are rendered to token ids and scored by an :class:`~prm_eval.rewards.engine.Engine`.
 
     Rendering needs no weights and is done ahead, in a thread of its own, while the engine computes
     (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered, what logits mean, and makes the
@@ -56,11 +56,11 @@ class RenderingModel(ABC):
         return self.describe()
 
     @abstractmethod
-    def make_engine(self) -> Engine:
-        """Load the weights."""
+    def make_engine(self) -> Any:
+        """Load the weights; return an :class:`~prm_eval.rewards.engine.Engine`, or what has its ``batches`` and ``counters``."""
 
     @cached_property
-    def engine(self) -> Engine:
+    def engine(self) -> Any:
         """The engine; the first use loads the weights."""
         return self.make_engine()
 
