@@ -14,6 +14,10 @@ from prm_eval.rewards.packing import Ids, lay_out, packed, shared_tokens
 from prm_eval.rewards.rendered import Rendered
 
 
+MAX_PADDING = 0.05
+BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
+
+
 @dataclass(frozen=True)
 class Hidden:
     """What a trunk made of a batch.
@@ -59,8 +63,14 @@ class Padded:
         return sorted(range(len(sequences)), key=lambda i: (-len(sequences[i]), sequences[i]))
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
-        """Count rows by the longest, which comes first."""
-        return max(1, min(len(order), budget // len(sequences[order[0]])))
+        """Count rows by the longest, which comes first; a batch that keeps a device busy stops before it is mostly padding."""
+        longest, tokens = len(sequences[order[0]]), 0
+        for count, index in enumerate(order):
+            tokens += len(sequences[index])
+            rows = longest * (count + 1)
+            if count and (rows > budget or (rows - tokens > MAX_PADDING * rows and longest * count >= BUSY_ROWS)):
+                return count
+        return len(order)
 
     def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
         """Run the trunk over (sequences, longest) ids with a mask."""

@@ -64,6 +64,10 @@ class RenderingModel(ABC):
         """The engine; the first use loads the weights."""
         return self.make_engine()
 
+    def release(self) -> None:
+        """Let go of the weights; they are loaded again when something is to be scored."""
+        vars(self).pop("engine", None)
+
     @cached_property
     def identity_hash(self) -> str:
         """Hash of :meth:`identity`."""
@@ -86,6 +90,8 @@ class RenderingModel(ABC):
             return Rendered(
                 (), (), f"over-length: {len(item.statement) + len(item.text)} characters, limit {MAX_CHARS}"
             )
+        if self.max_tokens is not None and len(item.steps) > self.max_tokens:  # a step has at least one token
+            return Rendered((), (), f"over-length: {len(item.steps)} steps, limit {self.max_tokens} tokens")
         rendered = self.render(item)
         if rendered.refusal is not None:
             return rendered
