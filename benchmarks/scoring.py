@@ -40,7 +40,6 @@ PROMPT = (
 )
 VOCABULARY = 8_000
 BLOCK = 256  # candidates handed to the engine at once, as prm-eval score does
-FLOP_PER_TOKEN = 13.05e9  # of the 7B trunk: 2 x 6.525 billion weights, attention (about 1 % at 700 tokens) not counted
 Groups = list[list[Rendered]]
 
 
@@ -51,7 +50,7 @@ class RandomPRM:
         torch.manual_seed(0)
         with torch.device(device):
             torch.set_default_dtype(dtype)
-            self.trunk = transformers.Qwen2Model(config).eval()
+            self.trunk = transformers.Qwen2Model(config).to(dtype).eval()
             torch.set_default_dtype(torch.float32)
             width = config.hidden_size
             self.layers = torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, 2))
@@ -225,8 +224,10 @@ def on_gpu(options: argparse.Namespace) -> None:
     )  # fmt: skip
     network = RandomPRM(config, options.device, torch.bfloat16)
     weights = _memory()
+    matrices = sum(p.numel() for p in network.trunk.layers.parameters())
+    flop = 2 * matrices  # a token: 13.05e9 for the 7B; attention (about 1 % at 700 tokens) is not counted
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    print(f"{name}, bfloat16, weights {weights / 2**30:.1f} GiB")
+    print(f"{name}, {network.trunk.dtype}, weights {weights / 2**30:.1f} GiB, {flop / 1e9:.2f} GFLOP a token")
     for n in options.n:
         groups = random_pool(max(1, options.candidates // n), n, config.vocab_size)
         engine = Engine(network, device=options.device, dtype="bfloat16", batch_tokens=options.batch_tokens)
@@ -239,7 +240,7 @@ def on_gpu(options: argparse.Namespace) -> None:
         did = engine.counters
         print(f"\nN = {n}: {len(groups)} problems, {did.tokens / did.candidates:.0f} tokens a candidate, {wall:.1f} s")
         print(
-            f"MFU {did.computed_tokens * FLOP_PER_TOKEN / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} TFLOP/s "
+            f"MFU {did.computed_tokens * flop / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} TFLOP/s "
             f"(computed tokens only), peak memory weights + {peak / 2**30:.2f} GiB"
         )
         report(engine, wall)
@@ -247,9 +248,10 @@ def on_gpu(options: argparse.Namespace) -> None:
         alone, seconds, _ = timed(batch_of_one, network, some, options.device)
         mine = found[: len(alone)]
         tokens = sum(len(one.ids) for group in some for one in group)
+        print(f"batch of one on {len(some)} problems: {tokens / seconds:,.0f} tokens/s")
         print(
-            f"batch of one on {len(some)} problems: {tokens / seconds:,.0f} tokens/s; probabilities off by at most {off_by(mine, alone):.1e}, "
-            f"same choice in {agreement(mine, alone, some):.1%}"
+            f"against it, probabilities are off by at most {off_by(mine, alone):.1e}, "
+            f"and the same candidate is chosen in {agreement(mine, alone, some):.1%}"
         )
 
 

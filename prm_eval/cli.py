@@ -225,6 +225,11 @@ def _score(options: argparse.Namespace) -> int:
         )
     refusals = Counter(each.refusal.partition(":")[0] for _, _, each in iter_rewards(rewards) if each.refusal)
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
+    if did := rewards.info.run.get("engine"):
+        print(
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
+        )
     for reason, count in refusals.most_common():
         print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
     if sum(refusals.values()) == pool.info.n_candidates:

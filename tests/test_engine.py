@@ -417,34 +417,48 @@ def test_progress_counts_every_candidate_and_token(models, tmp_path) -> None:
 
 
 SCORER = """
-import sys, time
+import json, sys, time
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from prm_eval.pools import Pool
-from prm_eval.rewards import load_reward_model, score_pool
-from prm_eval.rewards import scoring
+from prm_eval.rewards import load_reward_model, score_pool, scoring
 from prm_eval.rewards.engine import Engine
-scoring.BLOCK = 8
+given = json.loads(sys.argv[1])
+scoring.BLOCK = given["block"]
 forward = Engine._forward
 def slowly(self, *rest):
-    time.sleep(float(sys.argv[4]))
+    time.sleep(given["seconds"])
     return forward(self, *rest)
 Engine._forward = slowly
-model = load_reward_model(sys.argv[2], batch_tokens=200)
-score_pool(Pool(sys.argv[1]), model, Path(sys.argv[3]), progress=lambda done, tokens: print(done, flush=True))
+model = load_reward_model(given["model"], **given["options"])
+report = lambda done, tokens: print(done, flush=True)
+score_pool(Pool(given["pool"]), model, Path(given["folder"]), progress=report)
 print("computed", model.engine.counters.candidates if "engine" in vars(model) else 0)
 """
 
 
-def start(pool, model, folder, seconds: float) -> subprocess.Popen:
-    command = [sys.executable, "-c", SCORER, str(pool.path), str(model), str(folder), str(seconds)]
+def start(pool, model, folder, *, seconds: float = 0.0, block: int = 8, **options) -> subprocess.Popen:
+    """Score in another process, which waits so many seconds before every forward pass."""
+    given = {"pool": str(pool.path), "model": str(model), "folder": str(folder)}
+    given |= {"seconds": seconds, "block": block, "options": options}
+    command = [sys.executable, "-c", SCORER, json.dumps(given)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+
+
+def kill_at(process: subprocess.Popen, done: int) -> None:
+    """Send SIGKILL when the process reports so many candidates."""
+    for line in process.stdout:
+        if int(line) >= done:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
 
 
 def stored(folder: Path) -> int:
     """How many distinct candidates a killed run left behind: those of complete blocks, and those in the journal."""
     lines = [json.loads(line) for line in (folder / "rewards.partial.jsonl").read_bytes().splitlines()[1:]]
+    lines = [line for line in lines if line["r"] is None]
     journal = folder / "scores.partial"
     return len({line["h"] for line in lines}) + (len(journal.read_bytes().splitlines()) if journal.exists() else 0)
 
@@ -452,19 +466,103 @@ def stored(folder: Path) -> int:
 def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> None:
     """kill -9 between two batches: the resumed run computes exactly the rest, and the file is that of an undisturbed run."""
     pool = make_pool(tmp_path)
-    whole = start(pool, models["prm"], tmp_path / "whole", 0)
+    whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=200)
     assert "computed 18" in whole.communicate()[0]  # six problems of four candidates, of which three are distinct
-    victim = start(pool, models["prm"], tmp_path / "killed", 0.1)
-    for line in victim.stdout:
-        if int(line) >= 11:  # past the first block of eight, within the second
-            break
-    victim.send_signal(signal.SIGKILL)
-    victim.communicate()
+    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.1, batch_tokens=200), 11)
     left = stored(tmp_path / "killed")
-    assert (tmp_path / "killed" / "scores.partial").exists()  # it was killed within a block
+    assert (tmp_path / "killed" / "scores.partial").exists()  # it was killed within the second block of eight
     assert 6 < left < 18
-    rest = start(pool, models["prm"], tmp_path / "killed", 0)
+    rest = start(pool, models["prm"], tmp_path / "killed", batch_tokens=200)
     assert f"computed {18 - left}" in rest.communicate()[0]
     files = [(tmp_path / name / "rewards.parquet").read_bytes() for name in ("whole", "killed")]
     assert files[0] == files[1]
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["rewards.parquet", "submission.json"]
+
+
+# --- the real pool ------------------------------------------------------------------------------------------------
+
+
+def qwen_checkpoint(folder: Path, texts: list[str]) -> Path:
+    """Save a tiny random Qwen2 step classifier, with a byte-level BPE trained on the texts as Qwen's are."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=2_000, initial_alphabet=alphabet, special_tokens=["<|endoftext|>", "<extra_0>"], show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<|endoftext|>", additional_special_tokens=["<extra_0>"]
+    )
+    torch.manual_seed(3)
+    config = transformers.Qwen2Config(
+        vocab_size=len(tokenizer), hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=4_096, num_labels=2, pad_token_id=0,
+    )  # fmt: skip
+    model = transformers.Qwen2ForTokenClassification(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.15)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_real_pool(data, tmp_path, capsys) -> None:
+    """62 x 8 real candidates: a slow reference to 1e-5, waste, head rows, duplicates, a kill -9 and a resume, all counted."""
+    from prm_eval.importers import import_pool
+
+    file = data / "bon" / "math_cot_100_rm.jsonl"
+    pool = import_pool(file, tmp_path / "pool", splitter="blank_line").pool
+    checkpoint = qwen_checkpoint(tmp_path / "model", [each.text for _, group in pool for each in group])
+    model = load_reward_model(str(checkpoint), separator="<extra_0>")
+    found = rewards_of(score_pool(pool, model, tmp_path / "whole"))
+    did = model.engine.counters
+    network, worst, n_steps = model.engine.network, 0.0, 0
+    from prm_eval.rewards.scoring import blocks
+
+    refused = {result.refusal for _, _, result in found if result.refusal}
+    for (_, item), (_, _, result) in zip((w for block in blocks(pool, model) for w in block), found, strict=True):
+        one = model.render(item)
+        if result.refusal is not None:
+            assert len(one.ids) > 4_096
+            continue
+        for position, value in zip(one.positions, result.values, strict=True):  # a forward pass a step
+            with torch.inference_mode():
+                hidden = network.trunk(input_ids=torch.tensor([one.ids[: position + 1]])).last_hidden_state[0, -1:]
+                logits = network.head(hidden.float())[0]
+            worst, n_steps = max(worst, abs(value - float(logits[1] - logits[0]))), n_steps + 1
+    padded = Engine(network, device="cpu", dtype="float32", batch_tokens=16_384, packing=False)
+    for block in blocks(pool, model):
+        padded.logits([one for one in model.render_all([item for _, item in block]) if one.refusal is None])
+    kill_at(start(pool, checkpoint, tmp_path / "killed", seconds=0.02, block=256, separator="<extra_0>"), 330)
+    left = stored(tmp_path / "killed")
+    rest = start(pool, checkpoint, tmp_path / "killed", block=256, separator="<extra_0>").communicate()[0]
+    distinct = len({result.input_hash for _, _, result in found if result.refusal is None})
+    with capsys.disabled():
+        print(f"""
+    {len(found)} candidates, {distinct} distinct, {n_steps} steps, {did.tokens:,} tokens; refused: {refused or "none"}
+    off the slow reference by at most {worst:.1e}
+    packed: {did.computed_tokens:,} tokens computed ({did.prefix_tokens_saved:,} shared), padding waste {did.padding_waste:.1%}
+    padded: {padded.counters.computed_tokens:,} tokens computed, padding waste {padded.counters.padding_waste:.1%}
+    head rows {did.head_rows:,}, read positions {did.read_positions:,}
+    killed with {left} scored; the resumed run {rest.split(chr(10))[-2]} of {distinct}""")
+    assert worst <= 1e-5
+    assert (did.padding_waste, padded.counters.padding_waste <= 0.05) == (0, True)
+    assert (
+        did.head_rows
+        == did.read_positions
+        == sum(len(result.values) for result in {result.input_hash: result for _, _, result in found}.values())
+    )
+    assert len(found) == 496
+    assert 256 < left < distinct
+    assert rest.split()[-1] == str(distinct - left)
+    for name in ("whole", "killed"):
+        assert (tmp_path / name / "rewards.parquet").read_bytes() == (
+            tmp_path / "whole" / "rewards.parquet"
+        ).read_bytes()

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from prm_eval.rewards.packing import Ids, lay_out, packed, shared_tokens
 from prm_eval.rewards.rendered import Rendered
 
-
 MAX_PADDING = 0.05
 BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
 

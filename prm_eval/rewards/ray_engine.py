@@ -9,6 +9,7 @@ run resumes the other. All workers must see the pool and the model under the sam
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -59,6 +60,7 @@ class RayEngine:
         ray = _import_ray()
         started_here = not ray.is_initialized()
         if started_here:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a run is sent anywhere
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
         try:
             done, tokens = partial.done, 0
