@@ -134,6 +134,17 @@ def test_packed_equals_padded() -> None:
     assert network.config._attn_implementation == before
 
 
+def test_half_precision_trunks_are_packed_and_read_in_float32() -> None:
+    """bfloat16 rounding is not taken for a wrong mask, the head gets float32, and probabilities stay within 1.5e-2."""
+    network = TinyNetwork(CONFIGS["qwen2"]())
+    network.model.to(torch.bfloat16)
+    engine, candidates = Engine(network, device="cpu", dtype="bfloat16"), some_candidates()
+    for one, logits in zip(candidates, engine.logits(candidates), strict=True):
+        assert torch.allclose(logits.softmax(-1), plain(network, one).softmax(-1), atol=1.5e-2)
+        assert logits.dtype == torch.float32
+    assert engine.batcher.name == "packed"
+
+
 def test_nothing_is_computed_twice_and_the_head_only_where_it_is_read() -> None:
     """Counters: duplicates once, shared prefixes once, no padding when packed, head rows equal to read positions."""
     network, candidates = TinyNetwork(CONFIGS["qwen2"]()), some_candidates()
