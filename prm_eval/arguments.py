@@ -108,7 +108,23 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
     )
-    score.add_argument("--batch-tokens", type=_positive, help="padded tokens a batch (default: 16384)")
+    score.add_argument(
+        "--batch-tokens", type=_positive, help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)"
+    )
+    score.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="keep scores there for other pools and runs, and use those it has (default: none)",
+    )
+    score.add_argument(
+        "--engine",
+        choices=("local", "ray", "vllm"),
+        default="local",
+        help="who computes: this process, a Ray cluster (extra [ray]), or vLLM (default: local)",
+    )
+    score.add_argument(
+        "--workers", type=_positive, metavar="N", help="with --engine ray: processes (default: one a GPU, or a CPU)"
+    )
     score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
     score.add_argument("--revision", help="hub revision")
     score.add_argument(

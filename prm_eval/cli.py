@@ -210,15 +210,21 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
+    from prm_eval.progress import ScoringBar
     from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
     from prm_eval.rewards import load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
 
     pool = Pool(options.pool).require_sound()
-    given = {name: getattr(options, name) for name in MODEL_OPTIONS}
+    given = {name: getattr(options, name) for name in MODEL_OPTIONS if name != "engine"}
+    if options.engine == "vllm":
+        given["engine"] = "vllm"
+    if options.workers and options.engine != "ray":
+        raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
-    with _bar(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as update:
-        rewards = score_pool(pool, model, options.output, progress=lambda done, tokens: update(done))
+    engine = _ray_engine(options, given) if options.engine == "ray" else None
+    with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
+        rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
@@ -226,6 +232,11 @@ def _score(options: argparse.Namespace) -> int:
         )
     refusals = Counter(each.refusal.partition(":")[0] for _, _, each in iter_rewards(rewards) if each.refusal)
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
+    if did := rewards.info.run.get("engine"):
+        print(
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
+        )
     for reason, count in refusals.most_common():
         print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
     if sum(refusals.values()) == pool.info.n_candidates:
@@ -233,6 +244,14 @@ def _score(options: argparse.Namespace) -> int:
         return EXIT_FAULTS
     print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
     return 0
+
+
+def _ray_engine(options: argparse.Namespace, given: dict[str, Any]) -> Any:
+    from prm_eval.rewards.ray_engine import RayEngine
+
+    return RayEngine(
+        options.reward_model, {key: value for key, value in given.items() if value is not None}, options.workers
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -70,19 +70,6 @@ def test_padding_changes_nothing_and_nothing_is_truncated(tiny) -> None:
     assert short[1].values == ()
 
 
-def test_the_token_budget_bounds_every_batch(tiny, monkeypatch) -> None:
-    """All N candidates of a problem in one padded batch run out of memory; a batch size that only one model honours is none."""
-    model = load_reward_model(str(tiny["versaprm"]), recipe="versaprm", batch_tokens=200)
-    shapes = []
-    trunk = model._model.trunk
-    monkeypatch.setattr(
-        model._model, "trunk", lambda **given: (shapes.append(given["input_ids"].shape), trunk(**given))[1]
-    )
-    model.score([item("Q", *["So x = 2."] * k) for k in range(1, 12)])
-    assert all(rows == 1 or rows * width <= 200 for rows, width in shapes)
-    assert len(shapes) > 1
-
-
 def test_the_aggregation_is_the_authors_unless_the_user_says_otherwise(tiny) -> None:
     """A configured aggregation that is ignored ("last" hard-coded) makes every table wrong."""
     assert load_reward_model(f"math-shepherd:{tiny['math-shepherd']}").aggregation == "min"

@@ -7,24 +7,25 @@ only where it is read.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.pool_format import software_versions
-from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem
 from prm_eval.rewards import checkpoint
 from prm_eval.rewards.catalogue import named_recipe, recipe_for
+from prm_eval.rewards.engine import Engine
 from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX, build_head, head_tensors, values
 from prm_eval.rewards.recipe import Recipe
 from prm_eval.rewards.render import Renderer
 from prm_eval.rewards.rendered import Rendered
+from prm_eval.rewards.rendering import RenderingModel
 
-DEFAULT_BATCH_TOKENS = 16_384
+ENGINES = ("local", "vllm")
 CLASSIFIERS = (
     ("ForTokenClassification", "token-classification"),
     ("ForSequenceClassification", "sequence-classification"),
@@ -34,8 +35,6 @@ CLASSIFIERS = (
 class LoadedNetwork:
     """A trunk and a head (:class:`prm_eval.rewards.network.Network`) on their device."""
 
-    base_model_prefix = "trunk"
-
     def __init__(self, trunk: Any, head: Any) -> None:
         self.trunk, self._logits = trunk, head
 
@@ -44,16 +43,18 @@ class LoadedNetwork:
         return self._logits(hidden)
 
 
-class RecipeModel:
-    """A checkpoint under a recipe: config and tokenizer at once, weights at the first score.
+class RecipeCheckpoint:
+    """A checkpoint under a recipe: config and tokenizer at once, weights at the first score; what computes is in subclasses.
 
     Args:
         recipe: What it is fed and how it is read.
         argument: Checkpoint folder or hub id.
         aggregation: Instead of the recipe's.
-        batch_tokens: Padded tokens a batch.
+        batch_tokens: Tokens a batch; by default what the device takes.
+        cache: Folder where scores are kept for other runs and pools.
         device: Of the trunk and head.
         dtype: Of the trunk; the head is float32.
+        engine: ``local`` (ours, the default) or ``vllm``.
         max_tokens: A smaller limit than the recipe's and the config's.
         revision: Of a hub id.
         separator: Instead of the recipe's, where it has one to change.
@@ -70,8 +71,10 @@ class RecipeModel:
         *,
         aggregation: Aggregation | None = None,
         batch_tokens: int | str | None = None,
+        cache: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        engine: str | None = None,
         max_tokens: int | str | None = None,
         revision: str | None = None,
         separator: str | None = None,
@@ -92,7 +95,11 @@ class RecipeModel:
         self.aggregation: Aggregation = aggregation or recipe.aggregation
         self.splitter = splitter or recipe.splitter
         self.revision = revision
-        self.batch_tokens = checkpoint.positive("batch_tokens", batch_tokens) or DEFAULT_BATCH_TOKENS
+        self.cache_folder = cache
+        if engine not in (None, *ENGINES):
+            raise ModelError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
+        self.engine_name = engine or ENGINES[0]
+        self.batch_tokens = checkpoint.positive("batch_tokens", batch_tokens)
         self.config = checkpoint.load("config", "AutoConfig", self.name, revision)
         self.tokenizer = checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
         self.device, self.dtype = checkpoint.device_and_dtype(device, dtype)
@@ -136,10 +143,18 @@ class RecipeModel:
         }
         if (Path(self.name) / "adapter_config.json").is_file():
             described["base"] = self._adapter_base(Path(self.name))
+        if self.engine_name != "local":
+            described["engine"] = self.engine_name
         return described | ({} if self.renderer.separator is None else {"separator": self.renderer.separator})
 
-    @cached_property
-    def _model(self) -> LoadedNetwork:
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a score besides the ids: the whole config too, which the weight hashes do not cover."""
+        known = {key: value for key, value in self.describe().items() if key not in ("max_tokens", "separator")}
+        config = self.config.to_json_string(use_diff=False).encode()
+        return {**known, "config_sha256": hashlib.sha256(config).hexdigest()}
+
+    def load_network(self) -> LoadedNetwork:
+        """Return trunk and head with their weights, on the device."""
         folder = checkpoint.local_folder(self.name, self.revision)
         if (folder / "adapter_config.json").is_file():
             trunk, matrix = checkpoint.load_adapter(folder, self._adapter_base(folder), self.dtype, self.name)
@@ -188,60 +203,24 @@ class RecipeModel:
         """Return the token ids of an item and where to read."""
         return self.renderer.render(item)
 
-    def _values(self, logits: Any) -> tuple[float, ...]:
+
+class RecipeModel(RecipeCheckpoint, RenderingModel):
+    """A recipe model whose trunk and head run on our engine (or vLLM)."""
+
+    def make_engine(self) -> Any:
+        """Load the weights, never a pickle of them."""
+        if self.engine_name == "vllm":
+            from prm_eval.rewards.vllm_backend import VllmEngine
+
+            task = "token_classify" if self.kind == "prm" else "classify"
+            return VllmEngine(
+                self.name, task=task, revision=self.revision, dtype=self.dtype, max_tokens=self.max_tokens
+            )
+        return Engine(self.load_network(), device=self.device, dtype=self.dtype, batch_tokens=self.batch_tokens)
+
+    def values(self, logits: Any) -> tuple[float, ...]:
         """Turn the head's float32 logits at the read positions (positions x labels) into values."""
         return values(self.recipe.score, logits)
-
-    def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Score items in batches of similar length; results are in the items' order."""
-        rendered = [self._limited(self.render(item)) for item in items]
-        results: list[StepRewards | None] = [
-            None
-            if one.refusal is None
-            else StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None)
-            for one in rendered
-        ]
-        todo = sorted(
-            (i for i, result in enumerate(results) if result is None), key=lambda i: (len(rendered[i].ids), i)
-        )
-        for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
-            logits = self._forward([rendered[i] for i in batch])
-            for i, rows in zip(batch, logits, strict=True):
-                results[i] = StepRewards(self._values(rows), None, len(rendered[i].ids), rendered[i].input_hash)
-        return [result for result in results if result is not None]
-
-    def _limited(self, rendered: Rendered) -> Rendered:
-        if rendered.refusal is None and self.max_tokens is not None and len(rendered.ids) > self.max_tokens:
-            return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {self.max_tokens}")
-        return rendered
-
-    def _forward(self, batch: Sequence[Rendered]) -> list[Any]:
-        """Return float32 logits at the read positions, one (positions x labels) tensor an item."""
-        import torch
-
-        longest = max(len(one.ids) for one in batch)
-        ids = torch.zeros((len(batch), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, one in enumerate(batch):
-            ids[row, : len(one.ids)] = torch.tensor(one.ids)
-            mask[row, : len(one.ids)] = 1
-        with torch.inference_mode():
-            return self._read(ids.to(self.device), mask.to(self.device), batch)
-
-    def _read(self, ids: Any, mask: Any, batch: Sequence[Rendered]) -> list[Any]:
-        """Run the trunk once and the head, in float32, only where it is read.
-
-        Reading the hidden state ourselves avoids two traps of transformers' pooled heads: they look for the last token that
-        is not padding, which is wrong when the padding token also ends the text, and they need ``config.pad_token_id``.
-        """
-        trunk = getattr(self._model, self._model.base_model_prefix)
-        hidden = trunk(input_ids=ids, attention_mask=mask).last_hidden_state
-        head = self._head
-        return [head(hidden[row, list(one.positions)].float()).cpu() for row, one in enumerate(batch)]
-
-    @property
-    def _head(self) -> Any:
-        return self._model.head
 
 
 def make_model(recipe: Recipe, argument: str | None, options: dict[str, Any]) -> Any:
@@ -298,15 +277,3 @@ def load_checkpoint(name: str, options: dict[str, Any]) -> Any:
                 f"RECIPE:{name}, or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
             )
     return make_model(recipe, name, options)
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Cut indices, sorted by length, into batches whose padded size stays within the token budget (one item may exceed it)."""
-    batch: list[int] = []
-    for index in order:
-        if batch and lengths[index] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

@@ -5,7 +5,7 @@ The whole vocabulary enters through one log-sum-exp a token; logits are made for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,14 +13,15 @@ from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards import checkpoint
 from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX
-from prm_eval.rewards.huggingface import RecipeModel, _batches
+from prm_eval.rewards.huggingface import RecipeCheckpoint
 from prm_eval.rewards.recipe import Recipe
 from prm_eval.rewards.rendered import Rendered
 
+DEFAULT_BATCH_TOKENS = 16_384
 CHUNK_TOKENS = 512  # rows of float32 logits that exist at a time: 311 MB at a vocabulary of 152,064
 
 
-class LogRatioModel(RecipeModel):
+class LogRatioModel(RecipeCheckpoint):
     """Two causal models; a step's reward is the log-ratio of its tokens, alone ("single") or summed from the start ("accumulative").
 
     The boundaries are those of the model card's code: the sum starts with the last token before the first step, a step ends one token after
@@ -76,7 +77,7 @@ class LogRatioModel(RecipeModel):
         todo = sorted(
             (i for i, one in enumerate(rendered) if one.refusal is None), key=lambda i: (len(rendered[i].ids), i)
         )
-        for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
+        for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens or DEFAULT_BATCH_TOKENS):
             ratios = self._ratios([rendered[i] for i in batch])
             for i, ratio in zip(batch, ratios, strict=True):
                 start = self.renderer.start_of_steps(items[i]) - 1
@@ -84,6 +85,11 @@ class LogRatioModel(RecipeModel):
                     self._steps(rendered[i], ratio, start), None, len(rendered[i].ids), rendered[i].input_hash
                 )
         return results
+
+    def _limited(self, rendered: Rendered) -> Rendered:
+        if rendered.refusal is None and self.max_tokens is not None and len(rendered.ids) > self.max_tokens:
+            return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {self.max_tokens}")
+        return rendered
 
     def _steps(self, rendered: Rendered, ratio: Any, start: int) -> tuple[float, ...]:
         """Return the sums over tokens; ``ratio[j]`` belongs to token j + 1 (float64)."""
@@ -125,3 +131,15 @@ class LogRatioModel(RecipeModel):
             chosen = logits.gather(1, targets[start : start + CHUNK_TOKENS, None])[:, 0]
             pieces.append(chosen - torch.logsumexp(logits, dim=-1))
         return torch.cat(pieces).reshape(ids.shape[0], -1)
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Cut indices, sorted by length, into batches whose padded size stays within the token budget (one item may exceed it)."""
+    batch: list[int] = []
+    for index in order:
+        if batch and lengths[index] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
