@@ -66,6 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
     explain.add_argument("gold", help="the gold answer")
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
+    explain.add_argument(
+        "--policy",
+        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, hendrycks, math_verify",
+    )
 
     _pool_parser(commands)
     _miniature_parser(commands)
@@ -88,7 +92,12 @@ def _score_parser(commands: Any) -> None:
         "--reward-model",
         required=True,
         metavar="RM",
-        help="a registered name, package.module:Object, checkpoint folder or hub id",
+        help="a registered name, RECIPE:CHECKPOINT, package.module:Object, checkpoint folder or hub id",
+    )
+    score.add_argument(
+        "--recipe",
+        metavar="NAME_OR_FILE",
+        help="how that checkpoint is fed and read (default: by its name or config; see: prm-eval plugins)",
     )
     score.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the reward folder to make")
     score.add_argument(
@@ -100,9 +109,35 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
     )
-    score.add_argument("--batch-tokens", type=_positive, help="padded tokens a batch (default: 16384)")
+    score.add_argument(
+        "--batch-tokens", type=_positive, help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)"
+    )
+    score.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="keep scores there for other pools and runs, and use those it has (default: none)",
+    )
+    score.add_argument(
+        "--engine",
+        choices=("local", "ray", "vllm"),
+        default="local",
+        help="who computes: this process, a Ray cluster (extra [ray]), or vLLM (default: local)",
+    )
+    score.add_argument(
+        "--workers", type=_positive, metavar="N", help="with --engine ray: processes (default: one a GPU, or a CPU)"
+    )
     score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
     score.add_argument("--revision", help="hub revision")
+    score.add_argument(
+        "--reference", metavar="MODEL", help="the reference model of an implicit PRM (default: the recipe's)"
+    )
+    score.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it here)",
+    )
+    score.add_argument("--temperature", type=float, help="of a generative verifier (default: the recipe's)")
+    score.add_argument("--votes", type=_positive, help="judgements a candidate of a generative verifier (default: 1)")
     score.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
     )

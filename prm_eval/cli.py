@@ -67,28 +67,44 @@ def _tasks_path(options: argparse.Namespace) -> int:
 
 
 def _plugins(options: argparse.Namespace) -> int:
+    from prm_eval import __version__
     from prm_eval.plugins import GROUPS, installed
+    from prm_eval.rewards.catalogue import recipe_table
 
     rows = [["name", "sort", "package", "object"]]
     for what in GROUPS:
         rows += [[each.name, what, f"{each.package} {each.version}", each.target] for each in installed(what).values()]
+    recipes = recipe_table()
     if options.json:
-        print(json.dumps([dict(zip(rows[0], row, strict=True)) for row in rows[1:]], indent=2))
+        package = f"prm_eval {__version__}"
+        listed = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+        for row in recipes[1:]:
+            fields = dict(zip(recipes[0][1:], row[1:], strict=True))
+            listed.append(
+                {"name": row[0], "sort": "recipe", "package": package, "object": f"recipes/{row[0]}.yaml", **fields}
+            )
+        print(json.dumps(listed, indent=2, ensure_ascii=False))
         return 0
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    print(
-        "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
-    )
-    print("\nAdd yours: CONTRIBUTING.md, or any of them as package.module:Object")
+    print(_columns(rows))
+    print("\nrecipes: how published reward models are fed and read; NAME:CHECKPOINT uses one for another checkpoint\n")
+    print(_columns(recipes))
+    print("\nAdd yours: CONTRIBUTING.md; any object as package.module:Object, any recipe with --recipe FILE")
     return 0
+
+
+def _columns(rows: list[list[str]]) -> str:
+    """Return rows as aligned columns, the last one ragged."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def _explain(options: argparse.Namespace) -> int:
     from prm_eval.grading.explain import explain
+    from prm_eval.grading.policy import parse_policy
 
-    explanation = explain(options.gold, options.answer)
+    explanation = explain(options.gold, options.answer, parse_policy(options.policy))
     print(explanation.text)
     return 0 if explanation.equal else EXIT_FAULTS
 
@@ -194,26 +210,21 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
+    from prm_eval.progress import ScoringBar
+    from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
     from prm_eval.rewards import load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
 
     pool = Pool(options.pool).require_sound()
-    given = {
-        name: getattr(options, name)
-        for name in (
-            "aggregation",
-            "batch_tokens",
-            "device",
-            "dtype",
-            "max_tokens",
-            "revision",
-            "separator",
-            "splitter",
-        )
-    }
+    given = {name: getattr(options, name) for name in MODEL_OPTIONS if name != "engine"}
+    if options.engine == "vllm":
+        given["engine"] = "vllm"
+    if options.workers and options.engine != "ray":
+        raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
-    with _bar(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as update:
-        rewards = score_pool(pool, model, options.output, progress=lambda done, tokens: update(done))
+    engine = _ray_engine(options, given) if options.engine == "ray" else None
+    with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
+        rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
@@ -221,6 +232,11 @@ def _score(options: argparse.Namespace) -> int:
         )
     refusals = Counter(each.refusal.partition(":")[0] for _, _, each in iter_rewards(rewards) if each.refusal)
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
+    if did := rewards.info.run.get("engine"):
+        print(
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
+        )
     for reason, count in refusals.most_common():
         print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
     if sum(refusals.values()) == pool.info.n_candidates:
@@ -228,6 +244,14 @@ def _score(options: argparse.Namespace) -> int:
         return EXIT_FAULTS
     print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
     return 0
+
+
+def _ray_engine(options: argparse.Namespace, given: dict[str, Any]) -> Any:
+    from prm_eval.rewards.ray_engine import RayEngine
+
+    return RayEngine(
+        options.reward_model, {key: value for key, value in given.items() if value is not None}, options.workers
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ from prm_eval.pool_format import (
 from prm_eval.problems import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.steps import SPLITTERS
-from prm_eval.tables import BlockReader, TableWriter, iter_blocks, require_same_ids
+from prm_eval.tables import BlockReader, TableWriter, iter_blocks, read_rows, require_same_ids
 
 
 class Pool:
@@ -99,6 +99,15 @@ class Pool:
         """Yield every problem with its candidates, in slot order; missing slots are simply not there."""
         for problem, table in self.blocks():
             yield problem, [_candidate(row) for row in table.to_pylist()]
+
+    def candidates(self, start: int, count: int) -> list[Candidate]:
+        """Return ``count`` candidates from row ``start`` of the file on, without reading what lies before.
+
+        Raises:
+            DataError: Not there, not Parquet, a column is missing, or there are not so many rows.
+        """
+        table = read_rows(self.candidates_path, CANDIDATES, start, count)
+        return [_candidate(row) for row in table.to_pylist()]
 
     def grades(self, source: str = "own") -> Iterator[tuple[Problem, list[GradeRow]]]:
         """Yield every problem with the grades of its candidates.

@@ -120,6 +120,29 @@ def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None)
         yield held_row, held_id, pa.Table.from_batches(held)
 
 
+def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table:
+    """Return ``count`` rows from row ``start`` (counted from 0) on, reading only the row groups that hold them.
+
+    Raises:
+        DataError: Not there, not Parquet, a column is missing or of another type, or there are not so many rows.
+    """
+    file = open_table(path, schema)
+    if start + count > file.metadata.num_rows:
+        raise DataError(path, None, f"{file.metadata.num_rows} rows", f"at least {start + count}")
+    groups: list[int] = []
+    first = before = 0
+    for group in range(file.num_row_groups):
+        after = before + file.metadata.row_group(group).num_rows
+        if before < start + count and start < after:
+            first = first if groups else before
+            groups.append(group)
+        before = after
+    try:
+        return file.read_row_groups(groups, columns=schema.names).slice(start - first, count)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
+
+
 def _batches(path: Path, file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
     try:
         yield from file.iter_batches(batch_size=ROWS_PER_BATCH, columns=names)

@@ -98,7 +98,7 @@ def test_skip_bad_and_tampering(tmp_path, capsys) -> None:
 def test_explain(capsys) -> None:
     """Extraction, both trees, the rule; a caret under what cannot be read."""
     assert main(["explain", "\\frac12", "so it is \\boxed{0.5}"]) == 0
-    assert "boxed: 0.5" in capsys.readouterr().out
+    assert "boxed, characters 16 to 19: 0.5" in capsys.readouterr().out
     assert main(["explain", "2", "\\boxed{2\\foo}"]) == 1
     assert " ^^^^" in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from prm_eval.grading import decide
-from prm_eval.grading.equivalence import _cached, read
+from prm_eval.grading.equivalence import _cached, _read
 from prm_eval.grading.worker import WORKER
 
 CASES = Path(__file__).parent / "cases"
@@ -38,7 +38,7 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def forget() -> None:
-    read.cache_clear()
+    _read.cache_clear()
     _cached.cache_clear()
 
 

@@ -42,12 +42,12 @@ def test_equivalence_table(row) -> None:
     assert is_equivalent(row["gold"], row["answer"]) is row["equal"], row["why"]
 
 
-@pytest.mark.parametrize("name", ["types", "wild", "traps", "responses"])
+@pytest.mark.parametrize("name", ["types", "wild", "traps", "found", "responses"])
 def test_large_tables(name) -> None:
     """Some 3,000 pairs of every type, written for this project: what is right passes, and what is wrong by a hair does not.
 
     ``types`` goes through the answer types, ``wild`` has what real models write, ``traps`` what should not pass (and code that should
-    not run), ``responses`` whole texts.
+    not run), ``found`` what fuzzing and a hunt for false positives found, ``responses`` whole texts.
     """
     canary = Path("/tmp/canary_prm_eval")
     canary.unlink(missing_ok=True)
@@ -290,3 +290,53 @@ def test_a_deep_stack_of_the_caller_changes_no_verdict_to_true() -> None:
     for room in (400, 200, 120):
         depth = len(inspect.stack(0))
         assert dig(sys.getrecursionlimit() - depth - room, f"y+{room}") is False
+
+
+def test_the_readme_rows_are_so() -> None:
+    """Each example row of the README, and each of its known limits, is what the grader does."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in readme.splitlines()
+        if line.startswith("| `") and line.rstrip(" |").endswith(("_form", "identity", "conflict", "choice"))
+    ]
+    assert len(shown) == 5
+    for gold, answer, equal, rule in shown:
+        decision = decide(gold, answer)
+        assert ("yes" if decision.equal else "no", decision.rule) == (equal, rule)
+    for gold, answer in (("x = 4", "x - 4 = 0"), ("5\\text{ m}", "5\\text{ cm}"), ("50\\%", "0.5"), ("2:1", "2")):
+        assert not is_equivalent(gold, answer)
+
+
+def test_types_and_conflicts_are_told() -> None:
+    """Whoever audits disagreements sorts them by type, and wants to know of texts with two final answers."""
+    found = grade("\\frac{1}{2}", "First \\boxed{3}. Then $x = \\boxed{0.5}$.")
+    assert (found.verdict, found.gold_type, found.answer_type) == ("correct", "rational", "rational")
+    assert grade("2", "So \\boxed{3}. The final answer is $2$.").conflict
+    assert not grade("2", "So \\boxed{2}. The final answer is $2$.").conflict
+
+
+HANGS = {
+    "a power tower": "x^{" * 22 + "x" + "}" * 22,
+    "a product of symbolic matrices": "\\prod_{k=1}^{120}\\begin{pmatrix}k&1\\\\1&a\\end{pmatrix}",
+    "powers of powers of a matrix": "(" * 9 + "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}" + "^6)" * 9,
+    "dots between huge powers": f"0.{'3' * 250}^{{1000}}+0.{'3' * 250}^{{999}}+\\cdots+1",
+    "a sum of expanded powers": "\\sum_{k=1}^{120}(a+b+c)^{26}",
+    "nested relations": "1=(1=(" * 12 + "2" + "))" * 12,
+    "nested bars": "|" * 40 + "x" + "|" * 40,
+}
+
+
+@pytest.mark.parametrize("text", HANGS.values(), ids=HANGS)
+def test_short_answers_that_once_hung(text) -> None:
+    """A few signs that cost minutes: found by fuzzing."""
+    started = time.monotonic()
+    assert not is_equivalent("1", text)
+    assert time.monotonic() - started < 2
+
+
+def test_extraction_is_linear_in_long_statements() -> None:
+    """A statement followed by a megabyte of inline mathematics once took hours."""
+    started = time.monotonic()
+    extract("The answer is x " + "$1$ " * 200_000)
+    assert time.monotonic() - started < 5

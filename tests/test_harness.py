@@ -384,3 +384,92 @@ def test_an_orm_and_a_prm_of_the_same_name_stay_two_models(here, pool) -> None:
         ]
         assert both[f"acc@4,{role}"] == alone[f"acc@4,{role}"]
     assert both["acc@4,orm"] != both["acc@4,prm"]
+
+
+def test_the_policy_makes_room_and_comes_back(here, models, monkeypatch) -> None:
+    """policy_offload: while candidates are scored the policy is on the CPU, afterwards where it was, also after a failure."""
+    import torch
+
+    from prm_eval.rewards.huggingface import RecipeModel
+
+    moves: list[str] = []
+    real, score = torch.nn.Module.to, RecipeModel.score_rendered
+
+    def to(self, *where, **options):
+        if type(self).__name__ == "LlamaForCausalLM" and where:
+            moves.append(str(where[0]))
+        return real(self, *where, **options)
+
+    def noted(self, *arguments):
+        moves.append("scoring")
+        return score(self, *arguments)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(RecipeModel, "score_rendered", noted)
+    options = {
+        "model": "hf",
+        "model_args": {"pretrained": str(models["policy"]), "dtype": "float32"},
+        "device": "cpu",
+        "gen_kwargs": {"max_gen_toks": 4},
+    }
+    metadata = settings(here, prm_model=str(models["prm"]))
+    run(**options, metadata={**metadata, "policy_offload": "true"})
+    start = moves.index("scoring")
+    assert moves[start - 1 : start + 2] == ["cpu", "scoring", "cpu"]
+    moves.clear()
+    monkeypatch.setattr(RecipeModel, "score_rendered", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(**options, metadata={**metadata, "policy_offload": "true", "dump_dir": "again"})
+    assert moves[-2:] == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Canned(TEXTS), "moves policies of --model hf, not Model"),
+        ({"is_quantized": True}, "cannot move a quantised policy"),
+        ({"hf_device_map": {"a": 0, "b": "cpu"}}, "spread over 0, cpu"),
+    ],
+)
+def test_a_policy_that_cannot_be_moved_is_said_before_generation(here, model, message) -> None:
+    """vLLM, quantised and sharded policies: refused at once, with what to do instead, not after hours."""
+    from types import SimpleNamespace
+
+    from prm_eval.harness.offload import movable_policy
+
+    if isinstance(model, dict):
+        module = SimpleNamespace(to=print, parameters=print, **model)
+        with pytest.raises(PrmEvalError, match=message):
+            movable_policy(SimpleNamespace(model=module))
+        return
+    with pytest.raises(PrmEvalError, match=message):
+        run(model=model, metadata=settings(here, prm_model="arithmetic", policy_offload="true"))
+    assert type(model).asked == 0
+
+
+def test_each_rank_scores_its_own_problems_once(here, monkeypatch) -> None:
+    """Two ranks: their pools share no problem, hold all of them together, and no candidate is scored twice."""
+    from prm_eval.rewards.arithmetic import ArithmeticPRM
+
+    scored: list[str] = []
+    score = ArithmeticPRM.score
+
+    def noted(self, items):
+        scored.extend(f"{each.statement} {each.text}" for each in items)
+        return score(self, items)
+
+    monkeypatch.setattr(ArithmeticPRM, "score", noted)
+    metadata = settings(here, prm_model="arithmetic")
+    for rank in range(2):
+        manager = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata=metadata)
+        task = manager.load(["problems_bon"])["tasks"]["problems_bon"]
+        task.set_config("task", "problems_bon")
+        task.build_all_requests(rank=rank, world_size=2)
+        assert len(task.instances) == 1
+        for k, text in enumerate(TEXTS[:4]):
+            task.instances[0].resps.append(f"{text} {k}")
+        task.apply_filters()
+        assert "acc@4" in json.loads(task.instances[0].filtered_resps["prm"])
+    pools = dumps(here)
+    assert sorted(name for pool in pools for name in pool.problems) == ["a", "b"]
+    assert len(scored) == len(set(scored)) == 8

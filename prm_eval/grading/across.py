@@ -13,12 +13,39 @@ from prm_eval.grading.tree import Apply, Bracket, Node, Number, Relation, Symbol
 
 def compare_across(gold: Node, answer: Node) -> Decision | None:
     """Return the verdict of a rule that fits the two types, None where none does."""
+    asked = _asked(gold, answer)
+    if asked is not None:
+        return asked
     for rule in (_clock, _ratio, _equation, _constant_of_integration):
         for one, other in ((gold, answer), (answer, gold)):
             decision = rule(one, other)
             if decision is not None:
                 return decision
     return None
+
+
+def _asked(gold: Node, answer: Node) -> Decision | None:
+    """Accept ``a + b = 12`` for 12: the left side repeats what was asked. A number there would have to be solved for."""
+    if (
+        isinstance(gold, Relation)
+        or not isinstance(answer, Relation)
+        or set(answer.operators) != {"="}
+        or letters(gold)
+    ):
+        return None
+    asked, value = answer.sides[0], answer.sides[-1]
+    if not isinstance(asked, Apply) or len(letters(asked)) < 2 or letters(value) or _has_number(asked):
+        return None
+    if not all(_same(value, side) for side in answer.sides[1:]):
+        return None
+    return Decision(True, "asked") if _same(gold, value) else None
+
+
+def _has_number(node: Node) -> bool:
+    """Say whether a number other than an exponent stands in an expression."""
+    if isinstance(node, Apply):
+        return any(_has_number(arg) for arg in (node.args[:1] if node.name == "^" else node.args))
+    return isinstance(node, Number)
 
 
 def compare_assignments(gold: Node, answer: Node) -> Decision | None:
@@ -30,7 +57,9 @@ def _clock(gold: Node, answer: Node) -> Decision | None:
     """Compare ``4:30 p.m.`` with ``4:30`` and ``16:30``; the half of the day may be left out."""
     if not (isinstance(gold, Apply) and gold.name == "clock" and isinstance(answer, Apply)):
         return None
-    if answer.name != "time":
+    if answer.name not in ("time", "ratio") or not all(isinstance(arg, Number) for arg in answer.args):
+        return None
+    if len(answer.args) != 2:
         return None
     hour, minute = (arg.value for arg in answer.args if isinstance(arg, Number))
     minutes, half = gold.args

@@ -21,7 +21,7 @@ from functools import lru_cache
 
 from prm_eval.grading import policies, units
 from prm_eval.grading.across import compare_across, compare_assignments
-from prm_eval.grading.expressions import Decision, decide_by_value, decide_parts
+from prm_eval.grading.expressions import Decision, decide_by_value, decide_parts, start_budget
 from prm_eval.grading.kinds import kind_of
 from prm_eval.grading.latex import parse
 from prm_eval.grading.normal import Normal, Tag, normal
@@ -29,9 +29,9 @@ from prm_eval.grading.policy import STRICT, Policy
 from prm_eval.grading.polynomials import TooLargeError
 from prm_eval.grading.rewrite import rewrite
 from prm_eval.grading.tokens import LatexError
-from prm_eval.grading.tree import Bracket, Node, Words
+from prm_eval.grading.tree import Bracket, Node, Quantity, Words
 from prm_eval.grading.typography import typography
-from prm_eval.grading.words import choice_letter, number_in_sentence, words_node
+from prm_eval.grading.words import CHOICE_AND_VALUE, choice_letter, number_in_sentence, words_node
 
 CACHE = 50_000
 MAX_TEXT = 10_000  # a longer answer is compared as it stands
@@ -50,41 +50,54 @@ class Form:
     too_large: bool = False  # it has a value, but no normal form within the limits
 
 
-@lru_cache(maxsize=CACHE)
 def read(answer: str) -> Form:
     """Read one answer. Never raises."""
+    try:
+        return _read(answer)
+    except RecursionError:  # not cached: from a shallower stack it may be read
+        return Form(answer, None, None, "nested too deeply")
+
+
+@lru_cache(maxsize=CACHE)
+def _read(answer: str) -> Form:
     # a space between two letters or digits means something ("1 2" is not 12), any other is typography
     spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
-    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.])\s+|\s+(?![\w.])", "", spelt))
+    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
     try:
         node = parse(answer)
     except LatexError as error:
         return Form(text, None, None, str(error))
-    except RecursionError:
-        return Form(text, None, None, "nested too deeply")
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, None, None, str(error))
     try:
         node = rewrite(node)
         return Form(text, node, normal(node))
     except TooLargeError as error:
         return Form(text, node, None, str(error), True)
-    except (RecursionError, ArithmeticError, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:
         return Form(text, node, None, str(error) or type(error).__name__)
 
 
 def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
     """Say whether an answer is equivalent to gold. Never raises."""
-    return _cached(gold, answer, policy)
+    try:
+        return _cached(gold, answer, policy)
+    except RecursionError as error:  # not cached, as above
+        return Decision(None, "no_form", str(error))
 
 
 @lru_cache(maxsize=CACHE)
 def _cached(gold: str, answer: str, policy: Policy) -> Decision:
     try:
-        one, other = read(gold), read(answer)
+        start_budget()
+        one, other = _read(gold), _read(answer)
         if policy.text_only:
             return policies.same_string(gold, answer)
         decision = _decide(gold, answer, one, other)
         return decision if policy == STRICT else policies.apply(policy, decision, one, other)
-    except (RecursionError, ArithmeticError, ValueError) as error:
+    except RecursionError:
+        raise
+    except (ArithmeticError, ValueError) as error:
         return Decision(None, "no_form", str(error))
     except Exception as error:  # a fault of ours must not stop a run of millions; the rule's name makes it visible
         return Decision(None, "internal_error", f"{type(error).__name__}: {error}"[:200])
@@ -109,6 +122,10 @@ def _decide(gold: str, answer: str, one: Form, other: Form) -> Decision:
         return assigned
     node, form = _with_unit_letters(one.node, other.node, other.normal)
     conflict = _conflict(one.normal, form)
+    if conflict == "unit_conflict" and isinstance(one.node, Quantity) and isinstance(node, Quantity):
+        measures = units.same_measure(one.node, node)
+        if measures and normal(measures[0]).key == normal(measures[1]).key:
+            return Decision(True, "unit_conversion", f"{one.node.unit} and {node.unit}")
     if conflict:
         return Decision(False, conflict, f"{_spell(one.normal.tags)} and {_spell(form.tags)}")
     if one.normal.key == form.key:
@@ -142,6 +159,11 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
         except ValueError:
             return None
         return Decision(plain == one.node, "words")
+    dressed = CHOICE_AND_VALUE.match(answer) if one.node is not None and not wanted else None
+    if dressed is not None and (other.node is None or not isinstance(other.node, (Words, Bracket))):
+        rest = answer[dressed.end() :]
+        decision = _decide(gold, rest, one, read(rest))
+        return Decision(True, "choice", decision.rule) if decision.equal else None
     if one.normal is not None and one.normal.key[0] == "poly" and (other.node is None or isinstance(other.node, Words)):
         number = number_in_sentence(typography(answer))
         if number is not None:
@@ -172,14 +194,26 @@ def _conflict(gold: Normal, answer: Normal) -> str | None:
             return "unit_conflict"
     several = max(len(gold.names), len(answer.names)) > 1
     for (one, _), (other, _) in pairs:
-        if ("_" in one) != ("_" in other):  # x_1 and x_2 may number what the other side calls x
+        if ("_" in one) != (
+            "_" in other
+        ) and "~" not in one + other:  # x_1 and x_2 may number what the other side calls x
             one, other = one.partition("_")[0], other.partition("_")[0]
-        if one and other and one != other and (several or _AXES.issuperset(one + other)):
+        if one and other and one != other and (several or _names_differ(one, other)):
             return "name_conflict"
     return None
 
 
 _AXES = frozenset("xyz")
+
+
+def _names_differ(one: str, other: str) -> bool:
+    """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
+    if one[0] == other[0] == "~":
+        return one != other
+    if "~" in (one[0], other[0]):
+        letter, expression = (other, one) if one[0] == "~" else (one, other)
+        return letter in expression
+    return _AXES.issuperset(one + other) or ("_" in one and "_" in other)
 
 
 def _out_of_order(gold: Form, answer: Form) -> bool:

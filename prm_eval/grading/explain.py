@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from prm_eval.grading.equivalence import decide
 from prm_eval.grading.extract import extract
+from prm_eval.grading.kinds import kind_of
 from prm_eval.grading.latex import parse
+from prm_eval.grading.policy import STRICT, Policy
+from prm_eval.grading.rewrite import rewrite
 from prm_eval.grading.tokens import LatexError
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
 from prm_eval.grading.typography import typography
@@ -20,21 +23,24 @@ class Explanation:
     text: str
 
 
-def explain(gold: str, answer: str) -> Explanation:
-    """Explain how an answer, or a whole response, is judged against gold."""
+def explain(gold: str, answer: str, policy: Policy = STRICT) -> Explanation:
+    """Explain how an answer, or a whole response, is judged against gold under a policy."""
     found = extract(answer)
     final = found.answer if found else answer
     lines = [
-        f"extraction  {found.rule}: {final}"
+        f"extraction  {found.rule}, characters {found.start} to {found.end}: {final}"
+        + (" (the text states another final answer too)" if found.conflict else "")
         if found
         else "extraction  none found: a candidate of this text would be no_answer; here it is taken as the answer itself"
     ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)
-    decision = decide(gold, final)
+    decision = decide(gold, final, policy)
     verdict = {True: "equivalent", False: "not equivalent", None: "undecided (counts as not equivalent)"}[
         decision.equal
     ]
+    if policy != STRICT:
+        lines.append(f"policy      {policy}")
     lines.append(
         f"verdict     {verdict}, by rule {decision.rule}" + (f" ({decision.reason})" if decision.reason else "")
     )
@@ -43,7 +49,10 @@ def explain(gold: str, answer: str) -> Explanation:
 
 def _tree_lines(name: str, text: str) -> list[str]:
     try:
-        return [f"{name:<11} {text}", f"{'  read as':<11} {spell(parse(text))}"]
+        node = parse(text)
+        worked = rewrite(node)
+        lines = [f"{name:<11} {text}", f"{'  read as':<11} {kind_of(node)}: {spell(node)}"]
+        return lines if worked == node else [*lines, f"{'  becomes':<11} {spell(worked)}"]
     except LatexError as error:
         shown = typography(text)
         width = max(1, min(error.end, len(shown)) - error.start)

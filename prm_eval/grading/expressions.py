@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 
 from prm_eval.grading.normal import normal
 from prm_eval.grading.numeric import NoValueError, evaluate, surely_different
 from prm_eval.grading.polynomials import NoFormError
-from prm_eval.grading.precise import agree
+from prm_eval.grading.precise import Verdict, agree
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 from prm_eval.grading.worker import BUILT, WORKER
 
+PAIR_SECONDS = 1.5  # after which sympy is not asked again for the same pair of answers
+_BUDGET = threading.local()
 MAX_MATCH = 40  # items of a list that are matched one by one
+
+
+def start_budget() -> None:
+    """Begin the time that one pair of answers may take in the symbolic tier, on this thread."""
+    _BUDGET.until = time.monotonic() + PAIR_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ def _items(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]] | None:
         return ("(", ")") if len(node.rows[0]) == 1 else ("matrix", str(len(node.rows))), cells
     if isinstance(node, Apply) and node.name == "union":
         return ("union", ""), node.args
-    if isinstance(node, Apply) and node.name == "pm":
+    if isinstance(node, Apply) and node.name in ("pm", "mp"):
         both = tuple(Apply("+", (node.args[0], term)) for term in (node.args[1], Apply("neg", (node.args[1],))))
         return ("", ""), both
     return None
@@ -70,12 +79,15 @@ def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
     if len(gold) > MAX_MATCH:
         return Decision(None, "undecided", f"lists of more than {MAX_MATCH} items without exact forms")
     left = list(answer)
-    unsure = False
     for one in gold:
-        parts = [decide_parts(one, other) for other in left]
-        match = next((i for i, part in enumerate(parts) if part.equal), None)
+        match, unsure = None, False
+        for i, other in enumerate(left):
+            part = decide_parts(one, other)
+            if part.equal:
+                match = i
+                break
+            unsure = unsure or part.equal is None
         if match is None:
-            unsure = any(part.equal is None for part in parts)
             return Decision(None if unsure else False, "undecided" if unsure else "different_form")
         del left[match]
     return Decision(True, "part_by_part")
@@ -108,14 +120,16 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
         return Decision(True, "normal_form")
     if one.complete and other.complete:
         return Decision(False, "different_form")
+    agreed = agree(gold, answer)
+    if agreed != "unknown":
+        return _by_value(agreed)
     if surely_different(gold, answer):
         return Decision(False, "numeric_difference")
-    agreed = agree(gold, answer)
-    if agreed is not None:
-        return Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
     foreign = (_operations(gold) | _operations(answer)) - BUILT
     if foreign:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
+    if time.monotonic() > getattr(_BUDGET, "until", float("inf")):
+        return Decision(None, "undecided", "the time for one pair is used up")
     try:
         zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
     except TypeError as error:
@@ -131,9 +145,15 @@ def decide_by_value(gold: Node, answer: Node) -> Decision | None:
     if not (_is_expression(gold) and _is_expression(answer)):
         return None
     agreed = agree(gold, answer)
-    if agreed is None and surely_different(gold, answer):
-        agreed = False
-    return None if agreed is None else Decision(agreed, "numeric_identity" if agreed else "numeric_difference")
+    if agreed == "unknown":
+        return Decision(False, "numeric_difference") if surely_different(gold, answer) else None
+    return _by_value(agreed)
+
+
+def _by_value(verdict: Verdict) -> Decision:
+    if verdict == "narrower":
+        return Decision(None, "undecided", "equal only on a part of where gold is defined")
+    return Decision(verdict == "equal", "numeric_identity" if verdict == "equal" else "numeric_difference")
 
 
 def _operations(node: Node) -> frozenset[str]:
@@ -153,7 +173,16 @@ def _bare(node: Node) -> Node:
 
 def _is_expression(node: Node) -> bool:
     if isinstance(node, Apply):
-        return node.name not in ("cup", "cap", "setminus", "pm", "builder", "ratio", "time", "clock", "cases") and all(
-            _is_expression(arg) for arg in node.args
-        )
+        return node.name not in (
+            "cup",
+            "cap",
+            "setminus",
+            "pm",
+            "mp",
+            "builder",
+            "ratio",
+            "time",
+            "clock",
+            "cases",
+        ) and all(_is_expression(arg) for arg in node.args)
     return isinstance(node, (Number, Symbol))

@@ -21,24 +21,41 @@ import re
 from dataclasses import dataclass, replace
 
 from prm_eval.boxed import boxed_spans
-from prm_eval.grading.statements import CONCLUSION, EMPHASIS, FINAL, HEADING, PHRASE, RUN_ON, VALUE_END, sentence
-from prm_eval.grading.units import KNOWN, unit_name
+from prm_eval.grading.statements import (
+    CONCLUSION,
+    DENIED,
+    EMPHASIS,
+    FINAL,
+    HEADING,
+    PHRASE,
+    RUN_ON,
+    UNSAID,
+    VALUE_END,
+    sentence,
+)
+from prm_eval.grading.units import KNOWN, NO_UNIT, unit_name
 
 MAX_TEXT = 1_000_000  # characters from the end that are searched
 MAX_ANSWER = 2_000  # a longer answer is no answer
+NEAR_END = 300  # characters between an answer and the question that a model makes up behind it
 MAX_RUN_ON = 20  # places where another question may begin
 
+_LINK = r"(and|or(?:,? (?:perhaps|maybe|alternatively|possibly))?|[,;/]|\\q?quad|(?=\s|\$|\\))"
 _JOINT = re.compile(
-    r"\}?[\s$]*(?:\\[)\]])?(?:,[\s$]*)?(?:\\text\{)?\s*(and|or|,)\s*\}?[\s$]*(?:\\[(\[])?\s*(?:[a-zA-Z]\s*=\s*)?\\(?:boxed|fbox)\s*\{?"
+    rf"\}}?[\s$.]*(?:\\[)\]])?(?:,[\s$]*)?(?:\\text\{{)?\s*{_LINK}"
+    r"\s*\}?[\s$]*(?:\\[(\[])?\s*((?:[a-zA-Z]\s*=\s*)?)\\(?:boxed|fbox)\s*\{?"
 )
 _FIELD = re.compile(
     r"""["'](?:final_?)?answer["']\s{0,8}:\s{0,8}(?:"((?:[^"\\\n]|\\.){0,2000})"|(-?[\d.,/]{1,60}))""", re.IGNORECASE
 )
 _TAG = re.compile(r"<answer>\s{0,80}((?:(?!</?answer>).){1,2000}?)\s{0,80}</answer>", re.IGNORECASE | re.DOTALL)
+_NAME = re.compile(r"([a-zA-Z]\s{0,3}=\s{0,3})\\(?:boxed|fbox)\s{0,8}\{?\s{0,8}$")
 _MACRO = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{?\s{0,8}$")
-_SIGN = re.compile(r"(?:^|[=$({\[:,]|\\\(|\\\[|\bis|\bare|\bequals|\bget)\s{0,8}(-|\\\$-?|-\\\$)\s{0,8}$")
+_SIGN = re.compile(  # on one line: a dash that begins a line is a bullet
+    r"(?:[=$({\[:,]|\\\(|\\\[|\bis|\bare|\bequals|\bget)[ \t]{0,8}(-|\\\$-?|-\\\$)[ \t]{0,8}$|\n(-)$"
+)
 _BEHIND = re.compile(
-    r"(_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|(?:\\sqrt(?:\[\d\])?\{[^{}]{1,20}\}|\\pi(?![a-z])|i(?![a-z]))+)"
+    r"(_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}|(?:\\sqrt(?:\[\d\])?\{[^{}]{1,20}\}|\\pi(?![a-z])|i(?![a-z]))+)"
 )
 _AMBIGUOUS = ("", "unit", "s", "in", "a", "cup", "day")  # words of sentences, or units that contradict nothing
 _UNIT_BEHIND = re.compile(
@@ -92,7 +109,7 @@ def _before_run_on(body: str) -> tuple[str, list[Extraction]]:
         if count >= MAX_RUN_ON:
             break
         found = _candidates(body[: marker.start()])
-        if found and found[0].rule != "conclusion":
+        if found and found[0].rule != "conclusion" and marker.start() - found[0].end < NEAR_END:
             return body[: marker.start()], found
     return body, _candidates(body)
 
@@ -102,7 +119,13 @@ def _candidates(body: str) -> list[Extraction]:
     boxes = [span for span in boxed_spans(body) if body[span[0] : span[1]].strip(" \t\n~")]
     boxed = _boxed(body, boxes) if boxes else None
     statement = _stated(FINAL, body, "statement")
-    if boxed and statement and (statement.start <= boxed.end or "boxed" in statement.answer):
+    if (
+        boxed
+        and statement
+        and (
+            statement.start <= boxed.end or "boxed" in statement.answer or not re.search(r"\d|\$|\\", statement.answer)
+        )
+    ):
         statement = None
     found = [statement, boxed] if statement and boxed else [boxed]
     if not boxed:
@@ -124,12 +147,19 @@ def _bare(answer: str) -> str:
 def _boxed(body: str, boxes: list[tuple[int, int]]) -> Extraction | None:
     r"""Return the last box; boxes joined to it by a comma, "and" or "or" are one answer with it: a list, or a hedge."""
     answer, first = _with_surroundings(body, *boxes[-1]), boxes[-1][0]
+    if DENIED.search(body[max(0, first - 60) : first]):
+        return None
     joined = False
     for start, end in reversed(boxes[:-1]):
         joint = _JOINT.fullmatch(body[end : min(first, end + 80)])
         if joint is None or first > end + 80:
             break
-        answer = f"{body[start:end]}{' or ' if joint.group(1) == 'or' else ', '}{answer}"
+        if not joint.group(1).strip() and _bare(body[start:end]) == _bare(answer):
+            continue  # the same box again
+        name = _NAME.search(body[max(0, start - 40) : start])
+        value = (name.group(1) if name and joint.group(2) else "") + body[start:end]
+        answer = joint.group(2) + answer if name and joint.group(2) and "=" not in answer.split(",")[0] else answer
+        answer = f"{value}{' or ' if joint.group(1).startswith('or') else ', '}{answer}"
         first, joined = start, True
     found = _trimmed(body, *boxes[-1], "boxed", answer)
     return replace(found, start=first if joined else found.start, boxes=len(boxes)) if found else None
@@ -142,7 +172,7 @@ def _with_surroundings(body: str, start: int, end: int) -> str:
     before = body[max(0, start - 60) : start - (len(macro.group()) if macro else 0)]
     sign = _SIGN.search(before)
     if sign and not answer.lstrip().startswith(("-", "\\$")):
-        answer = sign.group(1) + answer.strip()
+        answer = (sign.group(1) or sign.group(2)) + answer.strip()
     position = end + (body[end : end + 1] == "}")
     behind = _BEHIND.match(body, position, position + 60)
     if behind:
@@ -205,8 +235,13 @@ def _concluded(body: str) -> Extraction | None:
     if value is None:
         return None
     between = re.sub(r"\$[^$]*\$|\d\.\d", "", tail[last.end() : value.start(1)])
-    if re.search(r"[.!?]\s|\bor\b|\bnot\b", between):  # it goes on to another sentence, or hedges
-        return None
+    behind = set(re.findall(r"[a-z']+", tail[value.end(1) :].casefold()))
+    if (
+        UNSAID.search(between)
+        or len(re.findall(r"\b(?:is|are|was|equals)\b", between)) > 1
+        or not NO_UNIT.isdisjoint(behind)
+    ):
+        return None  # it goes on to another sentence, hedges, denies, or the value is compared with another
     return _trimmed(body, start + value.start(1), start + value.end(1), "conclusion")
 
 

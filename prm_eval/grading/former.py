@@ -14,6 +14,7 @@ from prm_eval.grading.polynomials import (
     Key,
     NoFormError,
     Poly,
+    TooLargeError,
     add,
     as_constant,
     constant,
@@ -27,6 +28,7 @@ from prm_eval.grading.polynomials import (
 )
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 
+MAX_WORK = 30_000  # products of terms
 MAX_FALLING = 8  # binom(n, k) of a letter n is spelt out up to this k
 
 
@@ -54,6 +56,7 @@ class Former:
     def __init__(self, other: Callable[[Node], Key]) -> None:
         self.opaque = False
         self._other = other
+        self._work = 0
 
     def poly(self, node: Node) -> Poly:
         """Return an expression as a polynomial.
@@ -86,7 +89,7 @@ class Former:
         if name == "neg":
             return scale(self.poly(node.args[0]), Fraction(-1))
         if name == "*":
-            product = multiply(self.poly(node.args[0]), self.poly(node.args[1]))
+            product = self._multiply(self.poly(node.args[0]), self.poly(node.args[1]))
             if structures and not product:
                 raise NoFormError("zero times a tuple, set or matrix")
             return product
@@ -138,8 +141,19 @@ class Former:
             return None
         product = constant(Fraction(1, math.factorial(numbers[0])))
         for i in range(numbers[0]):
-            product = multiply(product, add(args[0], constant(Fraction(-i))))
+            product = self._multiply(product, add(args[0], constant(Fraction(-i))))
         return product
+
+    def _multiply(self, one: Poly, other: Poly) -> Poly:
+        """Return the product, within the work that one normal form may take.
+
+        Raises:
+            TooLargeError: It is used up.
+        """
+        self._work += len(one) * len(other)
+        if self._work > MAX_WORK:
+            raise TooLargeError("too many products of terms")
+        return multiply(one, other)
 
     def _atom(self, key: Key) -> Poly:
         self.opaque = True
@@ -151,14 +165,15 @@ class Former:
             raise NoFormError("a division by zero")
         if len(bottom) == 1:
             ((monomial, value),) = bottom.items()
-            return multiply(top, reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
+            return self._multiply(top, reduce({tuple((atom, -power) for atom, power in monomial): 1 / value}))
         lead = bottom[min(bottom)]
-        return multiply(top, scale(self._atom(("inverse", poly_key(scale(bottom, 1 / lead)))), 1 / lead))
+        return self._multiply(top, scale(self._atom(("inverse", poly_key(scale(bottom, 1 / lead)))), 1 / lead))
 
     def _power(self, node: Apply) -> Poly:
-        base, power = self.poly(node.args[0]), as_constant(self.poly(node.args[1]))
+        base, exponent = self.poly(node.args[0]), self.poly(node.args[1])
+        power = as_constant(exponent)
         if power is None or abs(power) > MAX_BITS:
-            return self._atom(("^", poly_key(base), poly_key(self.poly(node.args[1]))))
+            return self._atom(("^", poly_key(base), poly_key(exponent)))
         if power.denominator != 1:
             return self._integer_power(self._root(base, power.denominator), power.numerator)
         return self._integer_power(base, int(power))
@@ -178,7 +193,7 @@ class Former:
             return self._atom(("^", poly_key(base), power))
         result = constant(Fraction(1))
         for _ in range(power):
-            result = multiply(result, base)
+            result = self._multiply(result, base)
         return result
 
     def _root(self, radicand: Poly, index: int) -> Poly:

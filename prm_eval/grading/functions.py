@@ -28,6 +28,7 @@ _ALIASES = {
 _ALIASES |= {f"{ar}{name}": f"a{name}" for ar in ("arc", "ar") for name in ("sinh", "cosh", "tanh")}
 UNIT_VECTORS = (Symbol("i"), Symbol("j"), Symbol("k"))
 _EVENT_SIGNS = frozenset(("=", "|", "<", ">", r"\le", r"\ge", r"\cap", r"\cup", "and", "or"))
+MAX_COUNT = 200
 _NUMBER_SETS = {"R": "R", "Z": "ZZ", "N": "NN", "Q": "QQ", "C": "CC"}
 
 
@@ -41,6 +42,10 @@ class Functions(Quantities, Structures):
             event = self.event(name)
             if event is not None:
                 return event
+        if name == "C" and self.here.text == "(":
+            count = self.count()
+            if count is not None:
+                return count
         if name in FUNCTIONS and not (name in ("Re", "Im", "det", "arg") and self.here.text != "("):
             return self.function(name)
         if name in ("sqrt", "cbrt"):
@@ -72,6 +77,17 @@ class Functions(Quantities, Structures):
         self.at = end
         return Symbol(f"{name}{''.join(each.text for each in inside)}")
 
+    def count(self) -> Node | None:
+        """Read C(12, 2), the number of combinations; None where it can only be a point."""
+        inside = [self.ahead(i) for i in range(5)]
+        if [inside[2].text, inside[4].text] != [",", ")"] or not all(inside[i].text.isdigit() for i in (1, 3)):
+            return None
+        n, k = (Number(Fraction(inside[i].text[:6])) for i in (1, 3))
+        if not k.value <= n.value <= MAX_COUNT:
+            return None
+        self.at += 5
+        return Apply("binom", (n, k))
+
     def root(self, index: str) -> Node:
         """Read the radicand of sqrt(...) or cbrt(...)."""
         radicand = self.power()
@@ -86,6 +102,8 @@ class Functions(Quantities, Structures):
             return Symbol(inner)
         if inner in FUNCTIONS:
             return self.function(inner)
+        if inner in CONSTANTS:
+            return Symbol(CONSTANTS[inner])
         return words(inner, token.start, token.end)
 
     @classmethod
@@ -126,6 +144,8 @@ class Functions(Quantities, Structures):
             if self.here.text.lstrip("\\") in FUNCTIONS:
                 break
             node = Apply("*", (node, self.factor()))
+        if self.here.text == "/" and self.here.kind == "op":  # \\sin \\pi/6: of pi, or of pi/6?
+            raise LatexError("a slash after a function's argument without brackets", self.here.start, self.here.end)
         return node
 
     def macro(self, token: Token) -> Node:

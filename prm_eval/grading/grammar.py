@@ -85,7 +85,10 @@ def number(token: Token) -> Fraction:
     """
     if len(token.text) > MAX_DIGITS:
         raise LatexError(f"a number of more than {MAX_DIGITS} digits", token.start, token.end)
-    return Fraction(token.text.rstrip(".") or "0")
+    try:
+        return Fraction(token.text.rstrip(".") or "0")
+    except ValueError:
+        raise LatexError("not a number", token.start, token.end) from None
 
 
 def words(text: str, start: int, end: int) -> Node:

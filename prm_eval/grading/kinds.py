@@ -62,4 +62,4 @@ def _operation(node: Apply) -> str:
         return "interval union"
     if node.name == "/" and all(isinstance(arg, Number) for arg in node.args):
         return "rational"
-    return "list" if node.name == "pm" else "expression"
+    return "list" if node.name in ("pm", "mp") else "expression"

@@ -17,6 +17,7 @@ in :mod:`.functions`.
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
@@ -43,8 +44,8 @@ def parse(text: str) -> Node:
         return spelt
     parser = _Parser(_without_double_brackets(tokens))
     node = parser.answer()
-    if parser.accept(r"\over"):
-        node = Apply("/", (node, parser.answer()))
+    if found := parser.accept(r"\over", r"\choose"):
+        node = Apply("/" if found.text == r"\over" else "binom", (node, parser.answer()))
     parser.expect_end()
     return node
 
@@ -148,7 +149,9 @@ class _Parser(Functions):
         minutes = self.tokens[tokens[-1] - 1]
         is_time = len(terms) == 2 and tokens[1] == tokens[0] + 2 and len(minutes.text) == 2
         if is_time and all(isinstance(term, Number) and 0 <= term.value < 60 for term in terms):
-            return Apply("time", tuple(terms))
+            hour, minute = (int(term.value) for term in terms if isinstance(term, Number))
+            if math.gcd(hour, minute) != 1 or minutes.text.startswith("0"):  # no ratio in lowest terms
+                return Apply("time", tuple(terms))
         return Apply("ratio", tuple(terms))
 
     def _is_to(self) -> bool:
@@ -164,12 +167,12 @@ class _Parser(Functions):
         node: Node | None = None
         if found := self.accept(r"\pm", r"\mp"):
             term = self.product()
-            node = Apply("pm", (Number(Fraction(0)), negative(term) if found.text == r"\mp" else term))
+            node = Apply(found.text[1:], (Number(Fraction(0)), term))
         terms = [self.product() if node is None else node]
         while found := self.accept("+", "-", r"\pm", r"\mp"):
             term = self.product()
             if found.text in (r"\pm", r"\mp"):
-                terms = [Apply("pm", (plus(terms), negative(term) if found.text == r"\mp" else term))]
+                terms = [Apply(found.text[1:], (plus(terms), term))]
             else:
                 terms.append(negative(term) if found.text == "-" else term)
         return plus(terms)

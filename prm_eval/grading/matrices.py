@@ -8,6 +8,8 @@ from fractions import Fraction
 from prm_eval.grading.tree import Apply, Matrix, Node, Number, Symbol
 
 MAX_CELLS = 144
+MAX_SIZE = 300  # nodes of a cell: those of a product of symbolic matrices double with every factor
+MAX_BITS = 4_000
 MAX_POWER = 6  # cells of a power grow as trees: a symbolic one doubles at every step
 
 
@@ -74,12 +76,24 @@ def _product(one: Matrix, other: Matrix) -> Matrix | None:
     if len(one.rows[0]) != len(other.rows) or len(one.rows) * len(other.rows[0]) * len(other.rows) > MAX_CELLS:
         return None
     columns = list(zip(*other.rows, strict=True))
-    return Matrix(
+    product = Matrix(
         tuple(
             tuple(_plus([_times(a, b) for a, b in zip(row, column, strict=True)]) for column in columns)
             for row in one.rows
         )
     )
+    return product if all(_size(cell, MAX_SIZE) > 0 for row in product.rows for cell in row) else None
+
+
+def _size(node: Node, left: int) -> int:
+    """Return what is left of a budget of nodes and bits after a tree; zero or less where it is too large."""
+    if isinstance(node, Number):
+        return left - 1 if max(node.value.numerator.bit_length(), node.value.denominator.bit_length()) < MAX_BITS else 0
+    for arg in node.args if isinstance(node, Apply) else ():
+        left = _size(arg, left - 1)
+        if left <= 0:
+            return 0
+    return left - 1
 
 
 def _power(matrix: Matrix, power: Node) -> Matrix | None:

@@ -13,10 +13,11 @@ from fractions import Fraction
 
 from prm_eval.grading.former import Former
 from prm_eval.grading.numeric import letters
-from prm_eval.grading.polynomials import Key, add, as_constant, poly_key, scale, symbol
+from prm_eval.grading.polynomials import Key, NoFormError, add, as_constant, poly_key, scale, symbol
 from prm_eval.grading.precise import agree
 from prm_eval.grading.sets import ALL_REALS
 from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.units import NO_UNIT
 
 Tag = tuple[str, str]
 
@@ -67,7 +68,7 @@ def normal(node: Node) -> Normal:
     if isinstance(node, Apply) and node.name in _SETS:
         return _SETS[node.name](node)
     if isinstance(node, Apply) and _has_plus_minus(node):
-        return _collection([normal(_choose_sign(node, sign)) for sign in (1, -1)], unit)
+        return _collection([normal(each) for each in _all_signs(node)], unit)
     form = Former(_key)
     poly = form.poly(node)
     return Normal(("poly", poly_key(poly)), not form.opaque, (("", unit),))
@@ -159,10 +160,10 @@ def _ratio(node: Apply) -> Normal:
     values = [
         as_constant(Former(_key).poly(arg)) if not isinstance(arg, (Words, Bracket)) else None for arg in node.args
     ]
-    if None not in values and 0 not in values and values[0]:
+    if node.name == "ratio" and None not in values and 0 not in values and values[0]:
         scaled = tuple(("poly", poly_key({(): value / values[0]})) for value in values if value)
         return Normal(("ratio", scaled), True)
-    return Normal(("ratio", tuple(part.key for part in parts)), all(part.complete for part in parts))
+    return Normal((node.name, tuple(part.key for part in parts)), all(part.complete for part in parts))
 
 
 def _clock(node: Apply) -> Normal:
@@ -185,11 +186,13 @@ _SETS: dict[str, Callable[[Apply], Normal]] = {
 
 def _relation(node: Relation) -> Normal:
     operators, sides = node.operators, node.sides
+    if any(isinstance(side, Relation) for side in sides):
+        raise NoFormError("a relation inside a relation")
     if operators == ("in",) and isinstance(sides[0], Symbol):
         return _named(sides[0], normal(sides[1]))
     if set(operators) <= {">", ">="} and len(operators) > 1:  # a > b > c is c < b < a
         operators, sides = tuple(_FLIP[each] for each in reversed(operators)), tuple(reversed(sides))
-    if operators == ("=",):
+    if operators == ("=",) and not (isinstance(sides[0], Symbol) and isinstance(sides[1], Symbol)):
         if _is_name(sides[0]):
             return _named(sides[0], normal(sides[1]))  # x = 5 is 5, f(x) = x + 1 is x + 1, AB = 5 is 5
         if isinstance(sides[1], Symbol) and _is_name(sides[1]) and not isinstance(sides[0], Apply):
@@ -198,7 +201,7 @@ def _relation(node: Relation) -> Normal:
         values = [normal(side) for side in sides if not _is_name(side)]
         if values and all(value.key == values[0].key and value.complete for value in values):
             return values[0]  # 30 - 16 = 14 and x = y = 2 name one value; a false chain names none
-        if not any(letters(side) for side in sides) and all(agree(sides[0], side) for side in sides[1:]):
+        if not any(letters(side) for side in sides) and all(agree(sides[0], side) == "equal" for side in sides[1:]):
             return values[-1]  # so does log_2 16 = 4
     if operators == ("=",):
         return _equation(sides[0], sides[1])
@@ -213,8 +216,9 @@ def _named(name: Node, value: Normal) -> Normal:
     """Keep with a value the letter that it is said to be; with a tuple, one letter an item."""
     if isinstance(name, Symbol):
         return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
-    if isinstance(name, Apply) and name.name == "*" and all(arg in _AXES for arg in name.args):
-        return Normal(value.key, value.complete, tuple(("xy", unit) for _, unit in value.tags))
+    if isinstance(name, Apply) and not _is_function(name.args[0]):  # what is said of xy is not said of x
+        spelt = "~" + "".join(sorted(letters(name)))
+        return Normal(value.key, value.complete, tuple((spelt, unit) for _, unit in value.tags))
     if isinstance(name, Bracket) and len(name.items) == len(value.tags):
         names = [item.name if isinstance(item, Symbol) else "" for item in name.items]
         return Normal(
@@ -223,7 +227,6 @@ def _named(name: Node, value: Normal) -> Normal:
     return value
 
 
-_AXES = (Symbol("x"), Symbol("y"), Symbol("z"))
 _INFINITE = tuple(("poly", poly_key({(("infinity", 1),): Fraction(sign)})) for sign in (-1, 1))
 
 
@@ -234,8 +237,8 @@ def _is_name(node: Node) -> bool:
     """
     if isinstance(node, Symbol):
         return node.name not in ("pi", "e", "infinity", "...")
-    if isinstance(node, Words):
-        return True  # "area = 5"
+    if isinstance(node, Words):  # "area = 5"
+        return NO_UNIT.isdisjoint(node.text.split())
     if isinstance(node, Bracket):
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
     if not isinstance(node, Apply):
@@ -245,6 +248,13 @@ def _is_name(node: Node) -> bool:
         return isinstance(argument, (Symbol, Number)) or (
             isinstance(argument, Bracket) and all(isinstance(item, (Symbol, Number)) for item in argument.items)
         )
+    if (
+        node.name == "abs"
+        and isinstance(node.args[0], Symbol)
+        and node.args[0].name.islower()
+        and node.args[0].name != "z"
+    ):
+        return False  # |x| = 3 is to be solved
     return node.name in _NAMING and all(_is_name(arg) for arg in node.args)
 
 
@@ -304,13 +314,38 @@ def _as_interval(operators: tuple[str, ...], sides: tuple[Node, ...]) -> Normal 
 
 
 def _has_plus_minus(node: Node) -> bool:
-    return isinstance(node, Apply) and (node.name == "pm" or any(_has_plus_minus(arg) for arg in node.args))
+    return isinstance(node, Apply) and (node.name in ("pm", "mp") or any(_has_plus_minus(arg) for arg in node.args))
+
+
+def _all_signs(node: Apply) -> list[Node]:
+    """Return what an expression with plus-minus signs stands for: two values, or four where two signs are independent.
+
+    A minus-plus is the opposite of the plus-minus beside it, and so ties all of them together.
+    """
+    independent = _count(node, "pm") if not _count(node, "mp") else 1
+    if independent != 2:
+        return [_choose_sign(node, sign) for sign in (1, -1)]
+    return [_choose_each(node, list(signs)) for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+
+
+def _count(node: Node, name: str) -> int:
+    return (node.name == name) + sum(_count(arg, name) for arg in node.args) if isinstance(node, Apply) else 0
+
+
+def _choose_each(node: Node, signs: list[int]) -> Node:
+    """Take the next of the signs at each plus-minus, from left to right."""
+    if not isinstance(node, Apply):
+        return node
+    args = [_choose_each(arg, signs) for arg in node.args]
+    if node.name != "pm":
+        return Apply(node.name, tuple(args))
+    return Apply("+", (args[0], args[1] if signs.pop(0) > 0 else Apply("neg", (args[1],))))
 
 
 def _choose_sign(node: Node, sign: int) -> Node:
     if not isinstance(node, Apply):
         return node
     args = tuple(_choose_sign(arg, sign) for arg in node.args)
-    if node.name != "pm":
+    if node.name not in ("pm", "mp"):
         return Apply(node.name, args)
-    return Apply("+", (args[0], args[1] if sign > 0 else Apply("neg", (args[1],))))
+    return Apply("+", (args[0], args[1] if (sign > 0) == (node.name == "pm") else Apply("neg", (args[1],))))

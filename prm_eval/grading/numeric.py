@@ -11,11 +11,16 @@ from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
 CONSTANTS = {"pi": math.pi, "e": math.e, "i": 1j}
 SEED = 7_919
-POINTS = 5
-TRIES = 30
+POINTS = 6
+BRANCHING_POINTS = 34  # every range twice: both signs, near and far, both parities
+TRIES = 68
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
-TINY = 1e-12  # two values below this may be one zero and its rounding
-RANGES = ((0.3, 2.7), (-2.7, -0.3), (0.05, 0.95), (-9.0, 9.0), (-2.7, 2.7))
+TINY = 1e-6  # two values below this may be one zero and its rounding
+RANGES = (
+    (0.3, 2.7, ""), (-2.7, -0.3, ""), (0.05, 0.95, ""), (2, 9, "even"), (3, 9, "odd"), (3, 30, ""), (-30, -3, ""), (0.05, 0.95, ""),
+    (-9, -3, "odd"), (-9, -2, "even"), (30, 300, ""), (0.05, 0.95, ""), (-300, -30, ""), (-2.7, 2.7, ""), (10, 40, "even"),
+    (10, 40, "odd"), (-0.95, -0.05, ""),
+)  # fmt: skip
 SUSPECT = 1e-2  # a difference smaller than this may be cancellation: it is looked at with more digits
 
 
@@ -65,19 +70,53 @@ def evaluate(node: Node, at: Mapping[str, complex], real: bool = False) -> compl
     return value
 
 
-def points(one: Node, other: Node) -> Iterator[tuple[bool, dict[str, float]]]:
-    """Yield (real, values of the letters) to try: of both signs, small, large and whole; then, for complex values, positive ones.
+def branches(node: Node) -> bool:
+    """Say whether a tree is made of pieces: there, points on all sides of every corner are needed to tell two apart."""
+    if not isinstance(node, Apply):
+        return False
+    if node.name in ("abs", "max", "min", "floor", "ceil", "sqrt", "root"):
+        return bool(letters(node))
+    if node.name == "^" and (letters(node.args[1]) or isinstance(node.args[1], Apply) or _is_fraction(node.args[1])):
+        return bool(letters(node))
+    return any(branches(arg) for arg in node.args)
 
-    So |x| is not x, and 2 ln x may be ln x^2. Values have few digits, so that they are the same at every precision.
+
+def _is_fraction(node: Node) -> bool:
+    return isinstance(node, Number) and node.value.denominator != 1
+
+
+def points_needed(one: Node, other: Node) -> int:
+    """Return at how many points two expressions have to agree."""
+    if not letters(one) | letters(other):
+        return 1
+    return BRANCHING_POINTS if branches(one) or branches(other) else POINTS
+
+
+def points(one: Node, other: Node) -> Iterator[tuple[bool, dict[str, float]]]:
+    """Yield (real, values of the letters) to try: of both signs, small, large, whole of both parities; then complex-valued ones.
+
+    So |x| is not x, and (-1)^n is not -1. Values have few digits, so that they are the same at every precision.
     """
     names = sorted(letters(one) | letters(other))
     generator = random.Random(SEED)  # noqa: S311  (no secret: the same points in every process)
     for real in (True, False):
         for attempt in range(TRIES if names else 1):
-            low, high = RANGES[attempt % len(RANGES)] if real else RANGES[0]
-            values = {name: round(generator.uniform(low, high), 6) for name in names}
-            whole = real and attempt % len(RANGES) == 3  # where floor and ceiling show
-            yield real, {name: float(round(value)) or 3.0 for name, value in values.items()} if whole else values
+            # each letter goes through the ranges from a place of its own, so that signs are mixed
+            yield (
+                real,
+                {
+                    name: _draw(generator, *(RANGES[(attempt + 5 * i) % len(RANGES)] if real else RANGES[0]))
+                    for i, name in enumerate(names)
+                },
+            )
+
+
+def _draw(generator: random.Random, low: float, high: float, kind: str) -> float:
+    value = generator.uniform(low, high)
+    if not kind:
+        return round(value, 6)
+    whole = 2 * round(value / 2) if kind == "even" else 2 * round((value - 1) / 2) + 1
+    return float(whole) if abs(whole) > 1 else (3.0 if kind == "odd" else 2.0)  # at 0 and 1 too much is equal
 
 
 def surely_different(one: Node, other: Node) -> bool | None:
@@ -85,7 +124,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
 
     Points count where both are defined over the reals; only where there is no such point, those with complex values count.
     """
-    needed = POINTS if letters(one) | letters(other) else 1
+    needed = points_needed(one, other)
     agreed = {True: 0, False: 0}
     for real, at in points(one, other):
         if agreed[True] >= needed or (not real and agreed[True]):

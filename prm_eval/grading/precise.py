@@ -1,4 +1,4 @@
-"""Equality by evaluation at rising precision: two values that agree to 20 digits at 30, and to 50 at 60, are one value.
+"""Equality by evaluation at rising precision: two values that agree to 20 digits at 30, 50 at 60 and 240 at 250, are one value.
 
 This is no tolerance: with every digit of working precision there has to be one more of agreement, relative to the value, at several
 seeded points. Two different closed forms of a few hundred signs do not do that; and what is zero is never decided here.
@@ -6,73 +6,135 @@ seeded points. Two different closed forms of a few hundred signs do not do that;
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from prm_eval.grading.numeric import CONSTANTS, POINTS, NoValueError, letters, points
+from prm_eval.grading.numeric import CONSTANTS, POINTS, NoValueError, letters, points, points_needed
 from prm_eval.grading.tree import Apply, Node, Number, Symbol
 
-DIGITS = (30, 60)
+DIGITS = (30, 60, 250)  # the last only where the first two agree, and more where a tree has larger numbers
+MAX_DIGITS = 1_500
 GUARD = 10  # digits that rounding on the way may cost
-MAX_LOG = 5_000.0  # powers and exponentials beyond e^this are not evaluated
+MAX_LOG = 500.0  # powers and exponentials beyond e^this are not evaluated
 MAX_ARGUMENT = 1e12  # of a trigonometric function
 MAX_FACTORIAL = 2_000
+NARROWER = 0.2  # share of the points where only the first expression is defined
 
 
-def agree(one: Node, other: Node) -> bool | None:
-    """Say whether two expressions have one value: True or False by evaluation, None where it cannot say.
+Verdict = Literal["equal", "different", "narrower", "unknown", "zero"]
 
-    Never raises. The work is bounded by the size of the trees.
+
+def agree(one: Node, other: Node) -> Verdict:
+    """Compare two expressions by evaluation; ``narrower``: equal where both are defined, but the second often is not where the first is.
+
+    So ``ln x`` does not stand for ``ln |x|``. Never raises. The work is bounded by the size of the trees.
     """
-    needed = POINTS if letters(one) | letters(other) else 1
-    found = 0
+    needed = points_needed(one, other)
+    found = missed = 0
     for real, at in points(one, other):
         if found >= needed or (not real and found):
             break
         try:
-            verdicts = [_agree_at(one, other, at, real, digits) for digits in DIGITS]
+            _value(one, at, real, DIGITS[0])
         except NoValueError:
             continue
-        if False in verdicts:
-            return False
-        if None in verdicts:
-            return None
+        try:
+            verdict = _agree_at_all(one, other, at, real)
+        except NoValueError:
+            missed += real
+            continue
+        if verdict == "zero":
+            continue  # two zeros, as of floors, say little
+        if verdict != "equal":
+            return verdict
         found += 1
-    return True if found >= needed else None
+    if found < min(needed, POINTS):
+        return "unknown"
+    often = (
+        NARROWER if len(letters(one) | letters(other)) == 1 else 0.3
+    )  # letters of mixed signs: sqrt(ab) for sqrt(a) sqrt(b)
+    return "narrower" if missed > often * (found + missed) else "equal"
 
 
 def constant_ratio(one: Node, other: Node) -> bool | None:
     """Say whether one expression is a constant multiple of the other, not zero: the sides of one equation brought together."""
     ratios: list[Any] = []
+    needed = points_needed(one, other) + 1
     for real, at in points(one, other):
-        if not real or len(ratios) > POINTS:
+        if not real or len(ratios) >= needed:
             break
         try:
             a, b = (_value(node, at, real, DIGITS[0]) for node in (one, other))
         except NoValueError:
             continue
         if abs(b) < 1e-12 or abs(a) < 1e-12:
-            return None
+            continue
         ratios.append(a / b)
-    if len(ratios) <= POINTS:
+    if len(ratios) < POINTS:
         return None
     return all(abs(ratio - ratios[0]) <= abs(ratios[0]) * 10.0 ** (GUARD - DIGITS[0]) for ratio in ratios)
 
 
-def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: int) -> bool | None:
+def _agree_at_all(one: Node, other: Node, at: dict[str, float], real: bool) -> Verdict:
+    wanted = GUARD + 50 + _size(one) + _size(other)
+    if wanted > MAX_DIGITS:
+        return "unknown"
+    for digits in (*DIGITS[:-1], max(DIGITS[-1], int(wanted))):
+        verdict = _agree_at(one, other, at, real, digits)
+        if verdict != "equal":
+            return verdict
+    return "equal"
+
+
+def _size(node: Node) -> float:
+    """Return about how many digits the numbers in a tree have: so far behind the point may two values begin to differ."""
+    if isinstance(node, Number):
+        return 0.302 * max(node.value.numerator.bit_length(), node.value.denominator.bit_length())
+    if not isinstance(node, Apply):
+        return 0
+    sizes = sum(_size(arg) for arg in node.args)
+    last = node.args[-1]
+    if node.name == "^" and isinstance(last, Number):
+        return sizes + min(float(abs(last.value)), 1e6) * max(1.0, _size(node.args[0]))
+    if node.name == "!" and isinstance(last, Number) and last.value > 1:
+        return sizes + min(float(last.value), 1e6) * 3
+    return sizes
+
+
+def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: int) -> Verdict:
     a, b = _value(one, at, real, digits), _value(other, at, real, digits)
     size = max(abs(a), abs(b))
-    if size < 10.0 ** (GUARD - digits):
-        return None  # zero, or as good as zero at this precision
-    if abs(a - b) <= size * 10.0 ** (GUARD - digits):
-        return True
-    return False if abs(a - b) > size * 10.0 ** (2 * GUARD - digits) else None
+    if not size:
+        return "zero"
+    if size < 10.0 ** max(GUARD - digits, -50):
+        return "unknown"  # as good as zero at this precision
+    if abs(a - b) <= size * mp_power(GUARD - digits):
+        return "equal"
+    return "different" if abs(a - b) > size * mp_power(2 * GUARD - digits) else "unknown"
+
+
+_LOCAL = threading.local()
+
+
+def _context() -> Any:
+    """Return this thread's own context: the precision of mpmath's global one would change under another thread's feet."""
+    if not hasattr(_LOCAL, "context"):
+        import mpmath
+
+        _LOCAL.context = mpmath.MPContext()
+    return _LOCAL.context
+
+
+def mp_power(exponent: int) -> Any:
+    """Return a power of ten that a double could not hold."""
+    return _context().mpf(10) ** exponent
 
 
 def _value(node: Node, at: dict[str, float], real: bool, digits: int) -> Any:
     import mpmath
 
-    context = mpmath.mp
+    context = _context()
     with context.workdps(digits + GUARD):
         try:
             value = _Evaluator(context, at, real)(node)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from prm_eval.grading.grammar import MAX_DEPTH, Grammar, number, plain_fraction, short, words
 from prm_eval.grading.tokens import LatexError, Token
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol, Words
-from prm_eval.grading.units import COMPOUND, SCALES, check_unit, unit_name
+from prm_eval.grading.units import COMPOUND, LETTER_UNITS, SCALES, check_unit, unit_name
 from prm_eval.grading.words import is_prose, is_unit, spelt_number
 
 
@@ -42,7 +42,8 @@ class Quantities(Grammar):
         if scale and isinstance(left, (Number, Quantity)):
             self.take()
             return self.scaled(left, scale)
-        if token.kind == "text":
+        dressed = token.text.strip()
+        if token.kind == "text" and not self._is_dressed_factor(dressed):
             return self.unit(left)
         if token.kind == "word" and is_unit(token.text, token.space) and not self._is_name(left):
             return self.unit(left)
@@ -62,6 +63,11 @@ class Quantities(Grammar):
                 whole = Number(before.value + part if before.value >= 0 else before.value - part)
                 return Quantity(whole, unit) if unit else whole
         return Apply("*", (left, right))
+
+    @staticmethod
+    def _is_dressed_factor(text: str) -> bool:
+        """Say whether words in a text macro are mathematics: a letter that is no unit, or pi."""
+        return text == "pi" or (len(text) == 1 and text.isalpha() and text not in LETTER_UNITS)
 
     @staticmethod
     def _is_name(node: Node) -> bool:
@@ -109,8 +115,9 @@ class Quantities(Grammar):
         rest = self.unit(self.numeral(self.take()))
         if not isinstance(rest, Quantity) or rest.unit != unit or not isinstance(left.value, Number):
             raise LatexError("two quantities side by side", token.start, self.here.end)
-        value = rest.value if isinstance(rest.value, Number) else Number(Fraction(0))
-        return Quantity(Number(left.value.value * count + value.value), unit)
+        more = rest.value.value if isinstance(rest.value, Number) else Fraction(0)
+        whole = left.value.value * count
+        return Quantity(Number(whole - more if whole < 0 else whole + more), unit)
 
     def unit(self, value: Node) -> Node:
         r"""Read words after a value as its unit, with powers: ``\text{ cm}^2``, "square feet", "miles per hour"."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from prm_eval.grading.tree import Apply, Bracket, Node, Number, Symbol
 
 DOTS = Symbol("...")
+MAX_BITS = 2_000
 MAX_TERMS = 120  # a product nests as deep as it has factors
 
 
@@ -127,7 +128,8 @@ def _term(node: Node) -> Term | None:
     if node.name == "^" and isinstance(node.args[1], Number):
         base, power = node.args[0], node.args[1].value
         if isinstance(base, Number):
-            small = power.denominator == 1 and abs(power) <= 1_000
+            bits = max(base.value.numerator.bit_length(), base.value.denominator.bit_length())
+            small = power.denominator == 1 and abs(power) * bits <= MAX_BITS
             return Term(Fraction(base.value ** int(power)), None, Fraction(0)) if small and base.value else None
         return Term(Fraction(1), base, power)
     if node.name == "*" and isinstance(node.args[0], Number):

@@ -137,6 +137,8 @@ def _bracket(node: Bracket) -> tuple[list[Piece], str]:
     if node.left == "{":
         return _join([Piece(_end(item, True), _end(item, True)) for item in node.items]), ""
     if node.left and len(node.items) == 2:
+        if (node.left == "[" and _infinite(node.items[0])) or (node.right == "]" and _infinite(node.items[1])):
+            raise NotASetError  # infinity belongs to no set of reals
         low, high = _end(node.items[0], node.left == "["), _end(node.items[1], node.right == "]")
         if not low.value < high.value:
             raise NotASetError
@@ -194,18 +196,31 @@ def _absolute(node: Relation) -> tuple[list[Piece], str]:
     (operator,), (left, right) = node.operators, node.sides
     if not (isinstance(left, Apply) and left.name == "abs"):
         left, right, operator = right, left, _flip(operator)
-    inner = left.args[0] if isinstance(left, Apply) else left
+    inner, middle = _shifted(left.args[0] if isinstance(left, Apply) else left)
     if not is_unknown(inner) or operator not in ("<", "<=", ">", ">="):
         raise NotASetError
-    far = _end(right, False)
-    if far.value <= 0:
+    if _end(right, False).value <= 0:
         raise NotASetError
-    near = _end(Number(-right.value) if isinstance(right, Number) else Apply("neg", (right,)), False)
+    minus: Node = Number(-right.value) if isinstance(right, Number) else Apply("neg", (right,))
+    far, near = _end(_moved(right, middle), False), _end(_moved(minus, middle), False)
     name = getattr(inner, "name", "")
     between = _meet(_ray(operator.replace(">", "<"), far), _ray(operator.replace(">", "<").replace("<", ">"), near))
     if operator[0] == "<":
         return between, name
     return _join([*_ray(operator, far), *_ray(operator.replace(">", "<"), near)]), name
+
+
+def _shifted(node: Node) -> tuple[Node, Fraction]:
+    """Read x - 2 as x and 2, where the absolute value of it is zero."""
+    if isinstance(node, Apply) and node.name == "+" and len(node.args) == 2 and isinstance(node.args[1], Number):
+        return node.args[0], -node.args[1].value
+    return node, Fraction(0)
+
+
+def _moved(node: Node, by: Fraction) -> Node:
+    if not by:
+        return node
+    return Number(node.value + by) if isinstance(node, Number) else Apply("+", (node, Number(by)))
 
 
 def is_unknown(node: Node) -> bool:

@@ -29,8 +29,13 @@ HEADING = re.compile(
     r"|####[ \t]{0,80}(?!\**(?:step|solution|part|case|method|approach|explanation|final|answer)))(?=[^\s])",
     re.IGNORECASE,
 )
-RUN_ON = re.compile(
-    r"\n[ \t]{0,8}(?:#{1,6}[ \t]{0,4})?\**(?:problem|question|exercise|instruction|input|user|human|q)[ \t]{0,4}\d{0,4}\**[ \t]{0,4}[:.]"
+DENIED = re.compile(
+    r"\b(?:not|never|cannot be|isn't|can't be)\s{1,3}(?:equal to |exactly )?\$?\\?[(\[]?\s{0,3}\\(?:boxed|fbox)\s?\{?$",
+    re.IGNORECASE,
+)
+UNSAID = re.compile(r"[.!?]\s|\b(?:or|not|cannot|never|no|neither|nor|without|if|unless)\b|n't\b", re.IGNORECASE)
+RUN_ON = re.compile(  # not "Question 2:", which may be a part of the same one
+    r"\n[ \t]{0,8}(?:#{1,6}[ \t]{0,4})?\**(?:problem|question|exercise|instruction|input|user|human|q)\**[ \t]{0,4}[:.]"
     r"|<\|(?:im_end|eot_id|endoftext|im_start)\|>",
     re.IGNORECASE,
 )
@@ -56,6 +61,7 @@ _CLAUSE = re.compile(
     r"|\s*\((?:approx|about|or about|or approx|≈|rounded|since|because|which|i\.e)|\s*(?:≈|\\approx)",
     re.IGNORECASE,
 )
+LONGEST = 2_500
 _OPENERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 
 
@@ -63,6 +69,7 @@ def sentence(body: str, start: int) -> tuple[int, int]:
     """Return the span of the value that a statement goes on with: its mathematics, or its words up to the end of the clause."""
     while start < len(body) and body[start] in " \t\n*\"'“:":
         start += 1
+    body = body[: start + LONGEST]  # a longer answer is none; and the work below grows with the square of this
     opener = next((each for each in ("$$", "\\[") if body.startswith(each, start)), None)
     if opener:  # a display: all of it, and nothing else
         end = body.find(_OPENERS[opener], start + 2)

@@ -81,8 +81,8 @@ def _cut(text: str, offset: int = 0, depth: int = 0) -> list[Token]:
             continue
         if kind == "number" and tokens and _continues(text, tokens[-1], start, offset):
             last = tokens.pop()
-            if last.text.startswith("0"):
-                raise LatexError("a thousands separator after a zero", last.start, end)
+            if last.text.startswith("0") or "." in last.text or not re.match(r"\d{3}(?:\.|$)", spelt):
+                raise LatexError("a thousands separator where none can be", last.start, end)
             tokens.append(Token("number", last.text + spelt, last.start, end, last.space))
         elif kind == "macro" and spelt in TEXT_MACROS:
             inner = _text_tokens(text, found.end(), start, offset, space, depth)

@@ -19,7 +19,7 @@ _SIGNS = {
     "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
     "∠": r"\angle ", "△": r"\triangle ", "⁄": "/", "∕": "/", "∣": "|", "∶": ":", "：": ":", "，": ",", "。": ".", "、": ",",
     "…": r"\ldots ",
-    "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "∘": r"\circ ", "º": r"^\circ ",
+    "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "₹": r"\INR ", "∘": r"\circ ", "º": r"^\circ ",
     "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ", "µ": r"\mu ",
 }  # fmt: skip
 _GREEK = dict(
@@ -46,13 +46,24 @@ _ROW_SPACE = re.compile(r"\\\\\s{0,8}\[-?\d{0,4}(?:\.\d{1,4})?(?:pt|em|ex|mm|cm)
 _TEXT = r"\\(?:text|mbox|textbf|textrm|textit|mathrm|mathbf|mathit|boldsymbol|textnormal|operatorname|bm|hbox)"
 _NO_LETTERS = re.compile(_TEXT + r"\s?\{([^{}a-zA-Z]{0,200})\}")  # \text{(2,1)}, \text{\$18}: nothing to read as words
 _THOUSANDS = re.compile(
-    r"(?<=\d)(?:\{,\}|,\s?\\[!,;: ]|\\[!,;:]\s?,?|,\{\}|\{\\,\}|\{,\\!\}|\\ )\s{0,4}(?=\d{3}(?!\d))"
+    r"(?<=\d)(?:\{,\}|,\\,|,\s?\\!\s{0,4}|\\!\s?,?\s{0,4}|\\,,?|,\{\}|\{\\,\}|\{,\\!\}|\\ |\\;)(?=\d{3}(?!\d))"
 )
 _GROUPED = re.compile(r"([-+]?\s?(?:\\USD ?)?)(\d{1,3}(?:([ '.~])\d{3}){1,20})((?:[.,]\d{1,20})?)(?=$|\s*[\\a-zA-Z%])")
 _SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,40}(?:\.\d{1,40})?)\s?[eE]\s?([-+]?\d{1,4})(?![\w.])")
 _REPEATING = re.compile(
     r"(?<![\d.])(\d{0,20})\.(\d{0,20})(?:\\(?:overline|bar|overbar)\s?\{(\d{1,1000})\}"
     r"|\\dot\s?\{?(\d)\}?(?:(\d{0,18})\\dot\s?\{?(\d)\}?)?)"
+)
+_EXCEPT = re.compile(
+    r"^\s*(?:\\text\s?\{)?\s*(?:x (?:is|can be) )?(?:all |any |every )?(?:the )?real(?:s| numbers?| values?)?(?: x)?\s?,?\s?"
+    r"(?:except|but not|other than|excluding)(?: for| at)?\s*\}?\s*\$?(?:x\s*(?:=|\\neq?)\s*)?"
+    r"([^a-zA-Z]{1,60}|[^{}]{1,60}?)\$?\s*\}?\.?\s*$"
+)
+_DECORATION = re.compile(
+    r"^\s*(?:=(?!=)|(?:\\(?:therefore|Rightarrow|implies|Longrightarrow|iff|because)(?![a-zA-Z])))|\\(?:text)?color\s?\{\w{1,20}\}|\\checkmark(?![a-z])"
+)
+_COMBINATIONS = re.compile(
+    r"(?:_|\^)\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?|\{\}_\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?"
 )
 _ENDLESS = re.compile(r"(?<![\d.])(\d{0,20})\.(\d{2,40})\s?(?:\.\.\.+|\\[lc]?dots[bc]?)(?!\s*\d)")
 _PREFIX_CURRENCY = re.compile(r"^\s*(?:USD|US\s?\\?\$|Rs\.?|INR|EUR|GBP)\s*(?=\d)")
@@ -61,22 +72,30 @@ _LEADING = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_START = re.compile(
-    r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)"
+    r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no|never|square|cube|root|half|twice|double|minus|negative|bound|wrong|false|reciprocal"
+    r"|inverse)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)",
+    re.IGNORECASE,
 )
-_ORDINAL = re.compile(r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm)\s?\{)?\s?(?:st|nd|rd|th)(?![a-zA-Z])\}{0,2}")
+_ORDINAL = re.compile(
+    r"(?<![\d/.])(\d{1,12})(?:\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox)\s?)\{\s?(st|nd|rd|th)\s?\}\}?|\^\{(st|nd|rd|th)\}"
+    r"|(st|nd|rd|th)(?![a-zA-Z]))"
+)
 _BASE_WORDS = re.compile(
     r"(?<=[\w}])\s{0,3}_?\{?\s?(?:"
     + _TEXT
     + r"\s?\{)?\s?\(?(?:in )?base[ -]?\}?\s?\{?(\d{1,2}|[a-z]{3,8})\)?\s?\}{0,2}\s{0,3}$"
 )
 _NUMERAL = re.compile(
-    r"(?<![\w\\])(?:" + _TEXT + r")?\s?[({]?\s?(?=[0-9]*[A-Fa-f])([0-9A-Fa-f]{1,60})\s?[)}]?_\{?\s?(1[1-6])\s?\}?(?!\d)"
+    r"(?<![\w\\])(?:"
+    + _TEXT
+    + r")?\s?[({]?\s?(?=[0-9]*[A-F]|[0-9]+[a-f])([0-9A-Fa-f]{2,60})\s?[)}]?_\{?\s?(1[1-6])\s?\}?(?!\d)"
 )
 _HALF = r"([apAP])\.?\s?[mM](?![a-zA-Z])\.?"
 _CLOCK = re.compile(
-    rf"(?:{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
-    rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}\s?\}}?)"
+    rf"(?P<lead>{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
+    rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}(?(lead)\s?\}}))"
 )
+_BOX = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?\{(.*)\}[\s$]*", re.DOTALL)
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
 
 
@@ -84,6 +103,8 @@ def typography(text: str) -> str:
     """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
     if not text.isascii():
         text = _ascii(text)
+    if "boxed" in text and (box := _BOX.fullmatch(text)) and _balanced(box.group(1)):
+        text = box.group(1)
     if "\\\\" in text:
         text = _ROW_SPACE.sub(r"\\\\", _single(text))
     elif "\\cr" in text:
@@ -92,21 +113,35 @@ def typography(text: str) -> str:
         text = re.sub(
             r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text
         )  # a currency, unlike the delimiters of mathematics
-        text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b.*)?$)", r"\\USD ", text)
+        text = re.sub(r"^\s*\$(?=\s*[\d.,]+\s*(?:\\text\b[^$]*)?$)", r"\\USD ", text)
     if "{" in text:
         text = _NO_LETTERS.sub(r" \1 ", text).replace("{:}", ":")
     if any(digit.isdigit() for digit in text):
         text = _numbers(text)
     if "nswer" in text or "NSWER" in text:
-        text = _LEADING.sub("", text)
+        text = _LEADING.sub(lambda found: "{" * (found.group().count("{") - found.group().count("}")), text)
     if text.lstrip().startswith("\\text"):
         text = _SENTENCE_START.sub("", text)
+    if "real" in text:
+        text = _EXCEPT.sub(_real_except, text)
     text = _PREFIX_CURRENCY.sub(_prefix, text)
+    if "\\" in text or "C_" in text or "P_" in text or text.lstrip().startswith("="):
+        text = _COMBINATIONS.sub(_combination, _DECORATION.sub(" ", text))
     text = _TYPOGRAPHY.sub(lambda found: found.group("keep") or " ", text)
     if ":" in text or "m" in text.casefold():
         text = _CLOCK.sub(_clock, text)
     text = text.strip(" \t\n\r*`\u200b").removesuffix("\\").strip()
     return re.sub(r"(?<![.\\])\.$", "", text).strip()  # a full stop; three of them mean "and so on"
+
+
+def _balanced(text: str) -> bool:
+    """Say whether no brace closes before it was opened: then the braces around a text belong together."""
+    level = 0
+    for brace in re.findall(r"\\.|[{}]", text):
+        level += {"{": 1, "}": -1}.get(brace, 0)
+        if level < 0:
+            return False
+    return level == 0
 
 
 def _single(text: str) -> str:
@@ -125,7 +160,7 @@ def _numbers(text: str) -> str:
     if "\\" in text:
         text = _REPEATING.sub(_repeating_decimal, text)
     text = _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text)
-    text = _ORDINAL.sub("", text)
+    text = _ORDINAL.sub(_ordinal, text)
     text = _BASE_WORDS.sub(r"_{\1}", text)
     return _NUMERAL.sub(_numeral, text)
 
@@ -141,8 +176,8 @@ def _ungrouped(text: str, found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> str:
-    hour, minute = int(found.group(1)), int(found.group(2) or 0)
-    half = (found.group(3) or found.group(4)).lower()
+    hour, minute = int(found.group(2)), int(found.group(3) or 0)
+    half = (found.group(4) or found.group(5)).lower()
     return f"\\clock{{{hour}}}{{{minute}}}{{{half}m}}" if 1 <= hour <= 12 and minute < 60 else found.group()
 
 
@@ -165,7 +200,26 @@ def _repeating_decimal(found: re.Match[str]) -> str:
 
 def _prefix(found: re.Match[str]) -> str:
     sign = found.group().strip().upper()
-    return {"E": r"\EUR ", "G": r"\GBP ", "U": r"\USD "}.get(sign[0], "")
+    return {"E": r"\EUR ", "G": r"\GBP ", "U": r"\USD ", "R": r"\INR ", "I": r"\INR "}[sign[0]]
+
+
+def _real_except(found: re.Match[str]) -> str:
+    points = re.sub(r"\s(?:and|or)\s", ",", found.group(1)).strip(" .")
+    return f"\\mathbb{{R}}\\setminus\\{{{points}\\}}"
+
+
+def _combination(found: re.Match[str]) -> str:
+    top, sort, bottom = (each for each in found.groups() if each)
+    return f"\\binom{{{top}}}{{{bottom}}}" if sort == "C" else f"\\frac{{{top}!}}{{({top}-{bottom})!}}"
+
+
+def _ordinal(found: re.Match[str]) -> str:
+    """Drop the ending of ``12th``, if it is the one that the number has: in ``2st`` they are letters."""
+    digits, ending = found.group(1), found.group(2) or found.group(3) or found.group(4)
+    teen = digits[-2:] in ("11", "12", "13")
+    fits = ending == ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th"))
+    unmatched = found.group().count("}") - found.group().count("{")
+    return digits + "}" * max(0, unmatched) if fits else found.group()
 
 
 def _endless(found: re.Match[str]) -> str:

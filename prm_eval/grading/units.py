@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
@@ -15,7 +16,7 @@ _SPELLINGS = {
     "year": "yr yrs", "mi/h": "mph", "km/h": "kph kmph kmh", "$": "dollar usd buck us$ usdollar", "cent": "cents penny pennie pence",
     "EUR": "euro eur", "GBP": "gbp", "JPY": "yen jpy", "INR": "rupee inr rs", "%": "percent percentage pct", "degree": "deg",
     "rad": "radian", "unit": "units", "ha": "hectare", "N": "newton", "J": "joule", "W": "watt", "Hz": "hertz", "V": "volt",
-    "cup": "cups", "mol": "mole", "K": "kelvin", "Pa": "pascal", "pt": "pint", "qt": "quart", "dozen": "doz",
+    "cup": "cups", "mol": "mole", "K": "kelvin", "Pa": "pascal", "pt": "pint", "qt": "quart",
 }  # fmt: skip
 _CANONICAL = {
     spelling: name
@@ -28,12 +29,13 @@ COMPOUND = {
     "h": ("min", 60), "min": ("s", 60), "day": ("h", 24), "week": ("day", 7), "year": ("month", 12), "ft": ("in", 12),
     "yd": ("ft", 3), "lb": ("oz", 16), "$": ("cent", 100), "m": ("cm", 100), "km": ("m", 1000), "kg": ("g", 1000),
 }  # fmt: skip
-CURRENCY_MACROS = {"USD": "$", "EUR": "EUR", "GBP": "GBP", "JPY": "JPY"}
+CURRENCY_MACROS = {"USD": "$", "EUR": "EUR", "GBP": "GBP", "JPY": "JPY", "INR": "INR"}
 # bare letters after a number that are a unit even without a text macro; single ones only where no letter is expected
 ABBREVIATIONS = frozenset(
     "km cm mm kg mg ft mi lb lbs oz ml mL hr hrs yd cc sec mph kph min mins in sq deg usd USD yr yrs rad cents".split()
 )
 SINGLE_LETTERS = frozenset("m g s h l L".split())
+LETTER_UNITS = SINGLE_LETTERS | frozenset("J N W V K C F A".split())  # in a text macro
 _POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
 _LINKS = frozenset(["per", "a", "an", "of", "the", "in", "each", "every"])
 
@@ -47,9 +49,12 @@ NO_UNIT = frozenset({
     "sixths", "seventh", "sevenths", "eighth", "eighths", "ninth", "ninths", "tenth", "tenths", "hundredth",
     "hundredths", "thousandth", "thousandths", "point", "mod", "modulo", "hundred", "thousand", "million",
     "billion", "trillion", "to", "from", "wrong", "incorrect", "false", "impossible", "undefined", "infinity",
-    "negative", "positive", "guess", "unknown", "never", "cannot", "can't", "doesn't", "don't", "up",
+    "negative", "positive", "guess", "unknown", "never", "cannot", "can't", "doesn't", "don't", "up", "approx", "est",
+    "estimated", "estimate", "rounded", "twice", "double", "doubled", "remainder", "root", "sqrt", "radical", "square-root",
+    "imaginary", "extra", "additional", "other", "groups", "dozens", "tens", "hundreds", "thousands", "millions", "billions", "lakh",
+    "crore", "bn", "mil", "as", "ago", "many", "log", "sin", "cos", "cis", "modulus", "inf", "assuming", "unless", "provided", "otherwise",
 })  # fmt: skip
-SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+SCALES = {"dozen": 12, "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _UNIT_TEXT = re.compile(r"[^\W\d_]?[^\d+=<>*\\&|~#@\[\]_?!]*(?:\^\{?-?\d\}?[^\d+=<>*\\&|~#@\[\]_?!]*)*")
 _PIECE = re.compile(r"[^\W\d_$%]+|\$|%|\^\{?-?\d\}?|/")
 
@@ -102,7 +107,7 @@ def _singular(word: str) -> str:
 
 def conflict(one: str, other: str) -> bool:
     """Say whether two units contradict each other; a noun that only says more than another does not: "red balls", "balls"."""
-    if one == other:
+    if one == other or "unit" in (one, other):
         return False
     mine, theirs = (set(re.split(r"[ /]+", re.sub(r"\^-?\d", "", unit))) for unit in (one, other))
     more = mine ^ theirs
@@ -148,3 +153,22 @@ def _as_unit(node: Node) -> str | None:
         parts = [_as_unit(arg) for arg in node.args]
         return "/".join(part for part in parts if part) if all(parts) else None
     return None
+
+
+_MEASURES = {
+    "$": ("money", 100), "cent": ("money", 1), "s": ("time", 1), "min": ("time", 60), "h": ("time", 3600), "day": ("time", 86400),
+    "week": ("time", 604800), "mm": ("length", 1), "cm": ("length", 10), "m": ("length", 1000), "km": ("length", 1_000_000),
+    "in": ("feet", 1), "ft": ("feet", 12), "yd": ("feet", 36), "mg": ("mass", 1), "g": ("mass", 1000), "kg": ("mass", 1_000_000),
+    "ml": ("volume", 1), "l": ("volume", 1000),
+}  # fmt: skip
+
+
+def same_measure(one: Quantity, other: Quantity) -> tuple[Node, Node] | None:
+    """Return two quantities in one unit, 5 m and 500 cm both in cm; None where they measure different things."""
+    mine, theirs = _MEASURES.get(one.unit), _MEASURES.get(other.unit)
+    if mine is None or theirs is None or mine[0] != theirs[0]:
+        return None
+    return tuple(  # type: ignore[return-value]
+        Apply("*", (Number(Fraction(factor)), quantity.value))
+        for quantity, factor in ((one, mine[1]), (other, theirs[1]))
+    )

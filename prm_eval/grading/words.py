@@ -36,7 +36,7 @@ _SAME_WORDS = {
     "no real solutions": "no real solution", "there is no solution": "no solution", "there are no solutions": "no solution",
     "no such solution": "no solution", "does not exist": "does not exist", "dne": "does not exist",
     "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many", "infinite": "infinitely many",
-    "infinite solutions": "infinitely many",
+    "infinite solutions": "infinitely many", "undefined": "does not exist", "not defined": "does not exist",
 }  # fmt: skip
 
 _SPACE = re.compile(r"\s+")
@@ -51,6 +51,36 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 _HEDGE = re.compile(r"\s*(?:or|and|nor|but|not|,|/|&|;|\\text\s?\{\s*(?:or|and)|[\[(]?[A-J][\])]?\s*$)", re.IGNORECASE)
+_OTHER_CHOICE = re.compile(r"[(\[]\s?[A-J]\s?[)\]]|\b[A-J][).:]|\b(?i:not|incorrect|wrong|false|maybe|or|through)\b")
+CHOICE_AND_VALUE = re.compile(  # the (C) of "(C) 15"
+    r"\s*\$?(?:\\(?:text|textbf|mathrm|mbox)\s?\{\s?)?\(?\s?([A-H])\s?\)\s?(?:\}\s?)?(?:\\[ ,;~]|~|\\q?quad|\s|(?<=[\s}]))\s*(?=[^\s])"
+)
+_ZERO, _INFINITY = Number(Fraction(0)), Symbol("infinity")
+_SPELT_SETS: dict[str, Node] = {
+    **dict.fromkeys(["all integers", "integers", "every integer"], Symbol("ZZ")),
+    **dict.fromkeys(
+        [
+            f"{all_}{sort} {name}"
+            for all_ in ("", "all ")
+            for sort in ("nonnegative", "non negative")
+            for name in ("reals", "real numbers")
+        ],
+        Bracket("[", ")", (_ZERO, _INFINITY)),
+    ),
+    **dict.fromkeys(
+        [f"{all_}positive {name}" for all_ in ("", "all ") for name in ("reals", "real numbers")],
+        Bracket("(", ")", (_ZERO, _INFINITY)),
+    ),
+}
+_STATING = frozenset(
+    "is are was were equals be has have had get gets got needs need takes take costs cost pays paid pay earns earned makes made "
+    "spends spent total totals answer : exactly sells sold uses used".split()
+)
+_ABOUT = frozenset(
+    "square squared root cube cubed twice double triple dozen multiple multiples factor factors divisor divisors inverse exceeds "
+    "excluding assuming unless provided rule reciprocal logarithm opposite complement sum product first last beyond bound upper "
+    "lower negative".split()
+)
 _ISLAND = re.compile(r"(?<![\w.])[-+]?(?:\\USD ?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w/])")
 
 
@@ -102,6 +132,12 @@ def _one(text: str) -> Node:
         _SPACE.sub(" ", re.sub(r"(?<=[^\W\d])\s*-\s*(?=[^\W\d])", " ", _PUNCTUATION.sub(" ", text))).strip().casefold()
     )
     cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", cleaned)
+    if cleaned in ("half", "one half", "a half"):
+        return Number(Fraction(1, 2))
+    if cleaned in ("infinity", "positive infinity"):
+        return Symbol("infinity")
+    if cleaned in _SPELT_SETS:
+        return _SPELT_SETS[cleaned]
     number = spelt_number(cleaned)
     if number is not None:
         return Number(number)
@@ -156,7 +192,7 @@ def choice_letter(text: str, gold: bool = False) -> str | None:
         return None
     letter = next(group for group in found.groups()[:4] if group)
     bare, rest = found.group(4) is not None, found.group(5)
-    if rest and (bare or gold or _HEDGE.match(rest)):
+    if rest and (bare or gold or _HEDGE.match(rest) or _OTHER_CHOICE.search(rest)):
         return None
     if gold and bare and not re.match(r"\s*\\(?:text|mathrm|mbox|textbf)", text):
         return None
@@ -164,29 +200,32 @@ def choice_letter(text: str, gold: bool = False) -> str | None:
 
 
 def number_in_sentence(text: str) -> str | None:
-    """Return the one number of a sentence that says nothing else about it: ``There are 12 ways.``; None for other texts."""
+    """Return the one number of a sentence that states it: ``There are 12 ways.``; None for other texts.
+
+    The number begins the text, or follows a verb that states it; and no word says anything else about it.
+    """
     plain = _NESTED.sub(r" \1 ", text).replace("$", " ")
-    islands = _ISLAND.findall(plain)
-    words = re.findall(r"[a-z']+", _ISLAND.sub(" ", plain).casefold())
-    if (
-        len(islands) != 1
-        or len(words) < 2
-        or re.search(r"[\\^_=<>{}|+*]", _ISLAND.sub(" ", plain).replace("\\USD", ""))
-    ):
+    islands = list(_ISLAND.finditer(plain))
+    if len(islands) != 1 or len(plain) > 200:
         return None
-    if (
-        not NO_UNIT.isdisjoint(set(words) - {"is", "are"})
-        or len(words) > 15
-        or not any(is_prose(word) for word in words)
-    ):
+    number = islands[0].group()
+    rest = plain[: islands[0].start()] + " " + plain[islands[0].end() :]
+    words = re.findall(r"[a-z']+", rest.casefold())
+    if re.search(r"[\\^_=<>{}|+*]", rest.replace("\\USD", "")) or not words or not any(map(is_prose, words)):
         return None
-    after = plain.partition(islands[0])[2]
+    before = re.findall(r"[a-z']+|:", plain[: islands[0].start()].casefold())
+    if before and before[-1] not in _STATING:
+        return None
+    if not (NO_UNIT | _ABOUT).isdisjoint(set(words) - {"is", "are"}) or spelt_number_in(words):
+        return None
+    after = plain[islands[0].end() :]
     unit = unit_name(after.split(".")[0].strip()) if len(after.split()) == 1 else ""
-    return (
-        f"{islands[0]} \\text{{{unit}}}"
-        if unit in ("$", "cent", "%", "cm", "m", "km", "ft", "in", "mi")
-        else islands[0]
-    )
+    return f"{number} \\text{{{unit}}}" if unit in ("$", "cent", "%", "cm", "m", "km", "ft", "in", "mi") else number
+
+
+def spelt_number_in(words: list[str]) -> bool:
+    """Say whether a number is spelt among words: then a sentence has two."""
+    return any(word in _NUMBER_WORDS and word not in ("one", "zero") for word in words)
 
 
 def is_prose(word: str) -> bool:

@@ -32,6 +32,7 @@ PLAIN_KEYS = {
     "breakdown": "subject+level (default) or none: accuracy of these groups at the largest n",
     "draws": "permutations a problem, where no exact form is affordable",
     "selection_seed": "of those permutations",
+    "policy_offload": "true: an hf policy is moved to the CPU while candidates are scored",
     "allow_identical_candidates": "true: do not stop when a policy gives one text N times",
 }
 ROLE_KEYS = {f"{role}_{name}" for role in ROLES for name in ("model", *MODEL_OPTIONS)}
@@ -53,6 +54,7 @@ class Options:
     draws: int
     seed: int
     allow_identical: bool
+    policy_offload: bool = False
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -91,7 +93,8 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         breakdown=tuple(name for name in breakdown if name != "none"),
         draws=_whole(metadata, "draws", 1) or DEFAULT_DRAWS,
         seed=DEFAULT_SEED if (seed := _whole(metadata, "selection_seed", 0)) is None else seed,
-        allow_identical=str(metadata.get("allow_identical_candidates", "")).lower() in ("1", "true", "yes"),
+        allow_identical=_flag(metadata, "allow_identical_candidates"),
+        policy_offload=_flag(metadata, "policy_offload"),
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={
             role: {
@@ -125,6 +128,10 @@ def _names(value: Any, default: tuple[str, ...]) -> tuple[str, ...]:
     # lm_eval's --metadata cuts at commas itself, so lists are written with plus signs there: ns=1+8+64
     parts = value if isinstance(value, (list, tuple)) else re.split(r"[,+]", str(value))
     return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def _flag(metadata: Mapping[str, Any], key: str) -> bool:
+    return str(metadata.get(key, "")).lower() in ("1", "true", "yes")
 
 
 def _whole(metadata: Mapping[str, Any], key: str, least: int) -> int | None:

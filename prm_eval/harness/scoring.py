@@ -9,7 +9,9 @@ from tqdm import tqdm
 from prm_eval.grading.pool import grade_pool, grades_file, is_graded
 from prm_eval.harness.options import Options
 from prm_eval.pools import Pool
+from prm_eval.progress import ScoringBar
 from prm_eval.rewards import RewardFile, RewardModel, reward_slug, score_pool
+from prm_eval.rewards.rendering import RenderingModel
 from prm_eval.rewards.stored import StoredRewardModel
 
 logger = logging.getLogger(__name__)
@@ -32,9 +34,15 @@ def grade_if_needed(pool: Pool, options: Options) -> None:
 
 
 def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
-    """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there."""
+    """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there.
+
+    The weights are let go of afterwards: the next model, and a policy that comes back, need the room.
+    """
     if isinstance(model, StoredRewardModel):
         return model.require_pool(pool)
     folder = pool.path / "rewards" / reward_slug(model.name)
-    with tqdm(total=pool.info.n_candidates, desc=f"scoring with {model.name}", unit="candidate") as bar:
-        return score_pool(pool, model, folder, progress=lambda done, tokens: bar.update(done - bar.n))
+    with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates, delay=0) as update:
+        rewards = score_pool(pool, model, folder, progress=update)
+    if isinstance(model, RenderingModel):
+        model.release()
+    return rewards

@@ -25,6 +25,7 @@ from prm_eval.evaluation import GradedSlots, checked_ns, graded_slots, load_sele
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
+from prm_eval.harness.offload import movable_policy, offloaded
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
 from prm_eval.metrics import Accuracy
@@ -83,6 +84,7 @@ class BestOfNTask(ConfigurableTask):
         self.pipelines = self._choose_pipelines()
         self.models: dict[str, RewardModel] = {}
         self.world_size = 1
+        self.policy: Any = None
         metadata["prm_eval"] = self._provenance()
         settings |= {
             "metadata": metadata,
@@ -176,7 +178,10 @@ class BestOfNTask(ConfigurableTask):
         guards.check_request_cache(bool(kwargs.get("cache_requests")))
         self.world_size = int(kwargs.get("world_size", 1))
         if self.replay is None:
-            guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, guards.calling_model())
+            policy = guards.calling_model()
+            guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, policy)
+            if self.options.policy_offload and policy is not None and not self._predict_only:
+                self.policy = movable_policy(policy)
         if not self._predict_only:
             self.models = {
                 role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}
@@ -246,7 +251,8 @@ class BestOfNTask(ConfigurableTask):
 
     def _select(self, pool: Pool) -> None:
         grade_if_needed(pool, self.options)
-        rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
+        with offloaded(self.policy):
+            rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
         for role, file in rewards.items():
             file.label = f"{role}: {file.name}"  # an ORM and a PRM may have one name
         self.config.metadata["prm_eval"] |= {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prm_eval import plugins
 from prm_eval.errors import ModelError
@@ -14,7 +14,26 @@ from prm_eval.rewards.files import RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import reward_slug, score_pool
 
-OPTIONS = ("aggregation", "batch_tokens", "device", "dtype", "max_tokens", "revision", "separator", "splitter")
+if TYPE_CHECKING:
+    from prm_eval.rewards.recipe import Recipe
+
+OPTIONS = (
+    "aggregation",
+    "base_url",
+    "batch_tokens",
+    "cache",
+    "device",
+    "dtype",
+    "engine",
+    "max_tokens",
+    "recipe",
+    "reference",
+    "revision",
+    "separator",
+    "splitter",
+    "temperature",
+    "votes",
+)
 """Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
 
 __all__ = [
@@ -33,9 +52,10 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     """Return the reward model of a name, checked as far as is possible without loading weights.
 
     Args:
-        name: In this order: a registered name, alone or as ``name:argument`` (``stored:FOLDER``, ``arithmetic``); an object
-            ``package.module:Object``; a local checkpoint folder or a hub id, whose config says what it is.
-        options: Some of :data:`OPTIONS`; None means not given.
+        name: In this order: with the option ``recipe``, a checkpoint folder or hub id; a registered name, alone or as
+            ``name:argument`` (``stored:FOLDER``, ``arithmetic``); ``recipe:checkpoint`` with a shipped recipe; an object
+            ``package.module:Object``; a local checkpoint folder or a hub id, whose name or config says which recipe it needs.
+        options: Some of :data:`OPTIONS`; None means not given. ``recipe`` is a shipped recipe's name or a file.
 
     Raises:
         ModelError: No such model, it cannot be loaded, or it does not take one of the options.
@@ -46,9 +66,22 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         raise ModelError(f"unknown reward model option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
     if given.get("aggregation") not in (None, *AGGREGATIONS):
         raise ModelError(f"unknown aggregation {given['aggregation']!r}; expected one of {', '.join(AGGREGATIONS)}")
+    recipe = given.pop("recipe", None)
+    if recipe is not None:
+        from prm_eval.rewards.catalogue import named_recipe
+        from prm_eval.rewards.huggingface import make_model
+
+        return _model(make_model(named_recipe(str(recipe)), name, given))
     head, _, argument = name.partition(":")
     if head in plugins.installed("reward model"):
         return _construct(name, plugins.load("reward model", head), argument or None, given)
+    if head in _shipped():
+        if not argument:
+            known = ", ".join(_shipped()[head].models) or "any of its kind"
+            raise ModelError(f"{head} is a recipe; name its checkpoint, {head}:FOLDER_OR_HUB_ID ({known})")
+        from prm_eval.rewards.huggingface import make_model
+
+        return _model(make_model(_shipped()[head], argument, given))
     if plugins.is_object_path(name):
         return _construct(name, plugins.load("reward model", name), None, given)
     if not Path(name).exists() and name.startswith(("/", ".", "~")):
@@ -57,7 +90,19 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         plugins.load("reward model", name)  # raises, with what is installed and what is nearest
     from prm_eval.rewards.huggingface import load_checkpoint
 
-    return load_checkpoint(name, given)
+    return _model(load_checkpoint(name, given))
+
+
+def _shipped() -> dict[str, Recipe]:
+    from prm_eval.rewards.catalogue import shipped_recipes
+
+    return shipped_recipes()
+
+
+def _model(model: Any) -> RewardModel:
+    if not isinstance(model, RewardModel):
+        raise TypeError(f"{type(model).__name__} is not a reward model")
+    return model
 
 
 def _construct(name: str, factory: Any, argument: str | None, options: dict[str, Any]) -> RewardModel:

@@ -1,341 +1,279 @@
-"""Transformers checkpoints as reward models: sequence classification (ORM) and token classification (PRM).
+"""Transformers checkpoints as reward models: a recipe, a checkpoint, and one forward pass a candidate.
 
-How each is fed and read: any ``AutoModelForSequenceClassification`` gets the tokenizer's chat template with the problem as
-user and the candidate as assistant turn, and its raw logit is read at the last token (RewardBench's convention). Any
-``AutoModelForTokenClassification`` trained on step separators (the TRL ``PRMTrainer`` format) gets ``[bos]`` + prompt ids +
-for every step its ids and the separator's ids, and P(label 1) is read at each step's last separator token. Texts are never
-searched for separators: positions are integers from the renderer. No code from a checkpoint is run, no pickle is loaded.
+What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipe`). Texts are never searched for
+separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied, in float32,
+only where it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
-from prm_eval.jsonl import file_sha256
 from prm_eval.pool_format import software_versions
-from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem
+from prm_eval.rewards import checkpoint
+from prm_eval.rewards.catalogue import named_recipe, recipe_for
+from prm_eval.rewards.engine import Engine
+from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX, build_head, head_tensors, values
+from prm_eval.rewards.recipe import Recipe
+from prm_eval.rewards.render import Renderer
+from prm_eval.rewards.rendered import Rendered
+from prm_eval.rewards.rendering import RenderingModel
 
-DEFAULT_BATCH_TOKENS = 16_384
-DTYPES = ("float32", "bfloat16", "float16")
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """Token ids and the positions at which the head is read; or why the candidate cannot be rendered."""
-
-    ids: tuple[int, ...]
-    positions: tuple[int, ...]
-    refusal: str | None = None
-
-    @property
-    def input_hash(self) -> str:
-        """SHA-256 over the token ids as little-endian 32-bit integers, hexadecimal."""
-        return hashlib.sha256(struct.pack(f"<{len(self.ids)}I", *self.ids)).hexdigest()
+ENGINES = ("local", "vllm")
+CLASSIFIERS = (
+    ("ForTokenClassification", "token-classification"),
+    ("ForSequenceClassification", "sequence-classification"),
+)
 
 
-class _Checkpoint:
-    """What both kinds share: config and tokenizer at once, weights at the first score, token-budget batches."""
+class LoadedNetwork:
+    """A trunk and a head (:class:`prm_eval.rewards.network.Network`) on their device."""
 
-    auto_class = ""
-    kind: Kind
-    score_type: ScoreType
-    default_aggregation: Aggregation
+    def __init__(self, trunk: Any, head: Any) -> None:
+        self.trunk, self._logits = trunk, head
+
+    def head(self, hidden: Any) -> Any:
+        """Return float32 logits (positions, labels) for float32 hidden states (positions, width)."""
+        return self._logits(hidden)
+
+
+class RecipeCheckpoint:
+    """A checkpoint under a recipe: config and tokenizer at once, weights at the first score; what computes is in subclasses.
+
+    Args:
+        recipe: What it is fed and how it is read.
+        argument: Checkpoint folder or hub id.
+        aggregation: Instead of the recipe's.
+        batch_tokens: Tokens a batch; by default what the device takes.
+        cache: Folder where scores are kept for other runs and pools.
+        device: Of the trunk and head.
+        dtype: Of the trunk; the head is float32.
+        engine: ``local`` (ours, the default) or ``vllm``.
+        max_tokens: A smaller limit than the recipe's and the config's.
+        revision: Of a hub id.
+        separator: Instead of the recipe's, where it has one to change.
+        splitter: Instead of the recipe's.
+
+    Raises:
+        ModelError: It cannot be loaded, or does not fit the recipe.
+    """
 
     def __init__(
         self,
+        recipe: Recipe,
         argument: str | None,
         *,
         aggregation: Aggregation | None = None,
         batch_tokens: int | str | None = None,
+        cache: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        engine: str | None = None,
         max_tokens: int | str | None = None,
         revision: str | None = None,
+        separator: str | None = None,
         splitter: str | None = None,
     ) -> None:
         if not argument:
             raise ModelError("which checkpoint? Give a folder or a hub id after the colon")
-        self.name = argument.rstrip("/")
+        if separator is not None and recipe.render.separator is None:
+            raise ModelError(
+                f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to change)"
+            )
         if aggregation is not None and aggregation not in AGGREGATIONS:
             raise ModelError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
-        self.aggregation: Aggregation = aggregation or self.default_aggregation
-        self.splitter = splitter
+        self.recipe = recipe
+        self.name = argument.rstrip("/")
+        self.kind: Kind = recipe.kind
+        self.score_type: ScoreType = recipe.score_type
+        self.aggregation: Aggregation = aggregation or recipe.aggregation
+        self.splitter = splitter or recipe.splitter
         self.revision = revision
-        self.batch_tokens = _positive("batch_tokens", batch_tokens) or DEFAULT_BATCH_TOKENS
-        self.config = _load("config", "AutoConfig", self.name, revision)
-        self.tokenizer = _load("tokenizer", "AutoTokenizer", self.name, revision)
-        self.device, self.dtype = _device_and_dtype(device, dtype)
-        self.weights = _weight_hashes(self.name)
-        limits = [_positive("max_tokens", max_tokens), getattr(self.config, "max_position_embeddings", None)]
+        self.cache_folder = cache
+        if engine not in (None, *ENGINES):
+            raise ModelError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
+        self.engine_name = engine or ENGINES[0]
+        self.batch_tokens = checkpoint.positive("batch_tokens", batch_tokens)
+        self.config = checkpoint.load("config", "AutoConfig", self.name, revision)
+        self.tokenizer = checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
+        self.device, self.dtype = checkpoint.device_and_dtype(device, dtype)
+        self.weights = checkpoint.weight_hashes(self.name)
+        checkpoint.require_safetensors(self.name, revision)
+        self._check_labels()
+        limits = [
+            checkpoint.positive("max_tokens", max_tokens),
+            recipe.max_tokens,
+            getattr(self.config, "max_position_embeddings", None),
+        ]
         self.max_tokens = min((int(limit) for limit in limits if limit), default=None)
+        self.renderer = Renderer(recipe, self.tokenizer, self.name, separator=separator, max_tokens=self.max_tokens)
+        folder = Path(self.name)
+        if folder.is_dir() and not (folder / "adapter_config.json").is_file():
+            # another model's head is an error now, not after hours of generation
+            self._head_names(checkpoint.tensor_files(folder))
+
+    def _check_labels(self) -> None:
+        if self.recipe.score.rule == "by_labels":
+            labels = int(self.config.num_labels)
+            if labels not in (1, 2):
+                raise ModelError(f"{self.name} has {labels} labels; an outcome reward model has 1 or 2")
+            self.score_type = "logodds" if labels == 2 else "raw"
+        elif self.recipe.name == "token-classification" and self.config.num_labels != 2:
+            raise ModelError(f"{self.name} has {self.config.num_labels} labels; a step classifier has 2 (wrong, right)")
 
     def describe(self) -> dict[str, Any]:
         """Return what identifies the numbers."""
-        return {
+        versions = software_versions("torch", "transformers")
+        described = {
             "id": self.name,
             "revision": getattr(self.config, "_commit_hash", None) or self.revision,
             "weights_sha256": self.weights,
-            "class": self.auto_class,
+            "recipe": self.recipe.name,
+            "recipe_sha256": self.recipe.digest,
             "dtype": self.dtype,
             "device": self.device.split(":")[0],
             "max_tokens": self.max_tokens,
-            "versions": {
-                k: v for k, v in software_versions("torch", "transformers").items() if k in ("torch", "transformers")
-            },
+            "versions": {k: v for k, v in versions.items() if k in ("torch", "transformers")},
         }
+        if (Path(self.name) / "adapter_config.json").is_file():
+            described["base"] = self._adapter_base(Path(self.name))
+        if self.engine_name != "local":
+            described["engine"] = self.engine_name
+        return described | ({} if self.renderer.separator is None else {"separator": self.renderer.separator})
 
-    @cached_property
-    def _model(self) -> Any:
-        import torch
-        import transformers
+    def identity(self) -> dict[str, Any]:
+        """Return what decides a score besides the ids: the whole config too, which the weight hashes do not cover."""
+        known = {key: value for key, value in self.describe().items() if key not in ("max_tokens", "separator")}
+        config = self.config.to_json_string(use_diff=False).encode()
+        return {**known, "config_sha256": hashlib.sha256(config).hexdigest()}
 
-        loader = getattr(transformers, self.auto_class)
-        model = _from_pretrained(
-            loader, self.name, self.revision, dtype=getattr(torch, self.dtype), use_safetensors=True
+    def load_network(self) -> LoadedNetwork:
+        """Return trunk and head with their weights, on the device."""
+        folder = checkpoint.local_folder(self.name, self.revision)
+        if (folder / "adapter_config.json").is_file():
+            trunk, matrix = checkpoint.load_adapter(folder, self._adapter_base(folder), self.dtype, self.name)
+            return self._network(trunk, {OUTPUT_MATRIX: matrix})
+        files = checkpoint.tensor_files(folder)
+        names = self._head_names(files)
+        stored = checkpoint.read_tensors(files, list(names.values()))
+        trunk = checkpoint.load_trunk(
+            folder, self.config, self.dtype, self.name, [self.recipe.head.prefix + ".", "lm_head."]
         )
-        return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
+        return self._network(trunk, {name: stored[source] for name, source in names.items()})
+
+    def _head_names(self, files: dict[str, Path]) -> dict[str, str]:
+        """Return, for every tensor of the head, under which name the checkpoint has it.
+
+        Raises:
+            ModelError: It has another head.
+        """
+        required, optional = head_tensors(self.recipe.head)
+        names = {name: name for name in (*required, *optional) if name in files}
+        if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
+            tied = [each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings]
+            names = dict.fromkeys(required, tied[0]) if tied else {}
+        lacking = [name for name in required if name not in names]
+        if lacking:
+            others = ", ".join(sorted(key for key in files if ".layers." not in key)[:8])
+            raise ModelError(
+                f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; outside its layers it has {others}. "
+                "Give the recipe that fits with --recipe."
+            )
+        return names
+
+    def _network(self, trunk: Any, tensors: dict[str, Any]) -> LoadedNetwork:
+        width = int(self.config.get_text_config().hidden_size)
+        return LoadedNetwork(
+            trunk.to(self.device), build_head(self.recipe.head, tensors, self.name, width, self.device)
+        )
+
+    def _adapter_base(self, folder: Path) -> str:
+        base = json.loads((folder / "adapter_config.json").read_bytes()).get("base_model_name_or_path")
+        if not isinstance(base, str) or not base:
+            raise ModelError(f"{self.name}: adapter_config.json names no base_model_name_or_path")
+        return base
 
     def render(self, item: ScoringItem) -> Rendered:
         """Return the token ids of an item and where to read."""
-        raise NotImplementedError
+        return self.renderer.render(item)
 
-    def _values(self, logits: Any) -> tuple[float, ...]:
-        """Turn the head's float32 logits at the read positions (positions x labels) into values."""
-        raise NotImplementedError
 
-    def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Score items in batches of similar length; results are in the items' order."""
-        rendered = [self._limited(self.render(item)) for item in items]
-        results: list[StepRewards | None] = [
-            None if one.refusal is None else StepRewards((), one.refusal, len(one.ids), one.input_hash)
-            for one in rendered
-        ]
-        todo = sorted(
-            (i for i, result in enumerate(results) if result is None), key=lambda i: (len(rendered[i].ids), i)
-        )
-        for batch in _batches(todo, [len(one.ids) for one in rendered], self.batch_tokens):
-            logits = self._forward([rendered[i] for i in batch])
-            for i, rows in zip(batch, logits, strict=True):
-                results[i] = StepRewards(self._values(rows), None, len(rendered[i].ids), rendered[i].input_hash)
-        return [result for result in results if result is not None]
+class RecipeModel(RecipeCheckpoint, RenderingModel):
+    """A recipe model whose trunk and head run on our engine (or vLLM)."""
 
-    def _limited(self, rendered: Rendered) -> Rendered:
-        if rendered.refusal is None and self.max_tokens is not None and len(rendered.ids) > self.max_tokens:
-            return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {self.max_tokens}")
-        return rendered
+    def make_engine(self) -> Any:
+        """Load the weights, never a pickle of them."""
+        if self.engine_name == "vllm":
+            from prm_eval.rewards.vllm_backend import VllmEngine
 
-    def _forward(self, batch: Sequence[Rendered]) -> list[Any]:
-        """Return float32 logits at the read positions, one (positions x labels) tensor an item."""
-        import torch
-
-        longest = max(len(one.ids) for one in batch)
-        ids = torch.zeros((len(batch), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, one in enumerate(batch):
-            ids[row, : len(one.ids)] = torch.tensor(one.ids)
-            mask[row, : len(one.ids)] = 1
-        with torch.inference_mode():
-            return self._read(ids.to(self.device), mask.to(self.device), batch)
-
-    def _read(self, ids: Any, mask: Any, batch: Sequence[Rendered]) -> list[Any]:
-        """Run the trunk once and the head, in float32, only where it is read.
-
-        Reading the hidden state ourselves avoids two traps of transformers' pooled heads: they look for the last token that
-        is not padding, which is wrong when the padding token also ends the text, and they need ``config.pad_token_id``.
-        """
-        trunk = getattr(self._model, self._model.base_model_prefix)
-        hidden = trunk(input_ids=ids, attention_mask=mask).last_hidden_state
-        head = self._head
-        return [head(hidden[row, list(one.positions)].float()).cpu() for row, one in enumerate(batch)]
-
-    @cached_property
-    def _head(self) -> Any:
-        head = getattr(self._model, "score", None)
-        if head is None:
-            raise ModelError(
-                f"{self.name} ({type(self._model).__name__}) has no linear head named 'score': only decoder checkpoints are "
-                "read so far. Write a plugin for it (see CONTRIBUTING.md)."
+            task = "token_classify" if self.kind == "prm" else "classify"
+            return VllmEngine(
+                self.name, task=task, revision=self.revision, dtype=self.dtype, max_tokens=self.max_tokens
             )
-        return head.float()
+        return Engine(self.load_network(), device=self.device, dtype=self.dtype, batch_tokens=self.batch_tokens)
+
+    def values(self, logits: Any) -> tuple[float, ...]:
+        """Turn the head's float32 logits at the read positions (positions x labels) into values."""
+        return values(self.recipe.score, logits)
 
 
-class SequenceClassificationORM(_Checkpoint):
-    """Any decoder ``AutoModelForSequenceClassification`` as outcome reward model.
-
-    One label: its raw logit. Two labels: log-odds of label 1.
-    """
-
-    auto_class = "AutoModelForSequenceClassification"
-    kind: Kind = "orm"
-    score_type: ScoreType = "raw"
-    default_aggregation: Aggregation = "last"
-
-    def __init__(self, argument: str | None, **options: Any) -> None:
-        super().__init__(argument, **options)
-        if self.config.num_labels == 2:
-            self.score_type = "logodds"
-        elif self.config.num_labels != 1:
-            raise ModelError(f"{self.name} has {self.config.num_labels} labels; an outcome reward model has 1 or 2")
-
-    def render(self, item: ScoringItem) -> Rendered:
-        """Render the chat template, or problem, blank line and candidate where the tokenizer has none; read the last token."""
-        if getattr(self.tokenizer, "chat_template", None):
-            turns = [{"role": "user", "content": item.statement}, {"role": "assistant", "content": item.text}]
-            text = self.tokenizer.apply_chat_template(turns, tokenize=False)
-            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]  # the template has written them already
-        else:
-            ids = self.tokenizer(f"{item.statement}\n\n{item.text}")["input_ids"]
-        return Rendered(tuple(ids), (len(ids) - 1,)) if ids else Rendered((), (), "no token")
-
-    def _values(self, logits: Any) -> tuple[float, ...]:
-        row = logits[0]
-        return (float(row[0]) if len(row) == 1 else float(row[1] - row[0]),)
-
-
-class TokenClassificationPRM(_Checkpoint):
-    """Any decoder ``AutoModelForTokenClassification`` trained on step separators as process reward model.
-
-    Args:
-        argument: Checkpoint folder or hub id.
-        separator: The text after each step that the model was trained on (TRL: ``step_separator``), a newline by default.
-        options: As for every checkpoint.
-    """
-
-    auto_class = "AutoModelForTokenClassification"
-    kind: Kind = "prm"
-    score_type: ScoreType = "logodds"
-    default_aggregation: Aggregation = "prod"
-
-    def __init__(self, argument: str | None, *, separator: str | None = None, **options: Any) -> None:
-        super().__init__(argument, **options)
-        if self.config.num_labels != 2:
-            raise ModelError(f"{self.name} has {self.config.num_labels} labels; a step classifier has 2 (wrong, right)")
-        self.separator = "\n" if separator is None else separator.replace("\\n", "\n")
-        self._separator_ids = self._ids(self.separator)
-        if not self._separator_ids:
-            raise ModelError(f"the separator {self.separator!r} has no tokens in the tokenizer of {self.name}")
-
-    def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers."""
-        return {**super().describe(), "separator": self.separator}
-
-    def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def render(self, item: ScoringItem) -> Rendered:
-        """Tokenise the prompt and every step alone, append separator ids after each step, read at each last separator id."""
-        bos = self.tokenizer.bos_token_id
-        ids: list[int] = ([] if bos is None else [bos]) + self._ids(item.statement)
-        positions: list[int] = []
-        for step in item.steps:
-            ids += self._ids(step) + self._separator_ids
-            positions.append(len(ids) - 1)
-        return Rendered(tuple(ids), tuple(positions))
-
-    def _values(self, logits: Any) -> tuple[float, ...]:
-        return tuple((logits[:, 1] - logits[:, 0]).tolist())
-
-
-def load_checkpoint(name: str, options: dict[str, Any]) -> SequenceClassificationORM | TokenClassificationPRM:
-    """Return the reward model of a checkpoint folder or hub id, by the architecture its config names.
+def make_model(recipe: Recipe, argument: str | None, options: dict[str, Any]) -> Any:
+    """Return the reward model of a recipe and a checkpoint.
 
     Raises:
-        ModelError: It cannot be loaded, or its architecture is neither of the two.
+        ModelError: It cannot be loaded, does not fit the recipe, does not take the options, or its family is not run at all.
     """
-    config = _load("config", "AutoConfig", name, options.get("revision"))
-    architectures = list(getattr(config, "architectures", None) or [])
-    for suffix, factory in (
-        ("ForTokenClassification", TokenClassificationPRM),
-        ("ForSequenceClassification", SequenceClassificationORM),
-    ):
-        if any(architecture.endswith(suffix) for architecture in architectures):
-            try:
-                return factory(name, **options)
-            except TypeError as error:
-                raise ModelError(
-                    f"{name} is a {factory.kind.upper()} and does not take these options: {error}"
-                ) from None
-    raise ModelError(
-        f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) or "
-        "ForSequenceClassification (ORM). Name the kind yourself with token-classification:NAME or sequence-classification:NAME."
-    )
+    if recipe.refused:
+        raise ModelError(f"{argument or recipe.name} is not run: {recipe.refused}")
+    from prm_eval.rewards.generative import GenerativeModel
+    from prm_eval.rewards.logratio import LogRatioModel
 
-
-def _load(what: str, auto_class: str, name: str, revision: str | None) -> Any:
+    factory = {"logratio": LogRatioModel, "generate": GenerativeModel}.get(recipe.head.type, RecipeModel)
     try:
-        import transformers
-    except ImportError:
-        raise ModelError("checkpoints need torch and transformers: pip install 'prm_eval[hf]'") from None
-    return _from_pretrained(getattr(transformers, auto_class), name, revision, what=what)
+        return factory(recipe, argument, **options)
+    except TypeError as error:
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if unknown is None:
+            raise
+        raise ModelError(
+            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: {unknown[1]}"
+        ) from None
 
 
-def _from_pretrained(loader: Any, name: str, revision: str | None, *, what: str = "model", **options: Any) -> Any:
-    try:
-        return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"the {what} of {name!r} cannot be loaded: {first_line}") from error
+def sequence_classification(argument: str | None, **options: Any) -> Any:
+    """Return any decoder ``AutoModelForSequenceClassification`` as outcome reward model."""
+    return make_model(named_recipe("sequence-classification"), argument, options)
 
 
-def _weight_hashes(name: str) -> dict[str, str]:
-    """Return the SHA-256 of a local checkpoint's weight files; empty for a hub id, whose revision pins them.
+def token_classification(argument: str | None, **options: Any) -> Any:
+    """Return any decoder ``AutoModelForTokenClassification`` trained on step separators (TRL's format) as process reward model."""
+    return make_model(named_recipe("token-classification"), argument, options)
+
+
+def load_checkpoint(name: str, options: dict[str, Any]) -> Any:
+    """Return the reward model of a checkpoint folder or hub id: by its name, else by the architecture its config names.
 
     Raises:
-        ModelError: A folder without safetensors weights.
+        ModelError: It cannot be loaded, or nothing says how to feed and read it.
     """
-    folder = Path(name)
-    if not folder.is_dir():
-        return {}
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        others = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-        raise ModelError(f"{name} has no *.safetensors weights (it has {others}); pickled weights are not loaded")
-    return {path.name: file_sha256(path) for path in files}
-
-
-def _device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Default to the first GPU in bfloat16, else to the CPU in float32."""
-    import torch
-
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.device(chosen)
-    except RuntimeError as error:
-        raise ModelError(f"device {chosen!r}: {str(error).splitlines()[0]}") from None
-    if chosen.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"device {chosen!r}: this machine has no CUDA device that torch can use")
-    kind = dtype or ("float32" if chosen.startswith("cpu") else "bfloat16")
-    if kind not in DTYPES:
-        raise ModelError(f"dtype {kind!r}; expected one of {', '.join(DTYPES)}")
-    return chosen, kind
-
-
-def _positive(name: str, value: int | str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        number = int(value)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ModelError(f"{name} = {value!r}; expected a positive whole number")
-    return number
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Cut indices, sorted by length, into batches whose padded size stays within the token budget (one item may exceed it)."""
-    batch: list[int] = []
-    for index in order:
-        if batch and lengths[index] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+    recipe = recipe_for(name)
+    if recipe is None:
+        config = checkpoint.load("config", "AutoConfig", name, options.get("revision"))
+        architectures = tuple(getattr(config, "architectures", None) or ())
+        recipe = recipe_for(name, architectures)
+        for suffix, generic in CLASSIFIERS:
+            if recipe is None and any(architecture.endswith(suffix) for architecture in architectures):
+                recipe = named_recipe(generic)
+        if recipe is None:
+            raise ModelError(
+                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) "
+                "or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
+                f"RECIPE:{name}, or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
+            )
+    return make_model(recipe, name, options)

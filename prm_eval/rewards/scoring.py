@@ -1,35 +1,57 @@
-"""Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away."""
+"""Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away.
+
+Models that run on our engine (:class:`~prm_eval.rewards.rendering.RenderingModel`) are given whole problems in **blocks** that
+depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing else: neither by
+interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as they come in a journal.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from prm_eval.errors import DataError, ModelError, PrmEvalError
-from prm_eval.jsonl import canonical_json, parse_line
+from prm_eval.jsonl import canonical_json
 from prm_eval.pool_format import software_versions
 from prm_eval.pools import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
+from prm_eval.rewards.cache import ScoreFile
 from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.rendered import Rendered
+from prm_eval.rewards.rendering import RenderingModel
 from prm_eval.steps import split_steps
 
-CHUNK = 16  # candidates handed to the model at once, at first; after each chunk its rewards are on disk
+BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
+JOURNAL = "scores.partial"
+CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
 LARGEST_CHUNK = 1_024
-START_AGAIN = "Remove the file to start again."
-CHUNK_SECONDS = 2.0  # chunks grow until one takes this long: long enough to batch well, short enough to lose little
-Progress = Callable[[int, int], None]  # (candidates done, tokens done), called after every chunk
+CHUNK_SECONDS = (
+    2.0  # such chunks grow until one takes this long: long enough to batch well, short enough to lose little
+)
+Progress = Callable[[int, int], None]  # (candidates done, tokens computed), called as they are done
 Work = tuple[Candidate, ScoringItem]
+Results = Iterator[list[tuple[Candidate, StepRewards]]]  # candidates in the pool's order, some at a time
 
 
-def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress | None = None) -> RewardFile:
+class ScoringEngine(Protocol):
+    """Who computes: this process, or many (:mod:`prm_eval.rewards.ray_engine`)."""
+
+    def __call__(self, pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
+        """Yield the rewards of all candidates after the first ``partial.done``, in the pool's order."""
+        ...
+
+
+def score_pool(
+    pool: Pool, model: RewardModel, folder: Path, progress: Progress | None = None, engine: ScoringEngine | None = None
+) -> RewardFile:
     """Score every candidate of a pool and write a reward file; a run that was interrupted goes on where it stopped.
 
     Args:
@@ -37,7 +59,8 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
         model: The reward model; its weights are loaded only if something is left to score.
         folder: Where ``submission.json`` and ``rewards.parquet`` go. If they are there already, for the same model and pool,
             nothing is computed.
-        progress: Called after every chunk.
+        progress: Called as candidates are done.
+        engine: Who computes; this process where None.
 
     Raises:
         ModelError: The model returned something that is not finite or has the wrong length.
@@ -49,42 +72,38 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
     if (folder / "submission.json").is_file():
         return _reuse(folder, key)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "rewards.partial.jsonl"
-    done = _load_partial(partial, key)
     started = time.monotonic()
-    chunk_size = CHUNK
-    if done and progress is not None:
-        progress(done, 0)
-    with partial.open("ab") as log:
-        _lock(log, folder)
-        if done == 0 and log.tell() == 0:
-            log.write(canonical_json({"key": key}))
-        work = iter(islice(_work(pool, model), done, None))
-        total_tokens = 0
-        while chunk := list(islice(work, chunk_size)):
-            chunk_started = time.monotonic()
-            results = _score_distinct(model, [item for _, item in chunk])
-            for (candidate, _), result in zip(chunk, results, strict=True):
-                log.write(canonical_json(_line(candidate, result)))
-                total_tokens += result.n_tokens or 0
-            log.flush()
-            os.fsync(log.fileno())
-            done += len(chunk)
-            if progress is not None:
-                progress(done, total_tokens)
-            if time.monotonic() - chunk_started < CHUNK_SECONDS:
-                chunk_size = min(2 * chunk_size, LARGEST_CHUNK)
-        seconds = time.monotonic() - started
+    report = progress or (lambda done, tokens: None)
+    with PartialFile(folder, key) as partial:
+        resumed = partial.done
+        if resumed:
+            report(resumed, 0)
+        for finished in (engine or score_here)(pool, model, partial, report):
+            partial.append(finished)
+        run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
+        _write(pool, model, folder, partial, {"model": key["model"], "run": run | _work_done(model)})
+        partial.path.unlink()
+        (folder / JOURNAL).unlink(missing_ok=True)
+    return RewardFile(folder)
+
+
+def reward_slug(name: str) -> str:
+    """Return a file name for a reward model's name (no path separators survive)."""
+    return re.sub(r"[^\w.=+-]+", "__", name).strip("._") or "reward-model"
+
+
+def _work_done(model: RewardModel) -> dict[str, Any]:
+    """Return what the engine counted in this process, for the record; nothing where no weights were loaded here."""
+    counted = model.engine.counters.as_dict() if isinstance(model, RenderingModel) and "engine" in vars(model) else None
+    return {"versions": software_versions("torch", "transformers"), **({"engine": counted} if counted else {})}
+
+
+def _write(pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any]) -> None:
     with RewardWriter(folder, single=model.score_type == "logodds") as writer:
-        for candidate, (row, identity, result) in zip(_candidates(pool), _read_partial(partial), strict=True):
+        for candidate, (row, identity, result) in zip(_candidates(pool), partial.rows(), strict=True):
             if identity != (candidate.problem_id, candidate.candidate_id):
-                raise DataError(
-                    partial,
-                    row,
-                    f"rewards of {identity}",
-                    f"{candidate.candidate_id} of {candidate.problem_id}",
-                    START_AGAIN,
-                )
+                wanted = f"{candidate.candidate_id} of {candidate.problem_id}"
+                raise DataError(partial.path, row, f"rewards of {identity}", wanted, START_AGAIN)
             writer.add(candidate, result)
     writer.describe(
         RewardInfo(
@@ -94,17 +113,9 @@ def score_pool(pool: Pool, model: RewardModel, folder: Path, progress: Progress 
             aggregation=model.aggregation,
             splitter=model.splitter,
             pool_hash=pool.info.content_hash,
-            model=key["model"],
-            run={"seconds": round(seconds, 3), "versions": software_versions("torch", "transformers")},
+            **about,
         )
     )
-    partial.unlink()
-    return RewardFile(folder)
-
-
-def reward_slug(name: str) -> str:
-    """Return a file name for a reward model's name (no path separators survive)."""
-    return re.sub(r"[^\w.=+-]+", "__", name).strip("._") or "reward-model"
 
 
 def _identity(pool: Pool, model: RewardModel) -> dict[str, Any]:
@@ -132,13 +143,6 @@ def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     return RewardFile(folder, aggregation=key["aggregation"])
 
 
-def _work(pool: Pool, model: RewardModel) -> Iterator[Work]:
-    splitter = model.splitter or pool.info.splitter
-    for problem, candidates in pool:
-        for candidate in candidates:
-            yield candidate, scoring_item(problem, candidate, splitter)
-
-
 def scoring_item(problem: Problem, candidate: Candidate, splitter: str) -> ScoringItem:
     """Return what a reward model may see of a candidate: no gold, no subject, no slot."""
     return ScoringItem(problem.statement, candidate.text, split_steps(candidate.text, splitter, candidate.steps))
@@ -149,14 +153,131 @@ def _candidates(pool: Pool) -> Iterator[Candidate]:
         yield from candidates
 
 
-def _score_distinct(model: RewardModel, items: Sequence[ScoringItem]) -> list[StepRewards]:
+def score_here(pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
+    """Score in this process: :class:`ScoringEngine` of ``--engine local``."""
+    if isinstance(model, RenderingModel):
+        return _score_blocks(pool, model, partial, progress)
+    return _score_chunks(pool, model, partial.done, progress)
+
+
+def _score_chunks(pool: Pool, model: RewardModel, done: int, progress: Progress) -> Results:
+    work = iter(islice(_work(pool, model), done, None))
+    chunk_size, tokens = CHUNK, 0
+    while chunk := list(islice(work, chunk_size)):
+        started = time.monotonic()
+        results = score_distinct(model, [item for _, item in chunk])
+        yield [(candidate, result) for (candidate, _), result in zip(chunk, results, strict=True)]
+        done, tokens = done + len(chunk), tokens + sum(result.n_tokens or 0 for result in results)
+        progress(done, tokens)
+        if time.monotonic() - started < CHUNK_SECONDS:
+            chunk_size = min(2 * chunk_size, LARGEST_CHUNK)
+
+
+def _work(pool: Pool, model: RewardModel) -> Iterator[Work]:
+    for block in blocks(pool, model, 1):
+        yield from block
+
+
+def blocks(pool: Pool, model: RewardModel, least: int | None = None) -> Iterator[list[Work]]:
+    """Yield whole problems in blocks of at least ``least`` candidates (:data:`BLOCK` by default)."""
+    splitter = model.splitter or pool.info.splitter
+    block: list[Work] = []
+    for problem, candidates in pool:
+        block += [(candidate, scoring_item(problem, candidate, splitter)) for candidate in candidates]
+        if len(block) >= (least or BLOCK):
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def block_ranges(pool: Pool) -> Iterator[tuple[int, int]]:
+    """Yield the (first row, number of rows) of every block in ``candidates.parquet``: those of :func:`blocks`."""
+    start = size = 0
+    for _, table in pool.blocks(["problem_id"]):
+        size += table.num_rows
+        if size >= BLOCK:
+            yield start, size
+            start, size = start + size, 0
+    if size:
+        yield start, size
+
+
+def complete_blocks(pool: Pool, partial: PartialFile) -> int:
+    """Return how many blocks are complete; what the partial file has of another one is cut off, its journal stays."""
+    complete = list(takewhile(lambda block: sum(block) <= partial.done, block_ranges(pool)))
+    partial.keep(sum(complete[-1]) if complete else 0)
+    return len(complete)
+
+
+class _Tally:
+    """Adds up progress that comes in pieces."""
+
+    def __init__(self, done: int, progress: Progress) -> None:
+        self.done, self.tokens, self._progress = done, 0, progress
+
+    def __call__(self, candidates: int, tokens: int) -> None:
+        self.done, self.tokens = self.done + candidates, self.tokens + tokens
+        self._progress(self.done, self.tokens)
+
+
+def _score_blocks(pool: Pool, model: RenderingModel, partial: PartialFile, progress: Progress) -> Results:
+    """Score block after block, the next one being rendered in a thread while this one is computed."""
+    todo = islice(blocks(pool, model), complete_blocks(pool, partial), None)
+    tally = _Tally(partial.done, progress)
+    journal = ScoreFile(partial.path.with_name(JOURNAL), model.identity_hash, durable=True)
+    with ThreadPoolExecutor(1) as ahead:
+        rendering = ahead.submit(_render_next, model, todo)
+        while (found := rendering.result()) is not None:
+            rendering = ahead.submit(_render_next, model, todo)
+            block, rendered = found
+            results = score_rendered(model, [item for _, item in block], rendered, journal, tally)
+            yield [(candidate, result) for (candidate, _), result in zip(block, results, strict=True)]
+            journal.clear()  # the block is in the partial file by now
+
+
+Block = tuple[list[Work], dict[ScoringItem, Rendered]]
+
+
+def _render_next(model: RenderingModel, todo: Iterator[list[Work]]) -> Block | None:
+    block = next(todo, None)
+    return None if block is None else (block, render_distinct(model, [item for _, item in block]))
+
+
+def render_distinct(model: RenderingModel, items: Sequence[ScoringItem]) -> dict[ScoringItem, Rendered]:
+    """Render each distinct item that has a step."""
+    distinct = [item for item in dict.fromkeys(items) if item.steps]
+    return dict(zip(distinct, model.render_all(distinct), strict=True))
+
+
+def score_rendered(
+    model: RenderingModel,
+    items: Sequence[ScoringItem],
+    rendered: dict[ScoringItem, Rendered],
+    journal: ScoreFile | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> list[StepRewards]:
+    """Return the rewards of a block's items; ``report`` is told of (candidates, tokens) as they are done."""
+    scorable = [item for item in items if item in rendered]
+    if report is not None:
+        report(len(items) - len(scorable), 0)
+    results = model.score_rendered([rendered[item] for item in scorable], journal, report)
+    return _in_order(model, items, dict(zip(scorable, results, strict=True)))
+
+
+def score_distinct(model: RewardModel, items: Sequence[ScoringItem]) -> list[StepRewards]:
     """Score each distinct item once; identical candidates get identical rewards by construction."""
-    distinct = list(dict.fromkeys(items))
-    scorable = [item for item in distinct if item.steps]
+    scorable = [item for item in dict.fromkeys(items) if item.steps]
     results = model.score(scorable) if scorable else []
     if len(results) != len(scorable):
         raise ModelError(f"{model.name} returned {len(results)} results for {len(scorable)} candidates")
-    by_item = {item: _checked(model, item, result) for item, result in zip(scorable, results, strict=True)}
+    return _in_order(model, items, dict(zip(scorable, results, strict=True)))
+
+
+def _in_order(
+    model: RewardModel, items: Sequence[ScoringItem], results: dict[ScoringItem, StepRewards]
+) -> list[StepRewards]:
+    by_item = {item: _checked(model, item, result) for item, result in results.items()}
     no_step = StepRewards((), refusal="no step")
     return [by_item.get(item, no_step) for item in items]
 
@@ -171,65 +292,3 @@ def _checked(model: RewardModel, item: ScoringItem, result: StepRewards) -> Step
     if not all(abs(value) < 3e38 for value in result.values):
         return StepRewards((), "non-finite reward", result.n_tokens, result.input_hash)
     return result
-
-
-def _line(candidate: Candidate, result: StepRewards) -> dict[str, Any]:
-    return {
-        "c": candidate.candidate_id,
-        "h": result.input_hash,
-        "p": candidate.problem_id,
-        "r": result.refusal,
-        "t": result.n_tokens,
-        "v": list(result.values),
-    }
-
-
-def _load_partial(partial: Path, key: dict[str, Any]) -> int:
-    """Return how many candidates an interrupted run finished, after cutting off a line it did not finish writing."""
-    if not partial.is_file():
-        return 0
-    lines = whole = 0
-    header: dict[str, Any] = {}
-    with partial.open("r+b") as log:
-        for line in log:
-            if not line.endswith(b"\n"):
-                break
-            if lines == 0:
-                header = parse_line(partial, 1, line)
-            lines, whole = lines + 1, whole + len(line)
-        log.truncate(whole)
-    if lines == 0:
-        return 0
-    if header.get("key") != key:
-        raise PrmEvalError(
-            f"{partial} is from an interrupted run with another model, other options or another pool. "
-            "Finish it with those, or remove the file to start again."
-        )
-    return lines - 1
-
-
-def _lock(log: IO[bytes], folder: Path) -> None:
-    """Let one process at a time score into a folder; the lock ends with the process, however it ends.
-
-    Raises:
-        PrmEvalError: Another one is at it.
-    """
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise PrmEvalError(f"another process is scoring into {folder}; wait for it, or give another folder") from None
-
-
-def _read_partial(partial: Path) -> Iterator[tuple[int, tuple[str, str], StepRewards]]:
-    """Yield (row, (problem id, candidate id), rewards) of every line."""
-    with partial.open("rb") as log:
-        next(log)
-        for row, line in enumerate(log, 2):
-            fields = json.loads(line)
-            if not isinstance(fields, dict) or not isinstance(fields.get("v"), list):
-                raise DataError(partial, row, "a damaged line", "a line of rewards", START_AGAIN)
-            yield (
-                row,
-                (fields["p"], fields["c"]),
-                StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"]),
-            )

@@ -1,0 +1,296 @@
+"""Scoring candidates with a PRM: our engine beside three common ways, same model, same pool, in one run.
+
+* ``a step a forward``: every prefix of a candidate that ends in a step is a forward pass of its own;
+* ``a problem a batch``: all N candidates of a problem, padded to the longest, in one pass;
+* ``batch of one``: one unpadded pass a candidate.
+
+The peers get the trunk without any vocabulary matrix and read the head where it is needed, as ours does: what is compared is
+batching. On the CPU the model is a random Qwen2 of about 100 million parameters with the two-layer head of Qwen2.5-Math-PRM,
+and the pool is a part of the real one, ``$PRM_EVAL_DATA/bon/math_cot_100_rm.jsonl``, cut into steps at blank lines and
+tokenised by a byte-level BPE trained on it (no tokenizer of a published model can be fetched here). Peers are timed in full.
+
+On a GPU (``--device cuda``) the model is a random Qwen2 of 7 billion parameters in bfloat16, and candidates are random ids, 200
+of a common prompt and about 500 of their own, for N = 8, 64 and 256::
+
+    OMP_NUM_THREADS=2 python benchmarks/scoring.py --problems 8
+    python benchmarks/scoring.py --device cuda
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import transformers
+
+from prm_eval.rewards.batches import Padded
+from prm_eval.rewards.engine import Engine
+from prm_eval.rewards.rendered import Rendered
+
+DATA = Path(os.environ.get("PRM_EVAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+PROMPT = (
+    "<|im_start|>system\nPlease reason step by step.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+)
+VOCABULARY = 8_000
+BLOCK = 256  # candidates handed to the engine at once, as prm-eval score does
+Groups = list[list[Rendered]]
+
+
+class RandomPRM:
+    """A network with random weights: a Qwen2 trunk and Linear, ReLU, Linear as head."""
+
+    def __init__(self, config: transformers.Qwen2Config, device: str, dtype: torch.dtype) -> None:
+        torch.manual_seed(0)
+        with torch.device(device):
+            torch.set_default_dtype(dtype)
+            self.trunk = transformers.Qwen2Model(config).to(dtype).eval()
+            torch.set_default_dtype(torch.float32)
+            width = config.hidden_size
+            self.layers = torch.nn.Sequential(torch.nn.Linear(width, width), torch.nn.ReLU(), torch.nn.Linear(width, 2))
+        with torch.no_grad():
+            self.layers[2].weight.mul_(20)  # spread the probabilities, which random weights leave near one half
+
+    def head(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.layers(hidden)
+
+    def read(self, ids: tuple[int, ...], positions: tuple[int, ...], device: str) -> torch.Tensor:
+        hidden = self.trunk(input_ids=torch.tensor([ids], device=device), use_cache=False).last_hidden_state[0]
+        return self.head(hidden[list(positions)].float()).cpu()
+
+
+def real_pool(problems: int) -> Groups:
+    """Return the rendered candidates of some problems, evenly spread over the file."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    file = DATA / "bon" / "math_cot_100_rm.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - 1, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator((s["text"] for row in rows for s in row["samples"]), trainer)
+    chosen = rows[:: max(1, len(rows) // problems)][:problems] if problems < len(rows) else rows
+    return [[_render(tokenizer, row["problem"], sample["text"]) for sample in row["samples"]] for row in chosen]
+
+
+def _render(tokenizer: object, problem: str, text: str) -> Rendered:
+    ids: list[int] = list(tokenizer.encode(PROMPT.format(problem)).ids)
+    positions = []
+    for step in filter(str.strip, text.split("\n\n")):
+        ids += [*tokenizer.encode(step).ids, VOCABULARY - 1]
+        positions.append(len(ids) - 1)
+    return Rendered(tuple(ids), tuple(positions))
+
+
+def random_pool(problems: int, n: int, vocabulary: int, seed: int = 1) -> Groups:
+    """Return candidates of random ids: 200 of a common prompt and 350 to 650 of their own, ten steps each."""
+    rng = random.Random(seed)
+    groups = []
+    for _ in range(problems):
+        prompt = [rng.randrange(vocabulary) for _ in range(200)]
+        group = []
+        for _ in range(n):
+            ids = prompt + [rng.randrange(vocabulary) for _ in range(rng.randrange(350, 651))]
+            group.append(Rendered(tuple(ids), tuple(200 + (len(ids) - 200) * k // 10 - 1 for k in range(1, 11))))
+        groups.append(group)
+    return groups
+
+
+def engine_scores(engine: Engine, groups: Groups) -> list[torch.Tensor]:
+    flat = [one for group in groups for one in group]
+    return [logits for k in range(0, len(flat), BLOCK) for logits in engine.logits(flat[k : k + BLOCK])]
+
+
+def a_step_a_forward(network: RandomPRM, groups: Groups, device: str) -> list[torch.Tensor]:
+    return [
+        torch.cat([network.read(one.ids[: position + 1], (position,), device) for position in one.positions])
+        for group in groups
+        for one in group
+    ]
+
+
+def a_problem_a_batch(network: RandomPRM, groups: Groups, device: str) -> list[torch.Tensor]:
+    found = []
+    for group in groups:
+        logits = network.head(Padded().run(network.trunk, group, device).rows.float()).cpu()
+        found += logits.split([len(one.positions) for one in group])
+    return found
+
+
+def batch_of_one(network: RandomPRM, groups: Groups, device: str) -> list[torch.Tensor]:
+    return [network.read(one.ids, one.positions, device) for group in groups for one in group]
+
+
+def timed(call: Callable[..., list[torch.Tensor]], *arguments: object) -> tuple[list[torch.Tensor], float, float]:
+    """Return what a call gives, and the wall and processor seconds it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    with torch.inference_mode():
+        found = call(*arguments)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return found, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def log_odds(logits: torch.Tensor) -> torch.Tensor:
+    return logits[:, 1] - logits[:, 0]
+
+
+def off_by(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
+    """Return the largest difference of a step's probability."""
+    return max(
+        float((log_odds(a).sigmoid() - log_odds(b).sigmoid()).abs().max()) for a, b in zip(one, other, strict=True)
+    )
+
+
+def selections(found: list[torch.Tensor], groups: Groups) -> list[int]:
+    """Return the first of the best candidates of each problem, by the product of its steps; equal ids have equal rewards."""
+    chosen, start = [], 0
+    for group in groups:
+        rewards = [
+            float(torch.nn.functional.logsigmoid(log_odds(each)).sum()) for each in found[start : start + len(group)]
+        ]
+        chosen.append(max(range(len(group)), key=lambda k: (rewards[k], -k)))
+        start += len(group)
+    return chosen
+
+
+def agreement(one: list[torch.Tensor], other: list[torch.Tensor], groups: Groups) -> float:
+    """Return in what part of the problems both choose the same candidate, or one with the same ids."""
+    pairs = zip(selections(one, groups), selections(other, groups), groups, strict=True)
+    return sum(group[a].ids == group[b].ids for a, b, group in pairs) / len(groups)
+
+
+def on_cpu(options: argparse.Namespace) -> None:
+    groups = real_pool(options.problems)
+    config = transformers.Qwen2Config(
+        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=3072, num_hidden_layers=options.layers,
+        num_attention_heads=12, num_key_value_heads=2,
+    )  # fmt: skip
+    network = RandomPRM(config, "cpu", torch.float32)
+    flat = [one for group in groups for one in group]
+    size = sum(p.numel() for p in [*network.trunk.parameters(), *network.layers.parameters()])
+    print(f"{size / 1e6:.0f} million parameters, float32, {torch.get_num_threads()} threads")
+    print(
+        f"{len(groups)} problems x {len(groups[0])} candidates, {sum(len(one.ids) for one in flat) / len(flat):.0f} tokens and "
+        f"{sum(len(one.positions) for one in flat) / len(flat):.1f} steps a candidate on average"
+    )
+    engine = Engine(network, device="cpu", dtype="float32", batch_tokens=options.batch_tokens)
+    timed(
+        engine_scores, engine, [groups[0][:2]]
+    )  # the trial on which packing is chosen, and the first touch of the weights
+    engine.counters = type(engine.counters)()
+    ways: dict[str, Callable[[Groups], list[torch.Tensor]]] = {
+        "engine": lambda part: engine_scores(engine, part),
+        "batch of one": lambda part: batch_of_one(network, part, "cpu"),
+        "a problem a batch": lambda part: a_problem_a_batch(network, part, "cpu"),
+        "a step a forward": lambda part: a_step_a_forward(network, part, "cpu"),
+    }
+    scores: dict[str, list[torch.Tensor]] = {name: [] for name in ways}
+    seconds = {name: [0.0, 0.0] for name in ways}
+    for start in range(
+        0, len(groups), options.part
+    ):  # in turn, so that other work on the machine hits all of them alike
+        for name, way in ways.items():
+            found, wall, cpu = timed(way, groups[start : start + options.part])
+            scores[name] += found
+            seconds[name] = [seconds[name][0] + wall, seconds[name][1] + cpu]
+    mine, (wall, cpu) = scores["engine"], seconds["engine"]
+    print(f"\n{'':20}{'wall s':>9}{'CPU s':>9}{'wall ratio':>12}{'CPU ratio':>11}{'off by':>10}{'same choice':>13}")
+    for name, (own_wall, own_cpu) in seconds.items():
+        print(
+            f"{name:20}{own_wall:9.1f}{own_cpu:9.1f}{own_wall / wall:12.2f}{own_cpu / cpu:11.2f}"
+            f"{off_by(scores[name], mine):10.1e}{agreement(scores[name], mine, groups):13.1%}"
+        )
+    report(engine, wall)
+
+
+def report(engine: Engine, wall: float) -> None:
+    did = engine.counters
+    print(
+        f"\nengine ({engine.batcher.name}, {engine.batch_tokens:,} tokens a pass): {did.forward_passes} passes, "
+        f"{did.tokens / wall:,.0f} tokens/s ({did.computed_tokens / wall:,.0f} computed)"
+    )
+    print(
+        f"tokens {did.tokens:,}, of common prefixes not computed again {did.prefix_tokens_saved:,} "
+        f"({did.prefix_tokens_saved / did.tokens:.1%}), padding waste {did.padding_waste:.1%}, "
+        f"duplicates {did.duplicates}, read positions {did.read_positions:,}, head rows {did.head_rows:,}"
+    )
+
+
+def on_gpu(options: argparse.Namespace) -> None:
+    config = transformers.Qwen2Config(
+        vocab_size=152_064, hidden_size=options.width, intermediate_size=options.width * 18_944 // 3_584,
+        num_hidden_layers=options.layers, num_attention_heads=options.width // 128, num_key_value_heads=options.width // 896 or 1,
+        max_position_embeddings=4_096,
+    )  # fmt: skip
+    network = RandomPRM(config, options.device, torch.bfloat16)
+    weights = _memory()
+    matrices = sum(p.numel() for p in network.trunk.layers.parameters())
+    flop = 2 * matrices  # a token: 13.05e9 for the 7B; attention (about 1 % at 700 tokens) is not counted
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    print(f"{name}, {network.trunk.dtype}, weights {weights / 2**30:.1f} GiB, {flop / 1e9:.2f} GFLOP a token")
+    for n in options.n:
+        groups = random_pool(max(1, options.candidates // n), n, config.vocab_size)
+        engine = Engine(network, device=options.device, dtype="bfloat16", batch_tokens=options.batch_tokens)
+        timed(engine_scores, engine, [groups[0][:8]])
+        engine.counters = type(engine.counters)()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        found, wall, _ = timed(engine_scores, engine, groups)
+        peak = _memory(peak=True) - weights
+        did = engine.counters
+        print(f"\nN = {n}: {len(groups)} problems, {did.tokens / did.candidates:.0f} tokens a candidate, {wall:.1f} s")
+        print(
+            f"MFU {did.computed_tokens * flop / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} TFLOP/s "
+            f"(computed tokens only), peak memory weights + {peak / 2**30:.2f} GiB"
+        )
+        report(engine, wall)
+        some = groups[: max(1, options.compared // n)]
+        alone, seconds, _ = timed(batch_of_one, network, some, options.device)
+        mine = found[: len(alone)]
+        tokens = sum(len(one.ids) for group in some for one in group)
+        print(f"batch of one on {len(some)} problems: {tokens / seconds:,.0f} tokens/s")
+        print(
+            f"against it, probabilities are off by at most {off_by(mine, alone):.1e}, "
+            f"and the same candidate is chosen in {agreement(mine, alone, some):.1%}"
+        )
+
+
+def _memory(peak: bool = False) -> int:
+    if not torch.cuda.is_available():
+        return 0
+    return torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--problems", type=int, default=8, help="of the real pool's 62 (CPU)")
+    parser.add_argument(
+        "--part", type=int, default=2, help="problems each way scores before the next has its turn (CPU)"
+    )
+    parser.add_argument("--layers", type=int, help="default: 12 on the CPU, 28 on a GPU")
+    parser.add_argument("--batch-tokens", type=int)
+    parser.add_argument("--shape", choices=("100m", "7b"), help="default: by device")
+    parser.add_argument("--n", type=int, nargs="+", default=[8, 64, 256], help="candidates a problem (7B)")
+    parser.add_argument("--candidates", type=int, default=2_048, help="in all, for each n (7B)")
+    parser.add_argument("--compared", type=int, default=1_024, help="candidates also scored one by one (7B)")
+    parser.add_argument("--width", type=int, default=3_584, help="of the 7B; smaller to try the code on a CPU")
+    parser.add_argument("--peak-tflops", type=float, default=989, help="of the GPU in bfloat16 (H100: 989)")
+    options = parser.parse_args()
+    large = options.shape == "7b" or (options.shape is None and options.device != "cpu")
+    options.layers = options.layers or (28 if large else 12)
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    print(f"{versions}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, seed 0")
+    (on_gpu if large else on_cpu)(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,390 @@
+"""Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
+
+How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that
+is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the
+recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are
+searched for tags.
+
+What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after tokenising, control tokens
+are counted, and a count other than the template's own is a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from prm_eval.errors import ModelError
+from prm_eval.records import ScoringItem
+from prm_eval.rewards.recipe import Recipe, Render
+from prm_eval.rewards.rendered import Rendered
+
+SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut")
+PINNED_DATE = "26 Jul 2024"  # Llama-3 templates print today's date unless told; prompts must not depend on the day
+_CLOCK = (  # shadows the clock that transformers gives to templates
+    "{%- macro strftime_now(format) -%}{{ format | replace('%d', '26') | replace('%b', 'Jul') | replace('%B', 'July') "
+    "| replace('%m', '07') | replace('%Y', '2024') | replace('%y', '24') | replace('%A', 'Friday') }}{%- endmacro -%}"
+)
+CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
+_SLOT = re.compile(r"\{([a-z_]+)\}")
+_STEP_K = re.compile(r"\s*Step\s+\d+\s*[:.]")
+_SENTINELS = ("\ue000prm_eval-user\ue001", "\ue000prm_eval-assistant\ue001")
+Part = tuple[Literal["literal", "slot"], str]
+
+
+def parse_template(template: str) -> tuple[Part, ...]:
+    r"""Return the literals and slots of a template, in order. ``{}``, as in ``\boxed{}``, is text.
+
+    Raises:
+        ValueError: A slot that does not exist.
+    """
+    parts: list[Part] = []
+    end = 0
+    for found in _SLOT.finditer(template):
+        if found[1] not in SLOTS:
+            raise ValueError(f"{{{found[1]}}} is no slot; known: {', '.join(SLOTS)}")
+        if found.start() > end:
+            parts.append(("literal", template[end : found.start()]))
+        parts.append(("slot", found[1]))
+        end = found.end()
+    if end < len(template):
+        parts.append(("literal", template[end:]))
+    return tuple(parts)
+
+
+def numbered(step: str, k: int) -> str:
+    """Return a step with "Step k: " before it, unless it starts so already."""
+    return step if _STEP_K.match(step) else f"Step {k}: {step}"
+
+
+class Refused(Exception):
+    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file."""
+
+
+class Renderer:
+    """Applies the templates of a recipe with a tokenizer.
+
+    Args:
+        recipe: Whose templates.
+        tokenizer: A transformers tokenizer.
+        name: Of the checkpoint, for messages.
+        separator: Instead of the recipe's separator.
+        max_tokens: Texts that must be longer are not even tokenised.
+
+    Raises:
+        ModelError: The tokenizer is not the one the recipe expects, or cannot give character offsets.
+    """
+
+    def __init__(
+        self, recipe: Recipe, tokenizer: Any, name: str, *, separator: str | None = None, max_tokens: int | None = None
+    ) -> None:
+        self.recipe, self.tokenizer, self.name, self.max_tokens = recipe, tokenizer, name, max_tokens
+        self.template: Render = recipe.render
+        self.separator = self.template.separator if separator is None else separator.replace("\\n", "\n")
+        check_tokens(recipe, tokenizer, name)
+        self._cache: dict[str, tuple[int, ...]] = {}
+        if self.separator is not None and not self.encode(self.separator):
+            raise ModelError(f"the separator {self.separator!r} has no tokens in the tokenizer of {name}")
+        unknown = tokenizer.unk_token_id
+        self._special = {i: t for i, t in special_tokens(tokenizer).items() if i != unknown}
+        self._marker = recipe.tokens[self.template.marker] if self.template.marker else None
+        self._bos = self._bos_ids()
+        before, after = parse_template(self.template.before), parse_template(self.template.after)
+        self._trim = self.template.trim
+        if self.template.chat and recipe.kind == "prm":
+            head, between, tail, self._trim = chat_frame(tokenizer, name)
+            before = (("literal", head), *parse_template(self.template.user), ("literal", between), *before)
+            after = (*after, ("literal", tail))
+        self._before, self._after = before, after
+        self._between = parse_template(self.template.between)
+        self._step = parse_template(self.template.step)
+        self._first = parse_template(self.template.first) if self.template.first else self._step
+
+    def render(self, item: ScoringItem) -> Rendered:
+        """Return ids and positions of an item, or the reason why there are none."""
+        try:
+            self._require_scorable(item)
+            if self.recipe.kind == "prm":
+                return self._render_steps(item)
+            return self._render_whole(item)
+        except Refused as refusal:
+            return Rendered((), (), str(refusal))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a text, without tokens the tokenizer adds by itself."""
+        found = self._cache.get(text)
+        if found is None:
+            found = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            if len(text) <= 64 and len(self._cache) < 4_096:  # separators and the like
+                self._cache[text] = found
+        return found
+
+    def _bos_ids(self) -> tuple[int, ...]:
+        how, bos = self.template.bos, self.tokenizer.bos_token_id
+        if how == "required" and bos is None:
+            raise ModelError(
+                f"the tokenizer of {self.name} has no bos token, which the recipe {self.recipe.name} starts with"
+            )
+        if how == "tokenizer":
+            with_specials = tuple(self.tokenizer("x")["input_ids"])
+            return with_specials[:1] if bos is not None and with_specials[:1] == (bos,) else ()
+        return () if how == "never" or bos is None else (bos,)
+
+    def start_of_steps(self, item: ScoringItem) -> int:
+        """Return how many tokens stand before the first step."""
+        writer = _Writer(self)
+        writer.add(self._before, problem=item.statement.lstrip() if self._trim else item.statement)
+        return len(writer.finish(self._bos)[0])
+
+    def _require_scorable(self, item: ScoringItem) -> None:
+        length = len(item.statement) + len(item.text)
+        for text in (item.statement, item.text, *item.steps):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise Refused("a lone surrogate in the text") from None
+        if self.max_tokens is not None and length > CERTAINLY_LONG and length > self.max_tokens * self._longest_token:
+            raise Refused(f"over-length: {length} characters, limit {self.max_tokens} tokens")
+
+    @cached_property
+    def _longest_token(self) -> int:
+        """Characters that the longest token stands for at most: texts above limit times this are over-length whatever the ids."""
+        return max(map(len, self.tokenizer.get_vocab()), default=1)
+
+    def _render_steps(self, item: ScoringItem) -> Rendered:
+        writer = _Writer(self)
+        problem = item.statement.lstrip() if self._trim else item.statement
+        writer.add(self._before, problem=problem)
+        for k, raw in enumerate(item.steps, 1):
+            step = raw.strip() if self._trim else raw
+            if k > 1:
+                writer.add(self._between)
+            parts = self._first if k == 1 else self._step
+            writer.add(parts, problem=problem, step=step, step_k=numbered(step, k), k=str(k), index=str(k - 1))
+        writer.add(self._after)
+        ids, positions = writer.finish(self._bos)
+        return Rendered(ids, self._checked(ids, positions, len(item.steps), writer.literals))
+
+    def _render_whole(self, item: ScoringItem) -> Rendered:
+        if self.template.chat:
+            return self._render_chat(item)
+        writer = _Writer(self)
+        text = item.text.strip() if self._trim else item.text
+        problem = item.statement.lstrip() if self._trim else item.statement
+        writer.add(parse_template(self.template.text), problem=problem, text=text)
+        ids, positions = writer.finish(self._bos)
+        return Rendered(ids, self._checked(ids, positions, 1, writer.literals))
+
+    def _render_chat(self, item: ScoringItem) -> Rendered:
+        """Use the tokenizer's own chat template; its control tokens are those it writes around two harmless turns."""
+        if getattr(self.tokenizer, "chat_template", None):
+            turns = [{"role": "user", "content": item.statement}, {"role": "assistant", "content": item.text}]
+            ids = tuple(
+                self.tokenizer(apply_chat_template(self.tokenizer, turns), add_special_tokens=False)["input_ids"]
+            )
+            own = self._chat_specials
+        else:
+            plain = self.template.plain.replace("{problem}", "\0").replace("{text}", "\1")
+            text = "".join(
+                {"\0": item.statement, "\1": item.text}.get(piece, piece) for piece in re.split("([\0\1])", plain)
+            )
+            ids = tuple(self.tokenizer(text)["input_ids"])
+            own = Counter(self._specials(self.tokenizer("x")["input_ids"]))
+        if not ids:
+            raise Refused("no token")
+        self._require_own_specials(ids, own)
+        return Rendered(ids, (len(ids) - 1,))
+
+    @cached_property
+    def _chat_specials(self) -> Counter[int]:
+        turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}]
+        text = apply_chat_template(self.tokenizer, turns)
+        return Counter(self._specials(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+    def _specials(self, ids: Sequence[int]) -> list[int]:
+        return [i for i in ids if i in self._special]
+
+    def _require_own_specials(self, ids: Sequence[int], own: Counter[int]) -> None:
+        found = Counter(self._specials(ids))
+        for token in found:
+            if found[token] != own[token]:
+                raise Refused(f"special token {self._special[token]!r} in the text")
+
+    def _checked(
+        self, ids: tuple[int, ...], positions: Sequence[int], expected: int, literals: Counter[str]
+    ) -> tuple[int, ...]:
+        own: Counter[int] = Counter(self._bos)
+        for literal, count in literals.items():
+            for token in self._specials(self.encode(literal)):
+                own[token] += count
+        if (
+            self._marker is not None and ids.count(self._marker) != expected
+        ):  # each read position holds one: that is checked
+            raise Refused(f"separator {self.template.marker!r} in the text")
+        self._require_own_specials(ids, own)
+        positions = tuple(position + self.template.read_shift for position in positions)
+        if len(positions) != expected:
+            raise AssertionError(
+                f"{len(positions)} read positions for {expected} steps"
+            )  # a template without {read} cannot get here
+        previous = -1
+        for k, position in enumerate(positions, 1):
+            if position <= previous:
+                raise Refused(f"step {k} has no token of its own")
+            previous = position
+        return positions
+
+
+class _Writer:
+    """Collects the text of one input between cuts, with the character offsets at which it is read."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self.chunks: list[tuple[str, list[tuple[int, int | None]]]] = []
+        self.literals: Counter[str] = Counter()
+        self._text: list[str] = []
+        self._length = 0
+        self._marks: list[tuple[int, int | None]] = []
+        self._last_literal = ""
+
+    def add(self, parts: Sequence[Part], **values: str) -> None:
+        for sort, content in parts:
+            if sort == "literal":
+                self._write(content)
+                self.literals[content] += 1
+                self._last_literal = content
+            elif content == "read":
+                self._marks.append((self._length, self._expected_id()))
+            elif content == "cut":
+                self.cut()
+            elif content == "separator":
+                self._write(self.renderer.separator or "")
+            else:
+                self._write(values[content])
+                self._last_literal = ""
+
+    def _write(self, text: str) -> None:
+        self._text.append(text)
+        self._length += len(text)
+
+    def _expected_id(self) -> int | None:
+        """Return the id that the recipe promises for the token that ends here, if the literal before ends with one of its tokens."""
+        ending = [text for text in self.renderer.recipe.tokens if text and self._last_literal.endswith(text)]
+        return self.renderer.recipe.tokens[max(ending, key=len)] if ending else None
+
+    def cut(self) -> None:
+        if self._length or self._marks:
+            self.chunks.append(("".join(self._text), self._marks))
+        self._text, self._length, self._marks = [], 0, []
+
+    def finish(self, bos: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
+        self.cut()
+        ids: list[int] = list(bos)
+        positions: list[int] = []
+        for text, marks in self.chunks:
+            start = len(ids)
+            if all(offset == len(text) for offset, _ in marks):
+                ids += self.renderer.encode(text)
+                ends = [len(ids) - 1] * len(marks)
+            elif self.renderer.template.read_prefix:
+                ids += self.renderer.encode(text)
+                ends = [start + len(self.renderer.encode(text[:offset])) - 1 for offset, _ in marks]
+            else:
+                ends = self._by_offsets(text, [offset for offset, _ in marks], start, ids)
+            for (_, expected), position in zip(marks, ends, strict=True):
+                if position < start:
+                    raise Refused(f"step {len(positions) + 1} has no token of its own")
+                if expected is not None and ids[position] != expected:
+                    raise Refused(
+                        f"the separator after step {len(positions) + 1} merges with its neighbour: token {ids[position]}, not {expected}"
+                    )
+                positions.append(position)
+        return tuple(ids), positions
+
+    def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
+        """Return the index of the last token that begins before each offset; ``ids`` is extended.
+
+        Tokenizers that trim offsets give a token of white space the empty span at its end, hence the second condition.
+        """
+        if not self.renderer.tokenizer.is_fast:
+            raise ModelError(
+                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) is needed"
+            )
+        encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids += encoded["input_ids"]
+        ends: list[int] = []
+        index = 0
+        spans = encoded["offset_mapping"]
+        for offset in offsets:
+            while index < len(spans) and (spans[index][0] < offset or spans[index][1] <= offset):
+                index += 1
+            ends.append(start + index - 1)
+        return ends
+
+
+def special_tokens(tokenizer: Any) -> dict[int, str]:
+    """Return id and text of every control token of a tokenizer."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    found = {index: token.content for index, token in added.items() if token.special}
+    return found | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=False))
+
+
+def check_tokens(recipe: Recipe, tokenizer: Any, name: str) -> None:
+    """Insist that the recipe's tokens have the recipe's ids.
+
+    Raises:
+        ModelError: A token has another id: this tokenizer is not the one the model was trained with.
+    """
+    for text, expected in {**recipe.tokens, **recipe.head.rows}.items():
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not ids or ids[-1] != expected:
+            found = ", ".join(map(str, ids[:8])) or "nothing"
+            raise ModelError(
+                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: {text!r} is id {found}, "
+                f"expected {expected}. Use the tokenizer the model was trained with, or a recipe of your own (--recipe FILE)."
+            )
+
+
+def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: Any) -> str:
+    """Render a chat template as text, with the date pinned wherever a template asks for it.
+
+    Raises:
+        ModelError: The template fails.
+    """
+    try:
+        template = _CLOCK + tokenizer.get_chat_template()
+        return str(
+            tokenizer.apply_chat_template(
+                turns, chat_template=template, tokenize=False, date_string=PINNED_DATE, **options
+            )
+        )
+    except Exception as error:  # Jinja templates of strangers raise what they like
+        raise ModelError(
+            f"the chat template of {tokenizer.name_or_path} fails: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def chat_frame(tokenizer: Any, name: str) -> tuple[str, str, str, bool]:
+    """Return what a chat template writes before the user turn, between the turns, after the assistant turn, and whether it trims.
+
+    The template is rendered once, around two stand-ins: no stranger's text ever reaches it.
+
+    Raises:
+        ModelError: There is no template, or it changes or drops the turns.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(f"the tokenizer of {name} has no chat template, which its recipe uses")
+    user, assistant = _SENTINELS
+    rendered = apply_chat_template(
+        tokenizer, [{"role": "user", "content": f" {user} "}, {"role": "assistant", "content": f" {assistant} "}]
+    )
+    if rendered.count(user) != 1 or rendered.count(assistant) != 1:
+        raise ModelError(f"the chat template of {name} changes or drops its turns")
+    trims = f" {user} " not in rendered
+    width = 0 if trims else 1
+    head, rest = rendered.split(user)
+    between, tail = rest.split(assistant)
+    return head[: len(head) - width], between[width : len(between) - width], tail[width:], trims
