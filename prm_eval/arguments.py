@@ -37,10 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"prm-eval {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    demo = _command(commands, "demo", "run the small pool that ships through the real lm_eval: table and page")
-    demo.add_argument(
-        "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: demo_out)"
-    )
+    _demo_parser(commands)
 
     commands.add_parser("run", help="lm_eval run, with --include_path filled in", add_help=False)
     _command(commands, "tasks-path", "print the folder of our tasks, for lm_eval --include_path")
@@ -83,6 +80,24 @@ def _command(commands: Any, name: str, text: str, command: str | None = None) ->
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command or name)
     return parser
+
+
+def _demo_parser(commands: Any) -> None:
+    text = (
+        "sample the tiny policy that ships through the real lm_eval, judge it with the tiny ORM and PRM: table and page"
+    )
+    demo = _command(commands, "demo", text)
+    demo.add_argument(
+        "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: demo_out)"
+    )
+    demo.add_argument("--problems", type=_positive, default=70, help="miniature test problems (default: 70)")
+    demo.add_argument("--samples", type=_positive, default=16, help="candidates a problem (default: 16)")
+    demo.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    demo.add_argument(
+        "--handwritten",
+        action="store_true",
+        help="instead: 35 problems x 8 candidates written by hand, judged by rules; needs no torch",
+    )
 
 
 def _score_parser(commands: Any) -> None:

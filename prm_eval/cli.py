@@ -49,11 +49,18 @@ def _run(arguments: list[str]) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from prm_eval.demo import run_demo
+    from prm_eval.demo import run_demo, run_handwritten
 
-    demo = run_demo(options.output)
+    if options.handwritten:
+        demo = run_handwritten(options.output)
+        about = (
+            "The two reward models are rules without weights (prm-eval plugins); the candidates were written by hand."
+        )
+    else:
+        demo = run_demo(options.output, problems=options.problems, samples=options.samples, device=options.device)
+        about = "Policy, ORM and PRM are the tiny ones that ship; the mistakes they meet are designed (prm_eval/miniature/README.md)."
     print(f"\n{demo.table}\n")
-    print("The two reward models are rules without weights (prm-eval plugins); the candidates were written by hand.")
+    print(about)
     print(f"pool    {demo.pool}\npage    {demo.page}\nresults {demo.results}")
     print(f"\nThe run above, as you would type it:\n  {demo.command}")
     return 0

@@ -159,8 +159,14 @@ def _style(selector: str, colours: Any) -> dict[str, Any]:
     return {"color": next(colours), "linewidth": 2, "marker": "o", "markersize": 4}
 
 
-def html_page(evaluation: Evaluation, title: str) -> str:
-    """Return one self-contained page: chart, tables, settings. Texts are escaped; nothing is fetched when it opens."""
+def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
+    """Return one self-contained page: chart, tables, settings. Texts are escaped; nothing is fetched when it opens.
+
+    Args:
+        evaluation: What is shown.
+        title: Of the page.
+        section: HTML made by us, with its texts escaped, that stands behind the chart.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -171,6 +177,7 @@ def html_page(evaluation: Evaluation, title: str) -> str:
     n = evaluation.ns[-1]
     page: str = template.render(
         title=title,
+        section=Markup(section),  # noqa: S704  (the caller escaped it)
         evaluation=evaluation,
         chart=Markup(chart_svg(evaluation)),  # noqa: S704  (made by us; matplotlib escapes its texts)
         curves=[(label(*key), rows) for key, rows in _by_curve(evaluation).items()],
@@ -228,6 +235,7 @@ small { color: #666; font-size: .82em; display: block } .sure { font-weight: 600
 <div class="chart">{{ chart }}</div>
 <p class="quiet">Expected accuracy when n candidates are drawn from each problem's slots without replacement. Bands: {{ level }} % limits, problems
 resampled. The dashed line is what a perfect selector would reach.</p>
+{{ section }}
 <h2>Accuracy, %</h2>
 <div class="wide"><table>
 <thead><tr><th>selector</th>{% for each in evaluation.ns %}<th>n = {{ "{:,}".format(each) }}</th>{% endfor %}</tr></thead>

@@ -114,8 +114,8 @@ def test_help_names_every_command(capsys) -> None:
 
 @pytest.mark.slow
 def test_demo_runs_the_main_job(tmp_path) -> None:
-    """`prm-eval demo`: the real lm_eval command over the shipped pool; its numbers are those of evaluate."""
-    done = cli("demo", "-o", "out", cwd=tmp_path)
+    """`prm-eval demo --handwritten`: the real lm_eval command over the shipped pool; its numbers are those of evaluate."""
+    done = cli("demo", "--handwritten", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"][
         "problems_bon"

@@ -1,0 +1,47 @@
+"""Run the real command, as a user would type it, and make the page of what it left."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Where the demonstration left things, and what it found."""
+
+    pool: Path
+    results: Path
+    page: Path
+    table: str
+    command: str
+
+
+def run_command(arguments: Sequence[str]) -> str:
+    """Run ``prm-eval run`` in a process of its own, its output on our terminal; return the command as one would type it.
+
+    Raises:
+        PrmEvalError: lm_eval failed; its own output says why.
+    """
+    status = subprocess.run([sys.executable, "-m", "prm_eval.cli", "run", *arguments], check=False).returncode
+    if status:
+        raise PrmEvalError(f"lm_eval ended with status {status}; see above")
+    return "prm-eval run " + shlex.join(arguments)
+
+
+def write_page(folder: Path, found: Evaluation, title: str, section: str = "") -> Path:
+    """Write ``report.html`` and ``evaluation.json``; return the page."""
+    from prm_eval.report import html_page
+
+    page = folder / "report.html"
+    page.write_text(html_page(found, title, section), encoding="utf-8")
+    (folder / "evaluation.json").write_text(json.dumps(found.to_json(), indent=2), encoding="utf-8")
+    return page

@@ -1,0 +1,86 @@
+"""The miniature, sampled: a real (tiny) policy through ``lm_eval run --model hf``, judged by a real ORM and a real PRM."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from prm_eval.demo.examples import find_examples, render_examples
+from prm_eval.demo.running import Demo, run_command, write_page
+from prm_eval.errors import PrmEvalError
+from prm_eval.pools import Pool
+
+DEFAULT_PROBLEMS = 70  # two of each subject and level
+DEFAULT_SAMPLES = 16
+BATCH = 128  # requests that lm_eval hands to transformers at once
+
+
+def weights(name: str) -> Path:
+    """Return the checkpoint that ships: "policy", "orm" or "prm".
+
+    Raises:
+        PrmEvalError: It is not there.
+    """
+    folder = Path(str(files("prm_eval.miniature"))) / "weights" / name
+    if not (folder / "model.safetensors").is_file():
+        raise PrmEvalError(
+            f"{folder} has no model.safetensors: the weights come with the package; train them: prm-eval miniature all"
+        )
+    return folder
+
+
+def run_demo(
+    folder: Path, *, problems: int = DEFAULT_PROBLEMS, samples: int = DEFAULT_SAMPLES, device: str = "cpu"
+) -> Demo:
+    """Sample, score, select and draw.
+
+    Args:
+        folder: Where everything goes.
+        problems: How many miniature test problems; a multiple of 35 has as many of each subject and level.
+        samples: Candidates a problem.
+        device: Of the policy and both reward models.
+
+    Raises:
+        PrmEvalError: lm_eval failed; its own output says why. Or there is no torch.
+    """
+    from prm_eval.evaluation import evaluate
+    from prm_eval.report import text_table
+    from prm_eval.rewards import RewardFile
+
+    _require_torch()
+    models = {role: weights(role) for role in ("orm", "prm")}
+    kept = folder / "candidates"
+    command = run_command([
+        "--model", "hf", "--model_args", f"pretrained={weights('policy')},dtype=float32", "--device", device,
+        "--batch_size", str(BATCH), "--tasks", "miniature_bon",
+        "--metadata", f"problems=miniature:test:0:{problems}", f"n_samples={samples}", f"dump_dir={kept}",
+        *(f"{role}_model={path}" for role, path in models.items()), *(f"{role}_device={device}" for role in models),
+        "--output_path", str(folder / "lm_eval"), "--log_samples",
+    ])  # fmt: skip
+    pool = Pool(_pool_of(folder / "lm_eval"))
+    rewards = [RewardFile(each) for each in pool.reward_folders()]  # one of each kind: the pool is this run's own
+    orm, prm = sorted(rewards, key=lambda file: file.info.kind)
+    orm.label, prm.label = "ORM", "PRM"
+    found = evaluate(pool, [orm, prm])
+    section = render_examples(find_examples(pool, prm, orm))
+    title = f"prm_eval: a tiny policy, {problems} miniature problems, {samples} candidates each"
+    return Demo(pool.path, folder / "lm_eval", write_page(folder, found, title, section), text_table(found), command)
+
+
+def _pool_of(results: Path) -> str:
+    """Return the pool that the newest run in a folder of lm_eval's results names."""
+    newest = max(results.glob("*/results_*.json"), key=lambda path: path.stat().st_mtime)
+    configs = json.loads(newest.read_text(encoding="utf-8"))["configs"]
+    path: str = next(iter(configs.values()))["metadata"]["prm_eval"]["pool"]["path"]
+    return path
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise PrmEvalError(
+            f"{error.name} is not installed: pip install 'prm_eval[hf]'; without it: prm-eval demo --handwritten"
+        ) from None
