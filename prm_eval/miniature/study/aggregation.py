@@ -1,0 +1,39 @@
+"""How steps become one reward (Lightman et al. 2023, table 4): product, minimum, mean, last step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from prm_eval.miniature.study.laboratory import Laboratory, best_of_n
+from prm_eval.miniature.study.summaries import difference, draw, interval
+from prm_eval.miniature.study.supervision import SIZES, drawn_arm
+from prm_eval.records import Aggregation
+
+AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last")
+
+
+def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
+    """Return the study's figures and its picture: the process-supervised verifiers of the largest size, read four ways."""
+    m = laboratory.settings.samples
+    ns = tuple(n for n in (1, 2, 4, 8, 16, 32, 64) if n <= m)
+    size = max(each for each in SIZES if each <= m)
+    steps = [
+        laboratory.steps(drawn_arm("prm", size, seed), lambda seed=seed: laboratory.drawn(size, seed))  # type: ignore[misc]
+        for seed in laboratory.settings.seeds
+    ]
+    curves = {how: np.stack([best_of_n(each, laboratory.test, ns, how) for each in steps]) for how in AGGREGATIONS}
+    found = {
+        "study": "aggregation",
+        "n": list(ns),
+        "size": size,
+        "best_of_n": {how: {str(n): interval(curves[how][:, :, k]) for k, n in enumerate(ns)} for how in AGGREGATIONS},
+        "minus prod": {
+            how: {str(n): difference(curves[how][:, :, k], curves["prod"][:, :, k]) for k, n in enumerate(ns)}
+            for how in AGGREGATIONS[1:]
+        },
+    }
+    points = {how: [(float(n), interval(curves[how][:, :, k])) for k, n in enumerate(ns)] for how in AGGREGATIONS}
+    title = f"Best of n by a process-supervised verifier, {laboratory.settings.test_problems} test problems"
+    return found, draw(points, x="n, candidates a problem", title=title)

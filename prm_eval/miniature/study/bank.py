@@ -1,0 +1,104 @@
+"""Candidates of the miniature policy that the studies learn from and test on, with the oracle's labels; sampled once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.errors import DataError
+from prm_eval.miniature.candidates import training_problems
+from prm_eval.miniature.data import Labelled, label
+from prm_eval.miniature.problems import MiniatureProblem, miniature_problems
+from prm_eval.miniature.sampling import sample
+from prm_eval.miniature.train import load_model
+
+PROBLEMS_AT_ONCE = 70
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Problems, and M labelled candidates of each, in the order they were sampled."""
+
+    problems: tuple[MiniatureProblem, ...]
+    candidates: tuple[tuple[Labelled, ...], ...]
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(problems, M): whether each final answer is right, by the oracle."""
+        return np.array([[each.answer_right for each in row] for row in self.candidates], dtype=bool)
+
+
+def study_problems(split: str, count: int) -> list[MiniatureProblem]:
+    """Return the problems of a study: "train" ones are drawn as for training, "test" ones are the first of the test set."""
+    return training_problems(count, "study", 0) if split == "train" else list(miniature_problems("test", 0, count))
+
+
+def sampled_bank(
+    path: Path,
+    problems: Sequence[MiniatureProblem],
+    policy: Path,
+    n: int,
+    *,
+    temperature: float,
+    device: str = "cpu",
+    progress: Callable[[int], object] = lambda done: None,
+) -> Bank:
+    """Return the bank kept in a file; what it lacks is sampled first, some problems at a time.
+
+    Args:
+        path: A JSON line a problem: statement and texts.
+        problems: In order.
+        policy: The checkpoint.
+        n: Candidates a problem.
+        temperature: Of sampling.
+        device: Of sampling.
+        progress: Called with the number of problems that are there.
+
+    Raises:
+        DataError: The file holds other problems, or another number of candidates.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = _complete_lines(path)
+    for row, (line, problem) in enumerate(zip(rows, problems, strict=False), 1):
+        if line["statement"] != problem.problem.statement or len(line["texts"]) != n:
+            raise DataError(
+                path, row, f"{len(line['texts'])} candidates of {line['statement']!r}",
+                f"{n} of {problem.problem.statement!r}", "It is of another study: remove the file, or name another folder.",
+            )  # fmt: skip
+    model = load_model(policy, device=device) if len(rows) < len(problems) else None
+    with path.open("a", encoding="utf-8") as file:
+        while len(rows) < len(problems):
+            group = problems[len(rows) : len(rows) + PROBLEMS_AT_ONCE]
+            texts = sample(model, [each.problem.statement for each in group], n, temperature, seed=0)
+            for problem, written in zip(group, texts, strict=True):
+                rows.append({"statement": problem.problem.statement, "texts": written})
+                file.write(json.dumps(rows[-1]) + "\n")
+            file.flush()
+            progress(len(rows))
+    return Bank(
+        tuple(problems),
+        tuple(_labelled(problem, row["texts"]) for problem, row in zip(problems, rows[: len(problems)], strict=True)),
+    )
+
+
+def _complete_lines(path: Path) -> list[dict[str, list[str]]]:
+    """Return the complete lines of the file; a last one that was cut off is removed."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        partial = path.with_suffix(".partial")
+        partial.write_text(whole, encoding="utf-8")
+        partial.replace(path)
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _labelled(problem: MiniatureProblem, texts: Sequence[str]) -> tuple[Labelled, ...]:
+    known = {text: label(problem, text) for text in dict.fromkeys(texts)}
+    return tuple(known[text] for text in texts)

@@ -1,0 +1,117 @@
+"""Curves of several seeds with limits, and the file and the picture of a study."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.stats import ClusterBootstrap, Interval
+
+Floats = npt.NDArray[np.float64]
+RESAMPLES = 10_000
+
+
+def interval(by_seed: Floats) -> dict[str, Any]:
+    """Return mean, limits and each seed's mean of (seeds, problems): problems are resampled, seeds averaged."""
+    bootstrap = ClusterBootstrap(by_seed.shape[1], seed=0, resamples=RESAMPLES)
+    return _as_json(bootstrap.intervals(by_seed.mean(axis=0))[0], by_seed)
+
+
+def difference(one: Floats, other: Floats) -> dict[str, Any]:
+    """Return the paired difference of two (seeds, problems), as :func:`interval` does."""
+    bootstrap = ClusterBootstrap(one.shape[1], seed=0, resamples=RESAMPLES)
+    return _as_json(bootstrap.difference(one.mean(axis=0), other.mean(axis=0)), one - other)
+
+
+def _as_json(found: Interval, by_seed: Floats) -> dict[str, Any]:
+    return {
+        "value": round(found.value, 6),
+        "low": round(found.low, 6),
+        "high": round(found.high, 6),
+        "seeds": [round(float(each), 6) for each in by_seed.mean(axis=1)],
+    }
+
+
+def resampled(values: Floats, count: int, seed: int = 0) -> list[Floats]:
+    """Return (arms, seeds, problems) resampled ``count`` times, seeds and problems both, the same for all arms, as means (arms,)."""
+    generator = np.random.default_rng(seed)
+    _, seeds, problems = values.shape
+    found = []
+    for _ in range(count):
+        over_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds)) / seeds
+        over_problems = generator.multinomial(problems, np.full(problems, 1 / problems)) / problems
+        found.append(np.einsum("asp,s,p->a", values, over_seeds, over_problems))
+    return found
+
+
+def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str) -> list[Path]:
+    """Write ``NAME.json`` and ``NAME.svg``; return both."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.json", folder / f"{name}.svg"]
+    paths[0].write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    paths[1].write_text(picture, encoding="utf-8")
+    return paths
+
+
+def draw(
+    curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]],
+    *,
+    x: str,
+    title: str,
+    log: bool = True,
+    ticks: Mapping[float, str] | None = None,
+    flat: Mapping[str, float] | None = None,
+) -> str:
+    """Return an SVG of curves with bands (95 % limits) and a dot a seed; the same bytes each time.
+
+    Args:
+        curves: Name to points (x, what :func:`interval` returns).
+        x: Label of the axis.
+        title: Of the picture.
+        log: Whether x is logarithmic.
+        ticks: Labels by place, where they are not the numbers.
+        flat: Horizontal lines by name.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    style = {"svg.hashsalt": "prm_eval", "svg.fonttype": "none", "font.size": 11, "axes.spines.top": False,
+             "axes.spines.right": False}  # fmt: skip
+    with matplotlib.rc_context(style):
+        figure, axes = pyplot.subplots(figsize=(8.5, 4.8), layout="constrained")
+        for colour, (name, points) in zip(
+            ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"), curves.items(), strict=False
+        ):
+            xs = [at for at, _ in points]
+            axes.plot(xs, [100 * each["value"] for _, each in points], "o-", color=colour, label=name, linewidth=2)
+            low, high = ([100 * each[side] for _, each in points] for side in ("low", "high"))
+            axes.fill_between(xs, low, high, color=colour, alpha=0.13, linewidth=0)
+            for at, each in points:
+                axes.plot([at] * len(each["seeds"]), [100 * v for v in each["seeds"]], ".", color=colour, markersize=4)
+        for name, value in (flat or {}).items():
+            axes.axhline(100 * value, color="#444444", linestyle="--", linewidth=1.2, label=name)
+        places = sorted({at for points in curves.values() for at, _ in points})
+        if log:
+            axes.set_xscale("log")
+        axes.set_xticks(places, [(ticks or {}).get(at, f"{at:g}") for at in places])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(x)
+        axes.set_ylabel("accuracy, %")
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.grid(axis="y", alpha=0.25)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        pyplot.close(figure)
+    svg = stream.getvalue()
+    return svg[svg.index("<svg") :]

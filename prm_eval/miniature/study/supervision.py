@@ -1,0 +1,82 @@
+"""Process labels against outcome labels (Lightman et al. 2023, figure 4a), with an oracle in place of people.
+
+Three verifiers learn from the same candidates and differ in their labels alone: each step up to the first wrong one (process);
+whether every step is right (outcome, by the oracle); whether the final answer is right (outcome, by final answer). The last
+two differ where a wrong solution has the right answer: what false positives explain is the share of the gap that the second closes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from prm_eval.miniature.data import Labelling
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, best_of_n
+from prm_eval.miniature.study.summaries import difference, draw, interval
+
+HEADLINE = 16  # n of the picture; the JSON has all
+SIZES = (1, 4, 16, 64)
+LABELS: dict[Labelling, str] = {
+    "prm": "process labels",
+    "oracle": "outcome labels, every step right",
+    "orm": "outcome labels, final answer right",
+}
+
+
+def drawn_arm(labels: Labelling, size: int, seed: int) -> Arm:
+    """Return the arm that learns from ``size`` random candidates a problem."""
+    return Arm(labels, "drawn", size, seed)
+
+
+def drawn_curves(laboratory: Laboratory, labels: Labelling, size: int, ns: tuple[int, ...]) -> Floats:
+    """Return (seeds, problems, len(ns)) accuracies of best-of-n by such arms on the test bank."""
+    return np.stack(
+        [
+            best_of_n(
+                laboratory.steps(drawn_arm(labels, size, seed), lambda seed=seed: laboratory.drawn(size, seed)),  # type: ignore[misc]
+                laboratory.test,
+                ns,
+            )
+            for seed in laboratory.settings.seeds
+        ]
+    )
+
+
+def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
+    """Return the study's figures and its picture."""
+    m = laboratory.settings.samples
+    ns = tuple(n for n in (1, 4, 16, 64) if n <= m)
+    sizes = tuple(size for size in SIZES if size <= m)
+    at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
+    curves = {(labels, size): drawn_curves(laboratory, labels, size, ns) for labels in LABELS for size in sizes}
+    points = {
+        name: [(float(size), interval(curves[labels, size][:, :, at])) for size in sizes]
+        for labels, name in LABELS.items()
+    }
+    found = {
+        "study": "supervision",
+        "n": list(ns),
+        "sizes": list(sizes),
+        "best_of_n": {
+            labels: {
+                str(size): {str(n): interval(curves[labels, size][:, :, k]) for k, n in enumerate(ns)} for size in sizes
+            }
+            for labels in LABELS
+        },
+        "gaps": {str(size): {str(n): _gaps(curves, size, k) for k, n in enumerate(ns)} for size in sizes},
+        "mean_at_1": float(laboratory.test.correct.mean()),
+    }
+    title = f"Best of {ns[at]} on {laboratory.settings.test_problems} test problems, by what the verifier learnt from"
+    return found, draw(points, x="candidates a training problem", title=title)
+
+
+def _gaps(curves: dict[tuple[Any, int], Floats], size: int, k: int) -> dict[str, Any]:
+    """Return the gap of process and final-answer labels, and what of it is closed by outcome labels that know false positives."""
+    process, oracle, final = (curves[labels, size][:, :, k] for labels in ("prm", "oracle", "orm"))
+    whole, closed = difference(process, final), difference(oracle, final)
+    share = (
+        closed["value"] / whole["value"] if whole["low"] > 0 else None
+    )  # a share of a gap that may be none says nothing
+    return {"process - final answer": whole, "oracle outcome - final answer": closed,
+            "process - oracle outcome": difference(process, oracle), "explained by false positives": share}  # fmt: skip
