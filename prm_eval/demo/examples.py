@@ -128,7 +128,8 @@ def render_examples(examples: Sequence[Example]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_SECTION).render(examples=examples)
+    section: str = environment.from_string(_SECTION).render(examples=examples)
+    return section
 
 
 _SECTION = """<h2>Where the majority is wrong and the PRM is right</h2>

@@ -34,6 +34,8 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
             for how in AGGREGATIONS[1:]
         },
     }
-    points = {how: [(float(n), interval(curves[how][:, :, k])) for k, n in enumerate(ns)] for how in AGGREGATIONS}
+    points: dict[str, Any] = {
+        how: [(float(n), interval(curves[how][:, :, k])) for k, n in enumerate(ns)] for how in AGGREGATIONS
+    }
     title = f"Best of n by a process-supervised verifier, {laboratory.settings.test_problems} test problems"
     return found, draw(points, x="n, candidates a problem", title=title)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ def sampled_bank(
     )
 
 
-def _complete_lines(path: Path) -> list[dict[str, list[str]]]:
+def _complete_lines(path: Path) -> list[dict[str, Any]]:
     """Return the complete lines of the file; a last one that was cut off is removed."""
     if not path.is_file():
         return []
