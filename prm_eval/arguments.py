@@ -228,7 +228,7 @@ def _pool_parser(commands: Any) -> None:
 
 
 def _miniature_parser(commands: Any) -> None:
-    text = "the embedded family of problems: check its splits"
+    text = "the embedded family of problems: check its splits, make its policy, ORM and PRM, and their figures"
     miniature = commands.add_parser("miniature", help=text, description=text[0].upper() + text[1:] + ".")
     actions = miniature.add_subparsers(metavar="ACTION", required=True)
     check = _command(
@@ -244,3 +244,37 @@ def _miniature_parser(commands: Any) -> None:
     check.add_argument(
         "--count", type=_positive, default=700, help="validation and test problems a seed (default: 700)"
     )
+    for goal, what in (
+        ("policy", "the policy, from drills, right solutions and the noisy corpus"),
+        ("orm", "the ORM, from final answers of candidates (and first what it needs)"),
+        ("prm", "the PRM, from step labels of the same candidates (and first what it needs)"),
+        ("all", "all three"),
+    ):
+        _making(_command(actions, goal, f"train {what}", "miniature make"), goal)
+    figures = _command(
+        actions,
+        "figures",
+        "sample, grade and score a pool with finished models, and hold its figures against what is required",
+        "miniature figures",
+    )
+    figures.add_argument("models", type=Path, help="a folder with miniature-policy, miniature-orm and miniature-prm")
+    figures.add_argument("-o", "--output", type=Path, required=True, help="folder of the pool, rewards and figures")
+    figures.add_argument("--split", choices=("validation", "test"), default="validation", help="default: validation")
+    figures.add_argument("--problems", type=_positive, default=350, help="default: 350, ten of each subject and level")
+    figures.add_argument("--candidates", type=_positive, default=64, help="a problem (default: 64)")
+    figures.add_argument("--temperature", type=float, default=0.7, help="of sampling (default: 0.7)")
+    figures.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
+    figures.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+
+
+def _making(parser: argparse.ArgumentParser, goal: str) -> None:
+    parser.set_defaults(goal=goal)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("miniature_out"),
+        help="models, states and logs; the same command goes on where it was cut off (default: miniature_out)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")

@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +326,54 @@ def _miniature_check(options: argparse.Namespace) -> int:
     return EXIT_FAULTS if any(found.shared.values()) else 0
 
 
+def _miniature_make(options: argparse.Namespace) -> int:
+    from prm_eval.miniature.make import checkpoint_name, make
+
+    with _bars() as update:
+        record = make(options.goal, options.output, seed=options.seed, device=options.device, progress=update)
+    for stage, about in record.items():
+        size = f"  {about['bytes'] / 1e6:.2f} MB" if "bytes" in about else ""
+        print(f"{stage:<11}{about['seconds']:>8,.0f} s{size}")
+    for kind in ("policy", "orm", "prm"):
+        if (options.output / checkpoint_name(kind)).is_dir():
+            print(f"{kind:<11}{options.output / checkpoint_name(kind)}")
+    return 0
+
+
+def _miniature_figures(options: argparse.Namespace) -> int:
+    from prm_eval.miniature.figures import figures
+
+    given = {name: getattr(options, name) for name in ("split", "candidates", "temperature", "seed", "device")}
+    with _bars() as update:
+        found = figures(options.models, options.output, count=options.problems, progress=update, **given)
+    print(found.text)
+    return 0 if found.held else EXIT_FAULTS
+
+
+class _bars:
+    """One progress bar after the other, by what is being done."""
+
+    def __init__(self) -> None:
+        self._what, self._open = "", ExitStack()
+        self._update: Callable[[int], None] = _nothing
+
+    def __enter__(self) -> Callable[[str, int, int], None]:
+        return self._show
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if what != self._what:
+            self._open.close()
+            self._what, self._update = what, self._open.enter_context(_bar(what, total, ""))
+        self._update(done)
+
+    def __exit__(self, *rest: object) -> None:
+        self._open.close()
+
+
+def _nothing(done: int) -> None:
+    pass
+
+
 class _bar:
     """A progress bar on standard error, for what takes longer than a second."""
 
@@ -353,6 +402,8 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pool show": _pool_show,
     "pool verify": _pool_verify,
     "miniature check": _miniature_check,
+    "miniature make": _miniature_make,
+    "miniature figures": _miniature_figures,
     "plugins": _plugins,
 }
 

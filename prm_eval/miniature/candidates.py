@@ -1,0 +1,78 @@
+"""The candidates that both verifiers learn from: the policy's own, and solutions of the noise process with every rare mistake.
+
+A policy at temperature 0.7 hardly ever takes a wrong operand or boxes another number, but best-of-64 finds the one candidate
+that does. So rare mistakes are written into training at a rate at which they can be learnt. Both verifiers get all candidates.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prm_eval.miniature.data import Labelled, draw_training, label
+from prm_eval.miniature.noise import RARE, Noise, write_solution
+from prm_eval.miniature.plan import Plan
+from prm_eval.miniature.problems import MiniatureProblem
+from prm_eval.miniature.sampling import sample
+from prm_eval.records import Problem
+
+A_PROBLEM = 4  # solutions of the noise process to one problem
+
+
+def training_problems(count: int, name: str, seed: int) -> list[MiniatureProblem]:
+    """Draw problems of the training split; ``name`` and ``seed`` make the draw."""
+    rng = random.Random(f"{name} {seed}")  # noqa: S311 (no secret: training data)
+    return [_problem(*draw_training(rng), f"miniature-{name}/{seed}/{index}") for index in range(count)]
+
+
+def _problem(statement: str, plan: Plan, problem_id: str) -> MiniatureProblem:
+    return MiniatureProblem(Problem(problem_id, statement, plan.gold), plan)
+
+
+def policy_candidates(
+    policy: Any,
+    problems: Sequence[MiniatureProblem],
+    n: int,
+    *,
+    temperature: float,
+    seed: int,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[Labelled]:
+    """Sample ``n`` candidates a problem and return the different ones, labelled by the oracle."""
+    statements = [each.problem.statement for each in problems]
+    texts = sample(policy, statements, n, temperature, seed, progress)
+    return [
+        label(problem, text) for problem, group in zip(problems, texts, strict=True) for text in dict.fromkeys(group)
+    ]
+
+
+def corpus_candidates(
+    count: int, seed: int, noise: Noise = RARE, progress: Callable[[int], object] = lambda done: None
+) -> list[Labelled]:
+    """Write ``count`` solutions with the noise process, a few a problem, labelled by the oracle."""
+    rng = random.Random(f"verifier corpus {seed}")  # noqa: S311 (no secret: training data)
+    found: list[Labelled] = []
+    for index, problem in enumerate(training_problems(-(-count // A_PROBLEM), "verifier-corpus", seed)):
+        texts = ["\n".join(write_solution(problem.plan, rng, noise)) for _ in range(A_PROBLEM)]
+        found += [label(problem, text, "corpus") for text in texts]
+        progress(A_PROBLEM * (index + 1))
+    return found[:count]
+
+
+def write_candidates(path: Path, candidates: Sequence[Labelled]) -> None:
+    """Write labelled candidates as JSON lines, in one step."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w") as file:
+        for each in candidates:
+            file.write(json.dumps(asdict(each)) + "\n")
+    partial.replace(path)
+
+
+def read_candidates(path: Path) -> list[Labelled]:
+    """Read what :func:`write_candidates` wrote."""
+    with path.open() as file:
+        return [Labelled(**json.loads(line)) for line in file]

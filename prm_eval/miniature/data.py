@@ -1,0 +1,205 @@
+"""What the miniature models are trained on, as token ids and targets; every batch is a function of seed and number.
+
+A batch can be drawn again at any time, so training that was cut off goes on exactly where it was, without a stored data stream.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from prm_eval.miniature.build import admissible
+from prm_eval.miniature.noise import CORPUS, Noise, write_solution
+from prm_eval.miniature.oracle import judge
+from prm_eval.miniature.plan import Plan, evaluate, render_step, solve
+from prm_eval.miniature.problems import MiniatureProblem, draw
+from prm_eval.miniature.subjects import OPERATIONS_OF_LEVEL, SUBJECTS
+from prm_eval.miniature.vocabulary import Encoder
+from prm_eval.steps import split_steps
+
+IGNORED = -100  # the target of a position that is not trained
+BATCH = 64  # texts
+CHUNK = 8  # batches that are drawn together and sorted by length, so that little is padded
+DRILL_LINES = 8
+Labelling: TypeAlias = Literal["prm", "orm", "oracle"]  # first-error steps; final answer; every step right
+Texts: TypeAlias = "Callable[[random.Random], Example]"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text: ids, and at every position the target of the output there (a token, or a label), or :data:`IGNORED`."""
+
+    ids: list[int]
+    targets: list[int]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A candidate with what the oracle says of it.
+
+    Attributes:
+        statement: Of its problem.
+        text: Of the candidate.
+        first_wrong: The index of its first wrong step, or None.
+        answer_right: Whether its final answer is the problem's.
+        origin: "policy" (sampled) or "corpus" (written by the noise process).
+    """
+
+    statement: str
+    text: str
+    first_wrong: int | None
+    answer_right: bool
+    origin: str = "policy"
+
+
+def label(problem: MiniatureProblem, text: str, origin: str = "policy") -> Labelled:
+    """Return a candidate with the oracle's labels."""
+    found = judge(problem.plan, text)
+    return Labelled(problem.problem.statement, text, found.first_wrong, found.answer_right, origin)
+
+
+def verifier_example(encoder: Encoder, candidate: Labelled, kind: Labelling) -> Example:
+    """Return a candidate as a verifier reads it: the statement, then every step with a newline behind it.
+
+    The recipes ``miniature-prm`` and ``miniature-orm`` feed the same ids.
+
+    * ``prm``: a label at the newline of every step up to and including the first wrong one (the paper's appendix F).
+    * ``orm``: at every token of the solution, whether the final answer is right (appendix E).
+    * ``oracle``: the same, but right means that every step is right as well.
+    """
+    ids = encoder.encode(candidate.statement + "\n")
+    if kind != "prm":
+        right = candidate.answer_right and (kind == "orm" or candidate.first_wrong is None)
+        solution = encoder.encode(candidate.text + "\n")
+        return Example(ids + solution, [IGNORED] * len(ids) + [int(right)] * len(solution))
+    targets = [IGNORED] * len(ids)
+    for index, step in enumerate(split_steps(candidate.text, "line")):
+        tokens = [*encoder.encode(step), encoder.newline]
+        known = candidate.first_wrong is None or index <= candidate.first_wrong
+        ids += tokens
+        targets += [IGNORED] * (len(tokens) - 1) + [int(index != candidate.first_wrong) if known else IGNORED]
+    return Example(ids, targets)
+
+
+def solution_example(encoder: Encoder, statement: str, lines: Sequence[str]) -> Example:
+    """Return a solution as the policy learns it: the statement is given, the solution and the end token are its targets."""
+    prompt = encoder.encode(statement + "\n")
+    written = [*encoder.encode("\n".join(lines)), encoder.end]
+    return Example(prompt + written[:-1], [IGNORED] * (len(prompt) - 1) + written)
+
+
+def drill_example(encoder: Encoder, rng: random.Random) -> Example:
+    """Return a few true lines on facts drawn uniformly by operator; only what stands behind ``=`` is a target."""
+    ids: list[int] = [encoder.newline]
+    targets: list[int] = [IGNORED]
+    tables = facts()
+    for _ in range(DRILL_LINES):
+        operator, left, right, value = rng.choice(rng.choice(tables))
+        line = [*encoder.encode(render_step(operator, left, right, value)), encoder.newline]
+        start = line.index(encoder.ids[" = "]) + 1
+        targets[-1:] = [IGNORED] * start + [*line[start:], IGNORED]
+        ids += line
+    return Example(ids, targets)
+
+
+@lru_cache(maxsize=1)
+def facts() -> tuple[tuple[tuple[str, Fraction, Fraction, Fraction], ...], ...]:
+    """Return every true fact that a solution may need, by operator; the large tables of + - / twice, so drawn twice as often."""
+    tables: dict[str, list[tuple[str, Fraction, Fraction, Fraction]]] = {operator: [] for operator in "++--*//%^C"}
+    for operator, table in tables.items():
+        for a in range(-110, 111):
+            for b in range(-36, 37):
+                left, right = Fraction(a), Fraction(b)
+                value = evaluate(operator, left, right) if admissible(operator, left, right) else None
+                if value is not None:
+                    table.append((operator, left, right, value))
+    return tuple(tuple(tables[operator]) for operator in "++--*//%^C")
+
+
+def draw_training(rng: random.Random) -> tuple[str, Plan]:
+    """Draw a problem of the training split; the harder levels, which have more lines, twice as often as the easiest."""
+    subject = rng.choice(tuple(SUBJECTS))
+    level = rng.choices(tuple(OPERATIONS_OF_LEVEL), (1, 2, 2, 2, 2))[0]
+    return draw(rng, subject, level, "train")
+
+
+def backbone_text(encoder: Encoder) -> Texts:
+    """Return a source of drills and right solutions, half and half: arithmetic without mistakes."""
+
+    def one(rng: random.Random) -> Example:
+        if rng.random() < 0.5:
+            return drill_example(encoder, rng)
+        statement, plan = draw_training(rng)
+        return solution_example(encoder, statement, solve(plan))
+
+    return one
+
+
+def corpus_text(encoder: Encoder, noise: Noise = CORPUS) -> Texts:
+    """Return a source of solutions with designed mistakes: what the policy learns from."""
+
+    def one(rng: random.Random) -> Example:
+        statement, plan = draw_training(rng)
+        return solution_example(encoder, statement, write_solution(plan, rng, noise))
+
+    return one
+
+
+class Stream:
+    """Batches without end from a source of texts; batch ``index`` is the same whenever it is asked for."""
+
+    def __init__(self, name: str, seed: int, source: Texts, pad: int) -> None:
+        self._name, self._seed, self._source, self._pad = name, seed, source, pad
+        self._chunk: tuple[int, list[list[Example]]] = (-1, [])
+
+    def __call__(self, index: int) -> tuple[Any, Any]:
+        """Return ids and targets, int64 tensors (texts, tokens), padded on the right."""
+        number, at = divmod(index, CHUNK)
+        if self._chunk[0] != number:
+            rng = random.Random(f"{self._name} {self._seed} {number}")  # noqa: S311 (no secret: training data)
+            examples = sorted((self._source(rng) for _ in range(CHUNK * BATCH)), key=lambda each: len(each.ids))
+            batches = [examples[start : start + BATCH] for start in range(0, len(examples), BATCH)]
+            rng.shuffle(batches)
+            self._chunk = (number, batches)
+        return pad(self._chunk[1][at], self._pad)
+
+
+class Epochs:
+    """The same examples over and over, in another order each time."""
+
+    def __init__(self, seed: int, examples: Sequence[Example], padding: int) -> None:
+        self._seed, self._examples, self._pad = seed, examples, padding
+        self._epoch: tuple[int, list[list[int]]] = (-1, [])
+        self.batches = -(-len(examples) // BATCH)
+
+    def __call__(self, index: int) -> tuple[Any, Any]:
+        """Return ids and targets, int64 tensors (texts, tokens), padded on the right."""
+        number, at = divmod(index, self.batches)
+        if self._epoch[0] != number:
+            rng = random.Random(f"epoch {self._seed} {number}")  # noqa: S311 (no secret: an order)
+            self._epoch = (number, self._shuffled(rng))
+        return pad([self._examples[each] for each in self._epoch[1][at]], self._pad)
+
+    def _shuffled(self, rng: random.Random) -> list[list[int]]:
+        order = list(range(len(self._examples)))
+        rng.shuffle(order)
+        batches: list[list[int]] = []
+        for start in range(0, len(order), CHUNK * BATCH):
+            chunk = sorted(order[start : start + CHUNK * BATCH], key=lambda each: len(self._examples[each].ids))
+            batches += [chunk[first : first + BATCH] for first in range(0, len(chunk), BATCH)]
+        rng.shuffle(batches)
+        return batches
+
+
+def pad(examples: Sequence[Example], padding: int) -> tuple[Any, Any]:
+    """Return ids and targets as int64 tensors (texts, tokens); a causal model needs no mask for padding on the right."""
+    import torch
+
+    longest = max(len(each.ids) for each in examples)
+    ids = [each.ids + [padding] * (longest - len(each.ids)) for each in examples]
+    targets = [each.targets + [IGNORED] * (longest - len(each.targets)) for each in examples]
+    return torch.tensor(ids), torch.tensor(targets)

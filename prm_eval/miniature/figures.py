@@ -1,0 +1,280 @@
+"""What the miniature shows: a pool of its policy, graded, scored by its verifiers, evaluated, and held against what is required.
+
+Everything here is the product's own: the pool format, the grader, the reward models, the closed forms, the bootstrap over problems.
+Only the right answers by wrong reasoning are counted by the oracle, because nothing else can see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation import Evaluation, evaluate
+from prm_eval.grading.pool import grade_pool, is_graded
+from prm_eval.jsonl import file_sha256
+from prm_eval.miniature.curves import SELECTORS, right_answers
+from prm_eval.miniature.make import Progress, checkpoint_name, silent
+from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
+from prm_eval.miniature.sampling import sample
+from prm_eval.miniature.train import load_model
+from prm_eval.pool_format import software_versions, write_json
+from prm_eval.pools import Pool, PoolWriter
+from prm_eval.records import Candidate
+from prm_eval.rewards import RewardFile, load_reward_model, score_pool
+from prm_eval.stats import ClusterBootstrap
+from prm_eval.summary import CurveKey
+
+Floats = npt.NDArray[np.float64]
+ORACLE: CurveKey = ("oracle", None)
+MAJORITY: CurveKey = ("majority", None)
+BON_PRM, BON_ORM = ("best_of_n", "prm"), ("best_of_n", "orm")
+WMAJ_PRM, WMAJ_ORM = ("weighted_majority", "prm"), ("weighted_majority", "orm")
+RESAMPLES, SEED = 10_000, 20_230_531
+LEVELS = range(1, 6)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with its limits, in percent or points, and the bar it is held against.
+
+    Attributes:
+        name: What it is.
+        value: Mean over problems.
+        low: Lower 95 % limit.
+        high: Upper 95 % limit.
+        least: The value must reach this (and a difference's lower limit be above zero).
+        most: Both limits must stay below this, where there is one.
+        required: Or only aimed at.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    least: float
+    most: float | None = None
+    required: bool = True
+
+    @property
+    def held(self) -> bool:
+        """Whether the bar is met; within a range, by both limits."""
+        if self.most is not None:
+            return self.least <= self.low and self.high <= self.most
+        return self.value >= self.least and self.low > 0
+
+    @property
+    def bar(self) -> str:
+        """The bar in words."""
+        return f"{self.least:g} to {self.most:g}" if self.most is not None else f">= {self.least:g}, low > 0"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Figures, curves, and the text that is printed."""
+
+    figures: tuple[Figure, ...]
+    curves: dict[str, list[float]]
+    ns: tuple[int, ...]
+    about: dict[str, Any]
+
+    @property
+    def held(self) -> bool:
+        """Whether every required figure meets its bar."""
+        return all(each.held for each in self.figures if each.required)
+
+    @property
+    def text(self) -> str:
+        """A table of curves and a table of figures."""
+        lines = [f"{'accuracy, %':<34}" + "".join(f"{n:>7}" for n in self.ns)]
+        lines += [f"{name:<34}" + "".join(f"{value:>7.1f}" for value in values) for name, values in self.curves.items()]
+        lines += ["", f"{'figure (95 % interval)':<46}{'value':>7}{'low':>7}{'high':>7}  bar"]
+        for each in self.figures:
+            verdict = "held" if each.held else "NOT HELD" if each.required else "not reached"
+            aim = "" if each.required else "aimed at "
+            lines.append(
+                f"{each.name:<46}{each.value:>7.1f}{each.low:>7.1f}{each.high:>7.1f}  {aim}{each.bar}: {verdict}"
+            )
+        return "\n".join(lines)
+
+
+def figures(
+    models: Path,
+    output: Path,
+    *,
+    split: str = "validation",
+    count: int = 350,
+    candidates: int = 64,
+    temperature: float = 0.7,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Found:
+    """Sample, grade, score and evaluate; what is in ``output`` already is not made again.
+
+    Args:
+        models: Folder of the three finished models.
+        output: Gets ``pool``, with grades and rewards in it, and ``figures.json``.
+        split: Of the problems.
+        count: Problems.
+        candidates: A problem.
+        temperature: Of sampling.
+        seed: Of sampling.
+        device: Of sampling and scoring.
+        progress: Called with what is being done, how much of it is, and of how much.
+
+    Raises:
+        PrmEvalError: The pool in ``output`` is of another policy or another sampling.
+    """
+    progress = progress or silent
+    problems = miniature_problems(split, 0, count)
+    sampling = {"temperature": temperature, "top_p": 1.0, "seed": seed, "n": candidates}
+    pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, progress)
+    if not is_graded(pool):
+        grade_pool(pool, progress=lambda done: progress("grading", done, len(problems)))
+    files = [_rewards(pool, models, kind, device, progress) for kind in ("orm", "prm")]
+    evaluation = evaluate(
+        pool, files, selectors=SELECTORS, seed=SEED, progress=lambda done: progress("evaluating", done, len(problems))
+    )
+    texts = [[each.text for each in group] for _, group in pool]
+    found = Found(
+        tuple(figures_of(evaluation, problems, *right_answers(problems, texts))),
+        {_curve_name(key): (100 * table.mean(axis=0)).round(3).tolist() for key, table in evaluation.curves.items()},
+        evaluation.ns,
+        {"pool": pool.info.content_hash, "split": split, "problems": count, "sampling": sampling},
+    )
+    write_json(
+        output / "figures.json",
+        found.about
+        | {"ns": list(found.ns), "curves": found.curves, "versions": software_versions("torch", "transformers")}
+        | {"figures": [asdict(each) | {"held": each.held, "bar": each.bar} for each in found.figures]},
+    )
+    return found
+
+
+def figures_of(
+    evaluation: Evaluation, problems: Sequence[MiniatureProblem], right: Floats, false: Floats
+) -> list[Figure]:
+    """Return the figures of issue 5, from an evaluation whose reward files are called "prm" and "orm".
+
+    Args:
+        evaluation: Of the pool.
+        problems: Its problems, in order.
+        right: Candidates with the right answer, by problem.
+        false: Those among them with a wrong step.
+    """
+    curves, ns = evaluation.curves, list(evaluation.ns)
+    first, last, middle = 0, len(ns) - 1, ns.index(16) if 16 in ns else len(ns) - 1
+    bootstrap = ClusterBootstrap(len(problems), seed=SEED, resamples=RESAMPLES)
+
+    def share(name: str, values: Floats, least: float, most: float | None = None) -> Figure:
+        cell = bootstrap.intervals(values)[0]
+        return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, most)
+
+    def gap(name: str, one: Floats, other: Floats, least: float, *, required: bool = True) -> Figure:
+        cell = bootstrap.difference(one, other)
+        return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, None, required)
+
+    def column(key: CurveKey, at: int) -> Floats:
+        return curves[key][:, at]
+
+    n, sixteen = ns[last], ns[middle]
+    mean = column(ORACLE, first)
+    aimed = partial(gap, required=False)
+    return [
+        share("mean@1", mean, 25, 50),
+        *_levels(mean, problems),
+        share(f"pass@{n}", column(ORACLE, last), 90),
+        gap(f"maj@{n} - mean@1", column(MAJORITY, last), mean, 8),
+        _false_share(bootstrap, right, false),
+        gap(f"bon@{sixteen} PRM - ORM", column(BON_PRM, middle), column(BON_ORM, middle), 8),
+        gap(f"bon@{n} PRM - ORM", column(BON_PRM, last), column(BON_ORM, last), 8),
+        gap(f"bon@{sixteen} PRM - maj@{sixteen}", column(BON_PRM, middle), column(MAJORITY, middle), 5),
+        gap(f"wmaj@{n} PRM - ORM", column(WMAJ_PRM, last), column(WMAJ_ORM, last), 5),
+        gap(f"wmaj@{n} ORM - maj@{n}", column(WMAJ_ORM, last), column(MAJORITY, last), 5),
+        aimed(f"bon@{n} ORM - maj@{n}", column(BON_ORM, last), column(MAJORITY, last), 3),
+        aimed(f"bon@{n} PRM - maj@{n}", column(BON_PRM, last), column(MAJORITY, last), 3),
+        aimed(f"bon PRM @{n} - @{sixteen}", column(BON_PRM, last), column(BON_PRM, middle), 0),
+        aimed(f"bon ORM @{n} - @{sixteen}", column(BON_ORM, last), column(BON_ORM, middle), 0),
+    ]
+
+
+def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
+    """Return by how much mean@1 falls from each level to the next; problems of two levels are different ones, so not paired."""
+    level = np.array([each.problem.level for each in problems])
+    groups = {each: mean[level == each] for each in LEVELS if (level == each).any()}
+    samplers = {k: ClusterBootstrap(len(v), seed=SEED + k, resamples=RESAMPLES) for k, v in groups.items()}
+    resampled = {k: samplers[k].means(v) for k, v in groups.items()}
+    found = []
+    for easy, hard in [*zip(list(groups), list(groups)[1:], strict=False), (min(groups), max(groups))]:
+        low, high = samplers[easy].limits(resampled[easy] - resampled[hard])
+        value = float(groups[easy].mean() - groups[hard].mean())
+        name = f"mean@1 level {easy} - level {hard}"
+        found.append(Figure(name, 100 * value, 100 * float(low[0]), 100 * float(high[0]), 0))
+    return found
+
+
+def _false_share(bootstrap: ClusterBootstrap, right: Floats, false: Floats) -> Figure:
+    """Return the share of right answers that were reached by wrong reasoning: a ratio of sums over problems."""
+    resampled = bootstrap.means(false) / bootstrap.means(right)
+    low, high = bootstrap.limits(resampled)
+    value = false.sum() / right.sum()
+    return Figure("right answers by wrong reasoning", 100 * value, 100 * float(low[0]), 100 * float(high[0]), 5, 15)
+
+
+def _curve_name(key: CurveKey) -> str:
+    selector, model = key
+    return selector if model is None else f"{selector}, {model}"
+
+
+def _pool(
+    policy: Path,
+    folder: Path,
+    problems: Sequence[MiniatureProblem],
+    split: str,
+    sampling: dict[str, Any],
+    device: str,
+    progress: Progress,
+) -> Pool:
+    """Return the pool in a folder, sampled unless it is there."""
+    weights = {each.name: file_sha256(each) for each in sorted(policy.glob("*.safetensors"))}
+    described = {"name": policy.name, "weights_sha256": weights}
+    problem_set = {"name": f"miniature:{split}:0:{len(problems)}", "revision": REVISION}
+    if (folder / "pool.json").is_file():
+        pool = Pool(folder)
+        if pool.info.policy != described or pool.info.sampling != sampling:
+            raise PrmEvalError(f"{folder} is a pool of another policy or another sampling; give another --output")
+        return pool
+    n = sampling["n"]
+    texts = sample(
+        load_model(policy, device=device),
+        [each.problem.statement for each in problems],
+        n,
+        sampling["temperature"],
+        sampling["seed"],
+        lambda done: progress("sampling", done, n * len(problems)),
+    )
+    with PoolWriter(folder, problem_set=problem_set, policy=described, sampling=sampling, m=n) as writer:
+        for problem, group in zip(problems, texts, strict=True):
+            name = problem.problem.problem_id
+            writer.add(problem.problem, [Candidate(name, slot, text) for slot, text in enumerate(group)])
+    return Pool(folder)
+
+
+def _rewards(pool: Pool, models: Path, kind: str, device: str, progress: Progress) -> RewardFile:
+    checkpoint = models / checkpoint_name(kind)
+    model = load_reward_model(f"miniature-{kind}:{checkpoint}", device=device, dtype="float32")
+    file = score_pool(
+        pool,
+        model,
+        pool.path / "rewards" / kind,
+        lambda done, tokens: progress(f"scoring, {kind}", done, pool.info.n_candidates),
+    )
+    file.label = kind
+    return file

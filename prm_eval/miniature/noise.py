@@ -1,0 +1,151 @@
+"""The corpus that the policy learns from: solutions with designed mistakes.
+
+A policy that saw only right solutions would make random slips, which a majority vote removes. Texts on the web repeat the
+same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``: the sign is dropped) and a
+strength, both from a hash of the fact, so every solution meets the same one. Where the strength is above one half, the wrong
+value is the commoner one, and no number of votes repairs it. On top come random slips and wrong operands and operators.
+
+The errors of the miniature are designed. What a verifier can find among them is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from prm_eval.miniature.plan import Operation, Plan, evaluate, known, render_box, render_step
+
+OPERATORS = ("+", "-", "*", "%")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How often a line goes wrong.
+
+    Attributes:
+        share: Of facts that have a misconception.
+        weakest: Probability of the misconceived value for the fact with the weakest misconception.
+        strongest: The same for the strongest.
+        slip: Probability of a value near the right one.
+        operand: Probability of a wrong operand.
+        operator: Probability of a wrong operator.
+        box: Probability of boxing another number.
+        recover: Probability that after a wrong value the writer goes on with the true one, as if it had been written: a right
+            answer by wrong reasoning.
+    """
+
+    share: float = 0.7
+    weakest: float = 0.3
+    strongest: float = 0.7
+    slip: float = 0.01
+    operand: float = 0.005
+    operator: float = 0.005
+    box: float = 0.002
+    recover: float = 0.12
+
+
+CORPUS = Noise()
+# For verifiers: misconceptions weaker, so that about half of the solutions are right, and every rare mistake often enough.
+RARE = Noise(weakest=0.1, strongest=0.5, slip=0.04, operand=0.03, operator=0.02, box=0.03)
+
+
+def misconception(operator: str, left: Fraction, right: Fraction) -> tuple[Fraction, float, float] | None:
+    """Return the wrong value of a fact and two numbers in [0, 1) that say whether and how strongly it is believed."""
+    digest = hashlib.sha256(f"{left} {operator} {right}".encode()).digest()
+    choices = _wrong_values(operator, left, right)
+    if not choices:
+        return None
+    chosen = choices[digest[0] % len(choices)]
+    return chosen, int.from_bytes(digest[1:5], "big") / 2**32, int.from_bytes(digest[5:9], "big") / 2**32
+
+
+def _wrong_values(operator: str, left: Fraction, right: Fraction) -> list[Fraction]:
+    value = evaluate(operator, left, right)
+    if value is None:
+        return []
+    one = Fraction(1)
+    if operator == "+":
+        found = (
+            [left - right] if right < 0 else [value - 10] if left % 10 + right % 10 >= 10 else [value + 1, value - 1]
+        )
+    elif operator == "-":
+        found = [-value] if value < 0 <= left else [left + right] if right < 0 else [value + 10, value - 1]
+    elif operator == "*":
+        found = [-value] if value < 0 else [value + left, value - left, value + right, value - right]
+    elif operator == "/":
+        found = [-value] if value < 0 else [value + 1, value - 1] if value.denominator == 1 else [left / (right - one)]
+    elif operator == "%":
+        found = [(value + 1) % right, (value - 1) % right, right - value]
+    elif operator == "^":
+        found = [left * right, abs(left) ** 2 + abs(left)]
+    else:
+        found = [left * right, Fraction(left * (left - 1)), value + left]
+    return [each for each in found if each != value]
+
+
+@lru_cache(maxsize=200_000)
+def outcomes(
+    noise: Noise, operator: str, left: Fraction, right: Fraction
+) -> tuple[tuple[Fraction, ...], tuple[float, ...]]:
+    """Return the values that the corpus gives to a fact, and their probabilities; the first is the true one."""
+    value = evaluate(operator, left, right)
+    if value is None:
+        return (Fraction(0),), (1.0,)
+    whole = value.denominator == 1
+    slips = [value + step for step in (-10, -2, -1, 1, 2, 10)] if whole else []
+    weights = {value: 1.0, **dict.fromkeys(slips, noise.slip / 6)}
+    found = misconception(operator, left, right)
+    if found is not None and found[1] < noise.share:
+        strength = noise.weakest + (noise.strongest - noise.weakest) * found[2]
+        weights[found[0]] = weights.get(found[0], 0.0) + strength
+    weights[value] -= sum(weights.values()) - 1.0
+    return tuple(weights), tuple(weights.values())
+
+
+def write_solution(plan: Plan, rng: random.Random, noise: Noise) -> list[str]:
+    """Write a solution line by line, each operation on the values before it; ends with the box."""
+    lines: list[str] = []
+    said: list[Fraction] = []  # what later lines build on: what was written, but where the writer recovers
+    for operation in plan.operations:
+        operator, left, right = _mistaken(operation, plan, said, rng, noise)
+        values, weights = outcomes(noise, operator, left, right)
+        value = values[0] if rng.random() < weights[0] else rng.choices(values, weights)[0]
+        if operator == "/" and value.denominator != 1 and not _is_fraction(plan, operation):
+            value = Fraction(value.numerator // value.denominator)  # the rest is dropped: a misconception of its own
+        said.append(values[0] if value != values[0] and rng.random() < noise.recover else value)
+        lines.append(render_step(operator, left, right, value))
+    boxed = [said[index] for index in plan.answer]
+    if rng.random() < noise.box:
+        boxed[rng.randrange(len(boxed))] = rng.choice([*said, boxed[0] + 1, -boxed[0]])
+    lines.append(render_box(boxed))
+    return lines
+
+
+def _mistaken(
+    operation: Operation, plan: Plan, said: list[Fraction], rng: random.Random, noise: Noise
+) -> tuple[str, Fraction, Fraction]:
+    """Return the operation on the values as they were written, now and then with a wrong operand or operator."""
+    operator: str = operation.operator
+    sides = [known(operation.left, said), known(operation.right, said)]
+    if rng.random() < noise.operand:
+        numbers = [
+            *said,
+            *(Fraction(x) for step in plan.operations for x in (step.left, step.right) if isinstance(x, int)),
+        ]
+        changed = rng.randrange(2) if operator in OPERATORS[:3] else 0
+        new = [rng.choice(numbers), sides[changed] + rng.choice((-1, 1)), -sides[changed]][rng.randrange(3)]
+        if evaluate(operator, *(new if at == changed else side for at, side in enumerate(sides))) is not None:
+            sides[changed] = new
+    if rng.random() < noise.operator:
+        other = rng.choice(OPERATORS[:3])
+        if evaluate(other, *sides) is not None:
+            operator = other
+    return operator, sides[0], sides[1]
+
+
+def _is_fraction(plan: Plan, operation: Operation) -> bool:
+    """Say whether a division is meant to give a fraction: only one between two worked-out numbers is."""
+    return not isinstance(operation.left, int) and not isinstance(operation.right, int)

@@ -1,0 +1,88 @@
+"""Train the miniature verifiers and score candidates with them, outside pools: what the trainings and the studies share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prm_eval.miniature.data import Epochs, Labelled, Labelling, verifier_example
+from prm_eval.miniature.train import Schedule, Shape, fit, new_model
+from prm_eval.miniature.vocabulary import Encoder
+
+ROWS = 256  # texts that are scored at once
+
+
+def new_verifier(init: Any, shape: Shape, seed: int) -> Any:
+    """Return an untrained verifier on the trunk of a language model; only its head is new."""
+    model = new_model(shape, seed, labels=2)
+    model.model.load_state_dict(init.model.state_dict())
+    return model
+
+
+def train_verifier(
+    candidates: Sequence[Labelled],
+    kind: Labelling,
+    init: Any,
+    seed: int,
+    folder: Path,
+    *,
+    steps: int | None = None,
+    epochs: float = 1.0,
+    rate: float = 2e-3,
+    device: str = "cpu",
+    progress: Callable[[int], object] = lambda done: None,
+) -> Any:
+    """Train a verifier on labelled candidates and return it; a run that was cut off goes on from ``folder``.
+
+    Args:
+        candidates: With the oracle's labels; which of them are used is in ``kind``.
+        kind: ``prm``, ``orm`` or ``oracle``; see :func:`prm_eval.miniature.data.verifier_example`.
+        init: The language model whose trunk it starts from.
+        seed: Of the new head and of the order.
+        folder: Of the state and the log.
+        steps: Optimizer steps of 64 candidates; by default so many that every candidate comes ``epochs`` times.
+        epochs: See ``steps``.
+        rate: Highest learning rate.
+        device: Of the computation.
+        progress: Called with the steps done so far.
+    """
+    encoder = Encoder()
+    examples = [verifier_example(encoder, each, kind) for each in candidates]
+    stream = Epochs(seed, examples, encoder.pad)
+    schedule = Schedule(steps or max(1, round(epochs * stream.batches)), rate)
+    model = new_verifier(init, Shape.of(init.config), seed)
+    return fit(model, stream, schedule, folder, progress=progress, device=device)
+
+
+def score(
+    model: Any, texts: Iterable[tuple[str, str]], kind: str, progress: Callable[[int], object] = lambda done: None
+) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Return log-odds of being right for every different (statement, candidate): one a step (``prm``), or one (else)."""
+    import torch
+
+    encoder = Encoder()
+    work: list[tuple[tuple[str, str], list[int], list[int]]] = []
+    for key in dict.fromkeys(texts):
+        example = verifier_example(encoder, Labelled(*key, None, True), "prm" if kind == "prm" else "orm")
+        at = [index for index, target in enumerate(example.targets) if target >= 0]
+        work.append((key, example.ids, at if kind == "prm" else at[-1:]))
+    work.sort(key=lambda each: len(each[1]))
+    found: dict[tuple[str, str], tuple[float, ...]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(work), ROWS):
+            some = work[start : start + ROWS]
+            ids = _padded([each[1] for each in some], encoder.pad).to(model.device)
+            logits = model.score(model.model(input_ids=ids, use_cache=False).last_hidden_state).float()
+            odds = (logits[..., 1] - logits[..., 0]).cpu()
+            for row, (key, _, at) in enumerate(some):
+                found[key] = tuple(odds[row, at].tolist())
+            progress(len(found))
+    return found
+
+
+def _padded(rows: Sequence[list[int]], padding: int) -> Any:
+    import torch
+
+    longest = max(map(len, rows))
+    return torch.tensor([row + [padding] * (longest - len(row)) for row in rows])
