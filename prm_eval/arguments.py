@@ -251,6 +251,7 @@ def _miniature_parser(commands: Any) -> None:
         ("all", "all three"),
     ):
         _making(_command(actions, goal, f"train {what}", "miniature make"), goal)
+    _study_parser(actions)
     figures = _command(
         actions,
         "figures",
@@ -265,6 +266,42 @@ def _miniature_parser(commands: Any) -> None:
     figures.add_argument("--temperature", type=float, default=0.7, help="of sampling (default: 0.7)")
     figures.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
     figures.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+
+
+def _study_parser(actions: Any) -> None:
+    study = _command(
+        actions,
+        "study",
+        "repeat a small-scale study of the paper with an oracle in place of people: figures (JSON) and a picture (SVG)",
+        "miniature study",
+    )
+    study.add_argument(
+        "name",
+        choices=("supervision", "active-learning", "aggregation", "difficulty"),
+        help="supervision: labels of steps or of outcomes; active-learning: which candidates to label; "
+        "aggregation: how steps become one reward; difficulty: by quintile of the pass rate",
+    )
+    study.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("miniature_out/study"),
+        help="candidates, verifiers and what the study found; the same command goes on where it was cut off "
+        "(default: miniature_out/study)",
+    )
+    study.add_argument(
+        "--models",
+        type=Path,
+        help="a folder with miniature-policy and miniature-backbone (default: those that ship)",
+    )
+    study.add_argument("--seeds", type=_whole_numbers, default=[0, 1, 2], metavar="0,1,2", help="seeds of verifiers")
+    study.add_argument("--problems", type=_positive, default=600, help="training problems (default: 600)")
+    study.add_argument("--test-problems", type=_positive, default=315, help="test problems (default: 315)")
+    study.add_argument("--samples", type=_positive, default=64, help="candidates a problem (default: 64)")
+    study.add_argument(
+        "--most-steps", type=_positive, default=400, help="optimizer steps of the largest arms (default: 400)"
+    )
+    study.add_argument("--device", default="cpu", help="cpu (default) or cuda")
 
 
 def _making(parser: argparse.ArgumentParser, goal: str) -> None:

@@ -350,6 +350,20 @@ def _miniature_figures(options: argparse.Namespace) -> int:
     return 0 if found.held else EXIT_FAULTS
 
 
+def _miniature_study(options: argparse.Namespace) -> int:
+    from prm_eval.miniature.study import Laboratory, StudySettings, run_study
+    from prm_eval.miniature.weights import weights_folder
+
+    given = {name: getattr(options, name) for name in ("problems", "test_problems", "samples", "most_steps")}
+    settings = StudySettings(**given, seeds=tuple(options.seeds))
+    models = options.models or weights_folder()
+    with _bars() as update:
+        laboratory = Laboratory(options.output, models, settings, device=options.device, progress=update)
+        files = run_study(options.name, laboratory, options.output)
+    print("\n".join(map(str, files)))
+    return 0
+
+
 class _bars:
     """One progress bar after the other, by what is being done."""
 
@@ -404,6 +418,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "miniature check": _miniature_check,
     "miniature make": _miniature_make,
     "miniature figures": _miniature_figures,
+    "miniature study": _miniature_study,
     "plugins": _plugins,
 }
 

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 
 from prm_eval.demo.examples import find_examples, render_examples
 from prm_eval.demo.running import Demo, run_command, write_page
 from prm_eval.errors import PrmEvalError
+from prm_eval.miniature.weights import weights
 from prm_eval.pools import Pool
 
 DEFAULT_PROBLEMS = 70  # two of each subject and level
 DEFAULT_SAMPLES = 16
 BATCH = 128  # requests that lm_eval hands to transformers at once
-
-
-def weights(name: str) -> Path:
-    """Return the checkpoint that ships: "policy", "orm" or "prm".
-
-    Raises:
-        PrmEvalError: It is not there.
-    """
-    folder = Path(str(files("prm_eval.miniature"))) / "weights" / name
-    if not (folder / "model.safetensors").is_file():
-        raise PrmEvalError(
-            f"{folder} has no model.safetensors: the weights come with the package; train them: prm-eval miniature all"
-        )
-    return folder
 
 
 def run_demo(
