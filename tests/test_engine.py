@@ -541,7 +541,7 @@ def test_the_real_pool(data, tmp_path, capsys) -> None:
     for (_, item), (_, _, result) in zip((w for block in blocks(pool, model) for w in block), found, strict=True):
         one = model.render(item)
         if result.refusal is not None:
-            assert len(one.ids) > 4_096
+            assert result.refusal.startswith("over-length"), result.refusal
             continue
         for position, value in zip(one.positions, result.values, strict=True):  # a forward pass a step
             with torch.inference_mode():

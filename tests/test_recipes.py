@@ -153,6 +153,15 @@ def test_separators_are_appended_as_ids(tiny) -> None:
     assert [rendered.ids[i] for i in rendered.positions] == [271, 271]
 
 
+def test_a_control_token_as_separator_is_the_recipes_own(models) -> None:
+    """Counted as the candidate's, it would refuse every candidate; not looked for in the text, it would add steps."""
+    model = load_reward_model(str(models["prm"]), separator="<s>")
+    rendered = model.render(item("Q", "a", "b"))
+    assert model.tokenizer.convert_ids_to_tokens(list(rendered.ids)) == ["<s>", "Q", "a", "<s>", "b", "<s>"]
+    assert (rendered.refusal, rendered.positions) == (None, (3, 5))
+    assert model.score([item("Q", "a<s>", "b")])[0].refusal == "special token '<s>' in the text"
+
+
 def test_no_separator_between_problem_and_first_step(models) -> None:
     """TRL's inference example puts one there, its training does not."""
     rendered = load_reward_model(str(models["prm"])).render(item("Q", "a", "b"))

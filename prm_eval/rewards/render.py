@@ -262,6 +262,7 @@ class _Writer:
                 self.cut()
             elif content == "separator":
                 self._write(self.renderer.separator or "")
+                self.literals[self.renderer.separator or ""] += 1  # it may be a control token, which is then the recipe's own
             else:
                 self._write(values[content])
                 self._last_literal = ""
