@@ -261,8 +261,9 @@ class _Writer:
             elif content == "cut":
                 self.cut()
             elif content == "separator":
-                self._write(self.renderer.separator or "")
-                self.literals[self.renderer.separator or ""] += 1  # it may be a control token, which is then the recipe's own
+                separator = self.renderer.separator or ""
+                self._write(separator)
+                self.literals[separator] += 1  # it may be a control token, which is then the recipe's own
             else:
                 self._write(values[content])
                 self._last_literal = ""
