@@ -24,7 +24,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from prm_eval.rewards.batches import Packed, Padded  # noqa: E402
-from prm_eval.rewards.engine import Engine, Unfit  # noqa: E402
+from prm_eval.rewards.engine import Engine, Unfit, is_out_of_memory  # noqa: E402
 from prm_eval.rewards.packing import common_prefix, lay_out, shared_tokens  # noqa: E402
 
 torch.set_num_threads(1)
@@ -50,6 +50,9 @@ class TinyNetwork:
     @property
     def config(self):
         return self.model.config
+
+    def modules(self):
+        return self.model.modules()
 
     def __call__(self, input_ids, **inputs):
         if self.fails is not None and input_ids.numel() > self.fails:
@@ -228,6 +231,47 @@ def test_a_candidate_that_does_not_fit_is_refused_and_the_others_are_scored(pack
     found = engine.logits([monster, *some_candidates(), monster])
     assert found[0] == found[-1] == Unfit("out of memory: 240 tokens alone do not fit on cpu")
     assert all(torch.isfinite(logits).all() for logits in found[1:-1])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "MPS backend out of memory (MPS allocated: 17 GB)",
+    ],
+)
+def test_full_memory_has_many_names(words) -> None:
+    """One that is not recognised ends a run of hours in a traceback, where smaller batches would have gone on."""
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+ROPE = {"rope_theta": 10_000.0, "original_max_position_embeddings": 48}
+SCALED = {
+    "longrope": lambda: transformers.Phi3Config(
+        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=512, original_max_position_embeddings=48,
+        rope_parameters={**ROPE, "rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4},
+    ),
+    "dynamic": lambda: transformers.LlamaConfig(
+        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=48,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 4.0},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("packing", [True, False])
+def test_positions_that_look_at_the_longest_sequence(name, packing) -> None:
+    """Phi-3's factors, and frequencies that transformers keeps: a score would depend on the batch and on what came before."""
+    network = TinyNetwork(SCALED[name]())
+    engine = Engine(network, device="cpu", dtype="float32", packing=packing)
+    candidates = some_candidates()
+    assert len({len(one.ids) > 48 for one in candidates}) == 2
+    for one, logits in zip(candidates, engine.logits(candidates), strict=True):
+        fresh = TinyNetwork(SCALED[name]())  # with the same weights
+        assert torch.allclose(logits, plain(fresh, one), atol=1e-5), len(one.ids)
+    assert engine.why_padded.startswith(f"{name} positions depend on the longest sequence")
 
 
 def test_other_errors_are_not_mistaken_for_full_memory() -> None:
@@ -479,7 +523,7 @@ def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> N
     pool = make_pool(tmp_path)
     whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=200)
     assert "computed 18" in whole.communicate()[0]  # six problems of four candidates, of which three are distinct
-    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.1, batch_tokens=200), 11)
+    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.3, batch_tokens=200), 11)
     left = stored(tmp_path / "killed")
     assert (tmp_path / "killed" / "scores.partial").exists()  # it was killed within the second block of eight
     assert 6 < left < 18
@@ -488,6 +532,28 @@ def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> N
     files = [(tmp_path / name / "rewards.parquet").read_bytes() for name in ("whole", "killed")]
     assert files[0] == files[1]
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["rewards.parquet", "submission.json"]
+
+
+@pytest.mark.parametrize("rooms", [0, 10_000])
+def test_a_machine_that_is_too_small_leaves_nothing_behind(models, tmp_path, monkeypatch, rooms) -> None:
+    """Refusals for want of memory, frozen as rewards, would be the answer of a larger machine too."""
+    forward, pool = Engine._forward, make_pool(tmp_path)
+
+    def cramped(self, batcher, batch):
+        if sum(len(one.ids) for one in batch) > rooms:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory (simulated)")
+        return forward(self, batcher, batch)
+
+    monkeypatch.setattr(Engine, "_forward", cramped)
+    model = load_reward_model(str(models["prm"]))
+    if rooms:
+        assert not any(r.refusal for _, _, r in rewards_of(score_pool(pool, model, tmp_path / "r")))
+        return
+    with pytest.raises(PrmEvalError, match="all 24 candidates were refused, the first because: out of memory"):
+        score_pool(pool, model, tmp_path / "r")
+    monkeypatch.setattr(Engine, "_forward", forward)
+    again = score_pool(pool, load_reward_model(str(models["prm"]), batch_tokens=512), tmp_path / "r")
+    assert not any(r.refusal for _, _, r in rewards_of(again))
 
 
 # --- the real pool ------------------------------------------------------------------------------------------------
