@@ -123,12 +123,21 @@ def _score_parser(commands: Any) -> None:
         help="who computes: this process, a Ray cluster (extra [ray]), or vLLM (default: local)",
     )
     score.add_argument(
-        "--workers", type=_positive, metavar="N", help="with --engine ray: processes (default: one a GPU, or a CPU)"
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="with --engine ray: processes (default: one a GPU; else as many as the CPUs have room for)",
     )
-    score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
+    score.add_argument(
+        "--max-tokens",
+        type=_positive,
+        help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, the recipe's)",
+    )
     score.add_argument("--revision", help="hub revision")
     score.add_argument(
-        "--reference", metavar="MODEL", help="the reference model of an implicit PRM (default: the recipe's)"
+        "--reference",
+        metavar="MODEL",
+        help="the reference model of an implicit PRM, MODEL@REVISION for a revision (default: the recipe's)",
     )
     score.add_argument(
         "--base-url",

@@ -214,6 +214,7 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
     from prm_eval.rewards import load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
+    from prm_eval.rewards.scoring import OF_THE_MACHINE
 
     pool = Pool(options.pool).require_sound()
     given = {name: getattr(options, name) for name in MODEL_OPTIONS if name != "engine"}
@@ -222,6 +223,10 @@ def _score(options: argparse.Namespace) -> int:
     if options.workers and options.engine != "ray":
         raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
+    recipe = getattr(model, "recipe", None)
+    if recipe is not None:  # a wrong guess of how to feed a model gives plausible numbers
+        separator = getattr(getattr(model, "renderer", None), "separator", None)
+        print(f"recipe     {recipe.name}{'' if separator is None else f', separator {separator!r}'}")
     engine = _ray_engine(options, given) if options.engine == "ray" else None
     with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
         rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
@@ -239,6 +244,8 @@ def _score(options: argparse.Namespace) -> int:
         )
     for reason, count in refusals.most_common():
         print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
+    if set(refusals) & set(OF_THE_MACHINE):
+        print(f"           remove {rewards.folder} to score again on another machine, server or with other options")
     if sum(refusals.values()) == pool.info.n_candidates:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return EXIT_FAULTS

@@ -181,6 +181,12 @@ def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | Non
 def replay_hint(task: str, pool: Pool, options: Options) -> str:
     """Return the command that finishes a run without generating."""
     words = [f"replay={pool.path.resolve()}"]
+    lists = {"ns": options.ns, "selectors": options.pipelines, "breakdown": options.breakdown or ("none",)}
+    given = {key: "+".join(map(str, values)) for key, values in lists.items() if values}
+    given |= {"grader": options.grader, "draws": str(options.draws), "selection_seed": str(options.seed)}
+    if options.problems:
+        given["problems"] = options.problems
+    words += [f"{key}={value}" for key, value in given.items()]
     for role, name in options.models.items():
         words += [
             f"{role}_model={name}",

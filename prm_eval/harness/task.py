@@ -199,6 +199,8 @@ class BestOfNTask(ConfigurableTask):
                 f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; "
                 f"give it as {model.kind}_model"
             )
+        if model.splitter == "given" and self.replay is None:
+            raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
         return model
 
     def apply_filters(self) -> list[Any] | None:

@@ -13,6 +13,7 @@ from prm_eval.rewards.aggregate import aggregate
 from prm_eval.rewards.files import RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import reward_slug, score_pool
+from prm_eval.steps import SPLITTERS
 
 if TYPE_CHECKING:
     from prm_eval.rewards.recipe import Recipe
@@ -35,6 +36,7 @@ OPTIONS = (
     "votes",
 )
 """Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
+TEXTS = ("base_url", "cache", "device", "dtype", "engine", "reference", "revision", "separator")
 
 __all__ = [
     "OPTIONS",
@@ -66,6 +68,9 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         raise ModelError(f"unknown reward model option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
     if given.get("aggregation") not in (None, *AGGREGATIONS):
         raise ModelError(f"unknown aggregation {given['aggregation']!r}; expected one of {', '.join(AGGREGATIONS)}")
+    if given.get("splitter") not in (None, *SPLITTERS):
+        raise ModelError(f"unknown splitter {given['splitter']!r}; expected one of {', '.join(SPLITTERS)}")
+    given |= {key: str(given[key]) for key in TEXTS if key in given}  # lm_eval reads prm_device=1 as a number
     recipe = given.pop("recipe", None)
     if recipe is not None:
         from prm_eval.rewards.catalogue import named_recipe

@@ -16,12 +16,14 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from prm_eval.errors import DataError, ModelError, PrmEvalError
+from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.jsonl import canonical_json
 from prm_eval.pool_format import software_versions
 from prm_eval.pools import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
+from prm_eval.rewards.backends import SERVER_REFUSED
 from prm_eval.rewards.cache import ScoreFile
+from prm_eval.rewards.engine import NO_ROOM
 from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
 from prm_eval.rewards.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.protocol import RewardModel
@@ -29,6 +31,7 @@ from prm_eval.rewards.rendered import Rendered
 from prm_eval.rewards.rendering import RenderingModel
 from prm_eval.steps import split_steps
 
+OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)  # refusals that say more of the machine than of the candidate
 BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
 JOURNAL = "scores.partial"
 CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
@@ -63,8 +66,8 @@ def score_pool(
         engine: Who computes; this process where None.
 
     Raises:
-        ModelError: The model returned something that is not finite or has the wrong length.
-        PrmEvalError: The folder holds rewards of another model or pool.
+        ModelError: The model returned something that is not finite or has the wrong length; or machine or server refused all.
+        OtherRewards: The folder holds rewards of another model or pool.
     """
     key = _identity(pool, model)
     if folder.exists() and not folder.is_dir():
@@ -80,11 +83,29 @@ def score_pool(
             report(resumed, 0)
         for finished in (engine or score_here)(pool, model, partial, report):
             partial.append(finished)
+        _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
         _write(pool, model, folder, partial, {"model": key["model"], "run": run | _work_done(model)})
         partial.path.unlink()
         (folder / JOURNAL).unlink(missing_ok=True)
     return RewardFile(folder)
+
+
+def _require_a_working_machine(partial: PartialFile) -> None:
+    """Forget a run in which nothing but the machine was at fault: kept, it would be the answer of the mended machine too.
+
+    Raises:
+        ModelError: Every candidate was refused for such a reason.
+    """
+    reasons = [result.refusal or "" for _, _, result in islice(partial.rows(), 1)]
+    if not reasons or not all((result.refusal or "").startswith(OF_THE_MACHINE) for _, _, result in partial.rows()):
+        return
+    count = partial.done
+    partial.keep(0)
+    raise ModelError(
+        f"all {count} candidates were refused, the first because: {reasons[0]}. Nothing was kept; "
+        "mend the machine or the server, or give other options, and run the command again."
+    )
 
 
 def reward_slug(name: str) -> str:
@@ -137,7 +158,7 @@ def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     info = read_reward_info(folder)
     for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
         if getattr(info, name) != key[name]:
-            raise PrmEvalError(
+            raise OtherRewards(
                 f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {key[name]!r}. Give another folder."
             )
     return RewardFile(folder, aggregation=key["aggregation"])
