@@ -212,7 +212,7 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
     from prm_eval.progress import ScoringBar
     from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
-    from prm_eval.rewards import load_reward_model, score_pool
+    from prm_eval.rewards import how_fed, load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
     from prm_eval.rewards.scoring import OF_THE_MACHINE
 
@@ -223,10 +223,8 @@ def _score(options: argparse.Namespace) -> int:
     if options.workers and options.engine != "ray":
         raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
-    recipe = getattr(model, "recipe", None)
-    if recipe is not None:  # a wrong guess of how to feed a model gives plausible numbers
-        separator = getattr(getattr(model, "renderer", None), "separator", None)
-        print(f"recipe     {recipe.name}{'' if separator is None else f', separator {separator!r}'}")
+    if fed := how_fed(model):
+        print(f"recipe     {fed}")
     engine = _ray_engine(options, given) if options.engine == "ray" else None
     with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
         rewards = score_pool(pool, model, options.output, progress=update, engine=engine)

@@ -81,3 +81,17 @@ def test_vllm_is_refused_where_it_computes_something_else(models, tmp_path) -> N
         load_reward_model(f"math-shepherd:{shepherd}", engine="vllm")
     with pytest.raises(ModelError, match="engine=vllm takes no device, batch_tokens"):
         load_reward_model(str(models["prm"]), engine="vllm", device="cpu", batch_tokens=7)
+
+
+def test_vllm_reads_a_whole_text_where_we_do(models, monkeypatch, tmp_path) -> None:
+    """It classifies by the last token; where the template's last one is padding, transformers and we read the one before."""
+    import json
+    import shutil
+
+    shutil.copytree(models["orm_chat"], tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "pad_token_id": 2}))
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=Stub, PoolingParams=lambda **options: options))
+    ours, theirs = (load_reward_model(str(tmp_path / "m"), engine=engine).score(ITEMS) for engine in ("local", "vllm"))
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.values == pytest.approx(other.values, abs=1e-5)

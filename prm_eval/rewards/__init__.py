@@ -44,6 +44,7 @@ __all__ = [
     "RewardModel",
     "RewardWriter",
     "aggregate",
+    "how_fed",
     "load_reward_model",
     "reward_slug",
     "score_pool",
@@ -96,6 +97,18 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     from prm_eval.rewards.huggingface import load_checkpoint
 
     return _model(load_checkpoint(name, given))
+
+
+def how_fed(model: RewardModel) -> str:
+    """Say which recipe feeds a model, and with which separator; empty for a model without one.
+
+    A wrong guess gives plausible numbers, so that the guess is to be shown.
+    """
+    recipe, renderer = getattr(model, "recipe", None), getattr(model, "renderer", None)
+    if recipe is None:
+        return ""
+    separator = getattr(renderer, "separator", None)
+    return str(recipe.name) + ("" if separator is None else f", separator {separator!r}")
 
 
 def _shipped() -> dict[str, Recipe]:

@@ -26,6 +26,8 @@ def depends_on_length(trunk: Any) -> str:
 
 def forget_lengths(trunk: Any) -> None:
     """Set dynamic position scaling back to that of short sequences, as in a model that has computed nothing yet."""
+    if not depends_on_length(trunk):
+        return
     for module in trunk.modules():
         short = getattr(module, "original_max_seq_len", None)
         if short is None:
