@@ -84,3 +84,5 @@ def test_the_way_back_says_everything_that_was_asked_for(here, pool) -> None:
     words = dict(word.split("=", 1) for word in hint.split("--metadata ")[1].split())
     assert {key: words[key] for key in asked} == {key: str(value) for key, value in asked.items()}
     assert read_options(words).ns == (1, 3)
+    plain = replay_hint("problems_bon", pool, read_options({}))  # and no more than that
+    assert plain.endswith(f"--metadata replay={pool.path.resolve()}")

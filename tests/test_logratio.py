@@ -151,6 +151,8 @@ def test_what_is_too_long_is_refused_before_its_prefixes_are_tokenised(pair, mon
     assert long.refusal.startswith("over-length: ")
     assert long.n_tokens > 300
     assert len(encoded) <= 2
+    monkeypatch.setattr("prm_eval.rewards.render.MAX_PREFIX_CHARACTERS", 400)  # where the limit in tokens is large
+    assert model.render(item("Q", *["a"] * 10)).refusal.startswith("over-length: prefixes of ")
 
 
 def test_the_weights_of_both_are_let_go(pair) -> None:

@@ -25,6 +25,7 @@ from prm_eval.rewards.rendered import Rendered
 
 SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut")
 CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
+MAX_PREFIX_CHARACTERS = 200_000_000  # of all prefixes of one candidate: some two minutes of a core
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 _STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")  # what the splitter step_k cuts at, and the bold type around it
 Part = tuple[Literal["literal", "slot"], str]
@@ -317,7 +318,7 @@ class _Writer:
                 ends = [len(ids) - 1] * len(marks)
             elif self.renderer.template.read_prefix:
                 ids += self.renderer.encode(text)
-                self._require_room(ids)
+                self._require_room(ids, sum(offset for offset, _ in marks))
                 ends = [start + len(self.renderer.encode(text[:offset])) - 1 for offset, _ in marks]
             else:
                 ends = self._by_offsets(text, [offset for offset, _ in marks], start, ids)
@@ -331,9 +332,13 @@ class _Writer:
                 positions.append(position)
         return tuple(ids), positions
 
-    def _require_room(self, ids: list[int]) -> None:
-        """Refuse what is too long before its prefixes are tokenised, each from the start."""
+    def _require_room(self, ids: list[int], characters: int) -> None:
+        """Refuse what is too long before its prefixes, of so many characters together, are tokenised, each from the start."""
         limit = self.renderer.max_tokens
+        if characters > MAX_PREFIX_CHARACTERS:
+            raise Refused(
+                f"over-length: prefixes of {characters} characters, limit {MAX_PREFIX_CHARACTERS}", tuple(ids)
+            )
         if limit is not None and len(ids) > limit:
             raise Refused(f"over-length: {len(ids)} tokens, limit {limit}", tuple(ids))
 
