@@ -520,14 +520,14 @@ def stored(folder: Path) -> int:
 
 def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> None:
     """kill -9 between two batches: the resumed run computes exactly the rest, and the file is that of an undisturbed run."""
-    pool = make_pool(tmp_path)
-    whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=200)
+    pool = make_pool(tmp_path)  # with so few tokens a batch, a block of eight candidates takes five
+    whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=60)
     assert "computed 18" in whole.communicate()[0]  # six problems of four candidates, of which three are distinct
-    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.3, batch_tokens=200), 11)
+    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.3, batch_tokens=60), 11)
     left = stored(tmp_path / "killed")
     assert (tmp_path / "killed" / "scores.partial").exists()  # it was killed within the second block of eight
     assert 6 < left < 18
-    rest = start(pool, models["prm"], tmp_path / "killed", batch_tokens=200)
+    rest = start(pool, models["prm"], tmp_path / "killed", batch_tokens=60)
     assert f"computed {18 - left}" in rest.communicate()[0]
     files = [(tmp_path / name / "rewards.parquet").read_bytes() for name in ("whole", "killed")]
     assert files[0] == files[1]
