@@ -20,7 +20,8 @@ from prm_eval.rewards.aggregate import aggregate
 from prm_eval.steps import SPLITTERS, split_steps
 from prm_eval.tables import BlockReader, TableWriter, require_same_ids
 
-SCHEMA_VERSION = "prm_eval.rewards/1"
+SCHEMA_VERSION = "prm_eval.rewards/2"
+READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)  # /1 has no disclosure and says less of the run
 
 
 def reward_schema(single: bool) -> pa.Schema:
@@ -236,9 +237,9 @@ def read_reward_info(folder: Path) -> RewardInfo:
         fields = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(file, None, f"not JSON ({error})", "a description of rewards") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
+    if not isinstance(fields, dict) or fields.get("schema") not in READABLE:
         found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
-        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
+        raise DataError(file, None, f"schema {found!r}", " or ".join(READABLE))
     allowed: dict[str, Sequence[Any]] = {
         "kind": ("prm", "orm"),
         "score_type": SCORE_TYPES,
