@@ -154,7 +154,7 @@ def drawn_slots(m: int, n: int, seed: int, draws: int, subsets: Ints | None = No
     return result
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=2)
 def _orders(m: int, seed: int, draws: int) -> npt.NDArray[np.int16]:
     """Return the permutations of one problem's slots, in the blocks in which :func:`vote_by_permutations` makes them."""
     generator = np.random.default_rng(seed)

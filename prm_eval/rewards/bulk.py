@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,9 @@ def read_steps(
     try:
         table = file.read(columns=COLUMNS)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(rewards.path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
+        raise DataError(
+            rewards.path, None, f"data that cannot be read ({error})", "an undamaged Parquet file"
+        ) from None
     found = _arrays(table, ids, expected)
     if found is None:
         _name_the_row(rewards, pool)
@@ -110,9 +113,7 @@ def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expec
     right = np.where(refused, counts == 0, (counts == expected) & (counts > 0) & (claimed == counts))
     if not right.all() or not np.isfinite(values).all():
         return None
-    reasons = Counter(
-        str(reason).partition(":")[0] for reason in table.column("refusal").drop_null().to_pylist()
-    )
+    reasons = Counter(str(reason).partition(":")[0] for reason in table.column("refusal").drop_null().to_pylist())
     tokens = table.column("n_tokens")
     return StepArrays(
         values,
@@ -192,7 +193,7 @@ def _by_count(counts: Ints, values: Floats) -> Iterator[tuple[Ints, Floats]]:
     starts = np.cumsum(counts) - counts
     order = np.argsort(counts, kind="stable")
     bounds = np.flatnonzero(np.diff(counts[order], prepend=-1, append=-1))
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         rows = order[first:last]
         yield rows, values[starts[rows][:, None] + np.arange(counts[rows[0]])]
 

@@ -1,0 +1,188 @@
+"""From a results folder to the rows of its boards: what is read, measured (elsewhere) and put in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prm_eval.arrays import load_arrays
+from prm_eval.errors import PrmEvalError
+from prm_eval.leaderboard.words import slug
+from prm_eval.rewards.files import RewardFile
+from prm_eval.standings import Measured, Standing, Yardstick, board_settings
+from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools
+from prm_eval.submissions.readers import read_submission, submission_folders
+
+CHUNK = 40  # submissions a process measures together, sharing the draws of their votes
+FEW = 12  # so many are measured here: starting processes takes longer
+
+Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One submission on a board."""
+
+    slug: str
+    submission: Submission
+    measured: Measured
+    standing: Standing
+    suspicions: tuple[Suspicion, ...]
+
+    @property
+    def name(self) -> str:
+        """ORGANISATION/MODEL."""
+        return f"{self.submission.org}/{self.submission.model}"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A folder that is not on the board, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """One pool with all that was submitted to it, best first; ``yardstick`` is None where the pool is not at hand."""
+
+    pool: RegisteredPool
+    yardstick: Yardstick | None
+    rows: tuple[Row, ...]
+
+
+def read_boards(results: Path, jobs: int = 1) -> Iterator[tuple[Board, Map] | list[LeftOut]]:
+    """Yield every board with a way to map over its processes, then what was left out.
+
+    Raises:
+        PrmEvalError: The registry, or a registered pool, is faulty.
+    """
+    pools = registered_pools(results)
+    if not pools:
+        raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
+    left_out: list[LeftOut] = []
+    found: dict[str, list[Submission]] = {name: [] for name in pools}
+    for folder in submission_folders(results):
+        try:
+            submission = read_submission(folder)
+            if submission.pool_id not in pools:
+                raise PrmEvalError(f"no pool {submission.pool_id!r} is registered")
+            found[submission.pool_id].append(submission)
+        except PrmEvalError as error:
+            left_out.append(_left_out(results, folder, error))
+    for name, pool in pools.items():
+        with _board(results, pool, found[name], left_out, jobs) as board:
+            yield board
+    yield sorted(left_out, key=lambda each: each.path)
+
+
+@contextmanager
+def _board(
+    results: Path, pool: RegisteredPool, submissions: list[Submission], left_out: list[LeftOut], jobs: int
+) -> Iterator[tuple[Board, Map]]:
+    if pool.pool is None:
+        yield Board(pool, None, ()), _here
+        return
+    opened = pool.pool.require_sound()
+    if opened.info.content_hash != pool.content_hash:
+        raise PrmEvalError(
+            f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
+        )
+    arrays = load_arrays(opened)
+    splitters = {
+        each.rewards.info.splitter or opened.info.splitter for each in submissions if each.rewards.info.kind == "prm"
+    }
+    arrays.prepare(splitters)
+    yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
+    yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
+    with _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
+        files = [each.rewards for each in submissions]
+        chunks = [files[first : first + CHUNK] for first in range(0, len(files), CHUNK)]
+        measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
+        good: list[tuple[Submission, Measured]] = []
+        for submission, one in zip(submissions, measured, strict=True):
+            if isinstance(one, str):
+                left_out.append(_left_out(results, submission.folder, one))
+            else:
+                good.append((submission, one))
+        yield Board(pool, yardstick, _in_order(yardstick, good)), mapping
+
+
+def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Row, ...]:
+    standings = yardstick.compare([measured for _, measured in good])
+    column = yardstick.settings.column
+    rows = [
+        Row(
+            slug(f"{each.org}__{each.model}", each.revision[:19], each.pool_id),
+            each,
+            measured,
+            standing,
+            _suspicions(each, yardstick),
+        )
+        for (each, measured), standing in zip(good, standings, strict=True)
+    ]
+    return tuple(
+        sorted(
+            rows,
+            key=lambda row: (
+                -round(row.measured.bon.values[column], 9),
+                row.standing.best,
+                row.standing.worst,
+                row.slug,
+            ),
+        )
+    )
+
+
+def _suspicions(submission: Submission, yardstick: Yardstick) -> tuple[Suspicion, ...]:
+    from prm_eval import submissions
+
+    found = getattr(submissions, "suspicions", None)
+    return tuple(found(submission, yardstick.arrays.pool)) if found else ()
+
+
+def _left_out(results: Path, folder: Path, why: object) -> LeftOut:
+    place = folder.relative_to(results).as_posix()
+    text = " ".join(str(why).split()).replace(str(results) + "/", "")
+    return LeftOut(place, text[:400])
+
+
+_yardstick: Yardstick | None = None
+
+
+def _start(yardstick: Yardstick) -> None:
+    global _yardstick
+    _yardstick = yardstick
+
+
+def the_yardstick() -> Yardstick:
+    """Return the yardstick of the board at work, in whichever process this is."""
+    if _yardstick is None:
+        raise RuntimeError("no board is at work")
+    return _yardstick
+
+
+def _measure(files: Sequence[RewardFile]) -> list[Measured | str]:
+    """Measure some files; errors travel between processes as text."""
+    return [str(each) if isinstance(each, PrmEvalError) else each for each in the_yardstick().measure(files)]
+
+
+def _here(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+    return map(work, items)
+
+
+@contextmanager
+def _processes(yardstick: Yardstick, jobs: int) -> Iterator[Map]:
+    _start(yardstick)
+    if jobs < 2:
+        yield _here
+        return
+    context = multiprocessing.get_context("spawn")  # a forked child may inherit locks of Arrow's threads
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(yardstick,)) as executor:
+        yield lambda work, items: executor.map(work, items)
