@@ -138,10 +138,16 @@ def main() -> None:
         seconds = time.perf_counter() - made
         index = (built.folder / "index.html").stat().st_size
         pages = [path.stat().st_size for path in built.folder.glob("submissions/*.html")]
-    print(f"Python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}, {options.jobs} processes")
-    print(f"{options.submissions} submissions x {options.problems} problems x {options.m} candidates (made in {made - started:.0f} s)")
+    print(
+        f"Python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}, {options.jobs} processes"
+    )
+    print(
+        f"{options.submissions} submissions x {options.problems} problems x {options.m} candidates (made in {made - started:.0f} s)"
+    )
     print(f"board built in {seconds:.1f} s, {memory.peak:.2f} GiB at most, {built.files} files")
-    print(f"index.html {index / 1e6:.2f} MB, pages of submissions {np.mean(pages) / 1e6:.2f} MB on average, {max(pages) / 1e6:.2f} at most")
+    print(
+        f"index.html {index / 1e6:.2f} MB, pages of submissions {np.mean(pages) / 1e6:.2f} MB on average, {max(pages) / 1e6:.2f} at most"
+    )
 
 
 if __name__ == "__main__":

@@ -73,6 +73,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     _pool_parser(commands)
 
+    board = _command(commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts")
+    board.add_argument(
+        "results", type=Path, nargs="?", default=Path("results"), help="with pools/ and submissions/ (default: results)"
+    )
+    board.add_argument("-o", "--output", type=Path, metavar="DIR", help="where it goes (default: RESULTS/leaderboard)")
+    board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
+    board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
+    board.add_argument(
+        "--jobs", type=_positive, default=2, metavar="N", help="processes, for many submissions (default: 2)"
+    )
+
     plugins = _command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
     plugins.add_argument("--json", action="store_true", help="as JSON")
     return parser

@@ -296,6 +296,35 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.leaderboard import build, stale, update_readme
+
+    output = options.output or options.results / "leaderboard"
+    if options.check:
+        files = stale(options.results, output, jobs=options.jobs)
+        if (
+            options.readme
+            and (output / "leaderboard.md").is_file()
+            and not update_readme(options.readme, output, write=False)
+        ):
+            files.append(str(options.readme))
+        for name in files:
+            print(f"stale: {name}")
+        print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
+        return EXIT_FAULTS if files else 0
+    with _bar("rendering", None, "page") as update:
+        built = build(options.results, output, jobs=options.jobs, progress=update)
+    if options.readme:
+        update_readme(options.readme, output, write=True)
+    for each in built.left_out:
+        print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    print(f"board      {built.folder / 'index.html'}")
+    print(
+        f"holds      {built.submissions} submissions on {built.pools} pools; {built.changed} of {built.files} files changed"
+    )
+    return 0
+
+
 def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
     """Return the aggregations to evaluate: the declared one, or those asked for (an ORM has one number: nothing to aggregate)."""
     return [None] if not wanted or rewards.info.kind == "orm" else list(wanted)
@@ -324,6 +353,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "grade": _grade,
     "score": _score,
     "evaluate": _evaluate,
+    "leaderboard": _leaderboard,
     "explain": _explain,
     "pool import": _pool_import,
     "pool show": _pool_show,

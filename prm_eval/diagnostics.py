@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.metrics import best_of_n_mean
+from prm_eval.metrics import best_of_n_mean, best_of_n_table
+from prm_eval.selectors import best_of_n_probabilities, rank_probabilities
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -72,12 +73,14 @@ class Mistake:
         lost: pass@n - bon@n of this problem.
         chosen: Slot of the wrong candidate with the highest reward.
         better: Slot of the correct candidate with the highest reward (any correct one where none has a reward).
+        shares: How often each of the two is chosen among n random candidates.
     """
 
     row: int
     lost: float
     chosen: int
     better: int
+    shares: tuple[float, float]
 
 
 def histogram(values: Floats, correct: Bools, *, low: float, high: float, bins: int = 20) -> Histogram:
@@ -219,17 +222,18 @@ def quintiles(correct: Bools) -> list[Ints]:
     return [np.sort(part) for part in np.array_split(order, min(5, len(order)))]
 
 
-def expensive_mistakes(rewards: Floats, correct: Bools, bon: Floats, oracle: Floats, most: int = 20) -> list[Mistake]:
+def expensive_mistakes(rewards: Floats, correct: Bools, n: int, most: int = 20) -> list[Mistake]:
     """Return the problems that cost best-of-n the most accuracy, most expensive first; ties keep the pool's order.
 
     Args:
         rewards: (problems, M); NaN for what cannot be chosen.
         correct: (problems, M).
-        bon: Accuracy of best-of-n on each problem.
-        oracle: pass@n of each problem.
+        n: Of best-of-n.
         most: How many.
     """
-    lost = np.round(oracle - bon, 12)
+    right = correct.sum(axis=1)
+    oracle = rank_probabilities(correct.shape[1], (n,))[0].cumsum()[right - 1] * (right > 0)
+    lost = np.round(oracle - best_of_n_table(rewards, correct, [n])[:, 0], 12)
     found: list[Mistake] = []
     for row in np.argsort(-lost, kind="stable"):
         wrong = np.where(correct[row], np.nan, rewards[row])
@@ -237,8 +241,13 @@ def expensive_mistakes(rewards: Floats, correct: Bools, bon: Floats, oracle: Flo
             break
         if np.isnan(wrong).all():
             continue  # lost to missing slots or refusals, not to a choice
-        right = np.where(correct[row], np.nan_to_num(rewards[row], nan=-np.inf), np.nan)
-        found.append(Mistake(int(row), float(lost[row]), int(np.nanargmax(wrong)), int(np.nanargmax(right))))
+        slots = np.flatnonzero(correct[row])
+        liked = np.where(np.isnan(rewards[row, slots]), -np.inf, rewards[row, slots])
+        chosen, better = int(np.nanargmax(wrong)), int(slots[np.argmax(liked)])
+        chances = best_of_n_probabilities(rewards[row], [n])[0]
+        found.append(
+            Mistake(int(row), float(lost[row]), chosen, better, (float(chances[chosen]), float(chances[better])))
+        )
     return found
 
 

@@ -5,7 +5,7 @@ The leaderboard renders what this module returns and computes nothing of its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -252,8 +252,7 @@ class Yardstick:
         tables = {name: best_of_n_table(table, arrays.correct, settings.ns) for name, table in keys.items()}
         declared = one.file.aggregation
         bon, rewards = tables[declared], keys[declared]
-        oracle = self.baselines[ORACLE].accuracies
-        mistakes = expensive_mistakes(rewards, arrays.correct, bon[:, column], oracle)
+        mistakes = expensive_mistakes(rewards, arrays.correct, settings.headline_n)
         low, high = one.scale
         return Measured(
             accuracies=bon[:, column],
@@ -407,8 +406,3 @@ class _Partly:
                     float(self.weights[mistake.row, slot]),
                 )
         return result
-
-
-def mean_curves(baselines: Mapping[str, Baseline]) -> dict[str, tuple[float, ...]]:
-    """Return the accuracy of each baseline at every n."""
-    return {name: each.curve.values for name, each in baselines.items()}

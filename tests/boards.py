@@ -99,7 +99,8 @@ def submit(
         "aggregation": aggregation,
         "splitter": None,
         "pool_hash": arrays.info.content_hash,
-        "model": {"id": name, "revision": revision, "dtype": "bfloat16", "recipe": "qwen2.5-math-prm"},
+        "model": {"id": name, "dtype": "bfloat16", "recipe": "qwen2.5-math-prm"}
+        | ({"weights": "none: a rule"} if revision.startswith("rule") else {"revision": revision}),
         "run": {
             "seconds": seconds,
             "resumed": 0,

@@ -14,7 +14,7 @@ from prm_eval.leaderboard.words import grouped, percent
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 128.0, 12.0, 44.0
-MINI = 132.0  # width of the chart within a table cell
+MINI = 112.0  # width of the chart within a table cell
 MINI_HEIGHT = 18.0
 
 

@@ -18,7 +18,7 @@ from prm_eval.leaderboard.mathml import typeset
 from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.rows import Row
 from prm_eval.leaderboard.table import ASKED, Line, accuracy_cell
-from prm_eval.leaderboard.words import fixed, grouped, percent, points
+from prm_eval.leaderboard.words import fixed, grouped, percent
 from prm_eval.rewards.aggregate import sigmoid
 from prm_eval.standings import Curve, Shown, Yardstick
 from prm_eval.steps import split_steps
@@ -182,7 +182,8 @@ def _part_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
     change = easiest.values[-1] - max(easiest.values)
     peak = ns[easiest.values.index(max(easiest.values))]
     text = (
-        f"It is best at n = {peak} and loses {fixed(-100 * change, 1)} points by n = {ns[-1]}: with more candidates it finds more wrong ones to like."
+        f"It is best at n = {peak} and loses {fixed(-100 * change, 1)} points by n = {ns[-1]}: "
+        "with more candidates it finds more wrong ones to like."
         if change < -0.005
         else "It does not get worse as n grows."
     )
@@ -203,8 +204,9 @@ def _habits(row: Row) -> dict[str, Any]:
     if math.isfinite(correlation) and math.isfinite(measured.chosen_length):
         longer = measured.chosen_length >= 1
         text = (
-            f"What it chooses is {fixed(abs(100 * (measured.chosen_length - 1)), 1)} % {'longer' if longer else 'shorter'} than the mean candidate of the "
-            f"problem; rank correlation of reward and length {fixed(correlation, 2)} (mean over {problems} problems)."
+            f"What it chooses is {fixed(abs(100 * (measured.chosen_length - 1)), 1)} % {'longer' if longer else 'shorter'} "
+            f"than the mean candidate of the problem; rank correlation of reward and length "
+            f"{fixed(correlation, 2)} (mean over {problems} problems)."
         )
     else:
         text = "Not defined: there is nothing to choose between."
@@ -212,8 +214,9 @@ def _habits(row: Row) -> dict[str, Any]:
     last_text = None
     if last is not None and last.candidates:
         last_text = (
-            f"The last step is the worst one in {percent(last.correct, 0)} % of the correct and {percent(last.incorrect, 0)} % of the incorrect "
-            f"candidates; a step picked at random would be the last in {percent(last.by_chance, 0)} %. Far above that, a PRM behaves like an ORM."
+            f"The last step is the worst one in {percent(last.correct, 0)} % of the correct and {percent(last.incorrect, 0)} % of the "
+            f"incorrect candidates; a step picked at random would be the last in {percent(last.by_chance, 0)} %. Far above that, "
+            "a PRM behaves like an ORM."
         )
     refused = sum(measured.refusals.values())
     return {
@@ -237,7 +240,8 @@ def _mistakes(row: Row, yardstick: Yardstick, texts: Texts) -> list[dict[str, An
                 "gold": typeset(f"${problem.gold}$") if problem.gold else "\u2013",
                 "sides": [
                     _side(row, yardstick, texts[each.row, slot], row.measured.shown.get((each.row, slot)), right)
-                    for slot, right in ((each.chosen, False), (each.better, True))
+                    | {"share": percent(share, 0)}
+                    for slot, share, right in zip((each.chosen, each.better), each.shares, (False, True), strict=True)
                 ],
             }
         )
@@ -308,19 +312,20 @@ def _verification(folder: Path, tier: str) -> str:
     from prm_eval.submissions.safe_json import read_json
 
     found = read_json(path)
+    compared = grouped(found["compared"])
     if tier == "recomputed":
-        return f"Its rewards did not agree with the model: {found['beyond']} of {found['compared']} candidates differ, or the rewards were changed since."
-    largest = (
-        ""
-        if found["max_difference"] is None
-        else f"; the largest difference was {found['max_difference']:.2g} ({found['scale']})"
-    )
-    chance = (
-        ""
-        if found["scope"] == "all"
-        else f" Had one candidate in a hundred been edited, this would have been noticed with probability {percent(found['detection'], 0)} %."
-    )
-    return f"{grouped(found['compared'])} of {grouped(found['of'])} candidates by {found['verified_by']} on {found['device_name']}: {found['beyond']} differ{largest}.{chance}"
+        return (
+            f"Not in agreement: {found['beyond']} of {compared} candidates differ, or the rewards were changed since."
+        )
+    text = f"{compared} of {grouped(found['of'])} candidates by {found['verified_by']} on {found['device_name']}: {found['beyond']} differ"
+    if found["max_difference"] is not None:
+        text += f"; the largest difference was {found['max_difference']:.2g} ({found['scale']})"
+    if found["scope"] != "all":
+        chance = percent(found["detection"], 0)
+        text += (
+            f". Had one candidate in a hundred been edited, this would have been noticed with probability {chance} %"
+        )
+    return text + "."
 
 
 def _provenance(row: Row, pool: RegisteredPool) -> list[tuple[str, str]]:
@@ -364,6 +369,3 @@ def _recompute(row: Row, yardstick: Yardstick) -> str:
         f"prm-eval check {where}\n"
         f"prm-eval verify {where} --sample 256 --seed S    # runs the model"
     )
-
-
-__all__ = ["accuracy_chart", "detail_page", "points"]

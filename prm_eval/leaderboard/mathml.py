@@ -1,6 +1,6 @@
-"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
+r"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
 
-latex2mathml writes the MathML; it does not escape what stands in ``\\text`` and passes ``\\href`` on. What it writes is therefore
+latex2mathml writes the MathML; it does not escape what stands in ``\text`` and passes ``\href`` on. What it writes is therefore
 parsed, and only elements and attributes of a fixed list are written again. A formula that is too long, nested too deeply, or not
 understood stays what it was: escaped text.
 """

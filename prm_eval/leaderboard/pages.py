@@ -21,18 +21,18 @@ from prm_eval.submissions import TIERS
 from prm_eval.summary import ORACLE
 
 CHARTED = 40  # rows of the ranking chart
+NOTHING = Markup("")
 DRAWN = 6  # lines of the accuracy chart
 COLUMNS = (
     ("rank", "Rank"),
     ("kind", "Kind"),
-    ("tier", "Tier"),
+    ("tier", "Trust"),
     ("maj", "\u2212 majority"),
     ("best", "\u2212 best"),
     ("wmaj", "Weighted majority"),
     ("gap", "Gap"),
     ("cost", "Cost"),
     ("licence", "Licence"),
-    ("flags", "Flags"),
 )
 
 
@@ -53,8 +53,8 @@ class BoardView:
     noisy: bool = False
     rows: int = 0
     charted: int = CHARTED
-    ranking: Markup = Markup("")
-    accuracy: Markup = Markup("")
+    ranking: Markup = NOTHING
+    accuracy: Markup = NOTHING
 
 
 def view_of(board: Board) -> BoardView:
@@ -78,8 +78,8 @@ def view_of(board: Board) -> BoardView:
         f"{settings.draws:,}",
         any(line.wmaj is not None and "~" in line.wmaj.text for line in table.lines),
         len(board.rows),
-        ranking=_ranking(board) if board.rows else Markup(""),
-        accuracy=_accuracy(board) if board.rows else Markup(""),
+        ranking=_ranking(board) if board.rows else NOTHING,
+        accuracy=_accuracy(board) if board.rows else NOTHING,
     )
 
 

@@ -103,7 +103,8 @@ def _board(
     yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
     with _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
         files = [each.rewards for each in submissions]
-        chunks = [files[first : first + CHUNK] for first in range(0, len(files), CHUNK)]
+        size = max(1, min(CHUNK, -(-len(files) // jobs)))
+        chunks = [files[first : first + size] for first in range(0, len(files), size)]
         measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
         good: list[tuple[Submission, Measured]] = []
         for submission, one in zip(submissions, measured, strict=True):

@@ -21,7 +21,7 @@ from prm_eval.leaderboard.table import Line, table_of
 from prm_eval.submissions import RegisteredPool
 
 OURS = ("*.html", "leaderboard.*", "submissions/*.html", "charts/*.svg")
-Progress = Callable[[int, int], None]
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
 
     Args:
         results: With ``pools/`` and ``submissions/``.
-        output: Where it goes; ``results/leaderboard`` by default. Other files there are left alone; pages of submissions that are gone are removed.
+        output: Where it goes; ``results/leaderboard`` by default. Other files there are left alone;
+            pages of submissions that are gone are removed.
         jobs: Processes.
-        progress: Called with the number of submissions rendered, and of all.
+        progress: Called with the number of submissions of a board that are rendered.
 
     Raises:
         PrmEvalError: No pools, or a faulty one.
@@ -145,7 +146,7 @@ def _write_details(board: Board, mapping: Map, folder: Path, progress: Progress 
     work = partial(_details, board.pool, len(board.rows), folder)
     for done, _ in enumerate(mapping(work, tasks), 1):
         if progress is not None:
-            progress(done, len(tasks))
+            progress(done)
 
 
 def _places(row: Row) -> Sequence[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -323,8 +322,3 @@ def row_json(row: Row, yardstick: Yardstick) -> dict[str, Any]:
         else {name: getattr(disclosure.trained_on, name) for name in sorted(ASKED)},
         "wmaj": _curve(measured.wmaj, settings.ns),
     }
-
-
-def finite(value: float) -> bool:
-    """Say whether a number is one (templates ask)."""
-    return math.isfinite(value)

@@ -21,7 +21,7 @@ def fixed(value: float, digits: int) -> str:
 
 def percent(value: float, digits: int = 1) -> str:
     """Return a share as per cent, without the sign."""
-    return fixed(100 * value, digits) if math.isfinite(value) else "\u2013"
+    return fixed(100 * value, digits).replace("-", MINUS) if math.isfinite(value) else "\u2013"
 
 
 def points(value: float, digits: int = 1) -> str:

@@ -86,6 +86,7 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => {
+    for (const section of document.querySelectorAll("section[data-pool]")) section.removeAttribute("id");
     const toggle = document.querySelector("#theme");
     if (toggle) {
       const label = () => { toggle.textContent = isDark() ? "Light colours" : "Dark colours"; };
@@ -125,5 +126,10 @@
     }
     addEventListener("hashchange", apply);
     apply();
+    // "#pool=..." is an anchor for readers without scripts; here it chooses the tab, and the page begins at its top
+    if (document.querySelector(".tabs") && location.hash.startsWith("#pool=")) {
+      scrollTo(0, 0);
+      addEventListener("load", () => { scrollTo(0, 0); requestAnimationFrame(() => scrollTo(0, 0)); }, { once: true });
+    }
   });
 })();
