@@ -15,7 +15,8 @@ from prm_eval.submissions.readers import read_pool_ref, registered_pools
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.revision import revision_name
 
-POOL_FILES = ("pool.json", "problems.parquet", "candidates.parquet", "grades.parquet")
+GRADES = "grades.parquet"
+POOL_FILES = ("problems.parquet", "candidates.parquet", GRADES, "pool.json")
 
 
 def submission_folder(results: Path, entry: str, model: RewardModel, pool: Pool) -> Path:
@@ -59,7 +60,7 @@ def registered_id(results: Path, pool: Pool) -> str:
 def register_pool(
     pool: Pool, results: Path, pool_id: str, *, title: str | None = None, headline_n: int | None = None
 ) -> RegisteredPool:
-    """Copy a graded pool into a results folder and write its entry; an equal pool that is there is renewed.
+    """Copy a graded pool into a results folder and write its entry; of an equal pool that is there only the grades are renewed.
 
     Raises:
         PrmEvalError: The id is not one, is another pool's, or the pool has no grades; ``headline_n`` is beyond its slots.
@@ -73,8 +74,8 @@ def register_pool(
     if entry.is_file() and (there := read_pool_ref(entry, results)).content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
     folder.mkdir(parents=True, exist_ok=True)
-    if folder.resolve() != pool.path.resolve():
-        for name in POOL_FILES:
+    for name in POOL_FILES if folder.resolve() != pool.path.resolve() else ():
+        if name == GRADES or not (folder / name).is_file():
             shutil.copyfile(pool.path / name, folder / name)
     about = {
         "schema": POOL_REF,

@@ -81,10 +81,10 @@ def check_rows(path: Path, expected: Expected, about: dict[str, Any]) -> tuple[l
         about: ``kind``, ``aggregation`` and ``score_type``, as ``submission.json`` says.
     """
     try:
-        file = pq.ParquetFile(path, read_dictionary=list(TEXTS))
-        found = list(_metadata_faults(file, expected))
+        found = list(_metadata_faults(pq.ParquetFile(path), expected))
         if found and not all(each[0] == "row-count" for each in found):
             return found, {}
+        file = pq.ParquetFile(path, read_dictionary=list(TEXTS))  # a text that every row repeats is unpacked once
         walk = _Walk(expected, about)
         row = 1
         for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
@@ -110,7 +110,7 @@ def _metadata_faults(file: pq.ParquetFile, expected: Expected) -> Iterator[Found
         yield "columns", None, f"{len(names)} columns: {listed}", ", ".join([*wanted.names, "and perhaps reward"])
         return
     for column in (*wanted, pa.field("reward", pa.float64())):
-        if column.name in names and not _right_type(schema.field(column.name).type, column.type):
+        if column.name in names and not compatible(schema.field(column.name).type, column.type):
             what = f"column {column.name} of type {shown(str(schema.field(column.name).type))}"
             yield "columns", None, what, str(column.type)
     if about.num_rows != n:
@@ -129,12 +129,6 @@ def _metadata_faults(file: pq.ParquetFile, expected: Expected) -> Iterator[Found
         yield "bomb", None, f"a column of {values:,} values", f"at most one a step: {sum(expected.steps):,}"
     if about.num_rows > 2 * n + 1_000:
         yield "bomb", None, f"{about.num_rows:,} rows", f"{n:,}"
-
-
-def _right_type(found: pa.DataType, wanted: pa.DataType) -> bool:
-    if pa.types.is_dictionary(found):  # as it was asked to be read
-        found = found.value_type
-    return compatible(found, wanted)
 
 
 class _Walk:

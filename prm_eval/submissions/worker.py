@@ -14,6 +14,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from prm_eval.submissions.worker_main import OUT_OF_MEMORY
+
 MEMORY_BYTES = 4 * 1024**3  # of address space: about 1 GB is the libraries'
 START_SECONDS = 120.0  # importing pyarrow on a busy machine
 MAX_REPLY = 64 * 1024 * 1024
@@ -74,7 +76,8 @@ class Worker:
             if not piece or len(reply) > MAX_REPLY:
                 status = child.wait(10) if not piece else 0
                 self.close()
-                how = f"signal {-status}" if status < 0 else f"status {status}: out of memory"
+                how = f"signal {-status}" if status < 0 else f"status {status}"
+                how = "out of memory" if status == OUT_OF_MEMORY else how
                 raise WorkerDied(f"the end of its reader ({how})")
             reply += piece
         return reply

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+OUT_OF_MEMORY = 77  # exit status
+
 
 def main() -> None:
     """Answer questions from standard input."""
@@ -45,6 +47,8 @@ def main() -> None:
             reply = answer(json.loads(line))
         except PrmEvalError as error:
             reply = {"error": str(error)}
+        except MemoryError:
+            sys.exit(OUT_OF_MEMORY)
         _say(reply)
 
 
