@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -74,15 +73,7 @@ def add_submission(results: Path, pool: Pool, model: Any, entry: str) -> Path:
     return folder
 
 
-def copy_of(folder: Path, results: Path) -> Path:
-    """Copy a submission (not its pool) to the same place of another results folder whose pools are linked to the first's."""
-    home = folder.parents[3]
-    to = results / folder.relative_to(home)
-    shutil.copytree(folder, to)
-    return to
-
-
-def edit_json(path: Path, **changes: Any) -> None:
+def edit_json(path: Path, /, **changes: Any) -> None:
     """Change fields; a dotted name goes into an object, ``...`` removes the field."""
     fields = json.loads(path.read_text())
     for name, value in changes.items():

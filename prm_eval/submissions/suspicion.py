@@ -44,7 +44,7 @@ FEW_VALUES, LEAST_CANDIDATES = 20, 200
 LEAST_IN_CELLS = (
     400  # candidates for the test of text-blindness: real verifiers then exceed its limit several times over
 )
-CHI_SQUARE_99 = 11.345  # of 3 degrees of freedom: a blind file is below it 99 times of 100
+CHI_SQUARE_LIMIT = 16.27  # of 3 degrees of freedom: a blind file is below it 999 times of 1,000
 AUROC_Z = 4.0  # random rewards are blind too, but know no grade
 SHUFFLES = 100
 LEAST_CELL, MOST_CELL, MOST_CELLS = 4, 64, 300
@@ -158,7 +158,7 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
         text = f"best-of-n at all slots recovers {gap:.0%} of what lies between the mean and the oracle"
         yield Suspicion("oracle", text, gap)
     blind = blindness(table, facts.cells)
-    if blind is not None and blind < CHI_SQUARE_99 and (mean - 0.5) > AUROC_Z * max(error, 1e-9):
+    if blind is not None and blind < CHI_SQUARE_LIMIT and (mean - 0.5) > AUROC_Z * max(error, 1e-9):
         text = (
             "within a problem the rewards tell right from wrong, but among candidates of the same grade they have nothing to do "
             f"with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a reader of texts is far above)"
