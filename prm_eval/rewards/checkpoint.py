@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,18 @@ def weight_hashes(name: str) -> dict[str, str]:
         others = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise ModelError(f"{name} has no *.safetensors weights (it has {others}); {HOW_TO_CONVERT}")
     return {path.name: file_sha256(path) for path in files}
+
+
+def config_hash(name: str) -> str | None:
+    """Return the SHA-256 of a local checkpoint's ``config.json``; None for a hub id, whose revision pins it."""
+    path = Path(name) / "config.json"
+    return file_sha256(path) if path.is_file() else None
+
+
+def snapshot_commit(name: str) -> str | None:
+    """Return the commit of a folder of the hub's cache (``.../snapshots/<commit>``), None for any other folder or name."""
+    parent, _, commit = name.rstrip("/").rpartition("/")
+    return commit if parent.endswith("/snapshots") and re.fullmatch("[0-9a-f]{40}", commit) else None
 
 
 def require_safetensors(name: str, revision: str | None) -> None:

@@ -74,8 +74,11 @@ def shown(value: Any) -> str:
 
 
 def bad_characters(text: str) -> list[str]:
-    """Return the control, format (bidirectional, zero-width), surrogate, private and unassigned characters of a text."""
-    return [each for each in dict.fromkeys(text) if unicodedata.category(each) in BAD_CATEGORIES]
+    """Return the control, format (bidirectional, zero-width), surrogate, private and unassigned characters of a text.
+
+    Line break and tab are left to the patterns: a note may have them, a name may not.
+    """
+    return [each for each in dict.fromkeys(text) if unicodedata.category(each) in BAD_CATEGORIES and each not in "\n\t"]
 
 
 def problems(value: Any, hint: Any, where: str = "") -> Iterator[Problem]:
