@@ -325,7 +325,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
             print(f"stale: {name}")
         print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
         return EXIT_FAULTS if files else 0
-    with _bar("rendering", None, "page") as update:
+    with Bar("rendering", None, "page") as update:
         built = build(options.results, output, jobs=options.jobs, progress=update)
     if options.readme:
         update_readme(options.readme, output, write=True)

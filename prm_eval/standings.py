@@ -5,8 +5,9 @@ The leaderboard renders what this module returns and computes nothing of its own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,8 @@ from prm_eval.summary import ORACLE
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+Remark = Callable[[RewardFile, Floats], Sequence[Any]]
 
 GROUP_RESAMPLES = 2_000
 SIGN_FLIPS = 50_000
@@ -131,6 +134,7 @@ class Measured:
         easiest: Best-of-n on the easiest fifth of the problems.
         mistakes: The most expensive ones.
         shown: Rewards of the candidates these name.
+        remarks: What the caller of :meth:`Yardstick.measure` had to say of the rewards.
     """
 
     accuracies: Floats
@@ -150,6 +154,7 @@ class Measured:
     easiest: Curve
     mistakes: tuple[Mistake, ...]
     shown: dict[tuple[int, int], Shown]
+    remarks: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,14 +221,19 @@ class Yardstick:
             }
         return self._baselines
 
-    def measure(self, files: Sequence[RewardFile]) -> list[Measured | PrmEvalError]:
-        """Measure reward models; where a file is faulty, its error stands in the place of the result."""
+    def measure(self, files: Sequence[RewardFile], remark: Remark | None = None) -> list[Measured | PrmEvalError]:
+        """Measure reward models; where a file is faulty, its error stands in the place of the result.
+
+        Args:
+            files: For this pool.
+            remark: Asked what there is to say of each file and its (P, M) rewards, NaN where there is none.
+        """
         result: list[Measured | PrmEvalError] = []
         for first in range(0, len(files), HELD):
-            result += self._measure(files[first : first + HELD])
+            result += self._measure(files[first : first + HELD], remark)
         return result
 
-    def _measure(self, files: Sequence[RewardFile]) -> list[Measured | PrmEvalError]:
+    def _measure(self, files: Sequence[RewardFile], remark: Remark | None) -> list[Measured | PrmEvalError]:
         partly: list[_Partly | PrmEvalError] = []
         for file in files:
             try:
@@ -241,11 +251,11 @@ class Yardstick:
             )
         places = iter(range(len(good)))
         return [
-            each if isinstance(each, PrmEvalError) else self._finish(each, votes[at := next(places)], noise[at])
+            each if isinstance(each, PrmEvalError) else self._finish(each, votes[at := next(places)], noise[at], remark)
             for each in partly
         ]
 
-    def _finish(self, one: _Partly, votes: Floats, noise: Floats) -> Measured:
+    def _finish(self, one: _Partly, votes: Floats, noise: Floats, remark: Remark | None) -> Measured:
         arrays, settings = self.arrays, self.settings
         column = settings.column
         keys = {name: np.where(arrays.eligible, table, np.nan) for name, table in one.by_aggregation.items()}
@@ -274,6 +284,7 @@ class Yardstick:
             easiest=self._easiest(bon),
             mistakes=tuple(mistakes),
             shown=one.shown(mistakes),
+            remarks=() if remark is None else tuple(remark(one.file, one.by_aggregation[declared])),
         )
 
     def _curve(self, table: Floats, noise: Floats | None = None) -> Curve:

@@ -14,8 +14,8 @@ from prm_eval.arrays import load_arrays
 from prm_eval.errors import PrmEvalError
 from prm_eval.leaderboard.words import slug
 from prm_eval.rewards.files import RewardFile
-from prm_eval.standings import Measured, Standing, Yardstick, board_settings
-from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools
+from prm_eval.standings import Floats, Measured, Standing, Yardstick, board_settings
+from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
 from prm_eval.submissions.readers import read_submission, submission_folders
 
 CHUNK = 40  # submissions a process measures together, sharing the draws of their votes
@@ -102,9 +102,8 @@ def _board(
     yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
     yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
     with _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
-        files = [each.rewards for each in submissions]
-        size = max(1, min(CHUNK, -(-len(files) // jobs)))
-        chunks = [files[first : first + size] for first in range(0, len(files), size)]
+        size = max(1, min(CHUNK, -(-len(submissions) // jobs)))
+        chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
         measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
         good: list[tuple[Submission, Measured]] = []
         for submission, one in zip(submissions, measured, strict=True):
@@ -124,7 +123,7 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
             each,
             measured,
             standing,
-            _suspicions(each, yardstick),
+            measured.remarks,
         )
         for (each, measured), standing in zip(good, standings, strict=True)
     ]
@@ -139,13 +138,6 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
             ),
         )
     )
-
-
-def _suspicions(submission: Submission, yardstick: Yardstick) -> tuple[Suspicion, ...]:
-    from prm_eval import submissions
-
-    found = getattr(submissions, "suspicions", None)
-    return tuple(found(submission, yardstick.arrays.pool)) if found else ()
 
 
 def _left_out(results: Path, folder: Path, why: object) -> LeftOut:
@@ -169,9 +161,16 @@ def the_yardstick() -> Yardstick:
     return _yardstick
 
 
-def _measure(files: Sequence[RewardFile]) -> list[Measured | str]:
-    """Measure some files; errors travel between processes as text."""
-    return [str(each) if isinstance(each, PrmEvalError) else each for each in the_yardstick().measure(files)]
+def _measure(submissions: Sequence[Submission]) -> list[Measured | str]:
+    """Measure some submissions and ask what looks odd in them; errors travel between processes as text."""
+    yardstick = the_yardstick()
+    by_file = {id(each.rewards): each for each in submissions}
+
+    def remark(file: RewardFile, rewards: Floats) -> list[Suspicion]:
+        return suspicions(by_file[id(file)], yardstick.arrays.pool, rewards)
+
+    measured = yardstick.measure([each.rewards for each in submissions], remark)
+    return [str(each) if isinstance(each, PrmEvalError) else each for each in measured]
 
 
 def _here(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
