@@ -33,7 +33,8 @@ for pool in "${!table[@]}"; do
   mapfile -t new <<<"${table[$pool]%$'\n'}"
   references=()
   for each in "$base"/results/submissions/prm_eval__*/*/"$pool"; do
-    [ -d "$each" ] && references+=("$each")
+    own=$head/${each#"$base"/}
+    if [ -d "$each" ] && [[ ${table[$pool]} != *"$own"$'\n'* ]]; then references+=("$each"); fi
   done
   printf '\nOn %s, with the references of this project:\n\n```\n' "$pool"
   "$prm_eval" evaluate "$base/results/pools/$pool" "${references[@]}" "${new[@]}"

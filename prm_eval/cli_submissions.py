@@ -32,7 +32,8 @@ def _check(options: argparse.Namespace) -> int:
         for folder, suspicions in odd.get(path, {}).items():
             for each in suspicions:
                 print(f"{folder}: [suspicious: {each.name}] {each.text}")
-        print(f"{path}: {len(faults):,} faults" if faults else f"{path}: in order")
+        name = ascii(str(path))[1:-1]  # a stranger's name acts on no terminal
+        print(f"{name}: {len(faults):,} fault{'s' * (len(faults) > 1)}" if faults else f"{name}: in order")
     return 1 if any(found.values()) else 0
 
 
