@@ -9,6 +9,7 @@ merge_base=$(git -C "$head" merge-base "$commit" HEAD)
 while IFS= read -r -d '' path; do
   case $path in
     results/submissions/*/*/*/*) ;;
+    results/submissions/*) printf 'no file of a submission: %q\n' "$path"; status=1 ;;
     *) printf 'outside of a submission, for a maintainer to look at: %q\n' "$path" ;;
   esac
 done < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results)

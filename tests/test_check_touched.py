@@ -90,6 +90,16 @@ def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, t
     assert f"{good}: in order" in done.stdout
 
 
+@pytest.mark.slow
+def test_a_file_between_the_folders_fails_the_check(request_, tmp_path) -> None:
+    """What no check looks at must not come in beside what is checked."""
+    base, head, commit = request_
+    submit(head, "new-org/good")
+    (head / "results" / "submissions" / "new-org__good" / "run.sh").write_text("x")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1 and "no file of a submission" in done.stdout
+
+
 def test_the_workflow_runs_no_code_of_the_request() -> None:
     """The request's checkout is data: installing from it would run a stranger's code with the workflow's rights."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "check-submissions.yml").read_text())

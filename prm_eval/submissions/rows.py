@@ -231,7 +231,7 @@ class _Walk:
             self._add("refusal", number, f"the reason {shown(reason)}", "a line of plain text")
         if row["n_steps"] != 0:
             self._add("n-steps", number, f"n_steps {row['n_steps']}", "0 for a refused candidate")
-        label = refusal_reason(reason)[:100]
+        label = refusal_reason(reason)
         if label in self._refused or len(self._refused) < 500:
             self._refused[label] = self._refused.get(label, 0) + 1
 
