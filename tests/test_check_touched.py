@@ -38,13 +38,13 @@ def request_(tmp_path: Path):
     return base, head, git(base, "rev-parse", "HEAD")
 
 
-def run(base: Path, head: Path, commit: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def run(base: Path, head: Path, commit: str, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     command = tmp_path / "prm-eval"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m prm_eval.cli "$@"\n')
     command.chmod(0o755)
     git(head, "add", "-A")
     git(head, "commit", "-qm", "request")
-    environment = {**os.environ, "PRM_EVAL": str(command), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PRM_EVAL": str(command), "PYTHONPATH": str(ROOT), **environ}
     return subprocess.run(
         ["bash", str(SCRIPT), str(base), str(head), commit],
         capture_output=True,
@@ -88,6 +88,19 @@ def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, t
     assert done.returncode == 1
     assert "[disclosure]" in done.stdout and "for a maintainer to look at: results/pools/demo-35x8.json" in done.stdout
     assert f"{good}: in order" in done.stdout
+
+
+@pytest.mark.slow
+def test_only_a_maintainer_brings_a_verification(request_, tmp_path) -> None:
+    """Whoever could write his own verification.json would give himself the highest tier."""
+    base, head, commit = request_
+    own = head / "results" / "submissions" / "prm_eval__arithmetic" / "rule-1" / "demo-35x8"
+    edit_json(own / "verification.json", verified_by="somebody else")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1 and "[verification-own]" in done.stdout
+    edit_json(own / "verification.json", verified_by="a maintainer")
+    done = run(base, head, commit, tmp_path, FROM="maintainer")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
