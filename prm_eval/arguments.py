@@ -9,6 +9,12 @@ from typing import Any
 from prm_eval import __version__
 from prm_eval.submissions.questions import QUESTIONS
 
+VERIFY_OPTIONS = (
+    *("recipe", "revision", "device", "dtype", "batch_tokens", "max_tokens", "separator", "splitter", "reference"),
+    *("base_url", "temperature", "votes"),
+)
+"""Options of a reward model that ``prm-eval verify`` takes as ``prm-eval score`` does."""
+
 
 def _whole_numbers(text: str) -> list[int]:
     try:
@@ -276,5 +282,5 @@ def _submission_parsers(commands: Any) -> None:
     verify.add_argument("--all", action="store_true", help="all candidates instead of a sample")
     verify.add_argument("--seed", type=int, help="of the sample (default: a random one, which is recorded)")
     verify.add_argument("--by", default="a maintainer", metavar="WHO", help="who verifies, for the record")
-    for option in ("recipe", "revision", "device", "dtype", "separator", "reference"):
-        verify.add_argument(f"--{option}", help="as for prm-eval score")
+    for option in VERIFY_OPTIONS:
+        verify.add_argument(f"--{option.replace('_', '-')}", metavar="X", help="as for prm-eval score")

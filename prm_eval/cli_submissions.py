@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prm_eval.arguments import VERIFY_OPTIONS
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.progress import Bar
 
@@ -32,7 +33,8 @@ def _check(options: argparse.Namespace) -> int:
         for folder, suspicions in odd.get(path, {}).items():
             for each in suspicions:
                 print(f"{folder}: [suspicious: {each.name}] {each.text}")
-        print(f"{path}: {len(faults):,} faults" if faults else f"{path}: in order")
+        name = ascii(str(path))[1:-1]  # a stranger's name acts on no terminal
+        print(f"{name}: {len(faults):,} fault{'s' * (len(faults) > 1)}" if faults else f"{name}: in order")
     return 1 if any(found.values()) else 0
 
 
@@ -48,13 +50,12 @@ def _odd(path: Path) -> dict[str, list[Suspicion]]:
     """Return the suspicions of every submission at a path that has no fault."""
     from prm_eval.submissions import suspicions
     from prm_eval.submissions.check import results_of
-    from prm_eval.submissions.readers import path_parts, read_submission, registered_pools, submission_folders
+    from prm_eval.submissions.readers import read_submission, registered_pools, submission_folders
 
-    whole = (path / "submissions").is_dir() or path_parts(path.absolute()) is None
-    results = path.absolute() if whole else results_of(path.absolute())
+    results = results_of(path)
     pools = registered_pools(results)
     found: dict[str, list[Suspicion]] = {}
-    for folder in submission_folders(results) if whole else [path.absolute()]:
+    for folder in submission_folders(results) if results == path else [path]:
         submission = read_submission(folder)
         pool = pools[submission.pool_id].pool
         if pool is not None and pool.grades_path("own").is_file():
@@ -96,9 +97,7 @@ def _verify(options: argparse.Namespace) -> int:
         more = f" (and {len(faults) - 1} more: prm-eval check {options.folder})" if len(faults) > 1 else ""
         raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
     pool = _pool_of(folder, results)
-    given = {
-        name: getattr(options, name) for name in ("recipe", "revision", "device", "dtype", "separator", "reference")
-    }
+    given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else options.sample

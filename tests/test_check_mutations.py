@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 
 from prm_eval.submissions import KINDS
 from prm_eval.submissions.check import Checker, Options
+from prm_eval.submissions.worker import MEMORY_BYTES
 from tests.board import COMMIT, POOL_ID, edit_json, make_results, rows_of, write_rows
 
 Mutation = Callable[[Path], Any]
@@ -253,6 +255,34 @@ def zeros(folder: Path) -> None:
     )
 
 
+def varint(value: int, width: int | None = None) -> bytes:
+    """A number as Thrift's compact protocol writes it, padded to a width where one is given."""
+    number, out = value << 1, bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    if width is not None:
+        out[-1] |= 0x80
+        out += bytes([0x80] * (width - len(out) - 1)) + b"\0"
+    return bytes(out)
+
+
+def hidden_zeros(folder: Path) -> None:
+    """The same, with a footer that says that it is small."""
+    zeros(folder)
+    about = pq.ParquetFile(folder / REWARDS).metadata.row_group(0)
+    content = (folder / REWARDS).read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    body, footer = content[: -8 - length], content[-8 - length :]
+    at = [about.column(i).path_in_schema for i in range(about.num_columns)].index("step_rewards.list.element")
+    for large in {about.column(at).total_uncompressed_size, about.column(at).num_values, about.total_byte_size}:
+        assert large > 10_000_000 and varint(large) in footer
+        footer = footer.replace(varint(large), varint(300, len(varint(large))))
+    (folder / REWARDS).write_bytes(body + footer)
+    assert pq.ParquetFile(folder / REWARDS).metadata.row_group(0).column(at).num_values == 300
+
+
 def dictionary_bomb(folder: Path) -> None:
     """One id of 30 MB, used by every row: one page on disk, gigabytes as Python strings."""
     own = rows_of(folder)
@@ -295,6 +325,7 @@ case("columns: another reward", "aggregate", REWARDS, table(with_reward(0.5)), 1
 case("columns: reward NaN", "aggregate", REWARDS, table(with_reward(math.nan)), 1)
 case("row groups: one a row", "row-groups", REWARDS, table(lambda t: t, row_group_size=1))
 case("bomb: a list of forty million", "bomb", REWARDS, zeros)
+case("bomb: a footer that hides it", "parquet", REWARDS, hidden_zeros)
 case("bomb: one text in every row", "bomb", REWARDS, dictionary_bomb, 1)
 case("bomb: 560,000 rows", "bomb", REWARDS, many_rows)
 
@@ -415,6 +446,31 @@ def test_the_corruption_is_found(
         assert len(str(each)) < 1_000
     assert len(faults) < 300
     json.dumps([each.__dict__ for each in faults])
+
+
+def test_random_damage_breaks_nothing(submission: Path, checker: Checker) -> None:
+    """Bytes changed anywhere: an answer comes, and it comes from the checker and not from a crash of it."""
+    chance = random.Random(3)
+    names = (REWARDS, SUBMISSION)
+    kept = {name: (submission / name).read_bytes() for name in names}
+    for _ in range(80):
+        name = chance.choice(names)
+        content = bytearray(kept[name])
+        for _ in range(chance.choice((1, 3, 30))):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        (submission / name).write_bytes(bytes(content))
+        for each in checker.submission(submission):
+            assert each.kind in KINDS and str(each).isascii()
+        (submission / name).write_bytes(kept[name])
+    assert checker.submission(submission) == []
+
+
+def test_the_reader_is_limited(good: Path, checker: Checker) -> None:
+    """What no look at the metadata foresees must still not take the machine's memory."""
+    assert checker.submission(good) == []
+    limits = Path(f"/proc/{checker._worker._child.pid}/limits").read_text()
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max address space")]
+    assert line.split()[3] == str(MEMORY_BYTES)
 
 
 def test_the_checker_goes_on_after_a_file_that_killed_its_reader(good: Path) -> None:

@@ -348,6 +348,15 @@ def test_a_folder_that_is_not_called_like_a_submission(board: Path, folder: Path
     assert "path" in kinds(other, board)
 
 
+@pytest.mark.parametrize("name", ["submissions", "pools"])
+def test_a_submission_cannot_pass_for_a_results_folder(board: Path, folder: Path, name: str) -> None:
+    """A folder of that name inside made the checker look for submissions there, find none and call everything in order."""
+    (folder / name).mkdir()
+    assert kinds(folder) == {"extra-file"}
+    (folder / "submission.json").unlink()
+    assert kinds(folder) == {"extra-file", "missing-file"}
+
+
 def test_a_folder_outside_of_results(folder: Path, tmp_path) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere")
     assert "path" in kinds(tmp_path / "elsewhere", tmp_path / "results")
@@ -376,7 +385,10 @@ def test_faults_of_the_registry(board: Path, folder: Path) -> None:
     assert "pool-registry" in kinds(board)
     entry.write_text(good)
     edit_json(entry, path=..., hub={"dataset": "org/set", "revision": COMMIT})
+    assert kinds(folder, board) == set()  # downloaded to its place
+    (board / "pools" / POOL_ID).rename(board / "aside")
     assert kinds(folder, board) == {"pool-absent"}
+    (board / "aside").rename(board / "pools" / POOL_ID)
     entry.write_text(good)
     assert kinds(board) == set()
     candidates = board / "pools" / POOL_ID / "candidates.parquet"

@@ -239,7 +239,7 @@ class RewardWriter:
 
 def refusal_reason(refusal: str) -> str:
     """Return a refusal without its particulars, which follow a colon: what refusals are counted by."""
-    return refusal.partition(":")[0]
+    return refusal.partition(":")[0][:200]
 
 
 def read_reward_info(folder: Path) -> RewardInfo:

@@ -325,22 +325,26 @@ def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> 
         for path in map(_plain_path, paths):
             if not path.is_dir():
                 raise PrmEvalError(f"{path} is no folder; expected a submission or a results folder")
-            whole = (path / "submissions").is_dir() or (path / "pools").is_dir()
-            results = path if whole else results_of(path)
+            results = results_of(path)
             checker = checkers.setdefault(results, Checker(results, options))
-            found[path] = checker.everything() if whole else checker.submission(path)
+            found[path] = checker.everything() if results == path else checker.submission(path)
     finally:
         for checker in checkers.values():
             checker.close()
     return found
 
 
-def results_of(folder: Path) -> Path:
-    """Return the results folder of a submission: what is above ``submissions``, else four levels up."""
-    for above in folder.parents:
-        if above.name == "submissions":
-            return above.parent
-    return folder.parents[min(3, len(folder.parents) - 1)]
+def results_of(path: Path) -> Path:
+    """Return the results folder that a path is, or is a submission of.
+
+    What lies three levels below a folder called ``submissions`` is a submission, whatever a stranger has put into it.
+    """
+    above = path.parents
+    if len(above) > 3 and above[2].name == "submissions":
+        return above[3]
+    if (path / "submissions").is_dir() or (path / "pools").is_dir():
+        return path
+    return above[min(3, len(above) - 1)]
 
 
 def _plain_path(path: str | Path) -> Path:

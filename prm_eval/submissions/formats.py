@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from prm_eval.pool_format import PoolInfo
 from prm_eval.records import Aggregation, Kind, ScoreType
 from prm_eval.submissions.typed import Number, Size, Text
 
@@ -268,6 +269,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "rewards-row": ("a row of rewards.parquet", RewardRow),
     "verification": ("verification.json", VerificationFile),
     "pool-ref": ("pools/<pool-id>.json", PoolRef),
+    "pool": ("pools/<pool-id>/pool.json", PoolInfo),
     "disclosure": ("the answers that prm-eval submit-form reads", Disclosure),
 }
 """The name of each schema in ``results/schema/``, what it describes, and the type it is made from."""

@@ -59,8 +59,8 @@ def read_pool_ref(path: Path, results: Path) -> RegisteredPool:
     fields = _read(path, PoolRef)
     if fields["pool_id"] != path.stem:
         raise DataError(path, None, f"pool_id {fields['pool_id']}", f"{path.stem}, as the file is called")
-    folder = None if fields.get("path") is None else results / fields["path"]
-    pool = None if folder is None or not (folder / "pool.json").is_file() else Pool(folder)
+    folder = results / (fields.get("path") or f"pools/{path.stem}")  # one that is on the hub is downloaded to its place
+    pool = Pool(folder) if (folder / "pool.json").is_file() else None
     hub = None if fields.get("hub") is None else HubRef(**fields["hub"])
     return RegisteredPool(
         fields["pool_id"], fields["title"], fields["content_hash"], fields.get("headline_n"), pool, hub

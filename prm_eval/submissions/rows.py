@@ -157,9 +157,19 @@ class _Walk:
             if name in TEXTS and (at := _too_long(column)) is not None:
                 self._add("bomb", first + at, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
                 return
+            if name == "step_rewards" and (at := self._too_many(column)) is not None:
+                self._add("bomb", first + at, "a list that is far too long", f"{max(self.expected.steps)} at most")
+                return
             columns[name] = column.to_pylist()
         for offset in range(batch.num_rows):
             self._row(first + offset, {name: values[offset] for name, values in columns.items()})
+
+    def _too_many(self, column: pa.Array) -> int | None:
+        """Return the first row whose list is longer than any candidate has steps, by far, before it becomes Python's."""
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        limit = 1_000 + 2 * max(self.expected.steps, default=0)
+        found = int(pc.index(pc.greater(lengths, limit), True).as_py())
+        return None if found < 0 else found
 
     def _row(self, number: int, row: dict[str, Any]) -> None:
         self._candidates += 1
@@ -221,7 +231,7 @@ class _Walk:
             self._add("refusal", number, f"the reason {shown(reason)}", "a line of plain text")
         if row["n_steps"] != 0:
             self._add("n-steps", number, f"n_steps {row['n_steps']}", "0 for a refused candidate")
-        label = refusal_reason(reason)[:100]
+        label = refusal_reason(reason)
         if label in self._refused or len(self._refused) < 500:
             self._refused[label] = self._refused.get(label, 0) + 1
 
@@ -239,8 +249,7 @@ class _Walk:
             self._add("finite", number, f"the reward {bad}", "finite numbers")
             return
         self._twins(number, at, tuple(values))
-        if len(values) <= 100_000:
-            self._aggregate(number, values, row.get("reward"))
+        self._aggregate(number, values, row.get("reward"))
 
     def _aggregate(self, number: int, values: list[float], claimed: float | None) -> None:
         try:
