@@ -216,7 +216,9 @@ class Yardstick:
             found = baseline_curves(self.arrays, self.settings.ns, seed=self.settings.seed, draws=self.settings.draws)
             column = self.settings.column
             self._baselines = {
-                name: Baseline(table[:, column], self._curve(table, noise), self._groups(table), self._easiest(table))
+                name: Baseline(
+                    table[:, column], self._curves([table], noise)[0], self._groups(table), self._easiest(table)
+                )
                 for name, (table, noise) in found.items()
             }
         return self._baselines
@@ -264,11 +266,13 @@ class Yardstick:
         bon, rewards = tables[declared], keys[declared]
         mistakes = expensive_mistakes(rewards, arrays.correct, settings.headline_n)
         low, high = one.scale
+        *by_name, wmaj = self._curves([*tables.values(), votes], noise)
+        aggregations = dict(zip(tables, by_name, strict=True))
         return Measured(
             accuracies=bon[:, column],
-            bon=self._curve(bon),
-            wmaj=self._curve(votes, noise),
-            aggregations={name: self._curve(table) for name, table in tables.items()},
+            bon=aggregations[declared],
+            wmaj=wmaj,
+            aggregations=aggregations,
             refusals=one.steps.refusals,
             candidates=len(arrays.at),
             tokens=one.steps.tokens / one.steps.told_tokens if one.steps.told_tokens else None,
@@ -287,10 +291,19 @@ class Yardstick:
             remarks=() if remark is None else tuple(remark(one.file, one.by_aggregation[declared])),
         )
 
-    def _curve(self, table: Floats, noise: Floats | None = None) -> Curve:
-        cells = self.bootstrap.intervals(table)
-        spread = np.zeros(table.shape[1]) if noise is None else np.sqrt(noise.sum(axis=0)) / len(table)
-        return _as_curve(cells, spread)
+    def _curves(self, tables: Sequence[Floats], noise: Floats) -> list[Curve]:
+        """Return the curves of some (P, len(ns)) tables; ``noise`` has the Monte-Carlo variances of the last one.
+
+        All are resampled together: that reads the table of resamples once.
+        """
+        width = len(self.settings.ns)
+        cells = self.bootstrap.intervals(np.concatenate(tables, axis=1))
+        spread = np.sqrt(noise.sum(axis=0)) / len(noise)
+        last = len(tables) - 1
+        return [
+            _as_curve(cells[at * width : (at + 1) * width], spread if at == last else np.zeros(width))
+            for at in range(len(tables))
+        ]
 
     def _groups(self, table: Floats) -> tuple[Group, ...]:
         column = self.settings.column

@@ -191,8 +191,11 @@ def told_apart(values: Floats, resampled: Floats, level: float = DEFAULT_LEVEL) 
     # a board of hundreds has enough pairs to make do with fewer resamples
     noise = (resampled - means)[: max(1_000, 200_000_000 // entries**2)]
     better = np.zeros((entries, entries), dtype=bool)
+    from scipy.stats import t
+
+    least = float(t.ppf(level, n_problems - 1))  # of a single pair; where nothing varies, resamples would say 0
     for _ in range(entries):
-        critical = np.quantile(_largest(noise, scale, ~better), level)
+        critical = max(least, float(np.quantile(_largest(noise, scale, ~better), level)))
         found = statistic > critical
         if (found <= better).all():
             break

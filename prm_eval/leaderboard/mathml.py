@@ -1,7 +1,7 @@
 r"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
 
-latex2mathml writes the MathML; it does not escape what stands in ``\text`` and passes ``\href`` on. What it writes is therefore
-parsed, and only elements and attributes of a fixed list are written again. A formula that is too long, nested too deeply, or not
+latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it writes the tree. So
+the tree is written here: only elements and attributes of a fixed list, and every text escaped. A formula that is too long, nested too deeply, or not
 understood stays what it was: escaped text.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from html import unescape
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -18,12 +19,13 @@ LONGEST = 1_000  # characters of one formula
 DEEPEST = 25  # braces within braces
 MOST = 300  # formulas of one text
 
+# every repetition is bounded: an opener that is never closed costs no more than that
 _MATH = re.compile(
     r"""
-      (?P<display> \$\$ (?P<d1>.+?) \$\$ | \\\[ (?P<d2>.+?) \\\]
-        | (?P<d3> \\begin\{(?P<env>align\*?|aligned|equation\*?|gather\*?|array|cases|[pbv]matrix)\} .+? \\end\{(?P=env)\} ) )
-    | (?P<inline> (?<!\\)\$ (?P<i1>(?:[^$\\]|\\.)+?) \$ | \\\( (?P<i2>.+?) \\\) )
-    | (?P<bare> \\boxed\{ (?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})* \} )
+      (?P<display> \$\$ (?P<d1>.{1,1200}?) \$\$ | \\\[ (?P<d2>.{1,1200}?) \\\]
+        | (?P<d3> \\begin\{(?P<env>align\*?|aligned|equation\*?|gather\*?|array|cases|[pbv]matrix)\} .{1,1200}? \\end\{(?P=env)\} ) )
+    | (?P<inline> (?<!\\)\$ (?P<i1>(?:[^$\\]|\\.){1,1200}?) \$ | \\\( (?P<i2>.{1,1200}?) \\\) )
+    | (?P<bare> \\boxed\{ (?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300} \} )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -84,12 +86,12 @@ def _formula(found: re.Match[str]) -> Markup:
 @lru_cache(maxsize=50_000)
 def to_mathml(tex: str, display: bool) -> Markup | None:
     """Return one formula as MathML of the allowed elements and attributes, or None where that cannot be done."""
-    if len(tex) > LONGEST or _depth(tex) > DEEPEST or "<!" in tex:
+    if len(tex) > LONGEST or _depth(tex) > DEEPEST:
         return None
-    from latex2mathml.converter import convert
+    from latex2mathml.converter import convert_to_element
 
     try:
-        tree = ElementTree.fromstring(convert(tex, display="block" if display else "inline"))  # noqa: S314  (no entities: see "<!")
+        tree = convert_to_element(tex, display="block" if display else "inline")
         return Markup("".join(_written(tree, 0)))  # noqa: S704  (made of allowed names and escaped texts)
     except (Exception, RecursionError):  # latex2mathml raises many kinds; the reader then sees the source
         return None
@@ -122,8 +124,8 @@ def _written(node: ElementTree.Element, depth: int) -> Iterator[str]:
         if key in ATTRIBUTES and ATTRIBUTES[key].fullmatch(value)
     )
     yield f"<{name}{attributes}{extra}>"
-    yield str(escape(node.text or ""))
+    yield str(escape(unescape(node.text or "")))  # the tree's texts have operators as character references
     for child in node:
         yield from _written(child, depth + 1)
-        yield str(escape(child.tail or ""))
+        yield str(escape(unescape(child.tail or "")))
     yield f"</{name}>"
