@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -96,8 +97,6 @@ def test_several_processes_give_the_same_bytes(results, tmp_path, monkeypatch) -
 
 def test_another_hash_seed_locale_and_place_give_the_same_bytes(results, tmp_path) -> None:
     """Nothing may depend on the order of sets, the language of the machine, or where the folder stands."""
-    import shutil
-
     moved = tmp_path / "elsewhere" / "deep"
     shutil.copytree(results, moved, ignore=shutil.ignore_patterns("leaderboard"))
     environment = {
@@ -511,6 +510,7 @@ def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:
     entry["hub"] = {"dataset": "org/pool", "revision": "0" * 40}
     del entry["path"]
     (results / "pools" / "demo-35x4.json").write_text(json.dumps(entry))
+    shutil.rmtree(results / "pools" / "demo-35x4")
     build(results)
     text = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
     assert "not at hand" in text and "org/pool" in text
@@ -524,8 +524,6 @@ def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:
 
 def test_a_board_without_submissions(tmp_path) -> None:
     results = demo_results(tmp_path / "results")
-    import shutil
-
     shutil.rmtree(results / "submissions")
     built = build(results)
     assert built.submissions == 0

@@ -87,6 +87,10 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const section of document.querySelectorAll("section[data-pool]")) section.removeAttribute("id");
+    document.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();  // the hash holds the state
+      document.querySelector("#main").focus();
+    });
     const toggle = document.querySelector("#theme");
     if (toggle) {
       const label = () => { toggle.textContent = isDark() ? "Light colours" : "Dark colours"; };
