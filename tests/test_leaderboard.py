@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -109,6 +110,16 @@ def test_another_hash_seed_locale_and_place_give_the_same_bytes(results, tmp_pat
     code = f"from prm_eval.leaderboard import build; from pathlib import Path; build(Path({str(moved)!r}))"
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
     assert contents(moved / "leaderboard") == contents(results / "leaderboard")
+
+
+@pytest.mark.parametrize("python", os.environ.get("PRM_EVAL_OTHER_PYTHONS", "").split() or [None])
+def test_another_python_gives_the_same_bytes(results, tmp_path, python) -> None:
+    """PRM_EVAL_OTHER_PYTHONS="/path/to/python3.10 ..." names interpreters that have this package installed."""
+    if python is None:
+        pytest.skip("no other Python named in PRM_EVAL_OTHER_PYTHONS")
+    code = f"from prm_eval.leaderboard import build; from pathlib import Path; build(Path({str(results)!r}), Path({str(tmp_path / 'b')!r}))"
+    subprocess.run([python, "-c", code], check=True, cwd=tmp_path)
+    assert contents(tmp_path / "b") == contents(results / "leaderboard")
 
 
 def test_check_names_what_is_stale(results, tmp_path, capsys) -> None:

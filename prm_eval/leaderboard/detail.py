@@ -39,7 +39,7 @@ def accuracy_chart(row: Row, yardstick: Yardstick) -> Markup:
     majority = base["majority"].curve
     lines = [
         Drawn("best of n", "0", bon.values, bon.lows, bon.highs),
-        Drawn("weighted majority", "2", wmaj.values),
+        Drawn("weighted maj.", "2", wmaj.values),
         Drawn("majority", "mj", majority.values, majority.lows, majority.highs),
         Drawn("oracle", "or", base[ORACLE].curve.values),
         Drawn("mean", "mn", base["first"].curve.values),
