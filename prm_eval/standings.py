@@ -415,13 +415,14 @@ class _Partly:
     def shown(self, mistakes: Sequence[Mistake]) -> dict[tuple[int, int], Shown]:
         """Return the rewards of the candidates that mistakes name."""
         m = self.arrays.info.m
-        line = {int(place): row for row, place in enumerate(self.arrays.at)}
+        at = self.arrays.at  # rising
         starts = self.steps.starts
         result: dict[tuple[int, int], Shown] = {}
         for mistake in mistakes:
             for slot in (mistake.chosen, mistake.better):
-                row = line.get(mistake.row * m + slot)
-                if row is None:
+                place = mistake.row * m + slot
+                row = int(np.searchsorted(at, place))
+                if row == len(at) or at[row] != place:
                     continue
                 values = self.steps.values[starts[row] : starts[row] + self.steps.counts[row]]
                 result[mistake.row, slot] = Shown(

@@ -1,14 +1,13 @@
 r"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
 
-latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it writes the tree. So
-the tree is written here: only elements and attributes of a fixed list, and every text escaped. A formula that is too long, nested too deeply, or not
-understood stays what it was: escaped text.
+latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it writes the tree.
+So the tree is written here: only elements and attributes of a fixed list, and every text escaped. A formula that is too long, nested
+too deeply, or not understood stays what it was: escaped text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
 from xml.etree import ElementTree
@@ -92,7 +91,9 @@ def to_mathml(tex: str, display: bool) -> Markup | None:
 
     try:
         tree = convert_to_element(tex, display="block" if display else "inline")
-        return Markup("".join(_written(tree, 0)))  # noqa: S704  (made of allowed names and escaped texts)
+        parts: list[str] = []
+        _write(tree, 0, parts)
+        return Markup("".join(parts))  # noqa: S704  (made of allowed names and escaped texts)
     except (Exception, RecursionError):  # latex2mathml raises many kinds; the reader then sees the source
         return None
 
@@ -110,7 +111,12 @@ class _NotAllowed(ValueError):
     """An element that is not on the list."""
 
 
-def _written(node: ElementTree.Element, depth: int) -> Iterator[str]:
+def _write(node: ElementTree.Element, depth: int, parts: list[str]) -> None:
+    """Append one element and what is in it.
+
+    Raises:
+        _NotAllowed: It, or one in it, is not on the list.
+    """
     name = node.tag.removeprefix(_NAMESPACE)
     if name not in ELEMENTS or depth > 100:
         raise _NotAllowed(name)
@@ -123,9 +129,16 @@ def _written(node: ElementTree.Element, depth: int) -> Iterator[str]:
         for key, value in sorted(node.attrib.items())
         if key in ATTRIBUTES and ATTRIBUTES[key].fullmatch(value)
     )
-    yield f"<{name}{attributes}{extra}>"
-    yield str(escape(unescape(node.text or "")))  # the tree's texts have operators as character references
+    parts.append(f"<{name}{attributes}{extra}>")
+    if node.text:
+        parts.append(_escaped(node.text))
     for child in node:
-        yield from _written(child, depth + 1)
-        yield str(escape(unescape(child.tail or "")))
-    yield f"</{name}>"
+        _write(child, depth + 1, parts)
+        if child.tail:
+            parts.append(_escaped(child.tail))
+    parts.append(f"</{name}>")
+
+
+def _escaped(text: str) -> str:
+    """Escape a text of the tree, which has operators as character references."""
+    return text if text.isalnum() else str(escape(unescape(text)))
