@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from prm_eval.arrays import load_arrays
 from prm_eval.errors import PrmEvalError
 from prm_eval.leaderboard.words import slug
@@ -101,7 +103,8 @@ def _board(
     arrays.prepare(splitters)
     yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
     yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
-    with _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
+    # many small products: threads within them, beside processes, would only wait for each other
+    with threadpool_limits(1), _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
         size = max(1, min(CHUNK, -(-len(submissions) // jobs)))
         chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
         measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
@@ -154,6 +157,11 @@ def _start(yardstick: Yardstick) -> None:
     _yardstick = yardstick
 
 
+def _start_process(yardstick: Yardstick) -> None:
+    threadpool_limits(1)
+    _start(yardstick)
+
+
 def the_yardstick() -> Yardstick:
     """Return the yardstick of the board at work, in whichever process this is."""
     if _yardstick is None:
@@ -184,5 +192,5 @@ def _processes(yardstick: Yardstick, jobs: int) -> Iterator[Map]:
         yield _here
         return
     context = multiprocessing.get_context("spawn")  # a forked child may inherit locks of Arrow's threads
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(yardstick,)) as executor:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_process, initargs=(yardstick,)) as executor:
         yield lambda work, items: executor.map(work, items)
