@@ -440,12 +440,23 @@ def test_verify_names_the_edited_candidates(folder: Path, capsys) -> None:
 
 def test_noise_below_the_tolerance_is_no_difference(folder: Path) -> None:
     """Other batches and other GPUs give other last digits: an honest submission must not fail by them."""
-    edit_rewards(folder, set(range(280)), 5e-5)
+    edit_rewards(folder, set(range(280)), 2e-5)
     assert verify(folder)["verdict"] == "agrees"
+    edit_rewards(folder, {5}, 1e-3)
+    assert verify(folder)["verdict"] == "differs"
     edit_rewards(folder, set(range(280)), 5e-2)
     assert verify(folder)["verdict"] == "differs"
     edit_json(folder / "submission.json", model__dtype="bfloat16")
     assert verify(folder)["verdict"] == "agrees"  # what bfloat16 may differ by
+
+
+def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> None:
+    """In half precision a single number may be far off; all of them, on the average, may not."""
+    edit_json(folder / "submission.json", model__dtype="bfloat16")
+    edit_rewards(folder, set(range(280)), 0.3)
+    found = verify(folder)
+    assert (found["beyond"], found["verdict"]) == (0, "differs")
+    assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
 
 
 def test_a_verification_of_other_rewards_earns_nothing(folder: Path) -> None:
