@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prm_eval.cli import main
 from prm_eval.errors import DataError, PrmEvalError
@@ -286,6 +288,35 @@ def test_the_schema_accepts_what_the_checker_accepts(folder: Path) -> None:
                 inner = inner[each]
             inner.pop(path[-1], None) if value is ... else inner.update({path[-1]: value})
         assert validator.is_valid(fields) == (not list(problems(fields, SubmissionFile))), path
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
+    """Whatever stands in a field: no exception, nothing that acts on a terminal, and a wrong value is never passed by accident."""
+    fields = {
+        "schema": "prm_eval.rewards/2", "name": "a/b", "kind": "prm", "score_type": "logodds", "aggregation": "prod", "splitter": None,
+        "pool_hash": "0" * 64, "disclosure": json.loads(json.dumps(DISCLOSURE)), "model": {"id": "a/b", "revision": COMMIT},
+        "run": {"seconds": 1, "resumed": 0, "candidates": 1, "tokens": None, "refused": {}, "device_name": "x", "versions": {"a": "1"}},
+    }  # fmt: skip
+    assert not list(problems(fields, SubmissionFile))
+    inner = fields
+    while isinstance(inner, dict) and inner:
+        name = data.draw(st.sampled_from(sorted(inner)))
+        if isinstance(inner[name], dict) and data.draw(st.booleans()):
+            inner = inner[name]
+            continue
+        inner[name] = data.draw(JSON)
+        break
+    for each in problems(fields, SubmissionFile):
+        assert each.where.isascii() and each.found.isascii() and each.found.isprintable() and len(each.found) < 300
 
 
 def test_every_field_of_a_schema_is_described() -> None:

@@ -212,6 +212,8 @@ class Checker:
         if pool.pool is None:
             return
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
+        recipe = shipped_recipes().get(fields["model"].get("recipe") or "")
+        about["hashed"] = recipe is not None and recipe.head.type != "generate"
         question = {"pool": str(pool.pool.path), "splitter": fields["splitter"], "rewards": str(path), "about": about}
         try:
             reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
