@@ -440,6 +440,21 @@ def test_strays_copies_and_names_that_differ_by_case(board: Path, folder: Path) 
     assert kinds(board) == {"name", "copy"}
 
 
+def test_one_fault_does_not_hide_the_others(board: Path, folder: Path) -> None:
+    """Submitters mend everything in one go: a wrong field keeps only what needs it from being looked at."""
+    from tests.board import rows_of, write_rows
+
+    edit_json(
+        folder / "submission.json", accuracy=0.9, name="other/model", run__device_name="\0", disclosure__licence=""
+    )
+    rows = rows_of(folder)
+    rows[3]["n_steps"] = 77
+    write_rows(folder, rows[:-1])
+    (folder / "notes").write_text("x")
+    found = kinds(folder, board)
+    assert found == {"field", "agreement", "text", "disclosure", "n-steps", "missing", "row-count", "extra-file"}
+
+
 # --- verify ---------------------------------------------------------------------------------------------------------------
 
 
