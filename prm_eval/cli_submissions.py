@@ -89,6 +89,7 @@ def _verify(options: argparse.Namespace) -> int:
     from prm_eval.rewards import load_reward_model
     from prm_eval.submissions import check_submission, detection_probability, verify_submission
     from prm_eval.submissions.check import results_of
+    from prm_eval.submissions.verify import MEAN_SHARE
 
     folder = options.folder.absolute()
     results = results_of(folder)
@@ -108,7 +109,9 @@ def _verify(options: argparse.Namespace) -> int:
     compared, of = found["compared"], found["of"]
     print(f"compared   {compared:,} of {of:,} candidates" + ("" if options.all else f", seed {seed}"))
     greatest = "none" if found["max_difference"] is None else f"{found['max_difference']:.3g}"
-    print(f"difference at most {greatest} ({found['scale']}; tolerance {found['tolerance']:g})")
+    mean = "none" if found["mean_difference"] is None else f"{found['mean_difference']:.3g}"
+    limits = f"tolerance {found['tolerance']:g}, for the mean {found['tolerance'] / MEAN_SHARE:g}"
+    print(f"difference at most {greatest}, mean {mean} ({found['scale']}; {limits})")
     print(f"beyond     {found['beyond']:,} candidates; {found['inputs_differ']:,} with another rendered input")
     for share in (0.001, 0.01, 0.05):
         chance = detection_probability(max(1, round(share * of)), compared, of)

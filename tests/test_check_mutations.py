@@ -168,9 +168,15 @@ case("row: a refusal of a megabyte", "bomb", REWARDS, cell(3, refusal="x" * 1_00
 case("row: a refusal that is not counted", "totals", SUBMISSION, cell(33, refusal="busy", step_rewards=None, n_steps=0))
 case("row: a hash too short", "input-hash", REWARDS, cell(33, input_hash="abc"), 34)
 case("row: a hash without tokens", "n-tokens", REWARDS, cell(33, n_tokens=None), 34)
+case("row: a hash left out", "input-hash", REWARDS, lambda f: hash_left_out(f), 34)
 case("row: negative tokens", "n-tokens", REWARDS, cell(33, n_tokens=-5), 34)
 case("row: twins", "twins", REWARDS, rows(lambda t: twin(t)))
 case("row: another problem's rewards", "step-count", REWARDS, rows(lambda t: shifted(t)))
+
+
+def hash_left_out(folder: Path) -> None:
+    edit_json(folder / SUBMISSION, model__recipe="token-classification")
+    cell(33, input_hash=None)(folder)
 
 
 def longer(table: list[dict[str, Any]], at: int) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prm_eval.cli import main
 from prm_eval.errors import DataError, PrmEvalError
@@ -288,6 +290,35 @@ def test_the_schema_accepts_what_the_checker_accepts(folder: Path) -> None:
         assert validator.is_valid(fields) == (not list(problems(fields, SubmissionFile))), path
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
+    """Whatever stands in a field: no exception, nothing that acts on a terminal, and a wrong value is never passed by accident."""
+    fields = {
+        "schema": "prm_eval.rewards/2", "name": "a/b", "kind": "prm", "score_type": "logodds", "aggregation": "prod", "splitter": None,
+        "pool_hash": "0" * 64, "disclosure": json.loads(json.dumps(DISCLOSURE)), "model": {"id": "a/b", "revision": COMMIT},
+        "run": {"seconds": 1, "resumed": 0, "candidates": 1, "tokens": None, "refused": {}, "device_name": "x", "versions": {"a": "1"}},
+    }  # fmt: skip
+    assert not list(problems(fields, SubmissionFile))
+    inner = fields
+    while isinstance(inner, dict) and inner:
+        name = data.draw(st.sampled_from(sorted(inner)))
+        if isinstance(inner[name], dict) and data.draw(st.booleans()):
+            inner = inner[name]
+            continue
+        inner[name] = data.draw(JSON)
+        break
+    for each in problems(fields, SubmissionFile):
+        assert each.where.isascii() and each.found.isascii() and each.found.isprintable() and len(each.found) < 300
+
+
 def test_every_field_of_a_schema_is_described() -> None:
     """A schema without words is not a document."""
     for title, kind in FILES.values():
@@ -409,6 +440,21 @@ def test_strays_copies_and_names_that_differ_by_case(board: Path, folder: Path) 
     assert kinds(board) == {"name", "copy"}
 
 
+def test_one_fault_does_not_hide_the_others(board: Path, folder: Path) -> None:
+    """Submitters mend everything in one go: a wrong field keeps only what needs it from being looked at."""
+    from tests.board import rows_of, write_rows
+
+    edit_json(
+        folder / "submission.json", accuracy=0.9, name="other/model", run__device_name="\0", disclosure__licence=""
+    )
+    rows = rows_of(folder)
+    rows[3]["n_steps"] = 77
+    write_rows(folder, rows[:-1])
+    (folder / "notes").write_text("x")
+    found = kinds(folder, board)
+    assert found == {"field", "agreement", "text", "disclosure", "n-steps", "missing", "row-count", "extra-file"}
+
+
 # --- verify ---------------------------------------------------------------------------------------------------------------
 
 
@@ -440,12 +486,23 @@ def test_verify_names_the_edited_candidates(folder: Path, capsys) -> None:
 
 def test_noise_below_the_tolerance_is_no_difference(folder: Path) -> None:
     """Other batches and other GPUs give other last digits: an honest submission must not fail by them."""
-    edit_rewards(folder, set(range(280)), 5e-5)
+    edit_rewards(folder, set(range(280)), 2e-5)
     assert verify(folder)["verdict"] == "agrees"
+    edit_rewards(folder, {5}, 1e-3)
+    assert verify(folder)["verdict"] == "differs"
     edit_rewards(folder, set(range(280)), 5e-2)
     assert verify(folder)["verdict"] == "differs"
     edit_json(folder / "submission.json", model__dtype="bfloat16")
     assert verify(folder)["verdict"] == "agrees"  # what bfloat16 may differ by
+
+
+def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> None:
+    """In half precision a single number may be far off; all of them, on the average, may not."""
+    edit_json(folder / "submission.json", model__dtype="bfloat16")
+    edit_rewards(folder, set(range(280)), 0.3)
+    found = verify(folder)
+    assert (found["beyond"], found["verdict"]) == (0, "differs")
+    assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
 
 
 def test_a_verification_of_other_rewards_earns_nothing(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.jsonl import file_sha256
 from prm_eval.rewards.catalogue import shipped_recipes
+from prm_eval.rewards.recipe import Recipe
 from prm_eval.submissions.faults import Faults
 from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import REVISION, REVISION_WORDS, path_parts, read_pool_ref, submission_folders
@@ -24,6 +26,8 @@ from prm_eval.submissions.worker import Worker, WorkerDied
 REQUIRED = ("submission.json", "rewards.parquet")
 ALLOWED = (*REQUIRED, "verification.json")
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
+NEEDED = frozenset(("name", "kind", "score_type", "aggregation", "splitter", "pool_hash", "model", "run"))
+ROWS_NEED = frozenset(("kind", "score_type", "aggregation", "splitter", "model"))
 MAX_REWARDS_BYTES = 2 * 1024**3
 MOST_FILES = 100  # of a folder that are looked at
 FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0  # a file that takes longer is refused; a usual one takes a tenth
@@ -66,15 +70,16 @@ class Checker:
         if parts is None:
             faults.add("path", folder, f"a folder called {shown(folder.name)}", f"{LAYOUT}; revision: {REVISION_WORDS}")
         there = self._layout(folder, faults)
-        fields = self._fields(folder, faults) if "submission.json" in there else None
-        pool = None
-        if fields is not None:
-            if parts is not None:
-                self._agreement(folder, parts, fields, faults)
+        fields, wrong = self._fields(folder, faults) if "submission.json" in there else ({}, NEEDED)
+        if parts is not None and not wrong & {"name", "model"}:
+            self._agreement(folder, parts, fields, faults)
+        if not wrong & {"kind", "score_type", "model"}:
             self._description(folder, fields, faults)
-            pool = self._pool(folder, parts[3] if parts else None, fields, faults)
-        if fields is not None and pool is not None and pool.pool is not None and "rewards.parquet" in there:
-            self._rows(folder, pool, fields, faults)
+        pool = None
+        if parts is not None and "pool_hash" not in wrong:
+            pool = self._pool(folder, parts[3], fields, faults)
+        if pool is not None and "rewards.parquet" in there and not wrong & ROWS_NEED:
+            self._rows(folder, pool, fields, "run" not in wrong, faults)
             if self.options.tokenizer is not None and not faults.kinds():
                 self._inputs(folder, pool, faults)
         if "verification.json" in there:
@@ -93,12 +98,13 @@ class Checker:
         except OSError as error:
             faults.add("path", folder, f"no folder that can be read ({error.strerror})", LAYOUT)
             return set()
-        there = {name for name in names if name in ALLOWED and self._plain(folder / name, faults)}
+        lying = [name for name in ALLOWED if os.path.lexists(folder / name)]
+        there = {name for name in lying if self._plain(folder / name, faults)}
         for name in names:
             if name not in ALLOWED:
                 faults.add("extra-file", folder / name, "a file of no meaning", f"only {', '.join(ALLOWED)}")
         for name in REQUIRED:
-            if name not in names:
+            if name not in lying:
                 faults.add("missing-file", folder / name, "no such file", f"{' and '.join(REQUIRED)}")
         return there
 
@@ -113,25 +119,24 @@ class Checker:
             return False
         return True
 
-    def _fields(self, folder: Path, faults: Faults) -> dict[str, Any] | None:
-        """Return ``submission.json``, None where what else is checked needs fields that are wrong."""
+    def _fields(self, folder: Path, faults: Faults) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return ``submission.json`` and which of its fields are wrong: what needs those is not looked at."""
         path = folder / "submission.json"
         try:
             fields = read_json(path)
         except DataError as error:
             faults.add_error("json", error)
-            return None
-        usable = True
+            return {}, NEEDED
+        wrong: set[str] = set()
         for each in problems(fields, SubmissionFile):
             kind = "schema" if each.where == "schema" else "text" if each.kind == "text" else "field"
             if each.where.startswith("disclosure"):
                 kind = "disclosure" if kind == "field" else kind
-            else:
-                usable = False
+            wrong.add(re.split(r"[.\[]", each.where)[0])
             faults.add(kind, path, f"{each.where} = {each.found}", each.expected)
         if "disclosure" not in fields or fields["disclosure"] is None:
             faults.add("disclosure", path, "no disclosure", "one; prm-eval submit-form asks for it")
-        return fields if usable else None
+        return fields, frozenset(wrong)
 
     def _agreement(
         self, folder: Path, parts: tuple[str, str, str, str], fields: dict[str, Any], faults: Faults
@@ -153,7 +158,7 @@ class Checker:
 
     def _description(self, folder: Path, fields: dict[str, Any], faults: Faults) -> None:
         """Check what the fields say of each other."""
-        path, recipe = folder / "submission.json", shipped_recipes().get(fields["model"].get("recipe") or "")
+        path, recipe = folder / "submission.json", _recipe(fields)
         if recipe is None:
             return
         if recipe.kind != fields["kind"]:
@@ -207,11 +212,15 @@ class Checker:
             return None
         return pool
 
-    def _rows(self, folder: Path, pool: RegisteredPool, fields: dict[str, Any], faults: Faults) -> None:
+    def _rows(
+        self, folder: Path, pool: RegisteredPool, fields: dict[str, Any], totals_too: bool, faults: Faults
+    ) -> None:
         path = folder / "rewards.parquet"
         if pool.pool is None:
             return
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
+        recipe = _recipe(fields)
+        about["hashed"] = recipe is not None and recipe.head.type != "generate"
         question = {"pool": str(pool.pool.path), "splitter": fields["splitter"], "rewards": str(path), "about": about}
         try:
             reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
@@ -224,7 +233,7 @@ class Checker:
         for kind, row, found, expected in reply["found"]:
             faults.add(kind, path, found, expected, row)
         totals = reply["totals"]
-        for name in totals if not reply["found"] else ():
+        for name in totals if totals_too and not reply["found"] else ():
             if fields["run"].get(name) != totals[name]:
                 what = f"run.{name} = {shown(fields['run'].get(name))}"
                 faults.add("totals", folder / "submission.json", what, f"{totals[name]}, as in rewards.parquet")
@@ -242,7 +251,7 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(self, folder: Path, fields: dict[str, Any] | None, rewards: bool, faults: Faults) -> None:
+    def _verification(self, folder: Path, fields: dict[str, Any], rewards: bool, faults: Faults) -> None:
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
@@ -256,7 +265,7 @@ class Checker:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if wrong:
             return
-        if fields is not None and found["pool_hash"] != fields["pool_hash"]:
+        if found["pool_hash"] != fields.get("pool_hash"):
             faults.add("verification", path, "a verification for another pool", "one for this submission's pool")
         if rewards and found["rewards_sha256"] != file_sha256(folder / "rewards.parquet"):
             faults.add("verification", path, "a verification of other rewards", "one of this rewards.parquet")
@@ -290,6 +299,11 @@ class Checker:
                     copied.add("copy", rewards, f"the rewards of {other.relative_to(self.results)}", "its own")
                     found += copied.listed()
         return found
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe | None:
+    """Return the shipped recipe that a submission names, if it does."""
+    return shipped_recipes().get(fields["model"].get("recipe") or "")
 
 
 def _strays(root: Path) -> Iterator[Path]:

@@ -52,7 +52,7 @@ KINDS: dict[str, str] = {
     "step-count": "A process reward model has one reward a step, as the declared splitter cuts; an outcome reward model one.",
     "aggregate": "Where there is a column reward, it is what the declared aggregation gives.",
     "n-tokens": "n_tokens is not negative, and there where there is an input hash.",
-    "input-hash": "input_hash is 64 hexadecimal digits, and that of the rendered tokens (recomputed with --model).",
+    "input-hash": "input_hash is there where a recipe renders tokens, and is that of these tokens (recomputed with --model).",
     "twins": "Candidates of a problem with the same text (and steps) have the same rewards.",
     # verification.json
     "verification": "verification.json is well formed, for this rewards file and pool, and agrees.",

@@ -195,8 +195,9 @@ class VerificationFile:
         compared: Candidates re-scored.
         of: Candidates of the pool.
         scale: On which differences are measured: "probability", or "raw" for numbers that are none.
-        tolerance: The largest difference that is called equal.
+        tolerance: The largest difference that is called equal; the mean may be an eighth of it.
         max_difference: The largest difference found.
+        mean_difference: The mean over the candidates of the mean over their steps.
         beyond: Candidates with a difference beyond the tolerance, with another refusal, or another rendered input.
         inputs_differ: Those among them whose rendered input is another.
         worst: The candidates that differ most, at most 20.
@@ -218,6 +219,7 @@ class VerificationFile:
     scale: Literal["probability", "raw"]
     tolerance: Amount
     max_difference: Amount | None
+    mean_difference: Amount | None
     beyond: Count
     inputs_differ: Count
     worst: Annotated[list[dict[str, Any]], Size(0, 20)]

@@ -78,7 +78,7 @@ def check_rows(path: Path, expected: Expected, about: dict[str, Any]) -> tuple[l
     Args:
         path: The file.
         expected: Of its pool.
-        about: ``kind``, ``aggregation`` and ``score_type``, as ``submission.json`` says.
+        about: ``kind``, ``aggregation`` and ``score_type``, as ``submission.json`` says; ``hashed``: rows need an input hash.
     """
     try:
         found = list(_metadata_faults(pq.ParquetFile(path), expected))
@@ -220,6 +220,8 @@ class _Walk:
             self._tokens = (self._tokens or 0) + tokens
         if (tokens is not None and tokens < 0) or (tokens is None and digest is not None):
             self._add("n-tokens", number, f"n_tokens {tokens}", "the number of rendered tokens")
+        if digest is None and self.about.get("hashed") and row["refusal"] is None:
+            self._add("input-hash", number, "no input_hash", "one: the recipe renders token ids")
         if digest is not None and not HASH.fullmatch(digest):
             self._add("input-hash", number, f"input_hash {shown(digest)}", "64 hexadecimal digits")
 

@@ -26,9 +26,11 @@ from prm_eval.rewards.scoring import score_distinct, scoring_item
 from prm_eval.submissions.formats import VERIFICATION
 from prm_eval.submissions.records import RegisteredPool
 
-TOLERANCES = {"float32": 1e-4, "float16": 5e-3, "bfloat16": 1.5e-2}
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
-kernels and other GPUs make of the same weights. "raw" numbers are measured in units of the spread of the submitted ones."""
+kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw" numbers are
+measured in units of the spread of the submitted ones."""
+MEAN_SHARE = 8  # the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards is
 LOGODDS_SHARE = (
     0.02  # near 0 and 1 probabilities hide differences that a product of steps shows; so log-odds count too, for less
 )
@@ -49,6 +51,7 @@ class Compared:
         problem_id: Of the candidate.
         candidate_id: Of the candidate.
         difference: The largest of its steps; infinity where one of the two is a refusal, or the numbers of steps differ.
+        mean: The mean of its steps; None where the largest is infinite or there are none.
         same_input: Whether the rendered input is the same; None where one of the two has none.
     """
 
@@ -56,6 +59,7 @@ class Compared:
     problem_id: str
     candidate_id: str
     difference: float
+    mean: float | None
     same_input: bool | None
 
 
@@ -160,13 +164,16 @@ def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, str]:
     return tolerance, "raw" if rewards.info.score_type == "raw" else "probability"
 
 
-def difference(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> float:
-    """Return the largest difference of two results for one candidate, on the scale on which tolerances are stated."""
+def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
+    """Return how two results for one candidate differ, step by step, on the scale on which tolerances are stated.
+
+    Infinity where only one of them is a refusal, or the numbers of steps differ; nothing where both are.
+    """
     if one.refusal is not None or other.refusal is not None:
-        return 0.0 if one.refusal is not None and other.refusal is not None else math.inf
+        return [] if one.refusal is not None and other.refusal is not None else [math.inf]
     if len(one.values) != len(other.values):
-        return math.inf
-    return max(_step_difference(a, b, score_type, spread) for a, b in zip(one.values, other.values, strict=True))
+        return [math.inf]
+    return [_step_difference(a, b, score_type, spread) for a, b in zip(one.values, other.values, strict=True)]
 
 
 def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
@@ -197,7 +204,10 @@ def _compare(
         for (row, identity, _, submitted), again in zip(chunk, results, strict=True):
             hashes = (submitted.input_hash, again.input_hash)
             same = None if None in hashes else hashes[0] == hashes[1]
-            yield Compared(row, *identity, difference(submitted, again, rewards.info.score_type, spread), same)
+            found = differences(submitted, again, rewards.info.score_type, spread)
+            largest = max(found, default=0.0)
+            mean = math.fsum(found) / len(found) if found and math.isfinite(largest) else None
+            yield Compared(row, *identity, largest, mean, same)
         done += len(chunk)
         if progress is not None:
             progress(done)
@@ -222,11 +232,14 @@ def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Ite
 def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[str, Any]:
     beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
     finite = [each.difference for each in compared if math.isfinite(each.difference)]
+    means = [each.mean for each in compared if each.mean is not None]
+    mean = math.fsum(means) / len(means) if means else None
     worst = sorted(compared, key=lambda each: (-each.difference, each.row))[:WORST]
     return {
         "compared": len(compared),
         "of": of,
         "max_difference": max(finite, default=None),
+        "mean_difference": mean,
         "beyond": len(beyond),
         "inputs_differ": sum(each.same_input is False for each in compared),
         "worst": [
@@ -240,5 +253,5 @@ def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[st
             if each.difference > 0
         ],
         "detection": detection_probability(math.ceil(EDITED * of), len(compared), of),
-        "verdict": "differs" if beyond else "agrees",
+        "verdict": "differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
     }
