@@ -29,7 +29,7 @@ from prm_eval.pool_format import GRADES, grade_columns
 from prm_eval.pools import Pool, PoolWriter
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.tables import TableWriter
-from tests.boards import disclosure, made_up, register, submit
+from tests.leaderboards import disclosure, made_up, register, submit
 
 SUBJECTS = ("Algebra", "Counting", "Geometry", "Number Theory", "Prealgebra", "Precalculus", "Intermediate Algebra")
 

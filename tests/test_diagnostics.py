@@ -28,15 +28,16 @@ from prm_eval.diagnostics import (
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation import evaluate
 from prm_eval.grading.pool import grade_pool
+from prm_eval.measured import board_settings
 from prm_eval.metrics import accuracy, best_of_n_mean, best_of_n_table, pass_at_n
 from prm_eval.records import AGGREGATIONS, SCORE_TYPES
 from prm_eval.rewards.aggregate import aggregate
 from prm_eval.rewards.bulk import StepArrays, aggregate_all
 from prm_eval.rewards.files import RewardFile
 from prm_eval.selectors import Slots, WeightedMajority, all_subsets, problem_seed
-from prm_eval.standings import Yardstick, board_settings
+from prm_eval.standings import Yardstick
 from prm_eval.voting import drawn_slots, right_elected
-from tests.boards import disclosure, made_up, register, submit
+from tests.leaderboards import disclosure, made_up, register, submit
 
 NAN = float("nan")
 

@@ -26,12 +26,12 @@ from prm_eval.leaderboard.charts import Line, curves, limits, ticks
 from prm_eval.leaderboard.exports import BEGIN, END
 from prm_eval.leaderboard.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
 from prm_eval.leaderboard.words import fixed, percent, points, rounded, slug, span
+from prm_eval.measured import board_settings
 from prm_eval.pools import Pool
-from prm_eval.standings import board_settings
 from prm_eval.stats import ClusterBootstrap, holm, rank_ranges, sign_flip_p, sign_flip_ps, told_apart
 from prm_eval.summary import ORACLE
-from tests.boards import demo_results, disclosure, made_up, register, submit
 from tests.conftest import ROOT
+from tests.leaderboards import demo_results, disclosure, made_up, register, submit
 
 VOID = {"meta", "link", "br", "input", "hr", "img"}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prm_eval.leaderboard import build
-from tests.boards import demo_results
+from tests.leaderboards import demo_results
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
@@ -32,8 +32,8 @@ def hostile_pool(results: Path) -> None:
     from prm_eval.arrays import load_arrays
     from prm_eval.grading.pool import grade_pool
     from prm_eval.importers import import_pool
-    from tests.boards import disclosure, made_up, register, submit
     from tests.conftest import write_jsonl
+    from tests.leaderboards import disclosure, made_up, register, submit
 
     attack = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
     texts = [
@@ -59,7 +59,11 @@ def hostile_pool(results: Path) -> None:
     grade_pool(pool)
     register(results, pool, "evil", attack + " \u05e9\u05dc\u05d5\u05dd")
     arrays = load_arrays(pool)
-    said = disclosure() | {"licence": attack, "base_model": "javascript:window.hacked=6", "notes": "\u05e9\u05dc\u05d5\u05dd z\u0301\u0302\u0303" + attack}
+    said = disclosure() | {
+        "licence": attack,
+        "base_model": "javascript:window.hacked=6",
+        "notes": "\u05e9\u05dc\u05d5\u05dd z\u0301\u0302\u0303" + attack,
+    }
     for kind in ("prm", "orm"):
         values = made_up(arrays, 4, skill=0.3, stepwise=kind == "prm")
         name = f"{'o' * 90}/{'m' * 90}-{kind}"

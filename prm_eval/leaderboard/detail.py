@@ -19,8 +19,9 @@ from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.rows import Row
 from prm_eval.leaderboard.table import ASKED, Line, accuracy_cell
 from prm_eval.leaderboard.words import fixed, grouped, percent
+from prm_eval.measured import Curve, Shown
 from prm_eval.rewards.aggregate import sigmoid
-from prm_eval.standings import Curve, Shown, Yardstick
+from prm_eval.standings import Yardstick
 from prm_eval.steps import split_steps
 from prm_eval.submissions import TIERS, RegisteredPool
 from prm_eval.summary import ORACLE
@@ -90,7 +91,7 @@ def detail_page(pool: RegisteredPool, row: Row, line: Line, of: int, yardstick: 
         mistakes=_mistakes(row, yardstick, texts),
         stepwise=submission.rewards.info.kind == "prm",
         **_belief(row),
-        provenance=_provenance(row, pool),
+        provenance=_provenance(row, pool, yardstick),
         recompute=_recompute(row, yardstick),
     )
 
@@ -328,12 +329,13 @@ def _verification(folder: Path, tier: str) -> str:
     return text + "."
 
 
-def _provenance(row: Row, pool: RegisteredPool) -> list[tuple[str, str]]:
+def _provenance(row: Row, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
     submission = row.submission
     info = submission.rewards.info
     found = [
         ("revision", submission.revision),
         ("pool", pool.content_hash),
+        ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own"))),
         ("rewards.parquet (SHA-256)", file_sha256(submission.rewards.path)),
         ("score type", info.score_type),
         ("splitter", info.splitter or "the pool\u2019s"),
@@ -366,6 +368,7 @@ def _recompute(row: Row, yardstick: Yardstick) -> str:
     ns = ",".join(map(str, yardstick.settings.ns))
     return (
         f"prm-eval evaluate {pool} {where} --n {ns}\n"
+        f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
         f"prm-eval check {where}\n"
         f"prm-eval verify {where} --sample 256 --seed S    # runs the model"
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from prm_eval.jsonl import file_sha256
 from prm_eval.leaderboard.rows import Board, LeftOut, Row
 from prm_eval.leaderboard.table import ASKED, Cell, Line, row_json, table_of
 from prm_eval.leaderboard.words import rounded, span

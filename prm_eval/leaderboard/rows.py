@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 from prm_eval.arrays import load_arrays
 from prm_eval.errors import PrmEvalError
 from prm_eval.leaderboard.words import slug
+from prm_eval.measured import Floats, Measured, Standing, board_settings
 from prm_eval.rewards.files import RewardFile
-from prm_eval.standings import Floats, Measured, Standing, Yardstick, board_settings
+from prm_eval.standings import Yardstick
 from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
 from prm_eval.submissions.readers import read_submission, submission_folders
 
@@ -59,62 +60,72 @@ class Board:
     rows: tuple[Row, ...]
 
 
-def read_boards(results: Path, jobs: int = 1) -> Iterator[tuple[Board, Map] | list[LeftOut]]:
-    """Yield every board with a way to map over its processes, then what was left out.
+class Boards:
+    """The boards of a results folder, one after the other, each with a way to map work over its processes.
+
+    Attributes:
+        left_out: What could not be read; complete once all boards were read.
 
     Raises:
         PrmEvalError: The registry, or a registered pool, is faulty.
     """
-    pools = registered_pools(results)
-    if not pools:
-        raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
-    left_out: list[LeftOut] = []
-    found: dict[str, list[Submission]] = {name: [] for name in pools}
-    for folder in submission_folders(results):
-        try:
-            submission = read_submission(folder)
-            if submission.pool_id not in pools:
-                raise PrmEvalError(f"no pool {submission.pool_id!r} is registered")
-            found[submission.pool_id].append(submission)
-        except PrmEvalError as error:
-            left_out.append(_left_out(results, folder, error))
-    for name, pool in pools.items():
-        with _board(results, pool, found[name], left_out, jobs) as board:
-            yield board
-    yield sorted(left_out, key=lambda each: each.path)
 
+    def __init__(self, results: Path, jobs: int = 1) -> None:
+        self._results, self._jobs = results, jobs
+        self._pools = registered_pools(results)
+        self.left_out: list[LeftOut] = []
+        if not self._pools:
+            raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
-@contextmanager
-def _board(
-    results: Path, pool: RegisteredPool, submissions: list[Submission], left_out: list[LeftOut], jobs: int
-) -> Iterator[tuple[Board, Map]]:
-    if pool.pool is None:
-        yield Board(pool, None, ()), _here
-        return
-    opened = pool.pool.require_sound()
-    if opened.info.content_hash != pool.content_hash:
-        raise PrmEvalError(
-            f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
-        )
-    arrays = load_arrays(opened)
-    splitters = {
-        each.rewards.info.splitter or opened.info.splitter for each in submissions if each.rewards.info.kind == "prm"
-    }
-    arrays.prepare(splitters)
-    yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
-    yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
-    # many small products: threads within them, beside processes, would only wait for each other
-    with threadpool_limits(1), _processes(yardstick, jobs if len(submissions) > FEW else 1) as mapping:
-        size = max(1, min(CHUNK, -(-len(submissions) // jobs)))
-        chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
-        measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
-        good: list[tuple[Submission, Measured]] = []
-        for submission, one in zip(submissions, measured, strict=True):
-            if isinstance(one, str):
-                left_out.append(_left_out(results, submission.folder, one))
-            else:
-                good.append((submission, one))
-        yield Board(pool, yardstick, _in_order(yardstick, good)), mapping
+    def __iter__(self) -> Iterator[tuple[Board, Map]]:
+        found: dict[str, list[Submission]] = {name: [] for name in self._pools}
+        for folder in submission_folders(self._results):
+            try:
+                submission = read_submission(folder)
+                if submission.pool_id not in found:
+                    raise PrmEvalError(f"no pool {submission.pool_id!r} is registered")
+                found[submission.pool_id].append(submission)
+            except PrmEvalError as error:
+                self._leave_out(folder, error)
+        for name, pool in self._pools.items():
+            with self._board(pool, found[name]) as board:
+                yield board
+
+    def _leave_out(self, folder: Path, why: object) -> None:
+        text = " ".join(str(why).split()).replace(f"{self._results}/", "")
+        self.left_out.append(LeftOut(folder.relative_to(self._results).as_posix(), text[:400]))
+
+    @contextmanager
+    def _board(self, pool: RegisteredPool, submissions: list[Submission]) -> Iterator[tuple[Board, Map]]:
+        if pool.pool is None:
+            yield Board(pool, None, ()), _here
+            return
+        opened = pool.pool.require_sound()
+        if opened.info.content_hash != pool.content_hash:
+            raise PrmEvalError(
+                f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
+            )
+        arrays = load_arrays(opened)
+        splitters = {
+            each.rewards.info.splitter or opened.info.splitter
+            for each in submissions
+            if each.rewards.info.kind == "prm"
+        }
+        arrays.prepare(splitters)
+        yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
+        yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
+        # many small products: threads within them, beside processes, would only wait for each other
+        with threadpool_limits(1), _processes(yardstick, self._jobs if len(submissions) > FEW else 1) as mapping:
+            size = max(1, min(CHUNK, -(-len(submissions) // self._jobs)))
+            chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
+            measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
+            good: list[tuple[Submission, Measured]] = []
+            for submission, one in zip(submissions, measured, strict=True):
+                if isinstance(one, str):
+                    self._leave_out(submission.folder, one)
+                else:
+                    good.append((submission, one))
+            yield Board(pool, yardstick, _in_order(yardstick, good)), mapping
 
 
 def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Row, ...]:
@@ -141,12 +152,6 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
             ),
         )
     )
-
-
-def _left_out(results: Path, folder: Path, why: object) -> LeftOut:
-    place = folder.relative_to(results).as_posix()
-    text = " ".join(str(why).split()).replace(str(results) + "/", "")
-    return LeftOut(place, text[:400])
 
 
 _yardstick: Yardstick | None = None

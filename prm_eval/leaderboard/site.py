@@ -15,7 +15,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.leaderboard.detail import accuracy_chart, detail_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
 from prm_eval.leaderboard.pages import index_page, view_of
-from prm_eval.leaderboard.rows import Board, LeftOut, Map, Row, read_boards, the_yardstick
+from prm_eval.leaderboard.rows import Board, Boards, LeftOut, Map, Row, the_yardstick
 from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Line, table_of
 from prm_eval.submissions import RegisteredPool
@@ -104,16 +104,13 @@ def _files(folder: Path) -> list[str]:
 
 def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | None) -> Built:
     boards: list[Board] = []
-    left_out: list[LeftOut] = []
+    reading = Boards(results, jobs)
     for name in ("submissions", "charts"):
         (folder / name).mkdir()
-    for found in read_boards(results, jobs):
-        if isinstance(found, list):
-            left_out = found
-            continue
-        board, mapping = found
+    for board, mapping in reading:
         boards.append(board)
         _write_details(board, mapping, folder, progress)
+    left_out = sorted(reading.left_out, key=lambda each: each.path)
     views = [view_of(board) for board in boards]
     for view in views:
         if view.rows:

@@ -11,7 +11,8 @@ from markupsafe import Markup
 from prm_eval.leaderboard.charts import limits, mini, mini_axis
 from prm_eval.leaderboard.rows import Board, Row
 from prm_eval.leaderboard.words import grouped, p_value, percent, points, rounded, span
-from prm_eval.standings import Curve, Yardstick
+from prm_eval.measured import Curve
+from prm_eval.standings import Yardstick
 from prm_eval.stats import Interval
 from prm_eval.submissions import Disclosure
 from prm_eval.summary import ORACLE
