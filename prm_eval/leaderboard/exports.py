@@ -193,6 +193,7 @@ def _board_json(board: Board) -> dict[str, Any]:
         return {"baselines": {}, "pool": pool, "rows": [], "settings": None}
     settings, info = board.yardstick.settings, board.yardstick.arrays.info
     pool |= {
+        "grades_sha256": file_sha256(board.yardstick.arrays.pool.grades_path("own")),
         "m": info.m,
         "n_candidates": info.n_candidates,
         "n_problems": info.n_problems,
