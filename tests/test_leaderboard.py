@@ -21,6 +21,7 @@ from prm_eval.arrays import load_arrays
 from prm_eval.cli import main
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation import evaluate
+from prm_eval.jsonl import file_sha256
 from prm_eval.leaderboard import build, stale
 from prm_eval.leaderboard.charts import Line, curves, limits, ticks
 from prm_eval.leaderboard.exports import BEGIN, END
@@ -497,6 +498,44 @@ def test_a_detail_page_says_what_it_must(results) -> None:
     ):  # fmt: skip
         assert part in words, part
     assert len(page.of("details")) >= 10 and page.of("math")
+
+
+def test_tiers_are_marked_and_explained(tmp_path) -> None:
+    """What was run again says so, with figures; what did not agree, or was changed since, is "recomputed" and says why."""
+    results = demo_results(tmp_path / "results")
+    source = next((ROOT / "results" / "submissions").glob("*/*/*/verification.json"))
+    fields = json.loads(source.read_text(encoding="utf-8"))
+    folders = sorted((results / "submissions").glob("*/*/demo-35x8"))
+    for folder, changes in zip(
+        folders,
+        (
+            {"scope": "all", "seed": None},
+            {"scope": "sample", "seed": 7, "detection": 0.92},
+            {"verdict": "differs", "beyond": 12},
+            {"rewards_sha256": "0" * 64},
+        ),
+        strict=False,
+    ):
+        own = {
+            "rewards_sha256": file_sha256(folder / "rewards.parquet"),
+            "pool_hash": Pool(results / "pools" / "demo-35x8").info.content_hash,
+        }
+        (folder / "verification.json").write_text(json.dumps(fields | own | changes), encoding="utf-8")
+    build(results)
+    board = json.loads((results / "leaderboard" / "leaderboard.json").read_text(encoding="utf-8"))
+    tiers = {
+        f"{row['org']}__{row['model']}": row
+        for each in board["boards"]
+        for row in each["rows"]
+        if "35x8" in row["page"]
+    }
+    found = [tiers[folder.parent.parent.name] for folder in folders[:4]]
+    assert [row["tier"] for row in found] == ["reproduced", "spot-checked", "recomputed", "recomputed"]
+    for row, words in zip(
+        found, ("rules out every edit", "noticed with probability 92 %", "12 of", "changed since"), strict=True
+    ):
+        page = Page((results / "leaderboard" / row["page"]).read_text(encoding="utf-8"))
+        assert words in " ".join(" ".join(page.words).split())
 
 
 def test_what_cannot_be_read_is_left_out_and_said(tmp_path, capsys) -> None:

@@ -92,8 +92,9 @@ class Boards:
                 yield board
 
     def _leave_out(self, folder: Path, why: object) -> None:
-        text = " ".join(str(why).split()).replace(f"{self._results}/", "")
-        self.left_out.append(LeftOut(folder.relative_to(self._results).as_posix(), text[:400]))
+        place = folder.relative_to(self._results).as_posix()
+        text = " ".join(str(why).split()).replace(f"{self._results}/", "").replace(f"{place}/", "")
+        self.left_out.append(LeftOut(place, text[:400]))
 
     @contextmanager
     def _board(self, pool: RegisteredPool, submissions: list[Submission]) -> Iterator[tuple[Board, Map]]:

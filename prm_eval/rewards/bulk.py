@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools import Pool
@@ -28,6 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "refusal"]
 MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
+MOST_BYTES = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,7 @@ def read_steps(
     if rows != len(expected):
         _name_the_row(rewards, pool)
         raise DataError(rewards.path, None, f"{rows:,} rows", f"{len(expected):,}, one a candidate")
-    values_claimed = sum(
-        file.metadata.row_group(g).column(c).num_values
-        for g in range(file.num_row_groups)
-        for c in range(file.metadata.num_columns)
-        if file.metadata.row_group(g).column(c).path_in_schema.startswith("step_rewards")
-    )
-    if values_claimed > MOST_VALUES:
-        raise DataError(rewards.path, None, f"{values_claimed:,} step rewards", f"at most {MOST_VALUES:,}")
+    _require_bounded(rewards, file.metadata)
     try:
         table = file.read(columns=COLUMNS)
     except (pa.ArrowException, OSError) as error:
@@ -94,6 +89,18 @@ def read_steps(
         _name_the_row(rewards, pool)
         raise DataError(rewards.path, None, "rows that contradict the pool", "rewards for its candidates, in order")
     return found
+
+
+def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData) -> None:
+    """Insist that what is read fits in memory, as far as the file's own footer says (``prm-eval check`` trusts it less)."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    values = sum(each.num_values for each in chunks if each.path_in_schema.startswith("step_rewards"))
+    if values > MOST_VALUES:
+        raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {MOST_VALUES:,}")
+    size = sum(each.total_uncompressed_size for each in chunks if each.path_in_schema.partition(".")[0] in COLUMNS)
+    if size > MOST_BYTES:
+        raise DataError(rewards.path, None, f"{size:,} bytes when unpacked", f"at most {MOST_BYTES:,}")
 
 
 def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expected: Ints) -> StepArrays | None:
