@@ -32,6 +32,7 @@ results: $(VENV)/.demo
 		$(EVAL) verify $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 --reward-model $$rule --all --by prm_eval || exit 1; \
 	done
 	$(EVAL) check $(RESULTS)
+	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
