@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prm_eval.evaluation import GradedSlots, graded_slots, load_selectors, problem_curves
-from prm_eval.metrics import accuracy
+from prm_eval.metrics import accuracy, best_of_n_table
 from prm_eval.pool_format import CANDIDATES, PoolInfo
 from prm_eval.pools import Pool
 from prm_eval.records import Problem
@@ -23,7 +23,7 @@ from prm_eval.selectors import ENUMERATION_LIMIT, Slots, WeightedMajority, all_s
 from prm_eval.steps import split_steps
 from prm_eval.summary import ORACLE
 from prm_eval.tables import open_table
-from prm_eval.voting import drawn_slots, right_elected
+from prm_eval.voting import TIE, drawn_slots, right_elected
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -170,10 +170,14 @@ def weighted_votes(
         if alike.all():
             continue
         columns = np.ascontiguousarray(votes[~alike].T)
+        apart = not _nearly_tied(columns)
         for column, n in enumerate(ns):
             few = comb(m, n) <= ENUMERATION_LIMIT
             share = np.zeros(columns.shape[1])
-            if right.any():
+            if right.any() and n == 2 and apart:  # of two votes the heavier one wins: best of 2 by weight
+                keys = np.where(columns > 0, columns, np.nan).T
+                share = best_of_n_table(keys, np.broadcast_to(right, keys.shape), [2])[:, 0]
+            elif right.any():
                 drawn = _all_draws(m, n) if few else drawn_slots(m, n, own_seed, draws)
                 share = np.clip(right_elected(drawn, member, right, columns), 0.0, 1.0)
             values[~alike, row, column] = share
@@ -181,6 +185,13 @@ def weighted_votes(
                 smoothed = (share * draws + 1) / (draws + 2)  # as in prm_eval.metrics.accuracy
                 variances[~alike, row, column] = smoothed * (1 - smoothed) / draws
     return values, variances
+
+
+def _nearly_tied(weights: Floats) -> bool:
+    """Say whether two weights of a column differ by so little that a vote calls them tied (:data:`prm_eval.voting.TIE`)."""
+    ordered = np.sort(weights, axis=0)
+    gaps = np.diff(ordered, axis=0)
+    return bool(((gaps > 0) & (gaps <= 2 * TIE * ordered[1:])).any())
 
 
 @lru_cache(maxsize=64)

@@ -295,6 +295,8 @@ def test_weighted_votes_beyond_enumeration(tmp_path) -> None:
     arrays = load_arrays(pool)
     weights = generator.random((3, 4, 40))
     weights[0, 1], weights[1, :, ::5], weights[2, 3] = 0.25, np.nan, np.nan
+    weights[1, 2, 3:9] = weights[1, 2, 3]  # tied
+    weights[2, 0, 1:30] = weights[2, 0, 1] * (1 + 1e-12 * np.arange(29))  # tied but for rounding
     values, variances = weighted_votes(arrays, weights, [1, 2, 9, 40], seed=5, draws=50)
     for model in range(3):
         for row in range(4):
