@@ -84,6 +84,7 @@ class Cell:
         length: Logarithms of the texts' lengths.
         nearest: For each candidate the one with the most similar text.
         same_answer: (candidates, candidates): 1 where the answers are of one class.
+        shuffles: (shuffles, candidates): orders to compare with, the same for all submissions.
     """
 
     problem: int
@@ -91,6 +92,7 @@ class Cell:
     length: Floats
     nearest: npt.NDArray[np.int64]
     same_answer: Floats
+    shuffles: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,15 @@ def pool_facts(path: str, content_hash: str) -> PoolFacts:
     pool = Pool(path)
     graded = list(graded_slots(pool, "own", []))
     cells: list[Cell] = []
+    generator = np.random.default_rng(20_230_531)
     for row, (one, (_, table)) in enumerate(zip(graded, pool.blocks(["problem_id", "slot", "text"]), strict=True)):
         texts = dict(zip(table.column("slot").to_pylist(), table.column("text").to_pylist(), strict=True))
         for grade in (True, False):
             first = {text: slot for slot, text in reversed(texts.items()) if one.correct[slot] == grade}
             slots = np.array(sorted(first.values())[:MOST_CELL], dtype=np.int64)
             if len(slots) >= LEAST_CELL and len(cells) < MOST_CELLS:
-                cells.append(_cell(row, slots, [texts[slot] for slot in slots], one.classes[slots]))
+                orders = generator.permuted(np.tile(np.arange(len(slots)), (SHUFFLES, 1)), axis=1)
+                cells.append(_cell(row, slots, [texts[slot] for slot in slots], one.classes[slots], orders))
     return PoolFacts(
         np.stack([each.correct for each in graded]),
         np.stack([~np.isnan(each.lengths) for each in graded]),
@@ -124,7 +128,13 @@ def pool_facts(path: str, content_hash: str) -> PoolFacts:
     )
 
 
-def _cell(row: int, slots: npt.NDArray[np.int64], texts: list[str], classes: npt.NDArray[np.int64]) -> Cell:
+def _cell(
+    row: int,
+    slots: npt.NDArray[np.int64],
+    texts: list[str],
+    classes: npt.NDArray[np.int64],
+    orders: npt.NDArray[np.int64],
+) -> Cell:
     vectors = np.zeros((len(texts), WORD_PAIRS))
     for at, text in enumerate(texts):
         words = text.split()
@@ -135,7 +145,7 @@ def _cell(row: int, slots: npt.NDArray[np.int64], texts: list[str], classes: npt
     np.fill_diagonal(near, -1.0)
     same = (classes[:, None] == classes[None]).astype(np.float64)
     np.fill_diagonal(same, 0.0)
-    return Cell(row, slots, np.log1p([len(text) for text in texts]), near.argmax(axis=1), same)
+    return Cell(row, slots, np.log1p([len(text) for text in texts]), near.argmax(axis=1), same, orders)
 
 
 def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
@@ -196,7 +206,6 @@ def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
     The sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of the rewards
     within their cell: chi-square with 3 degrees of freedom for rewards that do not.
     """
-    generator = np.random.default_rng(20_230_531)
     centre, spread, count = np.zeros(3), np.zeros(3), 0
     for cell in cells:
         values = table[cell.problem, cell.slots]
@@ -204,8 +213,8 @@ def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
         if not there.all() or np.ptp(values) == 0:
             continue  # a refusal in the cell: its neighbours are not worth recomputing
         ranks = _standard_ranks(values)
-        shuffled = generator.permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)
-        own, others = _measures(ranks[None], cell)[0], _measures(shuffled, cell)
+        measured = _measures(np.concatenate([ranks[None], ranks[cell.shuffles]]), cell)
+        own, others = measured[0], measured[1:]
         centre += own - others.mean(axis=0)
         spread += others.var(axis=0, ddof=1)
         count += len(values)
