@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.arguments import build_parser
+from prm_eval.cli_submissions import SUBMISSION_ACTIONS
 from prm_eval.errors import PrmEvalError
+from prm_eval.progress import Bar
 
 EXIT_FAULTS = 1  # argparse itself exits with 2
 
@@ -112,7 +114,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _pool_import(options: argparse.Namespace) -> int:
     from prm_eval.importers import import_pool
 
-    with _bar("importing", None, "problem") as update:
+    with Bar("importing", None, "problem") as update:
         report = import_pool(
             options.file,
             options.output,
@@ -183,7 +185,7 @@ def _grade(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
 
     pool = Pool(options.pool).require_sound()
-    with _bar("grading", pool.info.n_problems, "problem") as update:
+    with Bar("grading", pool.info.n_problems, "problem") as update:
         path = grade_pool(pool, name=options.grader, folder=options.output, progress=update)
     counts: dict[str, int] = {}
     source = source_of(options.grader)
@@ -195,7 +197,7 @@ def _grade(options: argparse.Namespace) -> int:
     print(f"grades     {path}")
     if options.compare:
         if is_grader(options.compare) and not is_graded(pool, options.compare):
-            with _bar(f"grading with {options.compare}", pool.info.n_problems, "problem") as update:
+            with Bar(f"grading with {options.compare}", pool.info.n_problems, "problem") as update:
                 grade_pool(pool, name=options.compare, progress=update)
         found = list(disagreements(pool, source_of(options.compare), source))
         print(f"{len(found)} of {sum(counts.values()):,} candidates are judged otherwise by {options.compare!r}")
@@ -226,8 +228,18 @@ def _score(options: argparse.Namespace) -> int:
     if fed := how_fed(model):
         print(f"recipe     {fed}")
     engine = _ray_engine(options, given) if options.engine == "ray" else None
+    folder, name = options.output, None
+    if options.submission is not None:
+        from prm_eval.submissions import submission_folder
+
+        folder, name = (
+            submission_folder(options.output or Path("results"), options.submission, model, pool),
+            options.submission,
+        )
+    elif folder is None:
+        raise PrmEvalError("where to? -o DIR, or --submission ORG/MODEL for a results folder")
     with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
-        rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
+        rewards = score_pool(pool, model, folder, progress=update, engine=engine, name=name)
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
@@ -247,7 +259,8 @@ def _score(options: argparse.Namespace) -> int:
     if sum(refusals.values()) == pool.info.n_candidates:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return EXIT_FAULTS
-    print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
+    next_step = f"evaluate {pool.path} {rewards.folder}" if name is None else f"submit-form {rewards.folder}"
+    print(f"next       prm-eval {next_step}")
     return 0
 
 
@@ -272,13 +285,13 @@ def _evaluate(options: argparse.Namespace) -> int:
         has_gold = all(problem.gold is not None for problem in pool.problems.values())
         grades = "own" if has_gold or not pool.grades_path("published").is_file() else "published"
     if grades == "own" and not is_graded(pool):
-        with _bar("grading", pool.info.n_problems, "problem") as update:
+        with Bar("grading", pool.info.n_problems, "problem") as update:
             grade_pool(pool, progress=update)
     folders = options.rewards or pool.reward_folders()
     rewards = [
         RewardFile(folder, how) for folder in folders for how in _aggregations(RewardFile(folder), options.aggregation)
     ]
-    with _bar("evaluating", pool.info.n_problems, "problem") as update:
+    with Bar("evaluating", pool.info.n_problems, "problem") as update:
         found = evaluate(
             pool,
             rewards,
@@ -301,26 +314,38 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.leaderboard import build, stale, update_readme
+
+    output = options.output or options.results / "leaderboard"
+    if options.check:
+        files = stale(options.results, output, jobs=options.jobs)
+        if (
+            options.readme
+            and (output / "leaderboard.md").is_file()
+            and not update_readme(options.readme, output, write=False)
+        ):
+            files.append(str(options.readme))
+        for name in files:
+            print(f"stale: {name}")
+        print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
+        return EXIT_FAULTS if files else 0
+    with Bar("rendering", None, "page") as update:
+        built = build(options.results, output, jobs=options.jobs, progress=update)
+    if options.readme:
+        update_readme(options.readme, output, write=True)
+    for each in built.left_out:
+        print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    print(f"board      {built.folder / 'index.html'}")
+    print(
+        f"holds      {built.submissions} submissions on {built.pools} pools; {built.changed} of {built.files} files changed"
+    )
+    return 0
+
+
 def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
     """Return the aggregations to evaluate: the declared one, or those asked for (an ORM has one number: nothing to aggregate)."""
     return [None] if not wanted or rewards.info.kind == "orm" else list(wanted)
-
-
-class _bar:
-    """A progress bar on standard error, for what takes longer than a second."""
-
-    def __init__(self, what: str, total: int | None, unit: str) -> None:
-        from tqdm import tqdm
-
-        # on a terminal a bar; elsewhere (a log) a line now and then
-        quiet = not sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, unit=unit, leave=quiet, delay=1.0, mininterval=15.0 if quiet else 0.1)
-
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: self._bar.update(done - self._bar.n) and None
-
-    def __exit__(self, *rest: object) -> None:
-        self._bar.close()
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -329,11 +354,13 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "grade": _grade,
     "score": _score,
     "evaluate": _evaluate,
+    "leaderboard": _leaderboard,
     "explain": _explain,
     "pool import": _pool_import,
     "pool show": _pool_show,
     "pool verify": _pool_verify,
     "plugins": _plugins,
+    **SUBMISSION_ACTIONS,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,18 @@ def input_hashes(name: str) -> dict[str, str]:
         parts = "".join(f"{file} {file_sha256(folder / file)}\n" for file in files)
         found["tokenizer_sha256"] = hashlib.sha256(parts.encode()).hexdigest()
     return found
+
+
+def config_hash(name: str) -> str | None:
+    """Return the SHA-256 of a local checkpoint's ``config.json``; None for a hub id, whose revision pins it."""
+    path = Path(name) / "config.json"
+    return file_sha256(path) if path.is_file() else None
+
+
+def snapshot_commit(name: str) -> str | None:
+    """Return the commit of a folder of the hub's cache (``.../snapshots/<commit>``), None for any other folder or name."""
+    parent, _, commit = name.rstrip("/").rpartition("/")
+    return commit if parent.endswith("/snapshots") and re.fullmatch("[0-9a-f]{40}", commit) else None
 
 
 def require_safetensors(name: str, revision: str | None) -> None:

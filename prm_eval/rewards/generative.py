@@ -111,7 +111,7 @@ class GenerativeModel:
         versions = software_versions("torch", "transformers")
         return {
             "id": self.name,
-            "revision": self.revision,
+            "revision": checkpoint.snapshot_commit(self.name) or self.revision,
             "weights_sha256": self.weights,
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.digest,

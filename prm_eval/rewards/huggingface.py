@@ -180,13 +180,19 @@ class RecipeCheckpoint:
         elif self.recipe.name == "token-classification" and self.config.num_labels != 2:
             raise ModelError(f"{self.name} has {self.config.num_labels} labels; a step classifier has 2 (wrong, right)")
 
+    @property
+    def commit(self) -> str | None:
+        """The commit of the hub repository, as far as it is known without asking: from the cache, else what the user said."""
+        return getattr(self.config, "_commit_hash", None) or checkpoint.snapshot_commit(self.name) or self.revision
+
     def describe(self) -> dict[str, Any]:
         """Return what identifies the numbers."""
         versions = software_versions("torch", "transformers")
         described = {
             "id": self.name,
-            "revision": getattr(self.config, "_commit_hash", None) or self.revision,
+            "revision": self.commit,
             "weights_sha256": self.weights,
+            "config_sha256": checkpoint.config_hash(self.name),
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.digest,
             "dtype": self.dtype,

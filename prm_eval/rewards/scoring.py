@@ -25,6 +25,7 @@ from prm_eval.rewards.backends import SERVER_REFUSED
 from prm_eval.rewards.cache import ScoreFile
 from prm_eval.rewards.engine import NO_ROOM
 from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.machine import device_name
 from prm_eval.rewards.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.rendered import Rendered
@@ -53,7 +54,12 @@ class ScoringEngine(Protocol):
 
 
 def score_pool(
-    pool: Pool, model: RewardModel, folder: Path, progress: Progress | None = None, engine: ScoringEngine | None = None
+    pool: Pool,
+    model: RewardModel,
+    folder: Path,
+    progress: Progress | None = None,
+    engine: ScoringEngine | None = None,
+    name: str | None = None,
 ) -> RewardFile:
     """Score every candidate of a pool and write a reward file; a run that was interrupted goes on where it stopped.
 
@@ -64,12 +70,13 @@ def score_pool(
             nothing is computed.
         progress: Called as candidates are done.
         engine: Who computes; this process where None.
+        name: What the model is called in the files, instead of its own name and id (which for a local folder is a path).
 
     Raises:
         ModelError: The model returned something that is not finite or has the wrong length; or machine or server refused all.
         OtherRewards: The folder holds rewards of another model or pool.
     """
-    key = _identity(pool, model)
+    key = _identity(pool, model, name)
     if folder.exists() and not folder.is_dir():
         raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
     if (folder / "submission.json").is_file():
@@ -85,7 +92,7 @@ def score_pool(
             partial.append(finished)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
-        _write(pool, model, folder, partial, {"model": key["model"], "run": run | _work_done(model)})
+        _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
         partial.path.unlink()
         (folder / JOURNAL).unlink(missing_ok=True)
     return RewardFile(folder)
@@ -116,10 +123,16 @@ def reward_slug(name: str) -> str:
 def _work_done(model: RewardModel) -> dict[str, Any]:
     """Return what the engine counted in this process, for the record; nothing where no weights were loaded here."""
     counted = model.engine.counters.as_dict() if isinstance(model, RenderingModel) and "engine" in vars(model) else None
-    return {"versions": software_versions("torch", "transformers"), **({"engine": counted} if counted else {})}
+    about = {
+        "device_name": device_name(str(getattr(model, "device", "cpu"))),
+        "versions": software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
+    }
+    return about | ({"engine": counted} if counted else {})
 
 
-def _write(pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any]) -> None:
+def _write(
+    pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any], run: dict[str, Any]
+) -> None:
     with RewardWriter(folder, single=model.score_type == "logodds") as writer:
         for candidate, (row, identity, result) in zip(_candidates(pool), partial.rows(), strict=True):
             if identity != (candidate.problem_id, candidate.candidate_id):
@@ -128,24 +141,25 @@ def _write(pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, a
             writer.add(candidate, result)
     writer.describe(
         RewardInfo(
-            name=model.name,
             kind=model.kind,
             score_type=model.score_type,
             aggregation=model.aggregation,
             splitter=model.splitter,
             pool_hash=pool.info.content_hash,
+            run=writer.totals() | run,
             **about,
         )
     )
 
 
-def _identity(pool: Pool, model: RewardModel) -> dict[str, Any]:
+def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any]:
     """Return what must be equal for old rewards to be reusable."""
+    named = {} if name is None else {"id": name}
     key = {
         "aggregation": model.aggregation,
         "kind": model.kind,
-        "model": model.describe(),
-        "name": model.name,
+        "model": model.describe() | named,
+        "name": name or model.name,
         "pool_hash": pool.info.content_hash,
         "score_type": model.score_type,
         "splitter": model.splitter,
@@ -156,6 +170,8 @@ def _identity(pool: Pool, model: RewardModel) -> dict[str, Any]:
 
 def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     info = read_reward_info(folder)
+    if "config_sha256" not in info.model:  # as in files of prm_eval.rewards/1
+        key["model"].pop("config_sha256", None)
     for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
         if getattr(info, name) != key[name]:
             raise OtherRewards(
