@@ -131,7 +131,7 @@
     addEventListener("hashchange", apply);
     apply();
     // "#pool=..." is an anchor for readers without scripts; here it chooses the tab, and the page begins at its top
-    if (document.querySelector(".tabs") && location.hash.startsWith("#pool=")) {
+    if (document.querySelector("section[data-pool]") && location.hash.startsWith("#pool=")) {
       scrollTo(0, 0);
       addEventListener("load", () => { scrollTo(0, 0); requestAnimationFrame(() => scrollTo(0, 0)); }, { once: true });
     }
