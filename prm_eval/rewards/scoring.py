@@ -170,8 +170,9 @@ def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any
 
 def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     info = read_reward_info(folder)
-    if "config_sha256" not in info.model:  # as in files of prm_eval.rewards/1
-        key["model"].pop("config_sha256", None)
+    for added in ("config_sha256", "tokenizer_sha256"):  # files of prm_eval.rewards/1 lack them
+        if added not in info.model:
+            key["model"].pop(added, None)
     for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
         if getattr(info, name) != key[name]:
             raise OtherRewards(
