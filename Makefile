@@ -1,18 +1,38 @@
 # make demo: the main job on the small pool that ships.   make test: every check that main must pass.
-# Both set themselves up in $(VENV); Python 3.10 or newer and make are all they need.
+# make results: the pool and the submissions of this project in results/, made anew (what is there already stays as it is).
+# All set themselves up in $(VENV); Python 3.10 or newer and make are all they need.
 VENV ?= .venv
 PYTHON ?= python3
 PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint results clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
 
 test: lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+RESULTS ?= results
+EVAL = $(VENV)/bin/python -m prm_eval.cli
+OURS = --licence Apache-2.0 --base-model none --training-data none --trained-on-math-test no --trained-on-prm800k no \
+	--trained-on-this-pool no --contact prm_eval
+
+results: $(VENV)/.demo
+	$(VENV)/bin/python -m prm_eval.submissions.schemas $(RESULTS)/schema
+	rm -rf build/demo-35x8
+	$(EVAL) pool import prm_eval/demo/demo.jsonl -o build/demo-35x8 --policy hand-written
+	$(EVAL) pool register build/demo-35x8 --id demo-35x8 -o $(RESULTS) \
+		--title "Demonstration: 35 problems, 8 candidates each, written by hand"
+	for rule in arithmetic boxed-support; do \
+		$(EVAL) score $(RESULTS)/pools/demo-35x8 --reward-model $$rule --submission prm_eval/$$rule -o $(RESULTS) && \
+		$(EVAL) submit-form $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 $(OURS) < /dev/null && \
+		$(EVAL) verify $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 --reward-model $$rule --all --by prm_eval || exit 1; \
+	done
+	$(EVAL) check $(RESULTS)
+	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import __version__
+from prm_eval.submissions.questions import QUESTIONS
+
+VERIFY_OPTIONS = (
+    *("recipe", "revision", "device", "dtype", "batch_tokens", "max_tokens", "separator", "splitter", "reference"),
+    *("base_url", "temperature", "votes"),
+)
+"""Options of a reward model that ``prm-eval verify`` takes as ``prm-eval score`` does."""
 
 
 def _whole_numbers(text: str) -> list[int]:
@@ -70,6 +77,18 @@ def build_parser() -> argparse.ArgumentParser:
 
     _pool_parser(commands)
     _miniature_parser(commands)
+    _submission_parsers(commands)
+
+    board = _command(commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts")
+    board.add_argument(
+        "results", type=Path, nargs="?", default=Path("results"), help="with pools/ and submissions/ (default: results)"
+    )
+    board.add_argument("-o", "--output", type=Path, metavar="DIR", help="where it goes (default: RESULTS/leaderboard)")
+    board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
+    board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
+    board.add_argument(
+        "--jobs", type=_positive, default=2, metavar="N", help="processes, for many submissions (default: 2)"
+    )
 
     plugins = _command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
     plugins.add_argument("--json", action="store_true", help="as JSON")
@@ -114,7 +133,18 @@ def _score_parser(commands: Any) -> None:
         metavar="NAME_OR_FILE",
         help="how that checkpoint is fed and read (default: by its name or config; see: prm-eval plugins)",
     )
-    score.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the reward folder to make")
+    score.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="the reward folder to make; with --submission the results folder",
+    )
+    score.add_argument(
+        "--submission",
+        metavar="ORG/MODEL",
+        help="make a submission: results/submissions/ORG__MODEL/REVISION/POOL-ID (the pool must be registered)",
+    )
     score.add_argument(
         "--aggregation",
         choices=("prod", "min", "mean", "last", "soft_min"),
@@ -139,12 +169,21 @@ def _score_parser(commands: Any) -> None:
         help="who computes: this process, a Ray cluster (extra [ray]), or vLLM (default: local)",
     )
     score.add_argument(
-        "--workers", type=_positive, metavar="N", help="with --engine ray: processes (default: one a GPU, or a CPU)"
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="with --engine ray: processes (default: one a GPU; else as many as the CPUs have room for)",
     )
-    score.add_argument("--max-tokens", type=_positive, help="refuse longer inputs (default: the model's limit)")
+    score.add_argument(
+        "--max-tokens",
+        type=_positive,
+        help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, the recipe's)",
+    )
     score.add_argument("--revision", help="hub revision")
     score.add_argument(
-        "--reference", metavar="MODEL", help="the reference model of an implicit PRM (default: the recipe's)"
+        "--reference",
+        metavar="MODEL",
+        help="the reference model of an implicit PRM, MODEL@REVISION for a revision (default: the recipe's)",
     )
     score.add_argument(
         "--base-url",
@@ -225,6 +264,51 @@ def _pool_parser(commands: Any) -> None:
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
     for name, text in (("show", "what a pool holds"), ("verify", "recompute its hashes and check its reward files")):
         _command(actions, name, text, f"pool {name}").add_argument("pool", type=Path, help="a pool folder")
+    register = _command(actions, "register", "put a graded pool on the board of a results folder", "pool register")
+    register.add_argument("pool", type=Path, help="a pool folder, graded")
+    register.add_argument("--id", required=True, metavar="NAME", help="what the pool is called in paths")
+    register.add_argument(
+        "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="the results folder"
+    )
+    register.add_argument("--title", help="what the pool is called for readers")
+    register.add_argument(
+        "--headline-n", type=_positive, metavar="N", help="the n to rank by (default: a quarter of M)"
+    )
+
+
+def _submission_parsers(commands: Any) -> None:
+    form = _command(
+        commands, "submit-form", "what a machine cannot know of a submission: licence, training data, contact"
+    )
+    form.add_argument("folder", type=Path, help="a submission, as made by: prm-eval score --submission")
+    form.add_argument("--answers", type=Path, metavar="FILE", help="a JSON file (results/schema/disclosure.json)")
+    for question in QUESTIONS:
+        flag = "--" + question.name.replace("_", "-")
+        form.add_argument(
+            flag, choices=question.choices or None, metavar=None if question.choices else "TEXT", help=question.text
+        )
+
+    check = _command(
+        commands, "check", "every fault of submissions, or of a results folder; exit status 1 if there is one"
+    )
+    check.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a submission folder, or a results folder")
+    check.add_argument("--json", action="store_true", help="as JSON")
+    check.add_argument("--new", action="store_true", help="as a new submission: it may not bring a verification.json")
+    check.add_argument(
+        "--model", metavar="PATH", help="a checkpoint whose tokenizer recomputes the rendered inputs (folder or hub id)"
+    )
+
+    verify = _command(
+        commands, "verify", "score a random sample of a submission again with the model itself, and compare"
+    )
+    verify.add_argument("folder", type=Path, help="a submission folder")
+    verify.add_argument("--reward-model", required=True, metavar="RM", help="the model, as for prm-eval score")
+    verify.add_argument("--sample", type=_positive, default=256, metavar="K", help="candidates (default: 256)")
+    verify.add_argument("--all", action="store_true", help="all candidates instead of a sample")
+    verify.add_argument("--seed", type=int, help="of the sample (default: a random one, which is recorded)")
+    verify.add_argument("--by", default="a maintainer", metavar="WHO", help="who verifies, for the record")
+    for option in VERIFY_OPTIONS:
+        verify.add_argument(f"--{option.replace('_', '-')}", metavar="X", help="as for prm-eval score")
 
 
 def _miniature_parser(commands: Any) -> None:

@@ -7,12 +7,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from prm_eval.arguments import build_parser
+from prm_eval.cli_miniature import MINIATURE_ACTIONS
+from prm_eval.cli_submissions import SUBMISSION_ACTIONS
 from prm_eval.errors import PrmEvalError
+from prm_eval.progress import Bar
 
 EXIT_FAULTS = 1  # argparse itself exits with 2
 
@@ -120,7 +122,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _pool_import(options: argparse.Namespace) -> int:
     from prm_eval.importers import import_pool
 
-    with _bar("importing", None, "problem") as update:
+    with Bar("importing", None, "problem") as update:
         report = import_pool(
             options.file,
             options.output,
@@ -191,7 +193,7 @@ def _grade(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
 
     pool = Pool(options.pool).require_sound()
-    with _bar("grading", pool.info.n_problems, "problem") as update:
+    with Bar("grading", pool.info.n_problems, "problem") as update:
         path = grade_pool(pool, name=options.grader, folder=options.output, progress=update)
     counts: dict[str, int] = {}
     source = source_of(options.grader)
@@ -203,7 +205,7 @@ def _grade(options: argparse.Namespace) -> int:
     print(f"grades     {path}")
     if options.compare:
         if is_grader(options.compare) and not is_graded(pool, options.compare):
-            with _bar(f"grading with {options.compare}", pool.info.n_problems, "problem") as update:
+            with Bar(f"grading with {options.compare}", pool.info.n_problems, "problem") as update:
                 grade_pool(pool, name=options.compare, progress=update)
         found = list(disagreements(pool, source_of(options.compare), source))
         print(f"{len(found)} of {sum(counts.values()):,} candidates are judged otherwise by {options.compare!r}")
@@ -220,8 +222,9 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools import Pool
     from prm_eval.progress import ScoringBar
     from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
-    from prm_eval.rewards import load_reward_model, score_pool
+    from prm_eval.rewards import how_fed, load_reward_model, score_pool
     from prm_eval.rewards.files import iter_rewards
+    from prm_eval.rewards.scoring import OF_THE_MACHINE
 
     pool = Pool(options.pool).require_sound()
     given = {name: getattr(options, name) for name in MODEL_OPTIONS if name != "engine"}
@@ -230,9 +233,21 @@ def _score(options: argparse.Namespace) -> int:
     if options.workers and options.engine != "ray":
         raise PrmEvalError(f"--workers is for --engine ray, not --engine {options.engine}")
     model = load_reward_model(options.reward_model, **given)
+    if fed := how_fed(model):
+        print(f"recipe     {fed}")
     engine = _ray_engine(options, given) if options.engine == "ray" else None
+    folder, name = options.output, None
+    if options.submission is not None:
+        from prm_eval.submissions import submission_folder
+
+        folder, name = (
+            submission_folder(options.output or Path("results"), options.submission, model, pool),
+            options.submission,
+        )
+    elif folder is None:
+        raise PrmEvalError("where to? -o DIR, or --submission ORG/MODEL for a results folder")
     with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates) as update:
-        rewards = score_pool(pool, model, options.output, progress=update, engine=engine)
+        rewards = score_pool(pool, model, folder, progress=update, engine=engine, name=name)
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
@@ -247,10 +262,13 @@ def _score(options: argparse.Namespace) -> int:
         )
     for reason, count in refusals.most_common():
         print(f"refused    {count:,} of {pool.info.n_candidates:,}: {reason}")
+    if set(refusals) & set(OF_THE_MACHINE):
+        print(f"           remove {rewards.folder} to score again on another machine, server or with other options")
     if sum(refusals.values()) == pool.info.n_candidates:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return EXIT_FAULTS
-    print(f"next       prm-eval evaluate {pool.path} {rewards.folder}")
+    next_step = f"evaluate {pool.path} {rewards.folder}" if name is None else f"submit-form {rewards.folder}"
+    print(f"next       prm-eval {next_step}")
     return 0
 
 
@@ -275,13 +293,13 @@ def _evaluate(options: argparse.Namespace) -> int:
         has_gold = all(problem.gold is not None for problem in pool.problems.values())
         grades = "own" if has_gold or not pool.grades_path("published").is_file() else "published"
     if grades == "own" and not is_graded(pool):
-        with _bar("grading", pool.info.n_problems, "problem") as update:
+        with Bar("grading", pool.info.n_problems, "problem") as update:
             grade_pool(pool, progress=update)
     folders = options.rewards or pool.reward_folders()
     rewards = [
         RewardFile(folder, how) for folder in folders for how in _aggregations(RewardFile(folder), options.aggregation)
     ]
-    with _bar("evaluating", pool.info.n_problems, "problem") as update:
+    with Bar("evaluating", pool.info.n_problems, "problem") as update:
         found = evaluate(
             pool,
             rewards,
@@ -304,105 +322,38 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.leaderboard import build, stale, update_readme
+
+    output = options.output or options.results / "leaderboard"
+    if options.check:
+        files = stale(options.results, output, jobs=options.jobs)
+        if (
+            options.readme
+            and (output / "leaderboard.md").is_file()
+            and not update_readme(options.readme, output, write=False)
+        ):
+            files.append(str(options.readme))
+        for name in files:
+            print(f"stale: {name}")
+        print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
+        return EXIT_FAULTS if files else 0
+    with Bar("rendering", None, "page") as update:
+        built = build(options.results, output, jobs=options.jobs, progress=update)
+    if options.readme:
+        update_readme(options.readme, output, write=True)
+    for each in built.left_out:
+        print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    print(f"board      {built.folder / 'index.html'}")
+    print(
+        f"holds      {built.submissions} submissions on {built.pools} pools; {built.changed} of {built.files} files changed"
+    )
+    return 0
+
+
 def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
     """Return the aggregations to evaluate: the declared one, or those asked for (an ORM has one number: nothing to aggregate)."""
     return [None] if not wanted or rewards.info.kind == "orm" else list(wanted)
-
-
-def _miniature_check(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.disjoint import check_splits
-
-    total = len(options.seeds) * (options.train + 2 * options.count)
-    with _bar("drawing", total, "problem") as update:
-        found = check_splits(options.seeds, options.train, options.count, progress=update)
-    for split, forms in found.forms.items():
-        print(
-            f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} normal forms"
-        )
-    for pair, shared in found.shared.items():
-        print(
-            f"{' and '.join(pair):<24} share {len(shared):,} normal forms{''.join(f'{chr(10)}  {form}' for form in shared[:5])}"
-        )
-    return EXIT_FAULTS if any(found.shared.values()) else 0
-
-
-def _miniature_make(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.make import checkpoint_name, make
-
-    with _bars() as update:
-        record = make(options.goal, options.output, seed=options.seed, device=options.device, progress=update)
-    for stage, about in record.items():
-        size = f"  {about['bytes'] / 1e6:.2f} MB" if "bytes" in about else ""
-        print(f"{stage:<11}{about['seconds']:>8,.0f} s{size}")
-    for kind in ("policy", "orm", "prm"):
-        if (options.output / checkpoint_name(kind)).is_dir():
-            print(f"{kind:<11}{options.output / checkpoint_name(kind)}")
-    return 0
-
-
-def _miniature_figures(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.figures import figures
-
-    given = {name: getattr(options, name) for name in ("split", "candidates", "temperature", "seed", "device")}
-    with _bars() as update:
-        found = figures(options.models, options.output, count=options.problems, progress=update, **given)
-    print(found.text)
-    return 0 if found.held else EXIT_FAULTS
-
-
-def _miniature_study(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.study import Laboratory, StudySettings, run_study
-    from prm_eval.miniature.weights import weights_folder
-
-    given = {name: getattr(options, name) for name in ("problems", "test_problems", "samples", "most_steps")}
-    settings = StudySettings(**given, seeds=tuple(options.seeds))
-    models = options.models or weights_folder()
-    with _bars() as update:
-        laboratory = Laboratory(options.output, models, settings, device=options.device, progress=update)
-        files = run_study(options.name, laboratory, options.output)
-    print("\n".join(map(str, files)))
-    return 0
-
-
-class _bars:
-    """One progress bar after the other, by what is being done."""
-
-    def __init__(self) -> None:
-        self._what, self._open = "", ExitStack()
-        self._update: Callable[[int], None] = _nothing
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        return self._show
-
-    def _show(self, what: str, done: int, total: int) -> None:
-        if what != self._what:
-            self._open.close()
-            self._what, self._update = what, self._open.enter_context(_bar(what, total, ""))
-        self._update(done)
-
-    def __exit__(self, *rest: object) -> None:
-        self._open.close()
-
-
-def _nothing(done: int) -> None:
-    pass
-
-
-class _bar:
-    """A progress bar on standard error, for what takes longer than a second."""
-
-    def __init__(self, what: str, total: int | None, unit: str) -> None:
-        from tqdm import tqdm
-
-        # on a terminal a bar; elsewhere (a log) a line now and then
-        quiet = not sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, unit=unit, leave=quiet, delay=1.0, mininterval=15.0 if quiet else 0.1)
-
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: self._bar.update(done - self._bar.n) and None
-
-    def __exit__(self, *rest: object) -> None:
-        self._bar.close()
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -411,15 +362,14 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "grade": _grade,
     "score": _score,
     "evaluate": _evaluate,
+    "leaderboard": _leaderboard,
     "explain": _explain,
     "pool import": _pool_import,
     "pool show": _pool_show,
     "pool verify": _pool_verify,
-    "miniature check": _miniature_check,
-    "miniature make": _miniature_make,
-    "miniature figures": _miniature_figures,
-    "miniature study": _miniature_study,
     "plugins": _plugins,
+    **MINIATURE_ACTIONS,
+    **SUBMISSION_ACTIONS,
 }
 
 

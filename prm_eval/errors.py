@@ -30,5 +30,9 @@ class ModelError(PrmEvalError):
     """A reward model cannot be found, loaded or used."""
 
 
+class OtherRewards(PrmEvalError):
+    """A reward folder holds the rewards of another model, other options or another pool."""
+
+
 class SamplingError(PrmEvalError):
     """The candidates are not independent samples of the policy, so best-of-n over them would mean nothing."""

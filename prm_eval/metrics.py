@@ -62,17 +62,28 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
     The closed form of DESIGN.md section 5: sort once, share correctness within ties, then one matrix product with the
     probabilities of each rank. O(P M log M) for any number of n, where drawing costs O(P M draws) for each n.
     """
+    return best_of_n_mean(rewards, correct.astype(np.float64), ns)
+
+
+def best_of_n_mean(rewards: Floats, values: Floats, ns: Sequence[int]) -> Floats:
+    """Return (problems, len(ns)): the expected value of the candidate that best-of-n chooses, 0 where it can choose none.
+
+    Args:
+        rewards: (problems, M); NaN for what cannot be chosen.
+        values: (problems, M), of any meaning; those of candidates that cannot be chosen are not looked at.
+        ns: Subset sizes.
+    """
     n_problems, m = rewards.shape
     by_rank = rank_probabilities(m, tuple(ns)).T
     result = np.empty((n_problems, len(ns)))
     for first in range(0, n_problems, _BLOCK):  # a block of problems stays in the processor's cache
         block = slice(first, first + _BLOCK)
-        result[block] = _right_by_rank(rewards[block], correct[block]) @ by_rank
+        result[block] = _value_by_rank(rewards[block], values[block]) @ by_rank
     return result
 
 
-def _right_by_rank(rewards: Floats, correct: Bools) -> Floats:
-    """Return (problems, M): the correctness of each rank, best first; tied ones have their mean, missing ones 0."""
+def _value_by_rank(rewards: Floats, values: Floats) -> Floats:
+    """Return (problems, M): the value of each rank, best first; tied ones have their mean, missing ones 0."""
     n_problems, m = rewards.shape
     missing = np.isnan(rewards)
     keys = -rewards
@@ -81,7 +92,7 @@ def _right_by_rank(rewards: Floats, correct: Bools) -> Floats:
     order = np.argsort(keys, axis=1)
     order += np.arange(0, n_problems * m, m)[:, None]  # positions in the flat arrays
     ranked = np.take(rewards, order)
-    right = np.take(correct & ~missing, order).astype(np.float64)
+    right = np.take(np.where(missing, 0.0, values), order)
     tied = np.zeros((n_problems, m + 1), dtype=bool)  # is the candidate of this rank tied with the one before?
     tied[:, 1:-1] = ranked[:, 1:] == ranked[:, :-1]
     members = np.flatnonzero(tied[:, :-1] | tied[:, 1:])

@@ -56,8 +56,21 @@ GRADES = pa.schema(
 class PoolInfo:
     """What ``pool.json`` says.
 
-    ``content_hash`` is over canonical records and decides; ``files`` has the SHA-256 of the files as first written, which is
-    quicker to check: while they agree, so does the content.
+    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the content.
+
+    Attributes:
+        problem_set: Name, revision where it has one, and content hash of the problems.
+        policy: Who wrote the candidates: id, revision.
+        m: Slots a problem.
+        splitter: How candidates are cut into steps.
+        n_problems: Of the pool.
+        n_candidates: Of the pool; missing slots are not among them.
+        content_hash: SHA-256 over the canonical records of problems and candidates.
+        sampling: Temperature, top-p, seed and the like, as far as they are known.
+        source: The file or run it was made from.
+        versions: Of the software that made it.
+        files: SHA-256 of the files as first written.
+        schema: Version of this format.
     """
 
     problem_set: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A progress bar for scoring: candidates, tokens a second and the time that is left."""
+"""Progress bars: a plain one, and one for scoring that says tokens a second."""
 
 from __future__ import annotations
 
@@ -46,3 +46,20 @@ class ScoringBar:
 
     def __exit__(self, *rest: object) -> None:
         self.bar.close()
+
+
+class Bar:
+    """A progress bar on standard error, for what takes longer than a second: ``with Bar(what, total, unit) as update``."""
+
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
+        from tqdm import tqdm
+
+        # on a terminal a bar; elsewhere (a log) a line now and then
+        quiet = not sys.stderr.isatty()
+        self._bar = tqdm(total=total, desc=what, unit=unit, leave=quiet, delay=1.0, mininterval=15.0 if quiet else 0.1)
+
+    def __enter__(self) -> Callable[[int], None]:
+        return lambda done: self._bar.update(done - self._bar.n) and None
+
+    def __exit__(self, *rest: object) -> None:
+        self._bar.close()

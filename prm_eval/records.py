@@ -122,7 +122,10 @@ class StepRewards:
 
 @dataclass(frozen=True, slots=True)
 class RewardInfo:
-    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool."""
+    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool.
+
+    ``disclosure`` is what people say of the model (:class:`prm_eval.submissions.Disclosure`), None until they have.
+    """
 
     name: str
     kind: Kind
@@ -132,3 +135,4 @@ class RewardInfo:
     pool_hash: str
     model: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    disclosure: dict[str, Any] | None = None

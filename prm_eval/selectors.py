@@ -301,12 +301,13 @@ def _vote(classes: Ints, weights: Floats, ns: Sequence[int], seed: int, draws: i
 
 
 @lru_cache(maxsize=64)
-def _subsets(m: int, n: int) -> Ints:
+def all_subsets(m: int, n: int) -> Ints:
+    """Return (C(m, n), n): all subsets of n of m slots."""
     return np.array(list(itertools.combinations(range(m), n)), dtype=np.int64).reshape(-1, n)
 
 
 def _enumerate_votes(member: Ints, weights: Floats, n: int, n_classes: int) -> Floats:
-    drawn = _subsets(len(member), n)
+    drawn = all_subsets(len(member), n)
     votes = member[drawn] >= 0
     rows = np.broadcast_to(np.arange(len(drawn))[:, None], drawn.shape)
     index = rows[votes] * n_classes + member[drawn][votes]
@@ -322,7 +323,7 @@ def _by_draws(m: int, ns: Sequence[int], seed: int, draws: int, select: Callable
     used = np.zeros(len(ns), dtype=np.int64)
     for row, n in enumerate(ns):
         if math.comb(m, n) <= ENUMERATION_LIMIT:
-            subsets: Any = _subsets(m, n)
+            subsets: Any = all_subsets(m, n)
         else:
             generator = np.random.default_rng([seed, n])
             subsets = (generator.permutation(m)[:n] for _ in range(draws))

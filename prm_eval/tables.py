@@ -77,16 +77,17 @@ def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
         if wanted.name not in file.schema_arrow.names:
             raise DataError(path, None, f"columns {', '.join(file.schema_arrow.names)}", f"a column {wanted.name!r}")
         found = file.schema_arrow.field(wanted.name).type
-        if not _compatible(found, wanted.type):
+        if not compatible(found, wanted.type):
             raise DataError(path, None, f"column {wanted.name!r} of type {found}", str(wanted.type))
     return file
 
 
-def _compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
+def compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Say whether a column's type can stand for another: the same kind of number, text or list, whatever its width."""
     if found.equals(wanted):
         return True
     if pa.types.is_list(found) and pa.types.is_list(wanted):
-        return _compatible(found.value_type, wanted.value_type)
+        return compatible(found.value_type, wanted.value_type)
     same_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, lambda t: _is_text(t))
     return any(is_kind(found) and is_kind(wanted) for is_kind in same_kind)
 

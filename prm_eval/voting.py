@@ -140,3 +140,72 @@ def vote_by_permutations(
         done += count
     result: Floats = wins / draws
     return result
+
+
+def drawn_slots(m: int, n: int, seed: int, draws: int, subsets: Ints | None = None) -> Floats:
+    """Return (draws, m) of 0 and 1: the slots in each draw of n, the very draws of :func:`vote_by_permutations`.
+
+    ``subsets`` are the draws instead, where all of them are enumerated.
+    """
+    if subsets is None:
+        subsets = _orders(m, seed, draws)[:, :n].astype(np.int64)
+    result = np.zeros((len(subsets), m))
+    np.put_along_axis(result, subsets, 1.0, axis=1)
+    return result
+
+
+@lru_cache(maxsize=2)
+def _orders(m: int, seed: int, draws: int) -> npt.NDArray[np.int16]:
+    """Return the permutations of one problem's slots, in the blocks in which :func:`vote_by_permutations` makes them."""
+    generator = np.random.default_rng(seed)
+    batch = max(1, min(draws, 4_000_000 // m))
+    blocks = [
+        generator.permuted(np.broadcast_to(np.arange(m), (min(batch, draws - done), m)), axis=1)
+        for done in range(0, draws, batch)
+    ]
+    return np.concatenate(blocks).astype(np.int16)
+
+
+def right_elected(drawn: Floats, member: Ints, right: npt.NDArray[np.bool_], weights: Floats) -> Floats:
+    """Return, for each of many weightings of one problem's slots, how often the elected class is a right one.
+
+    Args:
+        drawn: (draws, m) of 0 and 1, from :func:`drawn_slots`.
+        member: m classes; -1 for a slot that has no vote.
+        right: m flags, the same for all slots of a class.
+        weights: (m, weightings), positive; 0 abstains.
+
+    What :func:`vote_by_permutations` and :func:`elect` do for one weighting, as one matrix product a class for all of them.
+    """
+    result = np.zeros(weights.shape[1])
+    classes = [np.flatnonzero(member == label) for label in np.unique(member[member >= 0])]
+    good = [slots for slots in classes if right[slots[0]]]
+    bad = [slots for slots in classes if not right[slots[0]]]
+    if not good:
+        return result
+    block = max(1, 20_000 // max(1, weights.shape[1]))  # draws at a time: the tables stay in the processor's cache
+    for start in range(0, len(drawn), block):
+        part = drawn[start : start + block]
+        good_sums, best_good = _sums_and_best(part, good, weights)
+        bad_sums, best_bad = _sums_and_best(part, bad, weights)
+        near = np.abs(best_good - best_bad) <= TIE * np.maximum(best_good, best_bad)
+        result += ((best_good > best_bad) & ~near).sum(axis=0)
+        ties = np.nonzero(near & (best_good > 0))
+        if len(ties[0]):
+            least = np.maximum(best_good, best_bad)[ties] * (1 - TIE)
+            good_winners = np.sum([sums[ties] >= least for sums in good_sums], axis=0)
+            bad_winners = np.sum([sums[ties] >= least for sums in bad_sums], axis=0)
+            shares = good_winners / (good_winners + bad_winners)
+            result += np.bincount(ties[1], weights=shares, minlength=len(result))
+    return result / len(drawn)
+
+
+def _sums_and_best(drawn: Floats, classes: list[Ints], weights: Floats) -> tuple[list[Floats], Floats]:
+    """Return each class's sum of weights in each draw, and the largest of them."""
+    best = np.zeros((len(drawn), weights.shape[1]))
+    sums = []
+    for slots in classes:
+        # a matrix product of inner dimension 1 is slower than the product it stands for
+        sums.append(drawn[:, slots] * weights[slots] if len(slots) == 1 else drawn[:, slots] @ weights[slots])
+        np.maximum(best, sums[-1], out=best)
+    return sums, best

@@ -173,7 +173,7 @@ def token_classifier(folder, problem, steps, separator, bos):
     """TRL and PURE: prompt ids, then each step's ids and the separator's ids; nothing between prompt and first step."""
     tokenizer = tokenizer_of(folder)
     encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-    ids = ([tokenizer.bos_token_id] if bos else []) + encode(problem)
+    ids = ([tokenizer.bos_token_id] if bos and tokenizer.bos_token_id is not None else []) + encode(problem)
     places = []
     for step in steps:
         ids = ids + encode(step) + encode(separator)

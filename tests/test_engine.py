@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ import pytest
 from prm_eval.errors import PrmEvalError
 from prm_eval.records import StepRewards
 from prm_eval.rewards import load_reward_model, score_pool
-from prm_eval.rewards.cache import ScoreFile, identity_hash, open_cache, score_key
 from prm_eval.rewards.files import iter_rewards
 from prm_eval.rewards.rendered import Rendered
 from tests.conftest import write_jsonl
@@ -24,7 +22,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from prm_eval.rewards.batches import Packed, Padded  # noqa: E402
-from prm_eval.rewards.engine import Engine, Unfit  # noqa: E402
+from prm_eval.rewards.engine import Engine, Unfit, is_out_of_memory  # noqa: E402
 from prm_eval.rewards.packing import common_prefix, lay_out, shared_tokens  # noqa: E402
 
 torch.set_num_threads(1)
@@ -50,6 +48,9 @@ class TinyNetwork:
     @property
     def config(self):
         return self.model.config
+
+    def modules(self):
+        return self.model.modules()
 
     def __call__(self, input_ids, **inputs):
         if self.fails is not None and input_ids.numel() > self.fails:
@@ -230,6 +231,47 @@ def test_a_candidate_that_does_not_fit_is_refused_and_the_others_are_scored(pack
     assert all(torch.isfinite(logits).all() for logits in found[1:-1])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "MPS backend out of memory (MPS allocated: 17 GB)",
+    ],
+)
+def test_full_memory_has_many_names(words) -> None:
+    """One that is not recognised ends a run of hours in a traceback, where smaller batches would have gone on."""
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+ROPE = {"rope_theta": 10_000.0, "original_max_position_embeddings": 48}
+SCALED = {
+    "longrope": lambda: transformers.Phi3Config(
+        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=512, original_max_position_embeddings=48,
+        rope_parameters={**ROPE, "rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4},
+    ),
+    "dynamic": lambda: transformers.LlamaConfig(
+        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=48,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 4.0},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("packing", [True, False])
+def test_positions_that_look_at_the_longest_sequence(name, packing) -> None:
+    """Phi-3's factors, and frequencies that transformers keeps: a score would depend on the batch and on what came before."""
+    network = TinyNetwork(SCALED[name]())
+    engine = Engine(network, device="cpu", dtype="float32", packing=packing)
+    candidates = some_candidates()
+    assert len({len(one.ids) > 48 for one in candidates}) == 2
+    for one, logits in zip(candidates, engine.logits(candidates), strict=True):
+        fresh = TinyNetwork(SCALED[name]())  # with the same weights
+        assert torch.allclose(logits, plain(fresh, one), atol=1e-5), len(one.ids)
+    assert engine.why_padded.startswith(f"{name} positions depend on the longest sequence")
+
+
 def test_other_errors_are_not_mistaken_for_full_memory() -> None:
     """A bug in a model must stop the run, not halve its budget for ever."""
     network = TinyNetwork(CONFIGS["qwen2"]())
@@ -260,97 +302,6 @@ def test_a_run_interrupted_between_batches_goes_on_with_the_same_batches() -> No
             rest = [index for index in range(len(candidates)) if index not in done]
             for index, logits in zip(rest, engine.logits([candidates[i] for i in rest]), strict=True):
                 assert torch.equal(logits, whole[index])
-
-
-# --- the cache ----------------------------------------------------------------------------------------------------
-
-
-IDENTITY = {"id": "m", "revision": "1", "dtype": "float32"}
-
-
-def test_a_score_is_keyed_by_all_that_decides_it() -> None:
-    """Another model, revision, dtype, id, order or read position is another score."""
-    one = Rendered((1, 2, 3), (2,))
-    name = identity_hash(IDENTITY)
-    others = [score_key(identity_hash({**IDENTITY, key: "other"}), one) for key in IDENTITY]
-    others += [
-        score_key(name, each)
-        for each in (Rendered((1, 2, 3), (1,)), Rendered((2, 1, 3), (2,)), Rendered((1, 2), (3, 2)))
-    ]
-    assert len({score_key(name, one), *others}) == 1 + len(others)
-
-
-def test_scores_come_back_exactly(tmp_path) -> None:
-    """Values survive the file to the last bit; an unknown candidate is unknown."""
-    store = open_cache(tmp_path / "cache", IDENTITY)
-    values = (float(torch.tensor(0.1)), -1e-30, 1e30, math.pi)
-    store.add({Rendered((1, 2), (0, 1)): values})
-    again = open_cache(tmp_path / "cache", IDENTITY)
-    assert again.get(Rendered((1, 2), (0, 1))) == values
-    assert again.get(Rendered((1, 2), (1,))) is None
-    assert open_cache(tmp_path / "cache", {**IDENTITY, "dtype": "bfloat16"}).get(Rendered((1, 2), (0, 1))) is None
-    assert json.loads(next((tmp_path / "cache").glob("*.json")).read_text())["model"] == IDENTITY
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: data[:-7],  # cut off by a kill
-        lambda data: data.replace(b"0.5", b"0.7", 1),  # a flipped bit or an edited number
-        lambda data: b"\xff\x00garbage\n" + data[30:],
-        lambda data: data[:40] + b"\n" + data[40:],
-    ],
-)
-def test_a_damaged_line_is_computed_again_never_believed(tmp_path, damage, caplog) -> None:
-    """A checksum stands on every line; the file goes on being used."""
-    path = tmp_path / "scores"
-    store = ScoreFile(path, identity_hash(IDENTITY))
-    first, second = Rendered((1,), (0,)), Rendered((2,), (0,))
-    store.add({first: (0.5,)})
-    store.add({second: (0.5,)})
-    path.write_bytes(damage(path.read_bytes()))
-    read = ScoreFile(path, identity_hash(IDENTITY))
-    assert {read.get(first), read.get(second)} <= {(0.5,), None}
-    assert len(read) < 2
-    assert "damaged" in caplog.text
-    read.add({first: (0.25,), second: (0.5,)})
-    assert len(ScoreFile(path, identity_hash(IDENTITY))) == 2
-
-
-def test_a_cache_is_bounded(tmp_path, caplog) -> None:
-    """Beyond its size scores are still computed, only not kept; the user is told once."""
-    store = ScoreFile(tmp_path / "s", identity_hash(IDENTITY), max_bytes=300)
-    for k in range(9):
-        store.add({Rendered((k,), (0,)): (1.0,)})
-    assert (tmp_path / "s").stat().st_size <= 300
-    assert caplog.text.count("further scores are not kept") == 1
-
-
-def test_a_cache_that_cannot_be_written_says_so(tmp_path) -> None:
-    """A file in the folder's place is a user's mistake, not a traceback."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PrmEvalError, match=r"--cache .*give a folder that can be written"):
-        open_cache(tmp_path / "file", IDENTITY)
-
-
-WRITER = """
-import sys
-from prm_eval.rewards.cache import ScoreFile
-from prm_eval.rewards.rendered import Rendered
-store = ScoreFile(__import__("pathlib").Path(sys.argv[1]), "ab" * 32)
-for k in range(300):
-    store.add({Rendered((int(sys.argv[2]), k), (0,)): (float(k),) * 50})
-"""
-
-
-def test_processes_that_write_at_once_lose_nothing(tmp_path) -> None:
-    """Three processes append to one file: every line is whole and there."""
-    path = tmp_path / "scores"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(k)]) for k in range(3)]
-    assert [writer.wait() for writer in writers] == [0, 0, 0]
-    store = ScoreFile(path, "ab" * 32)
-    assert (len(store), store.damaged) == (900, 0)
-    assert store.get(Rendered((2, 299), (0,))) == (299.0,) * 50
 
 
 # --- through score_pool -------------------------------------------------------------------------------------------
@@ -476,18 +427,40 @@ def stored(folder: Path) -> int:
 
 def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> None:
     """kill -9 between two batches: the resumed run computes exactly the rest, and the file is that of an undisturbed run."""
-    pool = make_pool(tmp_path)
-    whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=200)
+    pool = make_pool(tmp_path)  # with so few tokens a batch, a block of eight candidates takes five
+    whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=60)
     assert "computed 18" in whole.communicate()[0]  # six problems of four candidates, of which three are distinct
-    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.1, batch_tokens=200), 11)
+    kill_at(start(pool, models["prm"], tmp_path / "killed", seconds=0.3, batch_tokens=60), 11)
     left = stored(tmp_path / "killed")
     assert (tmp_path / "killed" / "scores.partial").exists()  # it was killed within the second block of eight
     assert 6 < left < 18
-    rest = start(pool, models["prm"], tmp_path / "killed", batch_tokens=200)
+    rest = start(pool, models["prm"], tmp_path / "killed", batch_tokens=60)
     assert f"computed {18 - left}" in rest.communicate()[0]
     files = [(tmp_path / name / "rewards.parquet").read_bytes() for name in ("whole", "killed")]
     assert files[0] == files[1]
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == ["rewards.parquet", "submission.json"]
+
+
+@pytest.mark.parametrize("rooms", [0, 10_000])
+def test_a_machine_that_is_too_small_leaves_nothing_behind(models, tmp_path, monkeypatch, rooms) -> None:
+    """Refusals for want of memory, frozen as rewards, would be the answer of a larger machine too."""
+    forward, pool = Engine._forward, make_pool(tmp_path)
+
+    def cramped(self, batcher, batch):
+        if sum(len(one.ids) for one in batch) > rooms:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory (simulated)")
+        return forward(self, batcher, batch)
+
+    monkeypatch.setattr(Engine, "_forward", cramped)
+    model = load_reward_model(str(models["prm"]))
+    if rooms:
+        assert not any(r.refusal for _, _, r in rewards_of(score_pool(pool, model, tmp_path / "r")))
+        return
+    with pytest.raises(PrmEvalError, match="all 24 candidates were refused, the first because: out of memory"):
+        score_pool(pool, model, tmp_path / "r")
+    monkeypatch.setattr(Engine, "_forward", forward)
+    again = score_pool(pool, load_reward_model(str(models["prm"]), batch_tokens=512), tmp_path / "r")
+    assert not any(r.refusal for _, _, r in rewards_of(again))
 
 
 # --- the real pool ------------------------------------------------------------------------------------------------
@@ -541,7 +514,7 @@ def test_the_real_pool(data, tmp_path, capsys) -> None:
     for (_, item), (_, _, result) in zip((w for block in blocks(pool, model) for w in block), found, strict=True):
         one = model.render(item)
         if result.refusal is not None:
-            assert len(one.ids) > 4_096
+            assert result.refusal.startswith("over-length"), result.refusal
             continue
         for position, value in zip(one.positions, result.values, strict=True):  # a forward pass a step
             with torch.inference_mode():

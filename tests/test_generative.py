@@ -18,7 +18,9 @@ from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.backends import LocalBackend
+from prm_eval.rewards.files import iter_rewards
 from prm_eval.rewards.generative import first_error
+from prm_eval.steps import split_steps
 from tests import reference_models as reference
 from tests import tiny as tiny_models
 
@@ -130,7 +132,9 @@ def test_a_server_that_stumbles_and_one_that_says_no(server) -> None:
     assert judge(server).score([ITEM])[0].values == (1.0, 1.0)
     assert len(server.requests) == 3
     server.answer = lambda path, body: (400, {"error": "too long"})
-    assert judge(server).score([ITEM])[0].refusal.startswith("the server refused the text: 400")
+    assert (
+        judge(server).score([ITEM])[0].refusal == 'the server refused the text: 400 Bad Request: {"error": "too long"}'
+    )
     server.answer = lambda path, body: (401, {})
     with pytest.raises(ModelError, match="401"):
         judge(server).score([ITEM])
@@ -194,14 +198,17 @@ def test_thinkprm_over_http(server, causal) -> None:
     (path, first), (_, second) = posts
     assert path == "/v1/completions"
     assert first["stop"] == ["Is the solution correct?", "</think>"]
+    assert isinstance(first["prompt"], list)  # ids: to a text a server adds a second bos
+    prompt, decision = (model.tokenizer.decode(body["prompt"]) for body in (first, second))
     assert (
         "<|im_start|>user\nYou are given a math problem and a proposed step-by-step solution:\n\n[Math Problem]\n\nWhat is 1+1?\n\n[Solution]\n\nStep 1: We add.\nStep 2: So 3.\n\nReview"
-        in first["prompt"]
+        in prompt
     )
-    assert first["prompt"].endswith(
+    assert prompt.endswith(
         "only verify the provided steps.<|im_end|>\n<|im_start|>assistant\n\nLet's verify step by step:"
     )
-    assert second["prompt"] == first["prompt"] + " Step 1: right.\n" + "\nIs the solution correct? "
+    # without the space, which belongs to the token of the answer: " yes"
+    assert decision == prompt + " Step 1: right.\n" + "\nIs the solution correct?"
     assert (
         model.score([ScoringItem("Q", "<extra_0>", ("<extra_0>",))])[0].refusal
         == "special token '<extra_0>' in the text"
@@ -246,3 +253,60 @@ def test_a_local_judge_that_babbles_is_refused(causal) -> None:
     )
     assert found[0].refusal.startswith("no judgement")
     assert found[1].refusal.startswith("over-length")
+
+
+def test_a_prompt_has_one_bos(server, tmp_path) -> None:
+    """A Llama-3 template writes bos, and a server that is sent text writes another: a prompt no model was trained on."""
+    tokenizer = tiny_models.llama3_tokenizer()
+    folder = tiny_models.save_causal(tmp_path / "m", "Llama", 128_256, tokenizer)
+    server.answer = lambda path, body: (
+        200,
+        {"choices": [{"text": "x", "logprobs": {"top_logprobs": [{" yes": -1.0, "no": -2.0}]}}]},
+    )
+    load_reward_model(f"thinkprm:{folder}", base_url=server.url).score([ITEM])
+    assert len(server.requests) == 2
+    assert all(body["prompt"].count(tokenizer.bos_token_id) == 1 for _, body in server.requests)
+    assert all(body["prompt"][0] == tokenizer.bos_token_id for _, body in server.requests)
+
+
+def test_a_candidates_own_numbers_do_not_double(server, causal) -> None:
+    """A preamble before "Step 1:" gave the verifier two steps of that number."""
+    model = load_reward_model(f"thinkprm:{causal}", base_url=server.url)
+    text = "Let's think.\nStep 1: add\n**Step 2:** so"
+    question = model.question(ScoringItem("P", text, split_steps(text, model.splitter)))
+    assert "[Solution]\n\nStep 1: Let's think.\nStep 2: add\nStep 3: so\n\nReview" in question
+
+
+def test_a_checkpoints_generation_settings_do_not_leak_in(tmp_path) -> None:
+    """A repetition penalty in generation_config.json changes every judgement, and nothing records it."""
+    folder = tiny_models.save_causal(tmp_path / "m", "Qwen2", 152_064, tiny_models.qwen_tokenizer(), seed=9)
+    written = []
+    for penalty in (1.0, 50.0):
+        (folder / "generation_config.json").write_text(json.dumps({"repetition_penalty": penalty, "num_beams": 3}))
+        model = load_reward_model(f"processbench-judge:{folder}", max_tokens=12)
+        generate, kept = model.backend._model.generate, []
+        model.backend._model.generate = lambda kept=kept, generate=generate, **o: kept.append(generate(**o)) or kept[0]
+        model.backend.write(model.backend.prompt(model.question(ITEM), ""), model.how, 1)
+        written.append(kept[0].tolist())
+    assert written[0] == written[1]
+
+
+def test_options_that_say_nothing_to_a_server_are_refused(server) -> None:
+    """--device cuda:9 --dtype garbage beside --base-url were neither used nor looked at."""
+    for option, value in (("device", "cuda:9"), ("dtype", "garbage")):
+        with pytest.raises(ModelError, match=f"{option} = '{value}' says nothing to a server"):
+            judge(server, **{option: value})
+
+
+def test_a_server_that_refuses_everything_leaves_nothing_behind(server, pool, tmp_path) -> None:
+    """Frozen as rewards, one wrong setting of the server would be the answer of the mended server too."""
+    from prm_eval.rewards import score_pool
+
+    said = "This model's maximum context length is 4096 tokens"
+    server.answer = lambda path, body: (400, {"error": {"message": said}})
+    with pytest.raises(ModelError, match=f"all 8 candidates were refused.*{said}"):
+        score_pool(pool, judge(server), tmp_path / "r")
+    assert not (tmp_path / "r" / "submission.json").exists()
+    server.answer = chat("\\boxed{-1}")
+    mended = score_pool(pool, judge(server), tmp_path / "r")
+    assert {each.refusal for _, _, each in iter_rewards(mended)} == {None}

@@ -83,7 +83,7 @@ def test_tasks_path_in_this_install() -> None:
 
 
 def test_no_room_prints_but_the_command_line() -> None:
-    """print() outside cli.py would mix with lm_eval's output and with --json."""
+    """print() outside of cli.py and its parts would mix with lm_eval's output and with --json."""
     for file in (ROOT / "prm_eval").rglob("*.py"):
-        if file.name not in ("cli.py",):
+        if file.name not in ("cli.py", "cli_submissions.py", "cli_miniature.py"):
             assert "\n    print(" not in file.read_text(encoding="utf-8"), file

@@ -42,6 +42,7 @@ REFERENCES = {
     "reasoneval-7b": functools.partial(reference.reasoneval, size=7),
     "reasoneval-34b": functools.partial(reference.reasoneval, size=34),
     "pure": functools.partial(reference.token_classifier, separator="\n\n", bos=False),
+    "h4-prm-0.2": functools.partial(reference.token_classifier, separator="\n\n", bos=True),
     "pure-prm800k": functools.partial(reference.token_classifier, separator="\n", bos=False),
     "versaprm": functools.partial(reference.versaprm, tag=23535),
     "versaprm-qwen": functools.partial(reference.versaprm, tag=22701),

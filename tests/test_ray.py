@@ -85,6 +85,20 @@ def test_a_worker_scores_its_block_as_this_process_does(models, tmp_path, small_
         Worker(str(pool.path), str(models["orm"]), {}, canonical_json(model.describe()), None)
 
 
+def test_a_worker_finds_what_is_named_from_where_the_command_was_given(models, tmp_path, monkeypatch) -> None:
+    """Workers start in another folder: a model, recipe or cache given by a relative path was not found, or made elsewhere."""
+    from prm_eval.jsonl import canonical_json
+    from prm_eval.rewards.ray_engine import Worker
+
+    pool = make_pool(tmp_path)
+    monkeypatch.chdir(models["prm"].parent)
+    described = canonical_json(load_reward_model("./prm").describe())
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(str(pool.path), "./prm", {"cache": "kept"}, described, None, str(models["prm"].parent))
+    assert worker.model.name == "./prm"
+    assert (models["prm"].parent / "kept").is_dir()
+
+
 @pytest.mark.slow
 def test_two_workers_one_killed_give_the_bits_of_one_process(models, tmp_path, monkeypatch) -> None:
     """Two actors, the first killed with kill -9 on the way: the file equals the local one, byte for byte; then a resume."""

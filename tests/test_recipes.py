@@ -1,10 +1,10 @@
-"""Recipes: every bug of the field's harnesses as a test, wrong tokenizers and checkpoints refused, hostile texts, the files themselves."""
+"""Recipes at work: every bug of the field's harnesses as a test, wrong tokenizers and checkpoints refused, hostile texts."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,16 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from prm_eval.errors import DataError, ModelError, PrmEvalError
+from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import aggregate, load_reward_model
-from prm_eval.rewards.catalogue import named_recipe, recipe_for, recipe_table, shipped_recipes
+from prm_eval.rewards.catalogue import shipped_recipes
 from prm_eval.rewards.heads import build_head, values
 from prm_eval.rewards.recipe import Head, Score
-from prm_eval.rewards.recipe_reader import read_recipe
-from prm_eval.rewards.render import parse_template
+from prm_eval.rewards.render import numbered
 from prm_eval.steps import split_steps
 from tests import tiny as tiny_models
-from tests.conftest import ROOT, make_tokenizer, tiny_model
+from tests.conftest import make_tokenizer, tiny_model
 
 torch.set_num_threads(1)
 READING = [
@@ -151,6 +150,15 @@ def test_separators_are_appended_as_ids(tiny) -> None:
     together = tokenizer("QSo x = 2.\n\nb\n\n", add_special_tokens=False)["input_ids"]
     assert list(rendered.ids) != together
     assert [rendered.ids[i] for i in rendered.positions] == [271, 271]
+
+
+def test_a_control_token_as_separator_is_the_recipes_own(models) -> None:
+    """Counted as the candidate's, it would refuse every candidate; not looked for in the text, it would add steps."""
+    model = load_reward_model(str(models["prm"]), separator="<s>")
+    rendered = model.render(item("Q", "a", "b"))
+    assert model.tokenizer.convert_ids_to_tokens(list(rendered.ids)) == ["<s>", "Q", "a", "<s>", "b", "<s>"]
+    assert (rendered.refusal, rendered.positions) == (None, (3, 5))
+    assert model.score([item("Q", "a<s>", "b")])[0].refusal == "special token '<s>' in the text"
 
 
 def test_no_separator_between_problem_and_first_step(models) -> None:
@@ -282,6 +290,124 @@ def test_an_adapter_is_merged_into_its_base(tiny, tmp_path) -> None:
     assert model.score([each])[0].values == pytest.approx((logits[:, 488] - logits[:, 481]).tolist(), abs=1e-4)
 
 
+# --- read and fed as the models were made --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pad", [0, 2])
+def test_whole_texts_are_read_where_transformers_reads_them(tmp_path, pad) -> None:
+    """Where padding is the end token, as usual, transformers passes over the template's last token; reading it is another number."""
+    folder = tiny_model(tmp_path / "orm", "SequenceClassification", labels=1, chat=True)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": pad}))
+    model, each = load_reward_model(str(folder)), item("What is 1+1?", "So x = 2.")
+    rendered = model.render(each)
+    assert rendered.ids[-1] == 2
+    plain = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        expected = float(plain(input_ids=torch.tensor([rendered.ids])).logits[0, 0])
+    assert model.score([each])[0].values == pytest.approx((expected,), abs=1e-5)
+
+
+def recipe_file(folder: Path, kind: str, render: str, head: str, score: str, more: str = "") -> str:
+    file = folder / "own.yaml"
+    file.write_text(
+        f"name: own\nkind: {kind}\nrender: {render}\nhead: {head}\nscore: {score}\n{more}\nchecked_against: x\nsource: x\n"
+    )
+    return str(file)
+
+
+def test_the_turns_of_an_orm_recipe_are_its_templates(models, tmp_path) -> None:
+    """user: and text: that are ignored give the model another prompt than its recipe says, without a word."""
+    turns = '{chat: tokenizer, user: "Problem: {problem}", text: "Solution: {text}"}'
+    own = recipe_file(tmp_path, "orm", turns, "{type: linear, labels: 1}", "{rule: raw}")
+    model = load_reward_model(str(models["orm_chat"]), recipe=own)
+    written = "".join(model.tokenizer.convert_ids_to_tokens(list(model.render(item("Q", "a")).ids)))
+    assert written == "<s>[user]Problem: Q</s>[assistant]Solution: a</s>"
+    with pytest.raises(ModelError, match="has no chat template, which its recipe uses"):
+        load_reward_model(str(models["orm"]), recipe=own)  # an empty plain: refused every candidate
+
+
+def test_a_template_that_cuts_the_text_is_refused(tmp_path) -> None:
+    """R1-like templates drop what stands before </think>: candidates that differ only there would get one reward."""
+    folder = tiny_model(tmp_path / "orm", "SequenceClassification", labels=1)
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = "{% for m in messages %}[{{ m.content.split('</think>')[-1] | trim }}]{% endfor %}"
+    tokenizer.save_pretrained(folder)
+    whole, cut = load_reward_model(str(folder)).score([item("Q", "  42 "), item("Q", "some thought</think>42")])
+    assert whole.refusal is None
+    assert cut.refusal == "the chat template changes the text"
+
+
+@pytest.mark.parametrize(
+    ("text", "splitter", "steps"),
+    [
+        ("We solve it.\n\n## Step 1: Add.\n1+1=2\n\n**Step 2:** Done.", "step_k", ["Step 1: We solve it.", "Step 2: Add.\n1+1=2", "Step 3: Done."]),
+        ("Step 1: Add.\nStep 2: Done.", "line", ["Step 1: Add.", "Step 2: Done."]),
+        ("Add.\nThe Step 7: of 9", "line", ["Step 1: Add.", "Step 2: The Step 7: of 9"]),
+        ("Step 1.\n2", "line", ["Step 1:", "Step 2: 2"]),
+    ],
+)  # fmt: skip
+def test_steps_are_numbered_once_and_in_order(text, splitter, steps) -> None:
+    """A preamble or a heading gives two steps of one number, or a "Step 1: ## Step 1:" that no verifier was trained on."""
+    assert [numbered(step, k) for k, step in enumerate(split_steps(text, splitter), 1)] == steps
+
+
+CAUSAL = '{before: "{problem}", step: "{step}{read}"}'
+TWO_WAY = "{rule: two_way, good: 0, bad: 1}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "fault"),
+    [
+        ("Gemma2", {"head_dim": 8}, "final_logit_softcapping = 30.0"),
+        ("Granite", {"logits_scaling": 8.0}, "logits_scaling = 8.0"),
+        ("Cohere", {}, "logit_scale = 0.0625"),
+        ("Phi", {}, "has a tensor lm_head.bias"),
+    ],
+)
+def test_logits_that_are_more_than_a_matrix_are_refused(tmp_path, kind, more, fault) -> None:
+    """Caps, scales and biases after the output matrix change every log-odds; without them the numbers look as good."""
+    tokenizer = make_tokenizer()
+    folder = tiny_models.save_causal(tmp_path / "m", kind, len(tokenizer), tokenizer, **more)
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in "+-"}
+    own = recipe_file(tmp_path, "prm", CAUSAL, f"{{type: lm_rows, rows: {json.dumps(ids)}}}", TWO_WAY)
+    with pytest.raises(ModelError, match=re.escape(fault)):
+        load_reward_model(str(folder), recipe=own)
+    good = tiny_models.save_causal(tmp_path / "good", "Granite", len(tokenizer), tokenizer, logits_scaling=1.0)
+    model, each = load_reward_model(str(good), recipe=own), item("Q", "a", "b")
+    rendered = model.render(each)
+    plain = transformers.AutoModelForCausalLM.from_pretrained(good).eval()
+    with torch.no_grad():
+        logits = plain(input_ids=torch.tensor([rendered.ids])).logits[0, list(rendered.positions)]
+    assert model.score([each])[0].values == pytest.approx(
+        (logits[:, ids["+"]] - logits[:, ids["-"]]).tolist(), abs=1e-5
+    )
+
+
+def test_an_unknown_token_that_ends_texts_is_a_control_token(tmp_path) -> None:
+    """GPT-2-like tokenizers have one token for unknown, bos and eos: a candidate must not write it."""
+    folder = tiny_model(tmp_path / "prm", "TokenClassification")
+    tokenizer = make_tokenizer()
+    tokenizer.unk_token = "</s>"
+    tokenizer.save_pretrained(folder)
+    assert load_reward_model(str(folder)).render(item("Q", "a</s>b")).refusal == "special token '</s>' in the text"
+
+
+def test_a_literal_before_a_separator_is_not_taken_for_it(models, tmp_path) -> None:
+    """The id that a recipe promises is that of the token it reads; another literal's refused every candidate."""
+    render = '{before: "{problem}", step: "{step}\\n{cut}{separator}{read}{cut}", separator: "+"}'
+    own = recipe_file(tmp_path, "prm", render, "{type: linear, labels: 2}", TWO_WAY, 'tokens: {"\\n": 99}')
+    model = load_reward_model(str(models["prm"]), recipe=own)
+    rendered = model.render(item("Q", "a", "b"))
+    assert model.tokenizer.convert_ids_to_tokens([rendered.ids[i] for i in rendered.positions]) == ["+", "+"]
+
+
+def test_more_tokens_than_a_model_takes_are_refused(models) -> None:
+    """--max-tokens 99999 that silently becomes 2,048 refuses candidates for another reason than the user thinks."""
+    with pytest.raises(ModelError, match=r"max_tokens = 99999; .* takes at most 2048"):
+        load_reward_model(str(models["prm"]), max_tokens=99999)
+
+
 # --- hostile texts -------------------------------------------------------------------------------------------------------
 
 
@@ -331,173 +457,3 @@ def test_hostile_texts_are_refused_or_scored_and_shift_nobody(tiny, models, name
             assert result.refusal is not None, each.steps
     refusals = {result.refusal.split(":")[0] for result in found if result.refusal}
     assert {"over-length", "a lone surrogate in the text"} <= refusals
-
-
-# --- the files -----------------------------------------------------------------------------------------------------------
-
-FAMILIES = """Qwen/Qwen2.5-Math-PRM-7B Qwen/Qwen2.5-Math-PRM-72B Qwen/Qwen2.5-Math-7B-PRM800K Qwen/Qwen2.5-Math-RM-72B
-peiyi9979/math-shepherd-mistral-7b-prm RLHFlow/Llama3.1-8B-PRM-Mistral-Data RLHFlow/Llama3.1-8B-PRM-Deepseek-Data
-RLHFlow/Llama3.1-8B-ORM-Mistral-Data RLHFlow/Llama3.1-8B-ORM-Deepseek-Data Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
-Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B GAIR/ReasonEval-7B GAIR/ReasonEval-34B PRIME-RL/EurusPRM-Stage1 PRIME-RL/EurusPRM-Stage2
-jinachris/PURE-PRM-7B jinachris/Qwen2.5-Math-7B-PRM800K UW-Madison-Lee-Lab/VersaPRM UW-Madison-Lee-Lab/Llama-PRM800K
-UW-Madison-Lee-Lab/Qwen-PRM800K openreasoner/Math-psa launch/ThinkPRM-1.5B launch/ThinkPRM-14B GenPRM/GenPRM-7B""".split()
-
-
-def test_hub_names_find_their_recipe_and_only_theirs() -> None:
-    """Two models called Qwen2.5-Math-7B-PRM800K, by different people, are fed differently."""
-    for name in FAMILIES:
-        fitting = [recipe.name for recipe in shipped_recipes().values() if recipe.fits(name)]
-        assert len(fitting) == 1, name
-        for folder in (
-            name,
-            f"/models/{name}",
-            f"/models/{name.replace('/', '__')}",
-            f"/hub/models--{name.replace('/', '--')}/snapshots/abc/",
-        ):
-            assert recipe_for(folder).name == fitting[0]
-    assert recipe_for("Qwen/Qwen2.5-Math-7B-PRM800K").name == "qwen2.5-math-prm"
-    assert recipe_for("jinachris/Qwen2.5-Math-7B-PRM800K").name == "pure-prm800k"
-    assert recipe_for("/models/Qwen2.5-Math-7B-PRM800K") is None
-    assert recipe_for("/models/x", ("Qwen2ForProcessRewardModel",)).name == "qwen2.5-math-prm"
-
-
-def test_a_recipe_without_a_checkpoint_says_what_to_add() -> None:
-    """A family's name alone is no model."""
-    with pytest.raises(
-        ModelError, match="math-shepherd is a recipe; name its checkpoint, math-shepherd:FOLDER_OR_HUB_ID"
-    ):
-        load_reward_model("math-shepherd")
-
-
-def test_models_that_execute_what_they_write_are_refused() -> None:
-    """With the reason, before anything is downloaded."""
-    with pytest.raises(ModelError, match="GenPRM/GenPRM-7B is not run: models of this family execute Python"):
-        load_reward_model("GenPRM/GenPRM-7B")
-
-
-GOOD = """
-name: mine
-kind: prm
-render: {before: "{problem}", step: "{step}\\n{read}"}
-head: {type: linear, labels: 2}
-score: {rule: two_way, good: 1, bad: 0}
-checked_against: x
-source: x
-"""
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("kind: prm", "kind: judge", "kind: 'judge'; expected one of prm, orm"),
-        ("score:", "scores:", "scores: an unknown key; expected score?"),
-        ("source: x", "", "source: None; expected a text"),
-        ("{step}", "{stpe}", "render.step: {stpe} is no slot"),
-        ("{read}", "", "render.step: '{step}\\n'; expected a template with one {read}"),
-        ("good: 1", "good: 2", "score: output 2; expected less than the head's 2"),
-        ("good: 1", "good: 0", "score: good [0], bad [0]"),
-        ("type: linear", "type: magic", "head.type: 'magic'; expected one of label_mlp"),
-        ("labels: 2", "labels: -2", "head.labels: -2"),
-        ("name: mine", "name: [mine", "expected YAML"),
-        ("name: mine", "name: &a mine\nnotes: *a", "a YAML alias"),
-        ("kind: prm", "kind: prm\ntokens: {Q: 1}\nrender: {marker: Q, step: '{step}{read}'}\nhead: {type: value}\nscore: {rule: raw}\nsource: y\nchecked_against: y\n---", "expected YAML"),
-        ("name: mine", "name: !!python/object/apply:os.system [ls]", "expected YAML"),
-        ("checked_against: x", "checked_against: x\nmax_tokens: many", "max_tokens: 'many'; expected a positive whole number"),
-        ("checked_against: x", "checked_against: x\ntokens: {a: b}", "tokens: {'a': 'b'}; expected a mapping of token texts to ids"),
-        ("checked_against: x", "checked_against: x\nmodels: ['*x*']", "models: '*x*'"),
-        ("before:", "marker: z, before:", "render.marker: 'z'; expected one of tokens"),
-        ("before:", "chat: vicuna, before:", "render.chat: 'vicuna'"),
-        ("before:", "trim: 1, before:", "render.trim: 1; expected true or false"),
-    ],
-)  # fmt: skip
-def test_faults_of_a_recipe_name_the_key(tmp_path, old, new, message) -> None:
-    """A recipe's author learns which line to mend; nothing in the file is executed."""
-    file = tmp_path / "mine.yaml"
-    assert old in GOOD
-    file.write_text(GOOD.replace(old, new))
-    with pytest.raises(DataError) as caught:
-        read_recipe(file)
-    assert message in str(caught.value)
-    assert str(file) in str(caught.value)
-
-
-def test_a_users_recipe_file_is_used(models, tmp_path) -> None:
-    """--recipe FILE, for a checkpoint that would otherwise be read another way."""
-    file = tmp_path / "mine.yaml"
-    file.write_text(GOOD)
-    model = load_reward_model(str(models["prm"]), recipe=str(file))
-    assert model.describe()["recipe"] == "mine"
-    assert model.score([item("Q", "a", "b")])[0].refusal is None
-    other = load_reward_model(str(models["prm"]))
-    assert other.describe()["recipe_sha256"] != model.describe()["recipe_sha256"]
-    for wrong, message in (
-        ("mien", "no recipe or recipe file 'mien'"),
-        ("pur", "Did you mean 'pure'"),
-        (str(tmp_path / "no.yaml"), "no readable file"),
-    ):
-        with pytest.raises(PrmEvalError, match=message.replace("(", "\\(")):
-            load_reward_model(str(models["prm"]), recipe=wrong)
-    with pytest.raises(ModelError, match="does not take these options"):
-        load_reward_model(str(models["prm"]), reference="x")
-
-
-def test_score_takes_a_recipe_on_the_command_line(pool, models, tmp_path) -> None:
-    """The whole way: prm-eval score --recipe FILE, and what the reward file says of it."""
-    from prm_eval.cli import main
-
-    file = tmp_path / "mine.yaml"
-    file.write_text(GOOD)
-    options = ["--reward-model", str(models["prm"]), "--recipe", str(file), "-o", str(tmp_path / "r")]
-    assert main(["score", str(pool.path), *options]) == 0
-    assert json.loads((tmp_path / "r" / "submission.json").read_text())["model"]["recipe"] == "mine"
-
-
-def test_plugins_lists_every_family(capsys) -> None:
-    """What was checked against what, for a reader and for a program."""
-    from prm_eval.cli import main
-
-    assert main(["plugins", "--json"]) == 0
-    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out) if row["sort"] == "recipe"}
-    assert set(listed) == set(shipped_recipes())
-    assert all(row["checked against"] for row in listed.values())
-    assert main(["plugins"]) == 0
-    text = capsys.readouterr().out
-    assert all(name in text for name in FAMILIES if not name.startswith("GenPRM"))
-
-
-def test_metadata_takes_recipes() -> None:
-    """prm_recipe and orm_recipe are keys inside lm_eval."""
-    from prm_eval.harness.options import ROLE_KEYS
-
-    assert {"prm_recipe", "orm_recipe", "prm_base_url", "prm_votes", "prm_reference"} <= ROLE_KEYS
-
-
-def test_the_readme_table_is_the_recipes() -> None:
-    """A table that is kept by hand goes stale."""
-    header, *rows = recipe_table()
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    lines += [f"| {' | '.join([f'`{row[0]}`', *row[1:]])} |" for row in rows]
-    assert "\n".join(lines) in (ROOT / "README.md").read_text(encoding="utf-8"), "\n" + "\n".join(lines)
-
-
-def test_every_recipe_says_what_it_was_checked_against_and_its_example_is_right() -> None:
-    """The example in CONTRIBUTING.md is a recipe that reads."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    example = text.split("```yaml\n")[1].split("```")[0]
-    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"prm_eval_example_{os.getpid()}.yaml"
-    try:
-        file.write_text(example)
-        assert read_recipe(file).kind == "prm"
-    finally:
-        file.unlink()
-    for recipe in shipped_recipes().values():
-        assert recipe.checked_against
-        assert recipe.source
-        assert (
-            "26 Jul 2024" in recipe.render.before + recipe.render.text
-            or "Today Date" not in recipe.render.before + recipe.render.text
-        )
-    assert parse_template("\\boxed{}") == (("literal", "\\boxed{}"),)
-    assert (
-        named_recipe("qwen2.5-math-prm").render.before.count("\x08") == 0
-    )  # a backspace, as in \b of an unescaped \boxed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prm_eval.errors import DataError, ModelError, PrmEvalError
+from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards import RewardFile, aggregate, load_reward_model, score_pool
 from prm_eval.rewards.arithmetic import ArithmeticPRM, equality_holds
@@ -167,6 +167,13 @@ def test_models_that_cannot_be_used_say_so_before_any_work(models, tmp_path) -> 
         (str(pickled), {}, "pickled weights are not loaded"),
         (str(models["prm"]), {"dtype": "int3"}, "dtype 'int3'"),
         (str(models["prm"]), {"batch_tokens": 0}, "expected a positive whole number"),
+        (str(models["prm"]), {"device": 1}, "device '1'"),  # as lm_eval reads --metadata prm_device=1
+        (
+            str(models["prm"]),
+            {"splitter": "lines"},
+            "unknown splitter 'lines'; expected one of line, blank_line, step_k, given",
+        ),
+        (str(models["prm"]), {"cache": str(pickled / "config.json")}, "give a folder that can be written"),
         (str(models["prm"]), {"aggregation": "median"}, "unknown aggregation"),
         (str(models["orm"]), {"separator": "x"}, "does not take these options"),
         ("arithmetic", {"device": "cpu"}, "cannot be made with these options"),
@@ -177,6 +184,23 @@ def test_models_that_cannot_be_used_say_so_before_any_work(models, tmp_path) -> 
         with pytest.raises(PrmEvalError) as caught:
             load_reward_model(name, **options)
         assert message in str(caught.value), name
+
+
+def test_a_gpu_that_is_not_there_is_found_before_generation(models, monkeypatch) -> None:
+    """cuda:5 on a machine with one GPU fails when weights are moved, after the candidates were written."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert load_reward_model(str(models["prm"]), device="cuda:0").device == "cuda:0"
+    with pytest.raises(ModelError, match="this machine has 1 CUDA devices, counted from 0"):
+        load_reward_model(str(models["prm"]), device="cuda:5")
+
+
+def test_numbers_that_lm_eval_makes_of_texts_are_texts_again(models, tmp_path, monkeypatch) -> None:
+    """--metadata prm_cache=1 prm_revision=1234567 arrive as numbers: a TypeError after hours of generation."""
+    monkeypatch.chdir(tmp_path)
+    model = load_reward_model(str(models["prm"]), cache=1, revision=1234567)
+    assert (tmp_path / "1").is_dir()
+    assert model.describe()["revision"] == "1234567"
 
 
 class Counting(ArithmeticPRM):
@@ -224,11 +248,19 @@ def test_a_partial_file_of_another_model_is_not_continued(pool, tmp_path, monkey
     small_chunks(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         score_pool(pool, Counting(stop_after=2), tmp_path / "r")
-    with pytest.raises(PrmEvalError, match="interrupted run with another model"):
+    with pytest.raises(OtherRewards, match="interrupted run with another model"):
         score_pool(pool, ArithmeticPRM(), tmp_path / "r")
     score_pool(pool, Counting(), tmp_path / "r")
     with pytest.raises(PrmEvalError, match="holds rewards with name"):
         score_pool(pool, ArithmeticPRM(), tmp_path / "r")
+
+
+def test_a_run_that_finished_nothing_does_not_stand_in_the_way(pool, tmp_path) -> None:
+    """A command that failed at its first candidate left a header; corrected, it was told to finish the wrong one first."""
+    with pytest.raises(KeyboardInterrupt):
+        score_pool(pool, Counting(stop_after=0), tmp_path / "r")
+    assert (tmp_path / "r" / "rewards.partial.jsonl").stat().st_size > 0
+    assert score_pool(pool, ArithmeticPRM(), tmp_path / "r").name == "arithmetic"
 
 
 def test_identical_candidates_are_scored_once(tmp_path) -> None:

@@ -23,9 +23,8 @@ def test_vllm_gives_our_numbers(models, kind) -> None:
     pytest.importorskip("vllm", reason="vLLM is not installed: pip install vllm")
     if not torch.cuda.is_available():
         pytest.skip("vLLM needs a GPU and this machine has none")
-    options = {"device": "cuda", "dtype": "bfloat16"}
-    ours = load_reward_model(str(models[kind]), **options).score(ITEMS)
-    theirs = load_reward_model(str(models[kind]), engine="vllm", **options).score(ITEMS)
+    ours = load_reward_model(str(models[kind]), device="cuda", dtype="bfloat16").score(ITEMS)
+    theirs = load_reward_model(str(models[kind]), engine="vllm", dtype="bfloat16").score(ITEMS)
     for one, other in zip(ours, theirs, strict=True):
         for a, b in zip(one.values, other.values, strict=True):
             assert torch.tensor([a]).sigmoid().item() == pytest.approx(torch.tensor([b]).sigmoid().item(), abs=1.5e-2)
@@ -70,3 +69,29 @@ def test_without_vllm_the_error_says_what_to_install(models, monkeypatch) -> Non
         load_reward_model(str(models["prm"]), engine="vllm").score(ITEMS)
     with pytest.raises(ModelError, match="unknown engine 'tpu'; expected one of local, vllm"):
         load_reward_model(str(models["prm"]), engine="tpu")
+
+
+def test_vllm_is_refused_where_it_computes_something_else(models, tmp_path) -> None:
+    """It pools the heads it knows: columns 0 and 1 of a vocabulary, read as two labels, are plausible numbers that mean nothing."""
+    from tests import tiny
+
+    tokenizer = tiny.sentencepiece_like({"ки": 12902, "+": 648, "-": 387})
+    shepherd = tiny.save_causal(tmp_path / "m", "Mistral", 32_000, tokenizer)
+    with pytest.raises(ModelError, match=r"classification checkpoints only .*MistralForCausalLM with the head lm_rows"):
+        load_reward_model(f"math-shepherd:{shepherd}", engine="vllm")
+    with pytest.raises(ModelError, match="engine=vllm takes no device, batch_tokens"):
+        load_reward_model(str(models["prm"]), engine="vllm", device="cpu", batch_tokens=7)
+
+
+def test_vllm_reads_a_whole_text_where_we_do(models, monkeypatch, tmp_path) -> None:
+    """It classifies by the last token; where the template's last one is padding, transformers and we read the one before."""
+    import json
+    import shutil
+
+    shutil.copytree(models["orm_chat"], tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps({**config, "pad_token_id": 2}))
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=Stub, PoolingParams=lambda **options: options))
+    ours, theirs = (load_reward_model(str(tmp_path / "m"), engine=engine).score(ITEMS) for engine in ("local", "vllm"))
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.values == pytest.approx(other.values, abs=1e-5)

@@ -242,5 +242,6 @@ def build_models(folder: Path) -> dict[str, Path]:
     same = {
         "rlhflow-prm-mistral": "rlhflow-prm-deepseek", "rlhflow-orm": "rlhflow-prm-deepseek",
         "eurusprm-stage2": "eurusprm-stage1", "implicit-prm": "eurusprm-stage1", "pure-prm800k": "pure",
+        "h4-prm-0.2": "pure",
     }  # fmt: skip
     return built | {name: built[other] for name, other in same.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.harness.options import Options
+from prm_eval.harness.options import Options, read_options
 from prm_eval.importers import import_pool
 from prm_eval.pools import Pool, PoolWriter
 from prm_eval.problems import ProblemSet
@@ -181,9 +181,31 @@ def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | Non
 def replay_hint(task: str, pool: Pool, options: Options) -> str:
     """Return the command that finishes a run without generating."""
     words = [f"replay={pool.path.resolve()}"]
+    words += [f"{key}={value}" for key, value in _asked(options).items()]
     for role, name in options.models.items():
         words += [
             f"{role}_model={name}",
             *(f"{role}_{key}={value}" for key, value in options.model_options[role].items()),
         ]
     return f"prm-eval run --model dummy --tasks {task} --metadata {shlex.join(words)}"
+
+
+def _asked(options: Options) -> dict[str, str]:
+    """Return, as metadata, what decides the numbers beside the candidates and is not as it is by default."""
+    plain = read_options({})
+    lists = {
+        "ns": (options.ns or (), ()),
+        "selectors": (options.pipelines or (), ()),
+        "breakdown": (options.breakdown or ("none",), plain.breakdown),
+    }
+    values = {
+        **{key: ("+".join(map(str, given)), "+".join(map(str, default))) for key, (given, default) in lists.items()},
+        "n_samples": (options.n_samples, None),
+        "problems": (options.problems, None),
+        "dump_dir": (options.dump_dir, plain.dump_dir),
+        "grader": (options.grader, plain.grader),
+        "grades": (options.grades, plain.grades),
+        "draws": (options.draws, plain.draws),
+        "selection_seed": (options.seed, plain.seed),
+    }
+    return {key: str(given) for key, (given, default) in values.items() if given != default}

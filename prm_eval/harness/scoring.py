@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from tqdm import tqdm
 
+from prm_eval.errors import OtherRewards
 from prm_eval.grading.pool import grade_pool, grades_file, is_graded
 from prm_eval.harness.options import Options
 from prm_eval.pools import Pool
 from prm_eval.progress import ScoringBar
 from prm_eval.rewards import RewardFile, RewardModel, reward_slug, score_pool
-from prm_eval.rewards.rendering import RenderingModel
+from prm_eval.rewards.cache import identity_hash
 from prm_eval.rewards.stored import StoredRewardModel
 
 logger = logging.getLogger(__name__)
@@ -36,13 +38,25 @@ def grade_if_needed(pool: Pool, options: Options) -> None:
 def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
     """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there.
 
-    The weights are let go of afterwards: the next model, and a policy that comes back, need the room.
+    The weights are let go of afterwards, also after a failure: the next model, and a policy that comes back, need the room.
     """
     if isinstance(model, StoredRewardModel):
         return model.require_pool(pool)
     folder = pool.path / "rewards" / reward_slug(model.name)
+    try:
+        try:
+            return _scored(pool, model, folder)
+        except (
+            OtherRewards
+        ):  # of the same model under other options, which inside lm_eval nobody can give another folder
+            key = {"kind": model.kind, "splitter": model.splitter, "model": model.describe()}
+            return _scored(pool, model, folder.with_name(f"{folder.name}-{identity_hash(key)[:8]}"))
+    finally:
+        release = getattr(model, "release", None)
+        if release is not None:
+            release()
+
+
+def _scored(pool: Pool, model: RewardModel, folder: Path) -> RewardFile:
     with ScoringBar(f"scoring with {model.name}", pool.info.n_candidates, delay=0) as update:
-        rewards = score_pool(pool, model, folder, progress=update)
-    if isinstance(model, RenderingModel):
-        model.release()
-    return rewards
+        return score_pool(pool, model, folder, progress=update)

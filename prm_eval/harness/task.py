@@ -33,7 +33,7 @@ from prm_eval.pool_format import software_versions
 from prm_eval.pools import Pool
 from prm_eval.problems import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
-from prm_eval.rewards import RewardFile, RewardModel, load_reward_model
+from prm_eval.rewards import RewardFile, RewardModel, how_fed, load_reward_model
 from prm_eval.summary import CurveKey
 
 logger = logging.getLogger(__name__)
@@ -199,6 +199,10 @@ class BestOfNTask(ConfigurableTask):
                 f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; "
                 f"give it as {model.kind}_model"
             )
+        if model.splitter == "given" and self.replay is None:
+            raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
+        if fed := how_fed(model):
+            logger.info("%s_model=%s is fed by the recipe %s", role, model.name, fed)
         return model
 
     def apply_filters(self) -> list[Any] | None:

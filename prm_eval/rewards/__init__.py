@@ -13,6 +13,7 @@ from prm_eval.rewards.aggregate import aggregate
 from prm_eval.rewards.files import RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import reward_slug, score_pool
+from prm_eval.steps import SPLITTERS
 
 if TYPE_CHECKING:
     from prm_eval.rewards.recipe import Recipe
@@ -35,6 +36,7 @@ OPTIONS = (
     "votes",
 )
 """Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
+TEXTS = ("base_url", "cache", "device", "dtype", "engine", "reference", "revision", "separator")
 
 __all__ = [
     "OPTIONS",
@@ -42,6 +44,7 @@ __all__ = [
     "RewardModel",
     "RewardWriter",
     "aggregate",
+    "how_fed",
     "load_reward_model",
     "reward_slug",
     "score_pool",
@@ -66,6 +69,9 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         raise ModelError(f"unknown reward model option {unknown[0]!r}; known: {', '.join(OPTIONS)}")
     if given.get("aggregation") not in (None, *AGGREGATIONS):
         raise ModelError(f"unknown aggregation {given['aggregation']!r}; expected one of {', '.join(AGGREGATIONS)}")
+    if given.get("splitter") not in (None, *SPLITTERS):
+        raise ModelError(f"unknown splitter {given['splitter']!r}; expected one of {', '.join(SPLITTERS)}")
+    given |= {key: str(given[key]) for key in TEXTS if key in given}  # lm_eval reads prm_device=1 as a number
     recipe = given.pop("recipe", None)
     if recipe is not None:
         from prm_eval.rewards.catalogue import named_recipe
@@ -91,6 +97,18 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     from prm_eval.rewards.huggingface import load_checkpoint
 
     return _model(load_checkpoint(name, given))
+
+
+def how_fed(model: RewardModel) -> str:
+    """Say which recipe feeds a model, and with which separator; empty for a model without one.
+
+    A wrong guess gives plausible numbers, so that the guess is to be shown.
+    """
+    recipe, renderer = getattr(model, "recipe", None), getattr(model, "renderer", None)
+    if recipe is None:
+        return ""
+    separator = getattr(renderer, "separator", None)
+    return str(recipe.name) + ("" if separator is None else f", separator {separator!r}")
 
 
 def _shipped() -> dict[str, Recipe]:

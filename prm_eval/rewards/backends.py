@@ -13,14 +13,16 @@ from typing import Any, Protocol
 
 from prm_eval.errors import ModelError
 from prm_eval.rewards import checkpoint
+from prm_eval.rewards.chat import apply_chat_template, control_tokens
 from prm_eval.rewards.recipe import Generate
-from prm_eval.rewards.render import Refused, apply_chat_template, special_tokens
+from prm_eval.rewards.render import Refused
 
 TRIES = 5
 FIRST_WAIT_SECONDS = 1.0  # doubled after every failed try
 TIMEOUT_SECONDS = 600
 MAX_REPLY_BYTES = 10_000_000
 TOP_TOKENS = 20
+SERVER_REFUSED = "the server refused the text"
 _STAND_IN = "\ue000prm_eval-user\ue001"
 
 
@@ -70,7 +72,7 @@ class ChatFrame:
             self.head, self.tail = rendered.split(_STAND_IN)
         else:
             self.head, self.tail = tokenizer.bos_token or "", "\n"
-        self._special = {i: t for i, t in special_tokens(tokenizer).items() if i != tokenizer.unk_token_id}
+        self._special = control_tokens(tokenizer)
 
     def prompt(self, text: str, start: str) -> str:
         """Return the templated prompt.
@@ -117,13 +119,16 @@ class HttpBackend:
         if self.frame is None:
             reply = self._post("/chat/completions", {**common, "messages": [{"role": "user", "content": prompt}]})
             return cut_at(str(_at(reply, "choices", 0, "message", "content") or ""), how.stop)
-        return cut_at(
-            str(_at(self._post("/completions", {**common, "prompt": prompt}), "choices", 0, "text") or ""), how.stop
-        )
+        # ids, not text: the template has written bos already, and a server would put another one before a text
+        reply = self._post("/completions", {**common, "prompt": self.frame.ids(prompt)})
+        return cut_at(str(_at(reply, "choices", 0, "text") or ""), how.stop)
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the log-probabilities among the 20 likeliest next tokens; one that is not there is bounded by the least likely of them."""
-        body = {"model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 1.0, "logprobs": TOP_TOKENS}
+        # the space before a word is part of its token: left at the end of the prompt it would make a token of its own
+        text = prompt.rstrip(" ")
+        ids: Any = text if self.frame is None else self.frame.ids(text)
+        body = {"model": self.model, "prompt": ids, "max_tokens": 1, "temperature": 1.0, "logprobs": TOP_TOKENS}
         top = _at(self._post("/completions", body), "choices", 0, "logprobs", "top_logprobs", 0)
         if not isinstance(top, dict) or not top or not all(isinstance(value, (int, float)) for value in top.values()):
             raise ModelError(
@@ -163,7 +168,7 @@ class HttpBackend:
             except urllib.error.HTTPError as error:
                 why = f"{error.code} {error.reason}"
                 if error.code in (400, 413, 422):
-                    raise Refused(f"the server refused the text: {why}") from None
+                    raise Refused(f"{SERVER_REFUSED}: {why}{_said(error)}") from None
                 if error.code not in (408, 409, 425, 429) and error.code < 500:
                     raise ModelError(f"{self.base_url}{path}: {why}") from None
             except (OSError, ValueError) as error:
@@ -171,6 +176,15 @@ class HttpBackend:
         raise ModelError(
             f"{self.base_url}{path}: {why}, {TRIES} times. What was scored so far is kept; the same command goes on."
         )
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """Return the start of what a server says of an error; it may hang up before it has said it."""
+    try:
+        text = " ".join(error.read(300).decode("utf-8", "replace").split())
+    except OSError:
+        return ""
+    return f": {text}" if text else ""
 
 
 def _at(value: Any, *path: str | int) -> Any:
@@ -209,14 +223,21 @@ class LocalBackend:
         model = checkpoint.from_pretrained(
             transformers.AutoModelForCausalLM, str(folder), None, dtype=getattr(torch, self.dtype), use_safetensors=True
         )
+        ends, pads = model.generation_config.eos_token_id, model.generation_config.pad_token_id
+        # the checkpoint's own file may ask for repetition penalties and beams, which nothing here records
+        model.generation_config = transformers.GenerationConfig(eos_token_id=ends, pad_token_id=pads)
         return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
 
     def prompt(self, text: str, start: str) -> str:
         """Return the templated prompt."""
         return self.frame.prompt(text, start)
 
+    def release(self) -> None:
+        """Let go of the weights; they are loaded again when something is to be judged."""
+        vars(self).pop("_model", None)
+
     def _require_room(self, ids: list[int], more: int) -> None:
-        limit = getattr(self._model.config, "max_position_embeddings", None)
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         if limit is not None and len(ids) + more > limit:
             raise Refused(f"over-length: {len(ids)} tokens and {more} to write, limit {limit}")
 

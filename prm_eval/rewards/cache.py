@@ -129,15 +129,30 @@ class ScoreFile:
         return scores
 
 
+def make_folder(folder: str | Path) -> Path:
+    """Make the folder of a cache, before anything is computed for it.
+
+    Raises:
+        PrmEvalError: It cannot be made or written.
+    """
+    place, why = Path(folder), "not writable"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise PrmEvalError(f"--cache {folder}: {why}; give a folder that can be written")
+    return place
+
+
 def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> ScoreFile:
     """Open the file of a model in a cache folder; beside it lies ``....json``, which says whose scores they are.
 
     Raises:
         PrmEvalError: The folder cannot be made or written.
     """
-    place, name = Path(folder), identity_hash(identity)
+    place, name = make_folder(folder), identity_hash(identity)
     try:
-        place.mkdir(parents=True, exist_ok=True)
         described = place / f"{name[:16]}.json"
         if not described.exists():
             partial = described.with_suffix(f".{os.getpid()}.partial")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,10 @@ from prm_eval.jsonl import file_sha256
 
 DTYPES = ("float32", "bfloat16", "float16")
 INDEX = "model.safetensors.index.json"
+TOKENIZER_FILES = (
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json", "tokenizer.json",
+    "tokenizer.model", "tokenizer_config.json", "vocab.json",
+)  # fmt: skip
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
     "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, or use a revision of "
@@ -52,25 +58,63 @@ def weight_hashes(name: str) -> dict[str, str]:
     Raises:
         ModelError: A folder without safetensors weights.
     """
+    return {path.name: file_sha256(path) for path in weight_files(name)} if Path(name).is_dir() else {}
+
+
+def weight_files(name: str) -> list[Path]:
+    """Return the weight files of a folder.
+
+    Raises:
+        ModelError: It has no safetensors weights.
+    """
     folder = Path(name)
-    if not folder.is_dir():
-        return {}
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         others = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
         raise ModelError(f"{name} has no *.safetensors weights (it has {others}); {HOW_TO_CONVERT}")
-    return {path.name: file_sha256(path) for path in files}
+    return files
+
+
+def input_hashes(name: str) -> dict[str, str]:
+    """Return the SHA-256 of what a local checkpoint's config and tokenizer files say; empty for a hub id, whose revision pins them.
+
+    Both decide a number as the weights do: the one by positions and scales, the other by ids and chat template.
+    """
+    folder = Path(name)
+    found = {}
+    if (folder / "config.json").is_file():
+        found["config_sha256"] = file_sha256(folder / "config.json")
+    files = [file for file in TOKENIZER_FILES if (folder / file).is_file()]
+    if files:
+        parts = "".join(f"{file} {file_sha256(folder / file)}\n" for file in files)
+        found["tokenizer_sha256"] = hashlib.sha256(parts.encode()).hexdigest()
+    return found
+
+
+def config_hash(name: str) -> str | None:
+    """Return the SHA-256 of a local checkpoint's ``config.json``; None for a hub id, whose revision pins it."""
+    path = Path(name) / "config.json"
+    return file_sha256(path) if path.is_file() else None
+
+
+def snapshot_commit(name: str) -> str | None:
+    """Return the commit of a folder of the hub's cache (``.../snapshots/<commit>``), None for any other folder or name."""
+    parent, _, commit = name.rstrip("/").rpartition("/")
+    return commit if parent.endswith("/snapshots") and re.fullmatch("[0-9a-f]{40}", commit) else None
 
 
 def require_safetensors(name: str, revision: str | None) -> None:
-    """Refuse a hub repository that has only pickled weights, while nothing has been downloaded; offline nothing is asked.
+    """Refuse a checkpoint that has only pickled weights, while nothing has been read or downloaded; offline nothing is asked.
 
     Raises:
         ModelError: It has none.
     """
     import huggingface_hub
 
-    if Path(name).is_dir() or huggingface_hub.constants.HF_HUB_OFFLINE:
+    if Path(name).is_dir():
+        weight_files(name)
+        return
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
         return
     try:
         files = huggingface_hub.list_repo_files(name, revision=revision)
@@ -206,34 +250,6 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def load_adapter(folder: Path, base: str, dtype: str, name: str) -> tuple[Any, Any]:
-    """Return (trunk, output matrix) of a base causal model with a LoRA adapter merged into it.
-
-    Raises:
-        ModelError: peft is missing, or one of the two cannot be loaded.
-    """
-    import torch
-    import transformers
-
-    try:
-        import peft
-    except ImportError:
-        raise ModelError(f"{name} is a LoRA adapter: pip install peft") from None
-    model = from_pretrained(
-        transformers.AutoModelForCausalLM,
-        base,
-        None,
-        what="base model",
-        dtype=getattr(torch, dtype),
-        use_safetensors=True,
-    )
-    try:
-        merged = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"the adapter {name} does not fit {base}: {str(error).strip().splitlines()[0]}") from error
-    return getattr(merged, merged.base_model_prefix).eval(), merged.get_output_embeddings().weight.detach()
-
-
 def device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
     """Default to the first GPU in bfloat16, else to the CPU in float32.
 
@@ -249,6 +265,10 @@ def device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
         raise ModelError(f"device {chosen!r}: {str(error).splitlines()[0]}") from None
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(f"device {chosen!r}: this machine has no CUDA device that torch can use")
+    if chosen.startswith("cuda:") and int(chosen[5:]) >= torch.cuda.device_count():
+        raise ModelError(
+            f"device {chosen!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0"
+        )
     kind = dtype or ("float32" if chosen.startswith("cpu") else "bfloat16")
     if kind not in DTYPES:
         raise ModelError(f"dtype {kind!r}; expected one of {', '.join(DTYPES)}")

@@ -8,20 +8,29 @@ before, in which process, or after which interruption (between batches). Against
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from prm_eval.rewards.batches import Batcher, Hidden, Packed, Padded
 from prm_eval.rewards.network import Network
+from prm_eval.rewards.positions import depends_on_length, forget_lengths
 from prm_eval.rewards.rendered import Rendered
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 BATCH_TOKENS = 16_384  # activations of a 7B model: some 3 GB
 CPU_BATCH_TOKENS = 2_048  # what is in work stays in the processor's caches: measured, see benchmarks/README.md
 PROBE_TOKENS = 48  # of the sequences on which packing is tried out
 TOLERANCE = {"float32": 1e-3}  # relative; a wrong mask is off by tenths
+OUT_OF_MEMORY = (  # in errors that torch has no class for: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+)
+NO_ROOM = "out of memory"  # how the refusal of what does not fit begins
 HALF_TOLERANCE = 0.1  # rounding of 80 layers in bfloat16 stays below
 
 
@@ -63,6 +72,16 @@ class Unfit:
     reason: str
 
 
+def default_batch_tokens(device: str) -> int:
+    """Return how many rows a forward pass has where nobody says."""
+    return CPU_BATCH_TOKENS if device.startswith("cpu") else BATCH_TOKENS
+
+
+def unfit(tokens: int, device: str) -> Unfit:
+    """Say that a sequence of so many tokens is too much for a device."""
+    return Unfit(f"{NO_ROOM}: {tokens} tokens alone do not fit on {device}")
+
+
 class Engine:
     """Runs a network over rendered candidates.
 
@@ -84,10 +103,16 @@ class Engine:
         packing: bool = True,
     ) -> None:
         self.network, self.device, self.dtype = network, device, dtype
-        self.batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device.startswith("cpu") else BATCH_TOKENS)
+        self.batch_tokens = batch_tokens or default_batch_tokens(device)
         self.counters = Counters()
         self.batcher: Batcher | None = None if packing else Padded()
         self.why_padded = "" if packing else "packing is switched off"
+        self._alone = depends_on_length(network.trunk)
+        if self._alone:
+            self.batcher = Padded()
+            self.why_padded = (
+                f"{self._alone} positions depend on the longest sequence: each has a forward pass of its own"
+            )
 
     def logits(self, rendered: Sequence[Rendered]) -> list[Any]:
         """Return float32 logits of shape (positions, labels) on the CPU for each sequence, in order.
@@ -129,12 +154,12 @@ class Engine:
         sequences = [one.ids for one in distinct]
         todo = batcher.order(sequences)
         while todo:
-            numbers = todo[: batcher.size(todo, sequences, self.batch_tokens)]
+            numbers = todo[: 1 if self._alone else batcher.size(todo, sequences, self.batch_tokens)]
             logits = self._attempt(batcher, [distinct[number] for number in numbers])
             if logits is not None:
                 yield numbers, logits
             elif len(numbers) == 1:
-                yield numbers, [self._unfit(len(sequences[numbers[0]]))]
+                yield numbers, [unfit(len(sequences[numbers[0]]), self.device)]
             else:
                 self._halve(sum(len(sequences[number]) for number in numbers))
                 continue
@@ -142,21 +167,13 @@ class Engine:
 
     def _attempt(self, batcher: Batcher, batch: Sequence[Rendered]) -> list[Any] | None:
         """Return the logits of a batch, or None where memory ran out."""
-        import torch
-
-        try:
-            with torch.inference_mode():
-                return self._forward(batcher, batch)
-        except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-        # past the handler, so that the traceback no longer holds the tensors of the failed pass
-        self.counters.out_of_memory += 1
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        return None
+        logits = within_memory(lambda: self._forward(batcher, batch), self.device)
+        self.counters.out_of_memory += logits is None
+        return logits
 
     def _forward(self, batcher: Batcher, batch: Sequence[Rendered]) -> list[Any]:
+        if self._alone:
+            forget_lengths(self.network.trunk)
         hidden: Hidden = batcher.run(self.network.trunk, batch, self.device)
         logits = self.network.head(hidden.rows.float()).float().cpu()
         self.counters.forward_passes += 1
@@ -169,9 +186,6 @@ class Engine:
     def _halve(self, tokens: int) -> None:
         self.batch_tokens = max(1, min(self.batch_tokens, tokens) // 2)
         logger.warning("out of memory on %s: going on with --batch-tokens %d", self.device, self.batch_tokens)
-
-    def _unfit(self, length: int) -> Unfit:
-        return Unfit(f"out of memory: {length} tokens alone do not fit on {self.device}")
 
     def _choose_batcher(self, distinct: Sequence[Rendered]) -> Batcher:
         """Pack if the trunk, tried on a few tokens, gives the same hidden states packed and one by one."""
@@ -201,10 +215,26 @@ class Engine:
         return "" if off <= limit else f"packed hidden states are off by {off:.2g} on a trial, the limit is {limit:g}"
 
 
+def within_memory(compute: Callable[[], Result], device: str) -> Result | None:
+    """Return what a computation gives, in torch's inference mode; None where memory ran out, which is free again then."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return compute()
+    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # past the handler, so that the traceback no longer holds the tensors of the failed pass
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return None
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether an error of torch means that memory ran out, on a GPU or on the CPU."""
     import torch
 
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)  # the CPU allocator's words
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

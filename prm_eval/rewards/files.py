@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from prm_eval.rewards.aggregate import aggregate
 from prm_eval.steps import SPLITTERS, split_steps
 from prm_eval.tables import BlockReader, TableWriter, require_same_ids
 
-SCHEMA_VERSION = "prm_eval.rewards/1"
+SCHEMA_VERSION = "prm_eval.rewards/2"
+READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)  # /1 has no disclosure and says less of the run
 
 
 def reward_schema(single: bool) -> pa.Schema:
@@ -182,6 +184,9 @@ class RewardWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._table = TableWriter(folder / "rewards.parquet", reward_schema(single))
+        self._candidates = 0
+        self._tokens: int | None = None
+        self._refused: Counter[str] = Counter()
 
     def add(self, candidate: Candidate, rewards: StepRewards) -> None:
         """Add the rewards of the next candidate.
@@ -197,6 +202,11 @@ class RewardWriter:
             raise PrmEvalError(
                 f"candidate {candidate.candidate_id} of {candidate.problem_id}: a reward that is not finite"
             )
+        self._candidates += 1
+        if rewards.n_tokens is not None:
+            self._tokens = (self._tokens or 0) + rewards.n_tokens
+        if rewards.refusal is not None:
+            self._refused[refusal_reason(rewards.refusal)] += 1
         self._table.add(
             {
                 "problem_id": candidate.problem_id,
@@ -210,6 +220,10 @@ class RewardWriter:
             size=8 * len(rewards.values) + 150,
         )
 
+    def totals(self) -> dict[str, Any]:
+        """Return what was written so far: candidates, tokens (None where no row has them), refused by reason."""
+        return {"candidates": self._candidates, "tokens": self._tokens, "refused": dict(sorted(self._refused.items()))}
+
     def describe(self, info: RewardInfo) -> None:
         """Write ``submission.json``."""
         write_json(self.folder / "submission.json", {"schema": SCHEMA_VERSION, **asdict(info)})
@@ -221,6 +235,11 @@ class RewardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._table.__exit__(kind, error, trace)
+
+
+def refusal_reason(refusal: str) -> str:
+    """Return a refusal without its particulars, which follow a colon: what refusals are counted by."""
+    return refusal.partition(":")[0][:200]
 
 
 def read_reward_info(folder: Path) -> RewardInfo:
@@ -236,9 +255,9 @@ def read_reward_info(folder: Path) -> RewardInfo:
         fields = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
         raise DataError(file, None, f"not JSON ({error})", "a description of rewards") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
+    if not isinstance(fields, dict) or fields.get("schema") not in READABLE:
         found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
-        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
+        raise DataError(file, None, f"schema {found!r}", " or ".join(READABLE))
     allowed: dict[str, Sequence[Any]] = {
         "kind": ("prm", "orm"),
         "score_type": SCORE_TYPES,

@@ -18,7 +18,7 @@ from prm_eval.rewards import checkpoint
 from prm_eval.rewards.aggregate import logit, sigmoid
 from prm_eval.rewards.backends import Backend, HttpBackend, LocalBackend
 from prm_eval.rewards.recipe import Generate, Recipe
-from prm_eval.rewards.render import Refused, numbered, parse_template
+from prm_eval.rewards.render import Refused, fill, numbered, parse_template
 
 MAX_CHARS = 200_000  # of one prompt: no verifier reads more, and servers are not to be flooded
 MAX_VOTES = 64
@@ -83,6 +83,9 @@ class GenerativeModel:
                 f"votes = {self.how.votes} at temperature 0 are one vote; give a temperature, for example 0.7"
             )
         self.base_url, self.revision = base_url, revision
+        for option, given in {"device": device, "dtype": dtype}.items():
+            if base_url and given is not None:
+                raise ModelError(f"{option} = {given!r} says nothing to a server; leave it out with base_url")
         self.device, self.dtype = ("server", "server") if base_url else checkpoint.device_and_dtype(device, dtype)
         own_template = bool(how.start or how.decision)
         self.tokenizer = (
@@ -90,7 +93,8 @@ class GenerativeModel:
             if base_url and not own_template
             else checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
         )
-        self.weights = {} if base_url else checkpoint.weight_hashes(self.name)
+        if not base_url:
+            checkpoint.require_safetensors(self.name, revision)
         self._text = parse_template(recipe.render.text)
         self._step = parse_template(recipe.render.step)
         self.backend  # noqa: B018 - a wrong URL is an error now, not after hours of generation
@@ -107,7 +111,7 @@ class GenerativeModel:
         versions = software_versions("torch", "transformers")
         return {
             "id": self.name,
-            "revision": self.revision,
+            "revision": checkpoint.snapshot_commit(self.name) or self.revision,
             "weights_sha256": self.weights,
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.digest,
@@ -116,7 +120,18 @@ class GenerativeModel:
             "dtype": self.dtype,
             "device": self.device.split(":")[0],
             "versions": {} if self.base_url else {k: v for k, v in versions.items() if k in ("torch", "transformers")},
+            **({} if self.base_url and self.tokenizer is None else checkpoint.input_hashes(self.name)),
         }
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """Hashes of the weight files of a model that runs here, which are read when they are first asked for."""
+        return {} if self.base_url else checkpoint.weight_hashes(self.name)
+
+    def release(self) -> None:
+        """Let go of the weights of a model that runs here."""
+        if isinstance(self.backend, LocalBackend):
+            self.backend.release()
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
         """Return one result an item, in order; requests to a server run side by side."""
@@ -155,16 +170,11 @@ class GenerativeModel:
                 if literal in text:
                     raise Refused(f"separator {literal!r} in the text")
         steps = [
-            "".join(
-                content
-                if sort == "literal"
-                else {"step": step, "step_k": numbered(step, k), "k": str(k), "index": str(k - 1)}[content]
-                for sort, content in self._step
-            )
+            fill(self._step, {"step": step, "step_k": numbered(step, k), "k": str(k), "index": str(k - 1)})
             for k, step in enumerate(item.steps, 1)
         ]
-        values = {"problem": item.statement, "steps": self.recipe.render.between.join(steps), "text": item.text}
-        question = "".join(content if sort == "literal" else values[content] for sort, content in self._text)
+        joined = self.recipe.render.between.join(steps)
+        question = fill(self._text, {"problem": item.statement, "steps": joined, "text": item.text})
         if len(question) > MAX_CHARS:
             raise Refused(f"over-length: {len(question)} characters, limit {MAX_CHARS}")
         return question

@@ -5,7 +5,7 @@ Tensors are taken by name from safetensors files; a vocabulary matrix is cut dow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from prm_eval.errors import ModelError
@@ -13,6 +13,17 @@ from prm_eval.rewards.recipe import Head, Score
 
 OUTPUT_MATRIX = "lm_head.weight"
 INPUT_MATRICES = ("model.embed_tokens.weight", "embed_tokens.weight")
+OUTPUT_BIAS = "lm_head.bias"
+PLAIN_LOGITS: Mapping[
+    str, tuple[float | None, ...]
+] = {  # what transformers does to logits, by the config's key: Gemma 2, Granite, ...
+    "final_logit_softcapping": (None,),
+    "softcap": (None,),
+    "logits_scaling": (None, 1),
+    "logit_scale": (None, 1),
+    "lm_head_multiplier": (None, 1),
+    "output_multiplier": (None, 1),
+}
 Logits = Callable[[Any], Any]
 
 
@@ -23,6 +34,27 @@ def head_tensors(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if head.type in ("linear", "value"):
         return (f"{head.prefix}.weight",), (f"{head.prefix}.bias",)
     return (OUTPUT_MATRIX,), ()
+
+
+def require_plain_logits(config: Any, tensors: Collection[str], name: str) -> None:
+    """Refuse a causal model that does more to its logits than one matrix: rows of the matrix alone would give other numbers.
+
+    Args:
+        config: Of the checkpoint.
+        tensors: Names of its tensors, as far as they are known.
+        name: Of the checkpoint, for messages.
+
+    Raises:
+        ModelError: It scales, caps or shifts them.
+    """
+    text = config.get_text_config()
+    for key, plain in PLAIN_LOGITS.items():
+        if (value := getattr(text, key, None)) not in plain:
+            raise ModelError(
+                f"{name}: its config says {key} = {value}, which this head does not apply to the logits it reads"
+            )
+    if OUTPUT_BIAS in tensors:
+        raise ModelError(f"{name} has a tensor {OUTPUT_BIAS}, which this head does not add to the logits it reads")
 
 
 def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, device: str) -> Logits:

@@ -8,8 +8,8 @@ only where it is read.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from prm_eval.errors import ModelError
 from prm_eval.pool_format import software_versions
 from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem
 from prm_eval.rewards import checkpoint
+from prm_eval.rewards.adapters import find_adapter
+from prm_eval.rewards.cache import make_folder
 from prm_eval.rewards.catalogue import named_recipe, recipe_for
 from prm_eval.rewards.engine import Engine
-from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX, build_head, head_tensors, values
+from prm_eval.rewards.heads import INPUT_MATRICES, OUTPUT_MATRIX, build_head, head_tensors, require_plain_logits, values
 from prm_eval.rewards.recipe import Recipe
 from prm_eval.rewards.render import Renderer
 from prm_eval.rewards.rendered import Rendered
@@ -30,6 +32,7 @@ CLASSIFIERS = (
     ("ForTokenClassification", "token-classification"),
     ("ForSequenceClassification", "sequence-classification"),
 )
+ON_THE_OUTPUT_MATRIX = ("lm_rows", "lm_row_mean", "logratio")
 
 
 class LoadedNetwork:
@@ -100,25 +103,75 @@ class RecipeCheckpoint:
             raise ModelError(f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}")
         self.engine_name = engine or ENGINES[0]
         self.batch_tokens = checkpoint.positive("batch_tokens", batch_tokens)
-        self.config = checkpoint.load("config", "AutoConfig", self.name, revision)
-        self.tokenizer = checkpoint.load("tokenizer", "AutoTokenizer", self.name, revision)
+        self.adapter = find_adapter(self.name, revision)
+        self.config = self._load("config", "AutoConfig")
+        self.tokenizer = self._load("tokenizer", "AutoTokenizer")
         self.device, self.dtype = checkpoint.device_and_dtype(device, dtype)
-        self.weights = checkpoint.weight_hashes(self.name)
         checkpoint.require_safetensors(self.name, revision)
         self._check_labels()
-        limits = [
-            checkpoint.positive("max_tokens", max_tokens),
-            recipe.max_tokens,
-            getattr(self.config, "max_position_embeddings", None),
-        ]
-        self.max_tokens = min((int(limit) for limit in limits if limit), default=None)
-        self.renderer = Renderer(recipe, self.tokenizer, self.name, separator=separator, max_tokens=self.max_tokens)
+        if self.engine_name == "vllm":
+            given = {"device": device, "batch_tokens": batch_tokens}
+            self._require_poolable([name for name, value in given.items() if value is not None])
+        if recipe.head.type in ON_THE_OUTPUT_MATRIX:
+            require_plain_logits(self.config, (), self.name)
+        self.max_tokens = self._limit(checkpoint.positive("max_tokens", max_tokens))
+        self.renderer = Renderer(
+            recipe,
+            self.tokenizer,
+            self.name,
+            separator=separator,
+            max_tokens=self.max_tokens,
+            pad_id=getattr(self.config.get_text_config(), "pad_token_id", None),
+        )
         folder = Path(self.name)
-        if folder.is_dir() and not (folder / "adapter_config.json").is_file():
+        if folder.is_dir() and self.adapter is None:
             # another model's head is an error now, not after hours of generation
             self._head_names(checkpoint.tensor_files(folder))
+        if cache is not None:
+            make_folder(cache)
+
+    def _load(self, what: str, auto_class: str) -> Any:
+        if self.adapter is not None:
+            return self.adapter.load(what, auto_class, self.revision)
+        return checkpoint.load(what, auto_class, self.name, self.revision)
+
+    def _limit(self, asked: int | None) -> int | None:
+        """Return the length limit: the least of the recipe's, the config's and what the user asks for.
+
+        Raises:
+            ModelError: The user asks for more than the model takes.
+        """
+        limits = [self.recipe.max_tokens, getattr(self.config.get_text_config(), "max_position_embeddings", None)]
+        most = min((int(limit) for limit in limits if limit), default=None)
+        if asked is not None and most is not None and asked > most:
+            raise ModelError(f"max_tokens = {asked}; {self.name} takes at most {most}")
+        return asked or most
+
+    def _require_poolable(self, ignored: list[str]) -> None:
+        """Insist that vLLM computes what this recipe reads: it pools the classification heads that it knows.
+
+        Raises:
+            ModelError: It would compute something else, or take no notice of an option.
+        """
+        if ignored:
+            raise ModelError(f"engine=vllm takes no {', '.join(ignored)}: vLLM has its own")
+        suffix = CLASSIFIERS[0 if self.kind == "prm" else 1][0]
+        architectures = getattr(self.config, "architectures", None) or ()
+        head = self.recipe.head
+        if (head.type, head.prefix) != ("linear", "score") or not any(each.endswith(suffix) for each in architectures):
+            raise ModelError(
+                f"engine=vllm runs classification checkpoints only (...{suffix} for this recipe, head linear); "
+                f"{self.name} is {', '.join(architectures) or 'unknown'} with the head {head.type}. Leave the engine out."
+            )
 
     def _check_labels(self) -> None:
+        score, labels = self.recipe.score, int(self.config.num_labels)
+        if self.recipe.head.type == "linear" and not self.recipe.head.labels and score.rule != "by_labels":
+            read = max((*score.good, *score.bad), default=0)
+            if read >= labels or (score.rule in ("raw", "sigmoid") and labels != 1):
+                raise ModelError(
+                    f"{self.name} has {labels} labels, which is not what the recipe {self.recipe.name} reads"
+                )
         if self.recipe.score.rule == "by_labels":
             labels = int(self.config.num_labels)
             if labels not in (1, 2):
@@ -127,13 +180,19 @@ class RecipeCheckpoint:
         elif self.recipe.name == "token-classification" and self.config.num_labels != 2:
             raise ModelError(f"{self.name} has {self.config.num_labels} labels; a step classifier has 2 (wrong, right)")
 
+    @property
+    def commit(self) -> str | None:
+        """The commit of the hub repository, as far as it is known without asking: from the cache, else what the user said."""
+        return getattr(self.config, "_commit_hash", None) or checkpoint.snapshot_commit(self.name) or self.revision
+
     def describe(self) -> dict[str, Any]:
         """Return what identifies the numbers."""
         versions = software_versions("torch", "transformers")
         described = {
             "id": self.name,
-            "revision": getattr(self.config, "_commit_hash", None) or self.revision,
+            "revision": self.commit,
             "weights_sha256": self.weights,
+            "config_sha256": checkpoint.config_hash(self.name),
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.digest,
             "dtype": self.dtype,
@@ -141,23 +200,33 @@ class RecipeCheckpoint:
             "max_tokens": self.max_tokens,
             "versions": {k: v for k, v in versions.items() if k in ("torch", "transformers")},
         }
-        if (Path(self.name) / "adapter_config.json").is_file():
-            described["base"] = self._adapter_base(Path(self.name))
         if self.engine_name != "local":
             described["engine"] = self.engine_name
-        return described | ({} if self.renderer.separator is None else {"separator": self.renderer.separator})
+        if self.renderer.separator is not None:
+            described["separator"] = self.renderer.separator
+        return described | self._base | checkpoint.input_hashes(self.name)
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """Hashes of the weight files, which are read when they are first asked for."""
+        return checkpoint.weight_hashes(self.name)
+
+    @cached_property
+    def _base(self) -> dict[str, Any]:
+        return {} if self.adapter is None else self.adapter.describe()
 
     def identity(self) -> dict[str, Any]:
         """Return what decides a score besides the ids: the whole config too, which the weight hashes do not cover."""
-        known = {key: value for key, value in self.describe().items() if key not in ("max_tokens", "separator")}
+        of_the_ids = ("max_tokens", "separator", "tokenizer_sha256")
+        known = {key: value for key, value in self.describe().items() if key not in of_the_ids}
         config = self.config.to_json_string(use_diff=False).encode()
         return {**known, "config_sha256": hashlib.sha256(config).hexdigest()}
 
     def load_network(self) -> LoadedNetwork:
         """Return trunk and head with their weights, on the device."""
         folder = checkpoint.local_folder(self.name, self.revision)
-        if (folder / "adapter_config.json").is_file():
-            trunk, matrix = checkpoint.load_adapter(folder, self._adapter_base(folder), self.dtype, self.name)
+        if self.adapter is not None:
+            trunk, matrix = self.adapter.merged(folder, self.dtype)
             return self._network(trunk, {OUTPUT_MATRIX: matrix})
         files = checkpoint.tensor_files(folder)
         names = self._head_names(files)
@@ -174,6 +243,8 @@ class RecipeCheckpoint:
             ModelError: It has another head.
         """
         required, optional = head_tensors(self.recipe.head)
+        if self.recipe.head.type in ON_THE_OUTPUT_MATRIX:
+            require_plain_logits(self.config, files, self.name)
         names = {name: name for name in (*required, *optional) if name in files}
         if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
             tied = [each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings]
@@ -192,12 +263,6 @@ class RecipeCheckpoint:
         return LoadedNetwork(
             trunk.to(self.device), build_head(self.recipe.head, tensors, self.name, width, self.device)
         )
-
-    def _adapter_base(self, folder: Path) -> str:
-        base = json.loads((folder / "adapter_config.json").read_bytes()).get("base_model_name_or_path")
-        if not isinstance(base, str) or not base:
-            raise ModelError(f"{self.name}: adapter_config.json names no base_model_name_or_path")
-        return base
 
     def render(self, item: ScoringItem) -> Rendered:
         """Return the token ids of an item and where to read."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.errors import DataError, OtherRewards, PrmEvalError
 from prm_eval.jsonl import canonical_json, parse_line
 from prm_eval.records import Candidate, StepRewards
 
@@ -30,7 +30,8 @@ class PartialFile:
         key: What must be equal for the lines to be of use: model, options and pool.
 
     Raises:
-        PrmEvalError: Another process is scoring into the folder, or the file is of another run.
+        PrmEvalError: Another process is scoring into the folder.
+        OtherRewards: The file is of another run.
     """
 
     def __init__(self, folder: Path, key: dict[str, Any]) -> None:
@@ -114,8 +115,12 @@ def _load(partial: Path, key: dict[str, Any]) -> int:
         log.truncate(whole)
     if lines == 0:
         return 0
+    if header.get("key") != key and lines == 1:  # nothing was finished: the command is corrected, not continued
+        with partial.open("r+b") as log:
+            log.truncate(0)
+        return 0
     if header.get("key") != key:
-        raise PrmEvalError(
+        raise OtherRewards(
             f"{partial} is from an interrupted run with another model, other options or another pool. "
             "Finish it with those, or remove the file to start again."
         )

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
@@ -41,7 +42,8 @@ class RayEngine:
     Args:
         name: Of the reward model, as the workers are to load it.
         options: Of the reward model.
-        workers: Actors; None is one for every GPU of the cluster, or for every CPU where the model runs on CPUs.
+        workers: Actors; None is one for every GPU of the cluster, or as many as its CPUs have room for where the model runs on
+            CPUs, each with as many threads as this process has.
 
     Raises:
         ModelError: Ray is not installed, or a worker's model is not the one of this process.
@@ -78,7 +80,8 @@ class RayEngine:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         ray.data.DataContext.get_current().enable_progress_bars = False
         gpus = 1 if str(getattr(model, "device", "cpu")).startswith("cuda") else 0
-        workers = self.workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+        room = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))
+        workers = self.workers or max(1, room if gpus else room // (_threads() or 1))
         workers = min(workers, len(todo))
         return ray.data.from_items(todo, override_num_blocks=len(todo)).map(
             Worker,
@@ -88,6 +91,7 @@ class RayEngine:
                 "options": self.options,
                 "described": canonical_json(model.describe()),
                 "threads": _threads(),
+                "folder": str(Path.cwd()),
             },
             concurrency=workers,
             num_gpus=gpus,
@@ -98,9 +102,19 @@ class RayEngine:
 class Worker:
     """One actor: its own copy of the model, blocks in, rewards out."""
 
-    def __init__(self, path: str, name: str, options: dict[str, Any], described: bytes, threads: int | None) -> None:
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        options: dict[str, Any],
+        described: bytes,
+        threads: int | None,
+        folder: str | None = None,
+    ) -> None:
         from prm_eval.rewards import load_reward_model
 
+        if folder is not None:
+            os.chdir(folder)  # model, recipe and cache may be given as they are called from there
         if threads is not None:
             import torch
 

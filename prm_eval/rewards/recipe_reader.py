@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,35 @@ from prm_eval.rewards.render import parse_template
 from prm_eval.steps import SPLITTERS
 
 MAX_BYTES = 100_000
+_STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut")
+_FIXED = ("separator", "cut")
+SLOTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
+    "steps": {
+        "before": ("problem", *_FIXED), "first": _STEP, "step": _STEP, "between": _FIXED, "after": _FIXED, "user": ("problem",),
+    },
+    "text": {"text": ("problem", "text", "separator", "read", "cut")},
+    "chat": {"user": ("problem", "text"), "text": ("problem", "text"), "plain": ("problem", "text")},
+    "generate": {"text": ("problem", "text", "steps"), "step": ("step", "step_k", "k", "index"), "between": ()},
+}  # fmt: skip
+"""For each way to make an input, the templates it has and the slots that are filled in there; it has no others."""
+OTHERS_OF: dict[str, set[str]] = {
+    "steps": {"chat", "bos", "trim", "marker", "separator", "read_shift", "read_prefix"},
+    "text": {"bos", "trim", "marker", "separator", "read_shift", "read_prefix"},
+    "chat": {"chat"},
+    "generate": set(),
+}
+"""The keys of :class:`~prm_eval.rewards.recipe.Render` beside the templates that have a meaning there."""
+RULES_OF = {
+    "logratio": ("logratio",),
+    "generate": ("yes_no", "first_error"),
+    "value": ("sigmoid", "raw"),
+    "lm_row_mean": ("sigmoid", "raw"),
+    "lm_rows": ("two_way", "classes", "sigmoid", "raw"),
+    "label_mlp": ("two_way", "classes", "sigmoid", "raw"),
+    "linear": ("two_way", "classes", "sigmoid", "raw", "by_labels"),
+}
+KIND_OF = {"logratio": "prm", "first_error": "prm", "yes_no": "orm"}
+"""What a rule makes, where that is not open."""
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -65,7 +95,6 @@ def _build(path: Path, content: dict[str, Any]) -> Recipe:
         "architectures": check.texts("architectures", content.get("architectures", [])),
         "refused": refused and " ".join(refused.split()),
         "tokens": check.ids("tokens", content.get("tokens", {})),
-        "digest": hashlib.sha256(canonical_json(content)).hexdigest(),
     }
     if content.get("splitter") is not None:
         values["splitter"] = check.one_of("splitter", content["splitter"], SPLITTERS)
@@ -83,6 +112,10 @@ def _build(path: Path, content: dict[str, Any]) -> Recipe:
         values["score"] = check.score(content["score"])
     if "generate" in content:
         values["generate"] = check.record("generate", content["generate"], Generate)
+    try:  # after the keys, whose faults are said better
+        values["digest"] = hashlib.sha256(canonical_json(content)).hexdigest()
+    except (TypeError, ValueError) as error:
+        raise check.fault("the file", str(error), "texts in Unicode, finite numbers, lists and mappings") from None
     recipe = Recipe(**values)
     check.whole_recipe(recipe)
     return recipe
@@ -145,8 +178,11 @@ class _Check:
                     raise self.fault(place, repr(value), "true or false")
             elif isinstance(default, tuple):
                 value = self.texts(place, value)
-            elif isinstance(default, (int, float)):
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
+            elif isinstance(default, int):
+                if type(value) is not int:
+                    raise self.fault(place, repr(value), "a whole number")
+            elif isinstance(default, float):
+                if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                     raise self.fault(place, repr(value), "a number")
             else:
                 self.text(place, value)
@@ -192,29 +228,69 @@ class _Check:
         for pattern in recipe.models:
             if any(sign in pattern.removesuffix("*") for sign in "*?["):
                 raise self.fault("models", repr(pattern), "a hub id, or one with a single * at its end")
-        render, head, score = recipe.render, recipe.head, recipe.score
-        for key in ("before", "first", "step", "between", "after", "text", "user", "plain"):
-            template = getattr(render, key)
-            if template:
-                try:
-                    parse_template(template)
-                except ValueError as error:
-                    raise self.fault(
-                        f"render.{key}", str(error), "templates with the slots that CONTRIBUTING.md lists"
-                    ) from None
+        render = recipe.render
         if render.chat is not None:
             self.one_of("render.chat", render.chat, CHATS)
         self.one_of("render.bos", render.bos, BOS)
+        self._templates(recipe)
+        if recipe.head.type == "generate":
+            self._generate(recipe)
+        else:
+            self._reading(recipe)
+        self._score_of_head(recipe)
+
+    def _templates(self, recipe: Recipe) -> None:
+        """Insist that every template is one that is used, with slots that are filled in: not a crash at the first candidate."""
+        render = recipe.render
+        whole = "chat" if render.chat else "text"
+        form = "generate" if recipe.head.type == "generate" else "steps" if recipe.kind == "prm" else whole
+        templates = {key for slots in SLOTS_OF.values() for key in slots}
+        for each in fields(Render):
+            value = getattr(render, each.name)
+            if value == each.default:
+                continue
+            if each.name not in {*SLOTS_OF[form], *OTHERS_OF[form]} or (each.name == "user" and not render.chat):
+                what = {
+                    "chat": "an ORM with chat:",
+                    "text": "an ORM",
+                    "steps": "a PRM",
+                    "generate": "the head generate",
+                }
+                raise self.fault(f"render.{each.name}", repr(value), f"nothing: it has no meaning for {what[form]}")
+            if each.name in templates:
+                self._slots(f"render.{each.name}", value, SLOTS_OF[form][each.name])
+        if form == "chat" and "{text}" not in render.text:
+            raise self.fault("render.text", repr(render.text), "a template with {text}: the assistant turn")
+        if render.read_shift > 0:
+            raise self.fault("render.read_shift", str(render.read_shift), "0 or less: nothing is read behind a step")
+
+    def _slots(self, key: str, template: str, allowed: tuple[str, ...]) -> None:
+        try:
+            used = [content for sort, content in parse_template(template) if sort == "slot"]
+        except ValueError as error:
+            raise self.fault(key, str(error), "templates with the slots that CONTRIBUTING.md lists") from None
+        for slot in used:
+            if slot not in allowed:
+                there = ", ".join(f"{{{each}}}" for each in allowed) or "text alone"
+                raise self.fault(key, f"{{{slot}}} is not filled in there", there)
+
+    def _generate(self, recipe: Recipe) -> None:
+        how = recipe.generate
+        if how is None or not recipe.render.text:
+            raise self.fault("head.type", "generate", "with it generate: and render.text:")
+        for key in ("max_new_tokens", "votes"):
+            self.whole(f"generate.{key}", getattr(how, key))
+        if not 0 <= how.temperature <= 2:
+            raise self.fault("generate.temperature", str(how.temperature), "a number from 0 to 2")
+        if len(how.choices) != 2:
+            raise self.fault("generate.choices", repr(how.choices), "two texts, yes and no")
+
+    def _reading(self, recipe: Recipe) -> None:
+        render = recipe.render
         if render.marker is not None and render.marker not in recipe.tokens:
             raise self.fault(
                 "render.marker", repr(render.marker), f"one of tokens: {', '.join(map(repr, recipe.tokens)) or 'none'}"
             )
-        if head.type == "generate":
-            if recipe.generate is None or score.rule not in ("yes_no", "first_error") or not render.text:
-                raise self.fault(
-                    "head.type", "generate", "with it generate:, render.text: and score.rule yes_no or first_error"
-                )
-            return
         if render.marker is not None and any(
             template and f"{render.marker}{{read}}" not in template for template in (render.step, render.first)
         ):
@@ -226,20 +302,26 @@ class _Check:
                     raise self.fault(f"render.{key}", repr(template), "a template with one {read}: one reward a step")
         elif render.chat is None and render.text.count("{read}") != 1:
             raise self.fault("render.text", repr(render.text), "a template with one {read}")
+
+    def _score_of_head(self, recipe: Recipe) -> None:
+        head, score = recipe.head, recipe.score
         if head.type == "lm_rows" and not head.rows:
             raise self.fault("head.rows", "nothing", "the tokens whose logits are read, with their ids")
-        if (head.type == "logratio") != (score.rule == "logratio") or (head.type == "logratio" and not head.reference):
-            raise self.fault("head", head.type, "logratio with reference: and score.rule logratio")
+        if head.type == "logratio" and not head.reference:
+            raise self.fault("head", head.type, "a reference:")
+        if score.rule not in RULES_OF[head.type]:
+            raise self.fault("score.rule", score.rule, f"for the head {head.type} {' or '.join(RULES_OF[head.type])}")
+        if KIND_OF.get(score.rule, recipe.kind) != recipe.kind:
+            raise self.fault("kind", recipe.kind, f"{KIND_OF[score.rule]}, which the rule {score.rule} makes")
+        if score.rule == "by_labels" and head.labels:
+            raise self.fault("score.rule", score.rule, "with it head.labels 0, the config's")
         outputs = len(head.rows) or (1 if head.type in ("value", "lm_row_mean") else head.labels)
         if score.rule in ("two_way", "classes"):
             sizes = (len(score.good), len(score.bad))
             used = [*score.good, *score.bad]
             if not all(sizes) or (score.rule == "two_way" and sizes != (1, 1)) or len(set(used)) != len(used):
-                raise self.fault(
-                    "score",
-                    f"good {list(score.good)}, bad {list(score.bad)}",
-                    "different outputs, one each for two_way",
-                )
+                found = f"good {list(score.good)}, bad {list(score.bad)}"
+                raise self.fault("score", found, "different outputs, one each for two_way")
             if outputs and max(used) >= outputs:
                 raise self.fault("score", f"output {max(used)}", f"less than the head's {outputs} outputs")
         if score.rule in ("sigmoid", "raw") and outputs > 1:

@@ -13,25 +13,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
+from prm_eval.rewards.chat import apply_chat_template, chat_frame, check_tokens, control_tokens
 from prm_eval.rewards.recipe import Recipe, Render
 from prm_eval.rewards.rendered import Rendered
 
 SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut")
-PINNED_DATE = "26 Jul 2024"  # Llama-3 templates print today's date unless told; prompts must not depend on the day
-_CLOCK = (  # shadows the clock that transformers gives to templates
-    "{%- macro strftime_now(format) -%}{{ format | replace('%d', '26') | replace('%b', 'Jul') | replace('%B', 'July') "
-    "| replace('%m', '07') | replace('%Y', '2024') | replace('%y', '24') | replace('%A', 'Friday') }}{%- endmacro -%}"
-)
 CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
+MAX_PREFIX_CHARACTERS = 200_000_000  # of all prefixes of one candidate: some two minutes of a core
 _SLOT = re.compile(r"\{([a-z_]+)\}")
-_STEP_K = re.compile(r"\s*Step\s+\d+\s*[:.]")
-_SENTINELS = ("\ue000prm_eval-user\ue001", "\ue000prm_eval-assistant\ue001")
+_STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")  # what the splitter step_k cuts at, and the bold type around it
 Part = tuple[Literal["literal", "slot"], str]
 
 
@@ -55,13 +51,26 @@ def parse_template(template: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def fill(parts: Sequence[Part], values: Mapping[str, str]) -> str:
+    """Return the text of a template that is neither read nor cut."""
+    return "".join(content if sort == "literal" else values[content] for sort, content in parts)
+
+
 def numbered(step: str, k: int) -> str:
-    """Return a step with "Step k: " before it, unless it starts so already."""
-    return step if _STEP_K.match(step) else f"Step {k}: {step}"
+    """Return a step with "Step k: " before it, in the place of the number it may have.
+
+    A candidate's own numbers do not count steps: a preamble before its "Step 1:", or lines under it, are steps of ours too.
+    """
+    rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
+    return f"Step {k}: {rest}" if rest else f"Step {k}:"
 
 
 class Refused(Exception):
-    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file."""
+    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file; with the ids, if there are any."""
+
+    def __init__(self, reason: str, ids: tuple[int, ...] = ()) -> None:
+        super().__init__(reason)
+        self.ids = ids
 
 
 class Renderer:
@@ -73,23 +82,31 @@ class Renderer:
         name: Of the checkpoint, for messages.
         separator: Instead of the recipe's separator.
         max_tokens: Texts that must be longer are not even tokenised.
+        pad_id: The config's padding token: a classification head on whole texts is read at the last token that is another one.
 
     Raises:
         ModelError: The tokenizer is not the one the recipe expects, or cannot give character offsets.
     """
 
     def __init__(
-        self, recipe: Recipe, tokenizer: Any, name: str, *, separator: str | None = None, max_tokens: int | None = None
+        self,
+        recipe: Recipe,
+        tokenizer: Any,
+        name: str,
+        *,
+        separator: str | None = None,
+        max_tokens: int | None = None,
+        pad_id: int | None = None,
     ) -> None:
         self.recipe, self.tokenizer, self.name, self.max_tokens = recipe, tokenizer, name, max_tokens
+        self.pad_id = pad_id
         self.template: Render = recipe.render
         self.separator = self.template.separator if separator is None else separator.replace("\\n", "\n")
         check_tokens(recipe, tokenizer, name)
         self._cache: dict[str, tuple[int, ...]] = {}
         if self.separator is not None and not self.encode(self.separator):
             raise ModelError(f"the separator {self.separator!r} has no tokens in the tokenizer of {name}")
-        unknown = tokenizer.unk_token_id
-        self._special = {i: t for i, t in special_tokens(tokenizer).items() if i != unknown}
+        self._special = control_tokens(tokenizer)
         self._marker = recipe.tokens[self.template.marker] if self.template.marker else None
         self._bos = self._bos_ids()
         before, after = parse_template(self.template.before), parse_template(self.template.after)
@@ -98,6 +115,8 @@ class Renderer:
             head, between, tail, self._trim = chat_frame(tokenizer, name)
             before = (("literal", head), *parse_template(self.template.user), ("literal", between), *before)
             after = (*after, ("literal", tail))
+        elif self.template.chat and not self.template.plain and not getattr(tokenizer, "chat_template", None):
+            raise ModelError(f"the tokenizer of {name} has no chat template, which its recipe uses")
         self._before, self._after = before, after
         self._between = parse_template(self.template.between)
         self._step = parse_template(self.template.step)
@@ -111,7 +130,7 @@ class Renderer:
                 return self._render_steps(item)
             return self._render_whole(item)
         except Refused as refusal:
-            return Rendered((), (), str(refusal))
+            return Rendered(refusal.ids, (), str(refusal))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text, without tokens the tokenizer adds by itself."""
@@ -181,27 +200,31 @@ class Renderer:
     def _render_chat(self, item: ScoringItem) -> Rendered:
         """Use the tokenizer's own chat template; its control tokens are those it writes around two harmless turns."""
         if getattr(self.tokenizer, "chat_template", None):
-            turns = [{"role": "user", "content": item.statement}, {"role": "assistant", "content": item.text}]
-            ids = tuple(
-                self.tokenizer(apply_chat_template(self.tokenizer, turns), add_special_tokens=False)["input_ids"]
-            )
+            turns = self._turns(item.statement, item.text)
+            text = apply_chat_template(self.tokenizer, turns)
+            if not all(turn["content"].strip() in text for turn in turns):
+                # what is cut off or changed could be all in which two candidates differ
+                raise Refused("the chat template changes the text")
+            ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
             own = self._chat_specials
         else:
-            plain = self.template.plain.replace("{problem}", "\0").replace("{text}", "\1")
-            text = "".join(
-                {"\0": item.statement, "\1": item.text}.get(piece, piece) for piece in re.split("([\0\1])", plain)
-            )
+            text = fill(parse_template(self.template.plain), {"problem": item.statement, "text": item.text})
             ids = tuple(self.tokenizer(text)["input_ids"])
             own = Counter(self._specials(self.tokenizer("x")["input_ids"]))
         if not ids:
             raise Refused("no token")
         self._require_own_specials(ids, own)
-        return Rendered(ids, (len(ids) - 1,))
+        # as transformers' ...ForSequenceClassification: where padding is the end token, as usual, the template's own is passed over
+        return Rendered(ids, (max((k for k, token in enumerate(ids) if token != self.pad_id), default=0),))
+
+    def _turns(self, problem: str, text: str) -> list[dict[str, str]]:
+        values = {"problem": problem, "text": text}
+        templates = {"user": self.template.user, "assistant": self.template.text}
+        return [{"role": role, "content": fill(parse_template(each), values)} for role, each in templates.items()]
 
     @cached_property
     def _chat_specials(self) -> Counter[int]:
-        turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}]
-        text = apply_chat_template(self.tokenizer, turns)
+        text = apply_chat_template(self.tokenizer, self._turns("x", "x"))
         return Counter(self._specials(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
 
     def _specials(self, ids: Sequence[int]) -> list[int]:
@@ -261,7 +284,11 @@ class _Writer:
             elif content == "cut":
                 self.cut()
             elif content == "separator":
-                self._write(self.renderer.separator or "")
+                separator = self.renderer.separator or ""
+                self._write(separator)
+                self.literals[separator] += 1  # it may be a control token, which is then the recipe's own
+                # only as the recipe has it: one that merely ends like a token of the recipe may be another token
+                self._last_literal = separator if separator in self.renderer.recipe.tokens else ""
             else:
                 self._write(values[content])
                 self._last_literal = ""
@@ -278,7 +305,7 @@ class _Writer:
     def cut(self) -> None:
         if self._length or self._marks:
             self.chunks.append(("".join(self._text), self._marks))
-        self._text, self._length, self._marks = [], 0, []
+        self._text, self._length, self._marks, self._last_literal = [], 0, [], ""
 
     def finish(self, bos: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
         self.cut()
@@ -291,6 +318,7 @@ class _Writer:
                 ends = [len(ids) - 1] * len(marks)
             elif self.renderer.template.read_prefix:
                 ids += self.renderer.encode(text)
+                self._require_room(ids, sum(offset for offset, _ in marks))
                 ends = [start + len(self.renderer.encode(text[:offset])) - 1 for offset, _ in marks]
             else:
                 ends = self._by_offsets(text, [offset for offset, _ in marks], start, ids)
@@ -303,6 +331,16 @@ class _Writer:
                     )
                 positions.append(position)
         return tuple(ids), positions
+
+    def _require_room(self, ids: list[int], characters: int) -> None:
+        """Refuse what is too long before its prefixes, of so many characters together, are tokenised, each from the start."""
+        limit = self.renderer.max_tokens
+        if characters > MAX_PREFIX_CHARACTERS:
+            raise Refused(
+                f"over-length: prefixes of {characters} characters, limit {MAX_PREFIX_CHARACTERS}", tuple(ids)
+            )
+        if limit is not None and len(ids) > limit:
+            raise Refused(f"over-length: {len(ids)} tokens, limit {limit}", tuple(ids))
 
     def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
         """Return the index of the last token that begins before each offset; ``ids`` is extended.
@@ -323,68 +361,3 @@ class _Writer:
                 index += 1
             ends.append(start + index - 1)
         return ends
-
-
-def special_tokens(tokenizer: Any) -> dict[int, str]:
-    """Return id and text of every control token of a tokenizer."""
-    added = getattr(tokenizer, "added_tokens_decoder", {})
-    found = {index: token.content for index, token in added.items() if token.special}
-    return found | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=False))
-
-
-def check_tokens(recipe: Recipe, tokenizer: Any, name: str) -> None:
-    """Insist that the recipe's tokens have the recipe's ids.
-
-    Raises:
-        ModelError: A token has another id: this tokenizer is not the one the model was trained with.
-    """
-    for text, expected in {**recipe.tokens, **recipe.head.rows}.items():
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if not ids or ids[-1] != expected:
-            found = ", ".join(map(str, ids[:8])) or "nothing"
-            raise ModelError(
-                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: {text!r} is id {found}, "
-                f"expected {expected}. Use the tokenizer the model was trained with, or a recipe of your own (--recipe FILE)."
-            )
-
-
-def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: Any) -> str:
-    """Render a chat template as text, with the date pinned wherever a template asks for it.
-
-    Raises:
-        ModelError: The template fails.
-    """
-    try:
-        template = _CLOCK + tokenizer.get_chat_template()
-        return str(
-            tokenizer.apply_chat_template(
-                turns, chat_template=template, tokenize=False, date_string=PINNED_DATE, **options
-            )
-        )
-    except Exception as error:  # Jinja templates of strangers raise what they like
-        raise ModelError(
-            f"the chat template of {tokenizer.name_or_path} fails: {' '.join(str(error).split())[:200]}"
-        ) from error
-
-
-def chat_frame(tokenizer: Any, name: str) -> tuple[str, str, str, bool]:
-    """Return what a chat template writes before the user turn, between the turns, after the assistant turn, and whether it trims.
-
-    The template is rendered once, around two stand-ins: no stranger's text ever reaches it.
-
-    Raises:
-        ModelError: There is no template, or it changes or drops the turns.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise ModelError(f"the tokenizer of {name} has no chat template, which its recipe uses")
-    user, assistant = _SENTINELS
-    rendered = apply_chat_template(
-        tokenizer, [{"role": "user", "content": f" {user} "}, {"role": "assistant", "content": f" {assistant} "}]
-    )
-    if rendered.count(user) != 1 or rendered.count(assistant) != 1:
-        raise ModelError(f"the chat template of {name} changes or drops its turns")
-    trims = f" {user} " not in rendered
-    width = 0 if trims else 1
-    head, rest = rendered.split(user)
-    between, tail = rest.split(assistant)
-    return head[: len(head) - width], between[width : len(between) - width], tail[width:], trims

@@ -79,27 +79,7 @@ class RenderingModel(ABC):
 
     def render_all(self, items: Sequence[ScoringItem]) -> list[Rendered]:
         """Render items; what is not valid Unicode, far too long, over the limit or empty is refused with the reason."""
-        return [self._rendered(item) for item in items]
-
-    def _rendered(self, item: ScoringItem) -> Rendered:
-        try:
-            (item.statement + item.text).encode()
-        except UnicodeEncodeError as error:
-            return Rendered((), (), f"a lone surrogate in the text: character {error.start}")
-        if len(item.statement) + len(item.text) > MAX_CHARS:
-            return Rendered(
-                (), (), f"over-length: {len(item.statement) + len(item.text)} characters, limit {MAX_CHARS}"
-            )
-        if self.max_tokens is not None and len(item.steps) > self.max_tokens:  # a step has at least one token
-            return Rendered((), (), f"over-length: {len(item.steps)} steps, limit {self.max_tokens} tokens")
-        rendered = self.render(item)
-        if rendered.refusal is not None:
-            return rendered
-        if self.max_tokens is not None and len(rendered.ids) > self.max_tokens:
-            return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {self.max_tokens}")
-        if not rendered.ids or not rendered.positions:
-            return Rendered(rendered.ids, (), "no token" if not rendered.ids else "no step")
-        return rendered
+        return [render_within(self.render, item, self.max_tokens) for item in items]
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
         """Score items; results are in their order."""
@@ -149,6 +129,32 @@ class RenderingModel(ABC):
         if not bool(logits.isfinite().all()):
             return StepRewards((), "non-finite reward", len(rendered.ids), rendered.input_hash)
         return StepRewards(self.values(logits), None, len(rendered.ids), rendered.input_hash)
+
+
+def render_within(render: Callable[[ScoringItem], Rendered], item: ScoringItem, limit: int | None) -> Rendered:
+    """Render an item, or say why not: not valid Unicode, too long (before work is done on it, where that can be seen), nothing.
+
+    Args:
+        render: What renders.
+        item: What is rendered.
+        limit: In tokens; None is none.
+    """
+    try:
+        (item.statement + item.text).encode()
+    except UnicodeEncodeError as error:
+        return Rendered((), (), f"a lone surrogate in the text: character {error.start}")
+    if len(item.statement) + len(item.text) > MAX_CHARS:
+        return Rendered((), (), f"over-length: {len(item.statement) + len(item.text)} characters, limit {MAX_CHARS}")
+    if limit is not None and len(item.steps) > limit:  # a step has at least one token
+        return Rendered((), (), f"over-length: {len(item.steps)} steps, limit {limit} tokens")
+    rendered = render(item)
+    if rendered.refusal is not None:
+        return rendered
+    if limit is not None and len(rendered.ids) > limit:
+        return Rendered(rendered.ids, (), f"over-length: {len(rendered.ids)} tokens, limit {limit}")
+    if not rendered.ids or not rendered.positions:
+        return Rendered(rendered.ids, (), "no token" if not rendered.ids else "no step")
+    return rendered
 
 
 def _known(stores: Iterable[ScoreFile], rendered: Rendered) -> Values | None:

@@ -16,19 +16,23 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from prm_eval.errors import DataError, ModelError, PrmEvalError
+from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.jsonl import canonical_json
 from prm_eval.pool_format import software_versions
 from prm_eval.pools import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
+from prm_eval.rewards.backends import SERVER_REFUSED
 from prm_eval.rewards.cache import ScoreFile
+from prm_eval.rewards.engine import NO_ROOM
 from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.machine import device_name
 from prm_eval.rewards.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.rendered import Rendered
 from prm_eval.rewards.rendering import RenderingModel
 from prm_eval.steps import split_steps
 
+OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)  # refusals that say more of the machine than of the candidate
 BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
 JOURNAL = "scores.partial"
 CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
@@ -50,7 +54,12 @@ class ScoringEngine(Protocol):
 
 
 def score_pool(
-    pool: Pool, model: RewardModel, folder: Path, progress: Progress | None = None, engine: ScoringEngine | None = None
+    pool: Pool,
+    model: RewardModel,
+    folder: Path,
+    progress: Progress | None = None,
+    engine: ScoringEngine | None = None,
+    name: str | None = None,
 ) -> RewardFile:
     """Score every candidate of a pool and write a reward file; a run that was interrupted goes on where it stopped.
 
@@ -61,12 +70,13 @@ def score_pool(
             nothing is computed.
         progress: Called as candidates are done.
         engine: Who computes; this process where None.
+        name: What the model is called in the files, instead of its own name and id (which for a local folder is a path).
 
     Raises:
-        ModelError: The model returned something that is not finite or has the wrong length.
-        PrmEvalError: The folder holds rewards of another model or pool.
+        ModelError: The model returned something that is not finite or has the wrong length; or machine or server refused all.
+        OtherRewards: The folder holds rewards of another model or pool.
     """
-    key = _identity(pool, model)
+    key = _identity(pool, model, name)
     if folder.exists() and not folder.is_dir():
         raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
     if (folder / "submission.json").is_file():
@@ -80,11 +90,29 @@ def score_pool(
             report(resumed, 0)
         for finished in (engine or score_here)(pool, model, partial, report):
             partial.append(finished)
+        _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
-        _write(pool, model, folder, partial, {"model": key["model"], "run": run | _work_done(model)})
+        _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
         partial.path.unlink()
         (folder / JOURNAL).unlink(missing_ok=True)
     return RewardFile(folder)
+
+
+def _require_a_working_machine(partial: PartialFile) -> None:
+    """Forget a run in which nothing but the machine was at fault: kept, it would be the answer of the mended machine too.
+
+    Raises:
+        ModelError: Every candidate was refused for such a reason.
+    """
+    reasons = [result.refusal or "" for _, _, result in islice(partial.rows(), 1)]
+    if not reasons or not all((result.refusal or "").startswith(OF_THE_MACHINE) for _, _, result in partial.rows()):
+        return
+    count = partial.done
+    partial.keep(0)
+    raise ModelError(
+        f"all {count} candidates were refused, the first because: {reasons[0]}. Nothing was kept; "
+        "mend the machine or the server, or give other options, and run the command again."
+    )
 
 
 def reward_slug(name: str) -> str:
@@ -95,10 +123,16 @@ def reward_slug(name: str) -> str:
 def _work_done(model: RewardModel) -> dict[str, Any]:
     """Return what the engine counted in this process, for the record; nothing where no weights were loaded here."""
     counted = model.engine.counters.as_dict() if isinstance(model, RenderingModel) and "engine" in vars(model) else None
-    return {"versions": software_versions("torch", "transformers"), **({"engine": counted} if counted else {})}
+    about = {
+        "device_name": device_name(str(getattr(model, "device", "cpu"))),
+        "versions": software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
+    }
+    return about | ({"engine": counted} if counted else {})
 
 
-def _write(pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any]) -> None:
+def _write(
+    pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any], run: dict[str, Any]
+) -> None:
     with RewardWriter(folder, single=model.score_type == "logodds") as writer:
         for candidate, (row, identity, result) in zip(_candidates(pool), partial.rows(), strict=True):
             if identity != (candidate.problem_id, candidate.candidate_id):
@@ -107,24 +141,25 @@ def _write(pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, a
             writer.add(candidate, result)
     writer.describe(
         RewardInfo(
-            name=model.name,
             kind=model.kind,
             score_type=model.score_type,
             aggregation=model.aggregation,
             splitter=model.splitter,
             pool_hash=pool.info.content_hash,
+            run=writer.totals() | run,
             **about,
         )
     )
 
 
-def _identity(pool: Pool, model: RewardModel) -> dict[str, Any]:
+def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any]:
     """Return what must be equal for old rewards to be reusable."""
+    named = {} if name is None else {"id": name}
     key = {
         "aggregation": model.aggregation,
         "kind": model.kind,
-        "model": model.describe(),
-        "name": model.name,
+        "model": model.describe() | named,
+        "name": name or model.name,
         "pool_hash": pool.info.content_hash,
         "score_type": model.score_type,
         "splitter": model.splitter,
@@ -135,9 +170,12 @@ def _identity(pool: Pool, model: RewardModel) -> dict[str, Any]:
 
 def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     info = read_reward_info(folder)
+    for added in ("config_sha256", "tokenizer_sha256"):  # files of prm_eval.rewards/1 lack them
+        if added not in info.model:
+            key["model"].pop(added, None)
     for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
         if getattr(info, name) != key[name]:
-            raise PrmEvalError(
+            raise OtherRewards(
                 f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {key[name]!r}. Give another folder."
             )
     return RewardFile(folder, aggregation=key["aggregation"])

@@ -80,7 +80,9 @@ class VllmEngine:
             yield [(index, logits) for indices, logits in zip(some, found, strict=True) for index in indices]
 
     def _encode(self, batch: Sequence[Rendered]) -> list[Any]:
-        prompts = [{"prompt_token_ids": list(one.ids)} for one in batch]
+        # vLLM classifies by the last token: what stands after the one that is read does not change it, and is left out
+        ends = [one.positions[-1] + 1 if self.task == "classify" else len(one.ids) for one in batch]
+        prompts = [{"prompt_token_ids": list(one.ids[:end])} for one, end in zip(batch, ends, strict=True)]
         outputs = self._model.encode(prompts, pooling_params=self._parameters, pooling_task=self.task, use_tqdm=False)
         self.counters.forward_passes += 1
         self.counters.tokens += sum(len(one.ids) for one in batch)

@@ -1,0 +1,10 @@
+"""The leaderboard: everything in ``results/leaderboard/``, rendered from pools and submissions, byte for byte repeatable.
+
+It renders; what it renders is computed in :mod:`prm_eval.standings` and :mod:`prm_eval.diagnostics`.
+"""
+
+from __future__ import annotations
+
+from prm_eval.leaderboard.site import Built, build, stale, update_readme
+
+__all__ = ["Built", "build", "stale", "update_readme"]

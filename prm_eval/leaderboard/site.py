@@ -1,0 +1,157 @@
+"""Build the whole board into a folder, or say what is stale in one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prm_eval.arrays import texts_of
+from prm_eval.errors import PrmEvalError
+from prm_eval.leaderboard.detail import accuracy_chart, detail_page
+from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
+from prm_eval.leaderboard.pages import index_page, view_of
+from prm_eval.leaderboard.rows import Board, Boards, LeftOut, Map, Row, the_yardstick
+from prm_eval.leaderboard.svg import standalone
+from prm_eval.leaderboard.table import Line, table_of
+from prm_eval.submissions import RegisteredPool
+
+OURS = ("*.html", "leaderboard.*", "submissions/*.html", "charts/*.svg")
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built: the folder, how many files, submissions and pools, and what is not on the board."""
+
+    folder: Path
+    files: int
+    changed: int
+    submissions: int
+    pools: int
+    left_out: tuple[LeftOut, ...]
+
+
+def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> Built:
+    """Build the board of a results folder.
+
+    Args:
+        results: With ``pools/`` and ``submissions/``.
+        output: Where it goes; ``results/leaderboard`` by default. Other files there are left alone;
+            pages of submissions that are gone are removed.
+        jobs: Processes.
+        progress: Called with the number of submissions of a board that are rendered.
+
+    Raises:
+        PrmEvalError: No pools, or a faulty one.
+    """
+    output = output or results / "leaderboard"
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=output.parent) as scratch:
+        fresh = Path(scratch)
+        built = _build_into(results, fresh, jobs, progress)
+        made = _files(fresh)
+        changed = 0
+        for name in made:
+            target = output / name
+            if not target.is_file() or target.read_bytes() != (fresh / name).read_bytes():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(fresh / name, target)
+                changed += 1
+        for name in _files(output):
+            if name not in made:
+                (output / name).unlink()
+                changed += 1
+        return replace(built, folder=output, files=len(made), changed=changed)
+
+
+def stale(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> list[str]:
+    """Build the board anew, elsewhere, and return the files that differ from those there: missing, changed or left over."""
+    output = output or results / "leaderboard"
+    with tempfile.TemporaryDirectory(prefix="prm-eval-leaderboard-") as scratch:
+        fresh = Path(scratch)
+        _build_into(results, fresh, jobs, progress)
+        made, there = set(_files(fresh)), set(_files(output))
+        differ = {name for name in made & there if (fresh / name).read_bytes() != (output / name).read_bytes()}
+    return sorted(differ | (made ^ there))
+
+
+def update_readme(readme: Path, output: Path, *, write: bool) -> bool:
+    """Put the Markdown table between a README's markers; return whether it was there already.
+
+    Raises:
+        PrmEvalError: The README has no markers.
+    """
+    text = readme.read_text(encoding="utf-8")
+    try:
+        wanted = readme_with(text, (output / "leaderboard.md").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PrmEvalError(f"{readme}: {error}") from None
+    if write and wanted != text:
+        readme.write_text(wanted, encoding="utf-8")
+    return wanted == text
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the files in a folder that are ours, by their names there."""
+    found = {path.relative_to(folder).as_posix() for pattern in OURS for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | None) -> Built:
+    boards: list[Board] = []
+    reading = Boards(results, jobs)
+    for name in ("submissions", "charts"):
+        (folder / name).mkdir()
+    for board, mapping in reading:
+        boards.append(board)
+        _write_details(board, mapping, folder, progress)
+    left_out = sorted(reading.left_out, key=lambda each: each.path)
+    views = [view_of(board) for board in boards]
+    for view in views:
+        if view.rows:
+            _write(folder / "charts" / f"{view.id}.ranking.svg", standalone(view.ranking))
+            _write(folder / "charts" / f"{view.id}.accuracy.svg", standalone(view.accuracy))
+    _write(folder / "index.html", index_page(views, left_out))
+    _write(folder / "leaderboard.md", markdown(boards))
+    _write(folder / "leaderboard.csv", csv_text(boards))
+    _write(folder / "leaderboard.json", json_text(boards, left_out))
+    return Built(folder, 0, 0, sum(len(board.rows) for board in boards), len(boards), tuple(left_out))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("utf-8"))
+
+
+def _write_details(board: Board, mapping: Map, folder: Path, progress: Progress | None) -> None:
+    """Write the page and the chart of every submission."""
+    if board.yardstick is None:
+        return
+    table = table_of(board)
+    wanted = {
+        (each.row, slot) for row in board.rows for each in row.measured.mistakes for slot in (each.chosen, each.better)
+    }
+    texts = texts_of(board.yardstick.arrays, wanted)
+    tasks = [
+        (row, line, {place: texts[place] for place in _places(row)})
+        for row, line in zip(board.rows, table.lines, strict=True)
+    ]
+    work = partial(_details, board.pool, len(board.rows), folder)
+    for done, _ in enumerate(mapping(work, tasks), 1):
+        if progress is not None:
+            progress(done)
+
+
+def _places(row: Row) -> Sequence[tuple[int, int]]:
+    return [(each.row, slot) for each in row.measured.mistakes for slot in (each.chosen, each.better)]
+
+
+def _details(pool: RegisteredPool, of: int, folder: Path, task: tuple[Row, Line, Any]) -> None:
+    row, line, texts = task
+    yardstick = the_yardstick()
+    _write(folder / "submissions" / f"{row.slug}.html", detail_page(pool, row, line, of, yardstick, texts))
+    _write(folder / "charts" / f"{row.slug}.svg", standalone(accuracy_chart(row, yardstick)))

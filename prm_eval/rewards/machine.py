@@ -1,0 +1,25 @@
+"""What a number was computed on, by its maker's name."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+
+def device_name(device: str) -> str:
+    """Return the name of a torch device's hardware: of the GPU for "cuda", "cuda:1", ...; of the processor otherwise."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(torch.device(device)))
+    return _processor()
+
+
+def _processor() -> str:
+    about = Path("/proc/cpuinfo")
+    if about.is_file():
+        for line in about.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return " ".join(value.split())
+    return platform.processor() or platform.machine() or "unknown"

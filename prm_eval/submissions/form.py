@@ -1,0 +1,93 @@
+"""What no machine can know of a reward model: the questions, and their answers put into ``submission.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.pool_format import write_json
+from prm_eval.submissions.formats import SUBMISSION, Disclosure
+from prm_eval.submissions.questions import QUESTIONS
+from prm_eval.submissions.readers import disclosure_of
+from prm_eval.submissions.safe_json import read_json
+from prm_eval.submissions.typed import problems
+
+
+def answers_of(disclosure: dict[str, Any] | None) -> dict[str, str]:
+    """Return an existing disclosure as answers to the questions."""
+    if disclosure is None:
+        return {}
+    flat = {name: value for name, value in disclosure.items() if isinstance(value, str)}
+    flat |= {f"trained_on_{name}": value for name, value in disclosure.get("trained_on", {}).items()}
+    return flat | {"training_data": ", ".join(disclosure.get("training_data", []))}
+
+
+def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
+    """Return the disclosure of a set of answers, still to be checked."""
+    fields: dict[str, Any] = {"trained_on": {}}
+    for question in QUESTIONS:
+        answer = answers.get(question.name, "").strip()
+        if not answer:
+            continue
+        group, _, rest = question.name.partition("trained_on_")
+        if not group and rest:
+            fields["trained_on"][rest] = answer
+        elif question.name == "training_data":
+            fields["training_data"] = [part.strip() for part in answer.split(",") if part.strip()]
+        else:
+            fields[question.name] = answer
+    return fields
+
+
+def ask(answers: dict[str, str], known: dict[str, str], tell: Callable[[str], str]) -> dict[str, str]:
+    """Ask every question that has no answer yet; an empty reply takes what is known, a reply that is no choice is asked again.
+
+    Args:
+        answers: Given by flags.
+        known: From an earlier disclosure.
+        tell: Shows a prompt and returns the reply.
+    """
+    result = dict(answers)
+    for question in QUESTIONS:
+        while question.name not in result:
+            default = known.get(question.name, "")
+            choices = f" ({'/'.join(question.choices)})" if question.choices else " (may be empty)" * question.optional
+            reply = tell(f"{question.text}{choices}{f' [{default}]' if default else ''}: ").strip() or default
+            if (question.choices and reply not in question.choices) or not (reply or question.optional):
+                continue
+            result[question.name] = reply
+    return result
+
+
+def read_submission_fields(folder: Path) -> dict[str, Any]:
+    """Return a ``submission.json`` of the present schema.
+
+    Raises:
+        DataError: It is not one.
+    """
+    path = folder / "submission.json"
+    fields = read_json(path)
+    if fields.get("schema") != SUBMISSION:
+        raise DataError(path, None, f"schema {fields.get('schema')!r}", SUBMISSION, "Score again with this version")
+    return fields
+
+
+def fill_in(folder: Path, disclosure: dict[str, Any]) -> Disclosure:
+    """Write a disclosure into a folder's ``submission.json``.
+
+    Raises:
+        PrmEvalError: The disclosure is not complete or not well formed; lists everything that is wrong.
+        DataError: There is no submission.
+    """
+    wrong = [f"{each.where} = {each.found}; expected {each.expected}" for each in problems(disclosure, Disclosure)]
+    if wrong:
+        raise PrmEvalError("the disclosure is not complete:\n  " + "\n  ".join(wrong))
+    fields = read_submission_fields(folder)
+    filled = disclosure_of(disclosure)
+    if filled is None:
+        raise PrmEvalError("no disclosure was given")
+    write_json(folder / "submission.json", fields | {"disclosure": asdict(filled)})
+    return filled

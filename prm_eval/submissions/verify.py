@@ -1,0 +1,257 @@
+"""Re-score a submission with the model itself, on a random sample of the candidates or on all, and write down what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.jsonl import file_sha256
+from prm_eval.pool_format import software_versions, write_json
+from prm_eval.pools import Pool
+from prm_eval.records import ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.aggregate import sigmoid
+from prm_eval.rewards.files import RewardFile, iter_rewards
+from prm_eval.rewards.machine import device_name
+from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.scoring import score_distinct, scoring_item
+from prm_eval.submissions.formats import VERIFICATION
+from prm_eval.submissions.records import RegisteredPool
+
+TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+"""Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
+kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw" numbers are
+measured in units of the spread of the submitted ones."""
+MEAN_SHARE = 8  # the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards is
+LOGODDS_SHARE = (
+    0.02  # near 0 and 1 probabilities hide differences that a product of steps shows; so log-odds count too, for less
+)
+LOOSE_LOGODDS = (
+    30.0  # beyond this a probability is 0 or 1 to double precision, and differences of log-odds mean nothing
+)
+WORST = 20
+CHUNK = 256  # candidates scored at a time
+EDITED = 0.01  # the fraction of edited candidates for which the chance of detection is stated
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One candidate, as submitted and as scored again.
+
+    Attributes:
+        row: 1-based row of ``rewards.parquet``.
+        problem_id: Of the candidate.
+        candidate_id: Of the candidate.
+        difference: The largest of its steps; infinity where one of the two is a refusal, or the numbers of steps differ.
+        mean: The mean of its steps; None where the largest is infinite or there are none.
+        same_input: Whether the rendered input is the same; None where one of the two has none.
+    """
+
+    row: int
+    problem_id: str
+    candidate_id: str
+    difference: float
+    mean: float | None
+    same_input: bool | None
+
+
+def detection_probability(edited: int, sample: int, of: int) -> float:
+    """Return the probability that a sample has at least one of the edited candidates: 1 - C(of-edited, sample) / C(of, sample)."""
+    if edited <= 0 or sample <= 0:
+        return 0.0
+    if edited + sample > of:
+        return 1.0
+    logarithm = sum(math.log1p(-edited / (of - k)) for k in range(sample))
+    return -math.expm1(logarithm)
+
+
+def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the 0-based rows of a sample without replacement, rising; the same for the same seed everywhere.
+
+    Rows are ordered by the SHA-256 of seed and row, which no version of a random number generator changes.
+    """
+    keys = [hashlib.sha256(f"prm_eval.verify/1:{seed}:{row}".encode()).digest() for row in range(of)]
+    chosen = sorted(range(of), key=keys.__getitem__)[: min(sample, of)]
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def verify_submission(
+    folder: Path,
+    pool: RegisteredPool,
+    model: RewardModel,
+    *,
+    sample: int | None,
+    seed: int,
+    verified_by: str,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Score candidates again, compare, write ``verification.json`` and return it.
+
+    Args:
+        folder: Of a submission without faults.
+        pool: Its pool, at hand.
+        model: The reward model, loaded by whoever verifies.
+        sample: How many candidates; None for all of them.
+        seed: Of the sample; chosen after the submission was fixed, or its author could know the sample.
+        verified_by: Who verifies.
+        progress: Called with the number of candidates done.
+
+    Raises:
+        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare.
+    """
+    if pool.pool is None:
+        raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
+    rewards = RewardFile(folder)
+    require_same_model(rewards, model)
+    of = pool.pool.info.n_candidates
+    rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
+    tolerance, scale = tolerance_of(rewards, model)
+    spread = _spread(rewards) if scale == "raw" else 1.0
+    compared = list(_compare(rewards, pool.pool, model, rows, spread, progress))
+    about = _summary(compared, tolerance, of)
+    result = {
+        "schema": VERIFICATION,
+        "pool_hash": pool.content_hash,
+        "rewards_sha256": file_sha256(rewards.path),
+        "model": model.describe() | {"id": rewards.info.model.get("id", model.name)},
+        "scope": "all" if sample is None else "sample",
+        "seed": None if sample is None else seed,
+        "scale": scale,
+        "tolerance": tolerance,
+        "verified_by": verified_by,
+        "device_name": device_name(str(getattr(model, "device", "cpu"))),
+        "versions": software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
+        **about,
+    }
+    write_json(folder / "verification.json", result)
+    return result
+
+
+def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
+    """Insist that a model is what a submission names, as far as both say.
+
+    Raises:
+        PrmEvalError: Another kind, splitter, recipe, commit or other weights.
+    """
+    info, about = rewards.info, model.describe()
+    pairs: list[tuple[str, Any, Any]] = [
+        ("kind", info.kind, model.kind),
+        ("score_type", info.score_type, model.score_type),
+        ("splitter", info.splitter, model.splitter),
+    ]
+    for name in ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator"):
+        if info.model.get(name) and about.get(name):
+            pairs.append((name, info.model[name], about[name]))
+    for name, theirs, ours in pairs:
+        if theirs != ours:
+            raise PrmEvalError(
+                f"the submission has {name} = {theirs!r}, the model given has {ours!r}: not the same model"
+            )
+
+
+def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, str]:
+    """Return (tolerance, "probability" or "raw"): that of the coarser dtype of submission and verifier."""
+    dtypes = [rewards.info.model.get("dtype"), model.describe().get("dtype")]
+    tolerance = max(TOLERANCES.get(str(dtype), TOLERANCES["float32"]) for dtype in dtypes)
+    return tolerance, "raw" if rewards.info.score_type == "raw" else "probability"
+
+
+def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
+    """Return how two results for one candidate differ, step by step, on the scale on which tolerances are stated.
+
+    Infinity where only one of them is a refusal, or the numbers of steps differ; nothing where both are.
+    """
+    if one.refusal is not None or other.refusal is not None:
+        return [] if one.refusal is not None and other.refusal is not None else [math.inf]
+    if len(one.values) != len(other.values):
+        return [math.inf]
+    return [_step_difference(a, b, score_type, spread) for a, b in zip(one.values, other.values, strict=True)]
+
+
+def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
+    if score_type != "logodds":
+        return abs(a - b) / spread
+    if max(abs(a), abs(b)) > LOOSE_LOGODDS:
+        return abs(sigmoid(a) - sigmoid(b))
+    return max(abs(sigmoid(a) - sigmoid(b)), LOGODDS_SHARE * abs(a - b))
+
+
+def _spread(rewards: RewardFile) -> float:
+    values = np.fromiter((value for _, _, row in iter_rewards(rewards) for value in row.values), dtype=np.float64)
+    return float(values.std()) or 1.0
+
+
+def _compare(
+    rewards: RewardFile,
+    pool: Pool,
+    model: RewardModel,
+    rows: npt.NDArray[np.int64],
+    spread: float,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Compared]:
+    chosen = iter(_chosen(rewards, pool, rows))
+    done = 0
+    while chunk := list(islice(chosen, CHUNK)):
+        results = score_distinct(model, [item for _, _, item, _ in chunk])
+        for (row, identity, _, submitted), again in zip(chunk, results, strict=True):
+            hashes = (submitted.input_hash, again.input_hash)
+            same = None if None in hashes else hashes[0] == hashes[1]
+            found = differences(submitted, again, rewards.info.score_type, spread)
+            largest = max(found, default=0.0)
+            mean = math.fsum(found) / len(found) if found and math.isfinite(largest) else None
+            yield Compared(row, *identity, largest, mean, same)
+        done += len(chunk)
+        if progress is not None:
+            progress(done)
+
+
+Chosen = tuple[int, tuple[str, str], ScoringItem, StepRewards]
+
+
+def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Iterator[Chosen]:
+    """Yield (row, ids, what the model is shown, what was submitted) of the chosen rows."""
+    wanted, splitter = set(rows.tolist()), rewards.info.splitter or pool.info.splitter
+    submitted = iter_rewards(rewards)
+    at = 0
+    for problem, candidates in pool:
+        for candidate in candidates:
+            problem_id, candidate_id, row = next(submitted)
+            if at in wanted:
+                yield at + 1, (problem_id, candidate_id), scoring_item(problem, candidate, splitter), row
+            at += 1
+
+
+def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[str, Any]:
+    beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
+    finite = [each.difference for each in compared if math.isfinite(each.difference)]
+    means = [each.mean for each in compared if each.mean is not None]
+    mean = math.fsum(means) / len(means) if means else None
+    worst = sorted(compared, key=lambda each: (-each.difference, each.row))[:WORST]
+    return {
+        "compared": len(compared),
+        "of": of,
+        "max_difference": max(finite, default=None),
+        "mean_difference": mean,
+        "beyond": len(beyond),
+        "inputs_differ": sum(each.same_input is False for each in compared),
+        "worst": [
+            {
+                "row": each.row,
+                "problem_id": each.problem_id,
+                "candidate_id": each.candidate_id,
+                "difference": each.difference if math.isfinite(each.difference) else None,
+            }
+            for each in worst
+            if each.difference > 0
+        ],
+        "detection": detection_probability(math.ceil(EDITED * of), len(compared), of),
+        "verdict": "differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
+    }

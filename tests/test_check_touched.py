@@ -1,0 +1,124 @@
+"""What CI runs on a pull request: the touched submissions are checked with the base branch's pools, then shown beside the references."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prm_eval.submissions import registered_pools
+from tests.board import add_submission, edit_json
+from tests.conftest import ROOT
+
+SCRIPT = ROOT / ".github" / "check_touched.sh"
+
+
+def git(folder: Path, *command: str) -> str:
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    return subprocess.run(
+        ["git", "-C", str(folder), *who, *command], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def request_(tmp_path: Path):
+    """(checkout of the base branch, checkout of the request, its commit): as the workflow has them."""
+    base, head = tmp_path / "base", tmp_path / "head"
+    base.mkdir()
+    shutil.copytree(ROOT / "results", base / "results")
+    git(base, "init", "-q", "-b", "main")
+    git(base, "add", "-A")
+    git(base, "commit", "-qm", "base")
+    git(tmp_path, "clone", "-q", str(base), str(head))
+    return base, head, git(base, "rev-parse", "HEAD")
+
+
+def run(base: Path, head: Path, commit: str, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = tmp_path / "prm-eval"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m prm_eval.cli "$@"\n')
+    command.chmod(0o755)
+    git(head, "add", "-A")
+    git(head, "commit", "-qm", "request")
+    environment = {**os.environ, "PRM_EVAL": str(command), "PYTHONPATH": str(ROOT), **environ}
+    return subprocess.run(
+        ["bash", str(SCRIPT), str(base), str(head), commit],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+
+
+def submit(head: Path, name: str) -> Path:
+    from prm_eval.rewards.arithmetic import ArithmeticPRM
+
+    class Mine(ArithmeticPRM):
+        def describe(self):
+            return {"id": name, "version": 1, "weights": "none: a rule"}
+
+    pool = registered_pools(head / "results")["demo-35x8"].pool
+    return add_submission(head / "results", pool, Mine(aggregation="min"), name)
+
+
+@pytest.mark.slow
+def test_a_new_row_stands_beside_the_references(request_, tmp_path) -> None:
+    """The reviewer sees the figures of the new row, recomputed, with those everybody knows."""
+    base, head, commit = request_
+    submit(head, "new-org/new-model")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("new-org/new-model", "prm_eval/arithmetic", "prm_eval/boxed-support"):
+        assert name in done.stdout
+    assert "in order" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, tmp_path) -> None:
+    """A request that edits the pool it is checked against would pass with any rewards."""
+    base, head, commit = request_
+    good, bad = submit(head, "new-org/good"), submit(head, "new-org/bad")
+    edit_json(bad / "submission.json", disclosure=None)
+    (head / "results" / "pools" / "demo-35x8.json").write_text("{}")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1
+    assert "[disclosure]" in done.stdout and "for a maintainer to look at: results/pools/demo-35x8.json" in done.stdout
+    assert f"{good}: in order" in done.stdout
+
+
+@pytest.mark.slow
+def test_only_a_maintainer_brings_a_verification(request_, tmp_path) -> None:
+    """Whoever could write his own verification.json would give himself the highest tier."""
+    base, head, commit = request_
+    own = head / "results" / "submissions" / "prm_eval__arithmetic" / "rule-1" / "demo-35x8"
+    edit_json(own / "verification.json", verified_by="somebody else")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1 and "[verification-own]" in done.stdout
+    edit_json(own / "verification.json", verified_by="a maintainer")
+    done = run(base, head, commit, tmp_path, FROM="maintainer")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_file_between_the_folders_fails_the_check(request_, tmp_path) -> None:
+    """What no check looks at must not come in beside what is checked."""
+    base, head, commit = request_
+    submit(head, "new-org/good")
+    (head / "results" / "submissions" / "new-org__good" / "run.sh").write_text("x")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1 and "no file of a submission" in done.stdout
+
+
+def test_the_workflow_runs_no_code_of_the_request() -> None:
+    """The request's checkout is data: installing from it would run a stranger's code with the workflow's rights."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "check-submissions.yml").read_text())
+    steps = workflow["jobs"]["check"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert any("pip install" in command and command.endswith("./base") for command in commands)
+    assert not any("head/" in command for command in commands)
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow[True] == {"pull_request": {"paths": ["results/**"]}}  # YAML reads "on" as true
