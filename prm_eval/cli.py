@@ -305,9 +305,16 @@ def _aggregations(rewards: Any, wanted: list[str] | None) -> list[Any]:
 def _miniature_check(options: argparse.Namespace) -> int:
     from prm_eval.miniature.disjoint import check_splits
 
+    trained: set[str] = set()
+    if options.trained is not None:
+        from prm_eval.miniature.make import drawn_for_training
+
+        with _bar("drawing what was trained on", None, "problem") as update:
+            trained = drawn_for_training(options.trained, progress=update)
+        print(f"trained on with seed {options.trained}: {len(trained):,} normal forms, counted under train")
     total = len(options.seeds) * (options.train + 2 * options.count)
     with _bar("drawing", total, "problem") as update:
-        found = check_splits(options.seeds, options.train, options.count, progress=update)
+        found = check_splits(options.seeds, options.train, options.count, progress=update, trained=trained)
     for split, forms in found.forms.items():
         print(
             f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} normal forms"

@@ -25,7 +25,7 @@ from prm_eval.miniature.data import (
     solution_example,
     verifier_example,
 )
-from prm_eval.miniature.make import TINY, make
+from prm_eval.miniature.make import TINY, drawn_for_training, make
 from prm_eval.miniature.noise import CORPUS, RARE, misconception, outcomes, write_solution
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.plan import evaluate, solve
@@ -106,8 +106,10 @@ def test_training_draws_no_test_problem() -> None:
     from prm_eval.miniature.data import draw_training
 
     assert {split_of(normal_form(draw_training(rng)[1])) for _ in range(300)} == {"train"}
-    for each in training_problems(300, "policy-candidates", 0):
-        assert split_of(each.normal_form) == "train"
+    forms = drawn_for_training(3, TINY)
+    assert {split_of(form) for form in forms} == {"train"}
+    assert len(forms) > 1_000
+    assert {each.normal_form for each in training_problems(TINY.sampled_problems, "policy-candidates", 3)} <= forms
 
 
 # The tokenizer
@@ -253,7 +255,7 @@ def test_the_whole_command(made) -> None:
     assert record["orm"]["steps"] == record["prm"]["steps"]
     candidates = read_candidates(made / "work" / "candidates.jsonl")
     assert len(candidates) == record["orm"]["candidates"]
-    assert Counter(each.origin for each in candidates)["corpus"] == TINY.written
+    assert Counter(each.origin for each in candidates)["corpus"] == TINY.among
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     make("all", made, settings=TINY)
     assert before == {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
