@@ -70,12 +70,12 @@ class Settings:
     policy: Schedule = field(default_factory=lambda: Schedule(1400))
     written: int = 80_000
     written_rate: float = 2e-3
-    sampled_problems: int = 3_000
+    sampled_problems: int = 2_000
     sampled: int = 8
     temperature: float = 0.7
-    among: int = 20_000
+    among: int = 8_000
     rate: float = 1e-3
-    epochs: float = 1.5
+    epochs: float = 1.0
 
 
 TINY = Settings(
