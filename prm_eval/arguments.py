@@ -328,6 +328,9 @@ def _miniature_parser(commands: Any) -> None:
     check.add_argument(
         "--count", type=_positive, default=700, help="validation and test problems a seed (default: 700)"
     )
+    check.add_argument(
+        "--trained", type=int, metavar="SEED", help="draw again all problems that the models of a seed were trained on"
+    )
     for goal, what in (
         ("policy", "the policy, from drills, right solutions and the noisy corpus"),
         ("orm", "the ORM, from final answers of candidates (and first what it needs)"),

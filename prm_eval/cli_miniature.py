@@ -12,9 +12,16 @@ from prm_eval.progress import Bar
 def _check(options: argparse.Namespace) -> int:
     from prm_eval.miniature.disjoint import check_splits
 
+    trained: set[str] = set()
+    if options.trained is not None:
+        from prm_eval.miniature.make import drawn_for_training
+
+        with Bar("drawing what was trained on", None, "problem") as update:
+            trained = drawn_for_training(options.trained, progress=update)
+        print(f"trained on with seed {options.trained}: {len(trained):,} normal forms, counted under train")
     total = len(options.seeds) * (options.train + 2 * options.count)
     with Bar("drawing", total, "problem") as update:
-        found = check_splits(options.seeds, options.train, options.count, progress=update)
+        found = check_splits(options.seeds, options.train, options.count, progress=update, trained=trained)
     for split, forms in found.forms.items():
         print(
             f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} normal forms"

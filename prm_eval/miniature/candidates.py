@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,30 @@ from prm_eval.miniature.sampling import sample
 from prm_eval.records import Problem
 
 A_PROBLEM = 4  # solutions of the noise process to one problem
+POLICY_DRAW, CORPUS_DRAW = "policy-candidates", "verifier-corpus"  # names of the draws of problems
 
 
-def training_problems(count: int, name: str, seed: int) -> list[MiniatureProblem]:
+def training_problems(count: int, name: str, seed: int | str) -> list[MiniatureProblem]:
     """Draw problems of the training split; ``name`` and ``seed`` make the draw."""
     rng = random.Random(f"{name} {seed}")  # noqa: S311 (no secret: training data)
     return [_problem(*draw_training(rng), f"miniature-{name}/{seed}/{index}") for index in range(count)]
+
+
+def first_draw(seed: int) -> str:
+    """Return the seed of the solutions that verifiers learn from first."""
+    return f"{seed} first"
+
+
+def second_draw(seed: int) -> str:
+    """Return the seed of the solutions among the policy's candidates."""
+    return f"{seed} among"
+
+
+def candidate_problems(sampled: int, written: int, among: int, seed: int) -> Iterator[MiniatureProblem]:
+    """Draw again the problems of all candidates that the verifiers of a seed learn from."""
+    yield from training_problems(sampled, POLICY_DRAW, seed)
+    yield from training_problems(-(-written // A_PROBLEM), CORPUS_DRAW, first_draw(seed))
+    yield from training_problems(-(-among // A_PROBLEM), CORPUS_DRAW, second_draw(seed))
 
 
 def _problem(statement: str, plan: Plan, problem_id: str) -> MiniatureProblem:
@@ -51,12 +69,12 @@ def policy_candidates(
 
 
 def corpus_candidates(
-    count: int, seed: int, noise: Noise = RARE, progress: Callable[[int], object] = lambda done: None
+    count: int, seed: int | str, noise: Noise = RARE, progress: Callable[[int], object] = lambda done: None
 ) -> list[Labelled]:
     """Write ``count`` solutions with the noise process, a few a problem, labelled by the oracle."""
     rng = random.Random(f"verifier corpus {seed}")  # noqa: S311 (no secret: training data)
     found: list[Labelled] = []
-    for index, problem in enumerate(training_problems(-(-count // A_PROBLEM), "verifier-corpus", seed)):
+    for index, problem in enumerate(training_problems(-(-count // A_PROBLEM), CORPUS_DRAW, seed)):
         texts = ["\n".join(write_solution(problem.plan, rng, noise)) for _ in range(A_PROBLEM)]
         found += [label(problem, text, "corpus") for text in texts]
         progress(A_PROBLEM * (index + 1))

@@ -27,6 +27,7 @@ CHUNK = 8  # batches that are drawn together and sorted by length, so that littl
 DRILL_LINES = 8
 Labelling: TypeAlias = Literal["prm", "orm", "oracle"]  # first-error steps; final answer; every step right
 Texts: TypeAlias = "Callable[[random.Random], Example]"
+Seen: TypeAlias = "Callable[[Plan], object]"
 
 
 @dataclass(frozen=True)
@@ -127,23 +128,25 @@ def draw_training(rng: random.Random) -> tuple[str, Plan]:
     return draw(rng, subject, level, "train")
 
 
-def backbone_text(encoder: Encoder) -> Texts:
-    """Return a source of drills and right solutions, half and half: arithmetic without mistakes."""
+def backbone_text(encoder: Encoder, seen: Seen = lambda plan: None) -> Texts:
+    """Return a source of drills and right solutions, half and half: arithmetic without mistakes; ``seen`` gets every problem."""
 
     def one(rng: random.Random) -> Example:
         if rng.random() < 0.5:
             return drill_example(encoder, rng)
         statement, plan = draw_training(rng)
+        seen(plan)
         return solution_example(encoder, statement, solve(plan))
 
     return one
 
 
-def corpus_text(encoder: Encoder, noise: Noise = CORPUS) -> Texts:
-    """Return a source of solutions with designed mistakes: what the policy learns from."""
+def corpus_text(encoder: Encoder, noise: Noise = CORPUS, seen: Seen = lambda plan: None) -> Texts:
+    """Return a source of solutions with designed mistakes: what the policy learns from; ``seen`` gets every problem."""
 
     def one(rng: random.Random) -> Example:
         statement, plan = draw_training(rng)
+        seen(plan)
         return solution_example(encoder, statement, write_solution(plan, rng, noise))
 
     return one

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -19,7 +19,11 @@ class Overlaps:
 
 
 def check_splits(
-    seeds: Sequence[int], train: int, count: int, progress: Callable[[int], object] = lambda done: None
+    seeds: Sequence[int],
+    train: int,
+    count: int,
+    progress: Callable[[int], object] = lambda done: None,
+    trained: Iterable[str] = (),
 ) -> Overlaps:
     """Draw every split with every seed and intersect their normal forms.
 
@@ -28,8 +32,10 @@ def check_splits(
         train: Training problems a seed, drawn as training draws them (with repetitions).
         count: Distinct validation and test problems a seed.
         progress: Called with the number of problems drawn so far.
+        trained: Normal forms of what models were really trained on, which count as training problems too.
     """
     forms: dict[str, set[str]] = {split: set() for split in SPLITS}
+    forms["train"].update(trained)
     drawn = dict.fromkeys(SPLITS, 0)
     for split in SPLITS:
         for seed in seeds:

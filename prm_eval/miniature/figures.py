@@ -222,10 +222,12 @@ def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
 
 def _false_share(bootstrap: ClusterBootstrap, right: Floats, false: Floats) -> Figure:
     """Return the share of right answers that were reached by wrong reasoning: a ratio of sums over problems."""
-    resampled = bootstrap.means(false) / bootstrap.means(right)
-    low, high = bootstrap.limits(resampled)
-    value = false.sum() / right.sum()
-    return Figure("right answers by wrong reasoning", 100 * value, 100 * float(low[0]), 100 * float(high[0]), 5, 15)
+    name = "right answers by wrong reasoning"
+    rights = bootstrap.means(right)
+    if not rights.all():  # a policy that (nearly) never answers right
+        return Figure(name, 0.0, 0.0, 100.0, 5, 15)
+    low, high = bootstrap.limits(bootstrap.means(false) / rights)
+    return Figure(name, 100 * float(false.sum() / right.sum()), 100 * float(low[0]), 100 * float(high[0]), 5, 15)
 
 
 def _curve_name(key: CurveKey) -> str:

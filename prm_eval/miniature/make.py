@@ -1,7 +1,8 @@
 """Make the miniature models: one command, a seed, and stages that go on where they were cut off.
 
-backbone -> policy -> candidates -> orm, prm. The backbone learns arithmetic from drills and right solutions; the policy goes on
-from it with the noisy corpus; both verifiers start from the backbone too and learn from the same candidates.
+The backbone learns arithmetic from drills and right solutions; the policy goes on from it with the noisy corpus. Both verifiers
+start from the backbone too. They learn first from solutions of the noise process, then from candidates of the policy among more
+of those: the same candidates in the same order for both, only the labels differ.
 """
 
 from __future__ import annotations
@@ -14,26 +15,33 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.miniature.candidates import (
+    POLICY_DRAW,
+    candidate_problems,
     corpus_candidates,
+    first_draw,
     policy_candidates,
     read_candidates,
+    second_draw,
     training_problems,
     write_candidates,
 )
-from prm_eval.miniature.data import Stream, backbone_text, corpus_text
+from prm_eval.miniature.data import BATCH, Labelling, Stream, backbone_text, corpus_text
 from prm_eval.miniature.noise import CORPUS, RARE
+from prm_eval.miniature.plan import Plan, normal_form
 from prm_eval.miniature.train import Schedule, Shape, fit, load_model, new_model, save_model
 from prm_eval.miniature.verifiers import train_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pool_format import software_versions, write_json
 
-STAGES = ("backbone", "policy", "candidates", "orm", "prm")
-NEEDS = {
+NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
     "backbone": (),
+    "written": (),
     "policy": ("backbone",),
+    "orm_written": ("backbone", "written"),
+    "prm_written": ("backbone", "written"),
     "candidates": ("policy",),
-    "orm": ("candidates", "backbone"),
-    "prm": ("candidates", "backbone"),
+    "orm": ("orm_written", "candidates"),
+    "prm": ("prm_written", "candidates"),
 }
 GOALS = ("policy", "orm", "prm", "all")
 Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
@@ -47,27 +55,31 @@ class Settings:
         shape: Of all three.
         backbone: Its schedule; batches are 64 texts.
         policy: Its schedule.
-        verifier_rate: Highest learning rate of the verifiers.
-        epochs: How often a verifier sees every candidate.
+        written: Solutions of the noise process that a verifier learns from first, each once.
+        written_rate: Highest learning rate of that.
         sampled_problems: Training problems that the policy is sampled on.
         sampled: Candidates a problem; equal texts count once.
         temperature: Of that sampling.
-        written: Candidates of the noise process.
+        among: Further solutions of the noise process among these candidates.
+        rate: Highest learning rate on these candidates.
+        epochs: How often a verifier sees each of them.
     """
 
     shape: Shape = field(default_factory=Shape)
     backbone: Schedule = field(default_factory=lambda: Schedule(2400))
-    policy: Schedule = field(default_factory=lambda: Schedule(1800))
-    verifier_rate: float = 2e-3
-    epochs: float = 2.0
-    sampled_problems: int = 3_000
-    sampled: int = 16
+    policy: Schedule = field(default_factory=lambda: Schedule(1400))
+    written: int = 80_000
+    written_rate: float = 2e-3
+    sampled_problems: int = 2_000
+    sampled: int = 8
     temperature: float = 0.7
-    written: int = 60_000
+    among: int = 8_000
+    rate: float = 1e-3
+    epochs: float = 1.0
 
 
 TINY = Settings(
-    Shape(16, 32, 2, 2), Schedule(20), Schedule(20), epochs=1.0, sampled_problems=8, sampled=4, written=64
+    Shape(16, 32, 2, 2), Schedule(20), Schedule(20), written=96, sampled_problems=8, sampled=4, among=64, epochs=1.0
 )  # for tests
 
 
@@ -99,6 +111,38 @@ def make(
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
     return maker.record
+
+
+def drawn_for_training(
+    seed: int, settings: Settings | None = None, progress: Callable[[int], object] = lambda done: None
+) -> set[str]:
+    """Return the normal forms of all problems that :func:`make` trains on with a seed, by drawing them again.
+
+    Args:
+        seed: As given to :func:`make`.
+        settings: Likewise.
+        progress: Called with the problems drawn so far.
+    """
+    chosen, encoder = settings or Settings(), Encoder()
+    found: set[str] = set()
+    drawn = 0
+
+    def seen(plan: Plan) -> None:
+        nonlocal drawn
+        found.add(normal_form(plan))
+        drawn += 1
+        progress(drawn)
+
+    for name, source, schedule in (
+        ("backbone", backbone_text(encoder, seen), chosen.backbone),
+        ("policy", corpus_text(encoder, seen=seen), chosen.policy),
+    ):
+        stream = Stream(name, seed, source, encoder.pad)
+        for index in range(schedule.steps):
+            stream(index)
+    for each in candidate_problems(chosen.sampled_problems, chosen.written, chosen.among, seed):
+        seen(each.plan)
+    return found
 
 
 class _Maker:
@@ -145,7 +189,7 @@ class _Maker:
     def _candidates(self) -> dict[str, Any]:
         chosen = self.settings
         policy = load_model(self.output / checkpoint_name("policy"), device=self.device)
-        problems = training_problems(chosen.sampled_problems, "policy-candidates", self.seed)
+        problems = training_problems(chosen.sampled_problems, POLICY_DRAW, self.seed)
         total = len(problems) * chosen.sampled
         sampled = policy_candidates(
             policy,
@@ -155,34 +199,54 @@ class _Maker:
             seed=self.seed,
             progress=lambda done: self.progress("candidates of the policy", done, total),
         )
-        written = corpus_candidates(
-            chosen.written, self.seed, progress=lambda done: self.progress("written candidates", done, chosen.written)
-        )
-        write_candidates(self.work / "candidates.jsonl", [*sampled, *written])
-        return {"sampled": total, "sampled_different": len(sampled), "written": len(written)}
+        more = corpus_candidates(chosen.among, second_draw(self.seed))
+        write_candidates(self.work / "candidates.jsonl", [*sampled, *more])
+        return {"sampled": total, "sampled_different": len(sampled), "written": len(more)}
+
+    def _written(self) -> dict[str, Any]:
+        write_candidates(self.work / "written.jsonl", corpus_candidates(self.settings.written, first_draw(self.seed)))
+        return {"written": self.settings.written}
+
+    def _orm_written(self) -> dict[str, Any]:
+        return self._first("orm")
+
+    def _prm_written(self) -> dict[str, Any]:
+        return self._first("prm")
+
+    def _first(self, kind: Labelling) -> dict[str, Any]:
+        stage = f"{kind}_written"
+        model, about = self._verifier(kind, stage, "written", self._trunk(), self.settings.written_rate, 1.0)
+        save_model(model, self.work / stage / "model", "float32")
+        return about
 
     def _orm(self) -> dict[str, Any]:
-        return self._verifier("orm")
+        return self._second("orm")
 
     def _prm(self) -> dict[str, Any]:
-        return self._verifier("prm")
+        return self._second("prm")
 
-    def _verifier(self, kind: Any) -> dict[str, Any]:
-        candidates = read_candidates(self.work / "candidates.jsonl")
-        batches = -(-len(candidates) // 64)
-        steps = round(batches * self.settings.epochs)
+    def _second(self, kind: Labelling) -> dict[str, Any]:
+        init = load_model(self.work / f"{kind}_written" / "model", kind)
+        model, about = self._verifier(kind, kind, "candidates", init, self.settings.rate, self.settings.epochs)
+        return about | self._ship(model, kind)
+
+    def _verifier(
+        self, kind: Labelling, stage: str, data: str, init: Any, rate: float, epochs: float
+    ) -> tuple[Any, dict[str, Any]]:
+        candidates = read_candidates(self.work / f"{data}.jsonl")
+        steps = round(-(-len(candidates) // BATCH) * epochs)
         model = train_verifier(
             candidates,
             kind,
-            self._trunk(),
+            init,
             self.seed,
-            self.work / kind,
+            self.work / stage,
             steps=steps,
-            rate=self.settings.verifier_rate,
+            rate=rate,
             device=self.device,
-            progress=lambda done: self.progress(kind, done, steps),
+            progress=lambda done: self.progress(stage, done, steps),
         )
-        return {"candidates": len(candidates), "steps": steps} | self._ship(model, kind)
+        return model, {"candidates": len(candidates), "steps": steps}
 
     def _trunk(self) -> Any:
         return load_model(self.work / "backbone" / "model")

@@ -2,8 +2,10 @@
 
 A policy that saw only right solutions would make random slips, which a majority vote removes. Texts on the web repeat the
 same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``: the sign is dropped) and a
-strength, both from a hash of the fact, so every solution meets the same one. Where the strength is above one half, the wrong
-value is the commoner one, and no number of votes repairs it. On top come random slips and wrong operands and operators.
+strength, both from a hash of its family (sums with the same last digits and signs, ...), so every solution meets the same one.
+Where the strength is above one half, the wrong value is the commoner one, and no number of votes repairs it. Now and then the
+writer states a wrong value and goes on with the right one: a right answer by wrong reasoning. On top come random slips, wrong
+operands and operators, and a box around another number.
 
 The errors of the miniature are designed. What a verifier can find among them is not.
 """
@@ -37,14 +39,14 @@ class Noise:
             answer by wrong reasoning.
     """
 
-    share: float = 0.7
+    share: float = 0.77
     weakest: float = 0.3
-    strongest: float = 0.7
+    strongest: float = 0.72
     slip: float = 0.01
     operand: float = 0.005
     operator: float = 0.005
     box: float = 0.002
-    recover: float = 0.12
+    recover: float = 0.11
 
 
 CORPUS = Noise()
@@ -54,12 +56,29 @@ RARE = Noise(weakest=0.1, strongest=0.5, slip=0.04, operand=0.03, operator=0.02,
 
 def misconception(operator: str, left: Fraction, right: Fraction) -> tuple[Fraction, float, float] | None:
     """Return the wrong value of a fact and two numbers in [0, 1) that say whether and how strongly it is believed."""
-    digest = hashlib.sha256(f"{left} {operator} {right}".encode()).digest()
+    digest = hashlib.sha256(" ".join(map(str, _family(operator, left, right))).encode()).digest()
     choices = _wrong_values(operator, left, right)
     if not choices:
         return None
     chosen = choices[digest[0] % len(choices)]
     return chosen, int.from_bytes(digest[1:5], "big") / 2**32, int.from_bytes(digest[5:9], "big") / 2**32
+
+
+def _family(operator: str, left: Fraction, right: Fraction) -> tuple[object, ...]:
+    """Return what facts with the same misconception have in common: about 1,000 families of the 6,000 facts.
+
+    A policy of this size learns a family in minutes, and a fact that it met seldom goes wrong as its like do.
+    """
+    if operator in ("+", "-"):
+        return operator, left % 10, left < 0, right % 10, right < 0
+    if operator == "*":
+        return (operator, *sorted((abs(left), abs(right))), left * right < 0)
+    if operator == "/":
+        value = left / right if right else right
+        return (operator, abs(value), right) if value.denominator == 1 else (operator, left % 10, right % 10)
+    if operator == "%":
+        return operator, left % 10, right
+    return operator, left, right
 
 
 def _wrong_values(operator: str, left: Fraction, right: Fraction) -> list[Fraction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,29 @@ from prm_eval.miniature.train import Schedule, Shape, fit, new_model
 from prm_eval.miniature.vocabulary import Encoder
 
 ROWS = 256  # texts that are scored at once
+MORE_LAYERS = 0
 
 
-def new_verifier(init: Any, shape: Shape, seed: int) -> Any:
-    """Return an untrained verifier on the trunk of a language model; only its head is new."""
-    model = new_model(shape, seed, labels=2)
-    model.model.load_state_dict(init.model.state_dict())
+def new_verifier(init: Any, seed: int, more_layers: int = MORE_LAYERS) -> Any:
+    """Return an untrained verifier: the trunk of a language model, layers that do nothing yet on top, and a new head.
+
+    A verifier in place of the language model is simply gone on with.
+    """
+    import copy
+
+    import torch
+
+    if hasattr(init, "score"):
+        return copy.deepcopy(init)
+    shape = Shape.of(init.config)
+    model = new_model(replace(shape, layers=shape.layers + more_layers), seed, labels=2)
+    missing, unexpected = model.model.load_state_dict(init.model.state_dict(), strict=False)
+    if unexpected or any(int(name.split(".")[1]) < shape.layers for name in missing):
+        raise ValueError(f"tensors without a place: {unexpected}, {missing}")
+    with torch.no_grad():
+        for layer in model.model.layers[shape.layers :]:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
     return model
 
 
@@ -30,6 +48,7 @@ def train_verifier(
     steps: int | None = None,
     epochs: float = 1.0,
     rate: float = 2e-3,
+    more_layers: int = MORE_LAYERS,
     device: str = "cpu",
     progress: Callable[[int], object] = lambda done: None,
 ) -> Any:
@@ -38,12 +57,13 @@ def train_verifier(
     Args:
         candidates: With the oracle's labels; which of them are used is in ``kind``.
         kind: ``prm``, ``orm`` or ``oracle``; see :func:`prm_eval.miniature.data.verifier_example`.
-        init: The language model whose trunk it starts from.
+        init: The language model whose trunk it starts from, or a verifier that is trained further.
         seed: Of the new head and of the order.
         folder: Of the state and the log.
         steps: Optimizer steps of 64 candidates; by default so many that every candidate comes ``epochs`` times.
         epochs: See ``steps``.
         rate: Highest learning rate.
+        more_layers: On top of the language model's.
         device: Of the computation.
         progress: Called with the steps done so far.
     """
@@ -51,7 +71,7 @@ def train_verifier(
     examples = [verifier_example(encoder, each, kind) for each in candidates]
     stream = Epochs(seed, examples, encoder.pad)
     schedule = Schedule(steps or max(1, round(epochs * stream.batches)), rate)
-    model = new_verifier(init, Shape.of(init.config), seed)
+    model = new_verifier(init, seed, more_layers)
     return fit(model, stream, schedule, folder, progress=progress, device=device)
 
 
