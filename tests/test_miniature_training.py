@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import prm_eval
+
 from prm_eval.miniature.build import admissible
 from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
 from prm_eval.miniature.data import (
@@ -359,3 +361,32 @@ def test_small_numbers_of_the_tables() -> None:
     different = {fact for table in facts() for fact in table}
     assert len(different) == 6_198
     assert Fraction(1) in {fact[3] for fact in different}
+
+
+WEIGHTS = Path(prm_eval.__file__).parent / "miniature" / "weights"
+
+
+def test_shipped_weights_are_small_and_ordinary() -> None:
+    # what the issue allows: at most 4 MB each and 8 MB in all, loadable without our code
+    files = {path.parent.name: path.stat().st_size for path in WEIGHTS.glob("*/*.safetensors")}
+    assert set(files) == {"miniature-policy", "miniature-orm", "miniature-prm"}
+    assert max(files.values()) <= 4e6 and sum(files.values()) <= 8e6
+    for name in files:
+        config = json.loads((WEIGHTS / name / "config.json").read_text())
+        assert "auto_map" not in config and config["dtype"] == "bfloat16"
+        tokenizer = json.loads((WEIGHTS / name / "tokenizer_config.json").read_text())
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"  # transformers 4.57 knows no other name
+        assert (WEIGHTS / name / "model.safetensors").stat().st_mode & 0o044  # readable in a shared installation
+        assert json.loads((WEIGHTS / name / "tokenizer.json").read_text())["model"]["vocab"] == Encoder().ids
+
+
+@pytest.mark.slow
+def test_shipped_weights_do_what_the_card_says(tmp_path) -> None:
+    # weights of another training, a broken conversion or a changed family would show here; the bounds leave room for 35 problems
+    from prm_eval.miniature.figures import figures
+
+    found = figures(WEIGHTS, tmp_path / "out", count=35, candidates=16)
+    assert 25 < found.curves["oracle"][0] < 70
+    assert found.curves["oracle"][-1] > 85
+    assert found.curves["best_of_n, prm"][-1] > found.curves["oracle"][0] + 10
+    assert found.curves["weighted_majority, prm"][-1] > found.curves["oracle"][0] + 10

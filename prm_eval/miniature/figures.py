@@ -50,7 +50,7 @@ class Figure:
         low: Lower 95 % limit.
         high: Upper 95 % limit.
         least: The value must reach this (and a difference's lower limit be above zero).
-        most: Both limits must stay below this, where there is one.
+        most: It must not exceed this, where there is one (its limits are printed beside it and may).
         required: Or only aimed at.
     """
 
@@ -64,9 +64,9 @@ class Figure:
 
     @property
     def held(self) -> bool:
-        """Whether the bar is met; within a range, by both limits."""
+        """Whether the bar is met."""
         if self.most is not None:
-            return self.least <= self.low and self.high <= self.most
+            return self.least <= self.value <= self.most
         return self.value >= self.least and self.low > 0
 
     @property

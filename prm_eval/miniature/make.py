@@ -43,6 +43,7 @@ NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
     "orm": ("orm_written", "candidates"),
     "prm": ("prm_written", "candidates"),
 }
+RECORD = "record.json"
 GOALS = ("policy", "orm", "prm", "all")
 Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
 
@@ -110,6 +111,15 @@ def make(
     maker = _Maker(output, seed, device, settings or Settings(), progress or silent)
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
+    about = {
+        "seed": seed,
+        "device": device,
+        "settings": asdict(maker.settings),
+        "noise": {"corpus": asdict(CORPUS), "verifiers": asdict(RARE)},
+        "stages": maker.record,
+    }
+    if not (output / RECORD).is_file() or json.loads((output / RECORD).read_text()) != about:
+        write_json(output / RECORD, about)
     return maker.record
 
 
@@ -150,6 +160,10 @@ class _Maker:
         self.output, self.seed, self.device, self.settings, self.progress = output, seed, device, settings, progress
         self.work = output / "work"
         self.work.mkdir(parents=True, exist_ok=True)
+        if device == "cpu":
+            import torch
+
+            torch.set_num_threads(1)  # for sampling too: see train.fit
         self.record: dict[str, Any] = {}
 
     def need(self, stage: str) -> None:
@@ -160,15 +174,8 @@ class _Maker:
         if not note.is_file():
             started = time.monotonic()
             facts = getattr(self, f"_{stage}")()
-            about = {
-                "seed": self.seed,
-                "device": self.device,
-                "settings": asdict(self.settings),
-                "noise": {"corpus": asdict(CORPUS), "verifiers": asdict(RARE)},
-                "versions": software_versions("torch", "transformers"),
-                "seconds": round(_seconds(self.work / stage) or time.monotonic() - started, 1),
-            }
-            write_json(note, about | facts)
+            seconds = round(_seconds(self.work / stage) or time.monotonic() - started, 1)
+            write_json(note, {"seconds": seconds, "versions": software_versions("torch", "transformers")} | facts)
         self.record[stage] = json.loads(note.read_text())
 
     def _backbone(self) -> dict[str, Any]:
