@@ -135,6 +135,20 @@ def test_demo_runs_the_main_job(tmp_path) -> None:
     assert "<svg" in (tmp_path / "out/report.html").read_text()
 
 
+@pytest.mark.slow
+def test_demo_samples_the_policy_that_ships(tmp_path) -> None:
+    """`prm-eval demo`: lm_eval samples the shipped policy; both doors give one number, and the PRM picks better than a vote."""
+    done = cli("demo", "--problems", "35", "--samples", "4", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"]
+    found = json.loads((tmp_path / "out/evaluation.json").read_text())
+    accuracy = {(row["selector"], row["reward_model"], row["n"]): row["value"] for row in found["rows"]}
+    assert results["miniature_bon"]["acc@4,prm"] == pytest.approx(accuracy["best_of_n", "PRM", 4], abs=1e-12)
+    assert results["miniature_bon"]["acc@4,orm"] == pytest.approx(accuracy["best_of_n", "ORM", 4], abs=1e-12)
+    assert accuracy["best_of_n", "PRM", 4] > accuracy["majority", None, 4] + 0.05
+    assert "Where the majority is wrong" in (tmp_path / "out/report.html").read_text()
+
+
 SLOW_MODEL = '''
 import time
 from prm_eval.rewards.arithmetic import ArithmeticPRM

@@ -73,6 +73,9 @@ def test_wheel_has_tasks_and_demo(tmp_path) -> None:
     ):
         assert f"prm_eval/tasks/{name}" in names
     assert {"prm_eval/demo/demo.jsonl", "prm_eval/py.typed"} <= names
+    for kind in ("policy", "orm", "prm", "backbone"):
+        assert f"prm_eval/miniature/weights/miniature-{kind}/model.safetensors" in names
+    assert "prm_eval/tasks/miniature_bon.yaml" in names
     assert {f"prm_eval/rewards/recipes/{file.name}" for file in (ROOT / "prm_eval/rewards/recipes").iterdir()} <= names
     assert not any(name.startswith(("tests/", "lm_eval/")) for name in names)
 
