@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import prm_eval
-
 from prm_eval.miniature.build import admissible
 from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
 from prm_eval.miniature.data import (
