@@ -51,6 +51,8 @@ REFERENCES = {
 LOG_RATIO = {"eurusprm-stage1": False, "eurusprm-stage2": True, "implicit-prm": False}
 ELSEWHERE = {  # compared in other tests
     "token-classification": "tests/test_rewards.py",
+    "miniature-orm": "tests/test_miniature_training.py",
+    "miniature-prm": "tests/test_miniature_training.py",
     "sequence-classification": "tests/test_rewards.py",
     "thinkprm": "tests/test_generative.py",
     "processbench-judge": "tests/test_generative.py",

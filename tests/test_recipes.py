@@ -414,7 +414,9 @@ def test_more_tokens_than_a_model_takes_are_refused(models) -> None:
 @pytest.mark.parametrize("name", [*READING, "eurusprm-stage1"])
 def test_hostile_texts_are_refused_or_scored_and_shift_nobody(tiny, models, name) -> None:
     """Special tokens, control characters, a million characters, nothing: a reward a step or a reason, neighbours unmoved."""
-    folder = {"token-classification": models["prm"], "sequence-classification": models["orm_chat"], **tiny}[name]
+    shipped = {each: ROOT / "prm_eval" / "miniature" / "weights" / each for each in ("miniature-orm", "miniature-prm")}
+    generic = {"token-classification": models["prm"], "sequence-classification": models["orm_chat"]}
+    folder = {**generic, **shipped, **tiny}[name]
     pair = {"reference": str(tiny["eurusprm-reference"])} if shipped_recipes()[name].head.type == "logratio" else {}
     model = load_reward_model(f"{name}:{folder}", **pair)
     specials = list(model.tokenizer.all_special_tokens) + [

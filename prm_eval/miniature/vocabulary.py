@@ -18,7 +18,7 @@ from prm_eval.miniature.problems import iter_problems
 
 PAD, END, UNKNOWN = "<|pad|>", "<|end|>", "<|unknown|>"  # ids 0, 1, 2
 LARGEST = 199  # largest number that is one token
-MAX_TOKENS = 256  # context of the models; the longest statement with its solution takes about 120
+MAX_TOKENS = 256  # context of the models; the longest statement with its solution takes about 150
 SURVEYED = 7_000  # training problems whose words make up the vocabulary, 200 of each subject and level
 
 _PATTERN = (
