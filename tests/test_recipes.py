@@ -24,7 +24,7 @@ from prm_eval.rewards.recipe import Head, Score
 from prm_eval.rewards.render import numbered
 from prm_eval.steps import split_steps
 from tests import tiny as tiny_models
-from tests.conftest import make_tokenizer, tiny_model
+from tests.conftest import ROOT, make_tokenizer, tiny_model
 
 torch.set_num_threads(1)
 READING = [
