@@ -42,7 +42,7 @@ def close(mine: dict, theirs: dict) -> bool:
 
 
 def test_the_readme_shows_that_table(demo) -> None:
-    """The table in the README is the one the demonstration prints."""
+    """The table in the README is the one that the hand-written demonstration prints."""
     readme = (GOLDEN.parent.parent.parent / "README.md").read_text(encoding="utf-8")
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     for selector, model, name in (
@@ -53,7 +53,7 @@ def test_the_readme_shows_that_table(demo) -> None:
         values = [
             f"{100 * r['value']:.2f}" for r in golden["rows"] if (r["selector"], r["reward_model"]) == (selector, model)
         ]
-        line = next(line for line in readme.splitlines() if line.startswith(name + "  "))
+        line = [line for line in readme.splitlines() if line.startswith(name + "  ")][-1]  # the table above is the miniature's
         assert [word for word in line.replace(name, "").split() if "." in word][:4] == values
 
 

@@ -368,7 +368,7 @@ WEIGHTS = Path(prm_eval.__file__).parent / "miniature" / "weights"
 def test_shipped_weights_are_small_and_ordinary() -> None:
     # what the issue allows: at most 4 MB each and 8 MB in all, loadable without our code
     files = {path.parent.name: path.stat().st_size for path in WEIGHTS.glob("*/*.safetensors")}
-    assert set(files) == {"miniature-policy", "miniature-orm", "miniature-prm"}
+    assert set(files) == {"miniature-policy", "miniature-backbone", "miniature-orm", "miniature-prm"}
     assert max(files.values()) <= 4e6 and sum(files.values()) <= 8e6
     for name in files:
         config = json.loads((WEIGHTS / name / "config.json").read_text())
