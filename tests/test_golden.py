@@ -53,7 +53,9 @@ def test_the_readme_shows_that_table(demo) -> None:
         values = [
             f"{100 * r['value']:.2f}" for r in golden["rows"] if (r["selector"], r["reward_model"]) == (selector, model)
         ]
-        line = [line for line in readme.splitlines() if line.startswith(name + "  ")][-1]  # the table above is the miniature's
+        line = [line for line in readme.splitlines() if line.startswith(name + "  ")][
+            -1
+        ]  # the table above is the miniature's
         assert [word for word in line.replace(name, "").split() if "." in word][:4] == values
 
 
