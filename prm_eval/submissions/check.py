@@ -201,7 +201,7 @@ class Checker:
                 faults.add("pool-registry", entry, "neither a pool that is here nor a hub id", "one of the two")
             return pool
         try:
-            reply = self._worker.ask({"pool": str(pool.pool.path)}, 600.0)
+            reply = self._worker.ask({"pool": str(pool.pool.path.absolute())}, 600.0)
         except WorkerDied as error:
             reply = {"error": str(error)}
         if "error" in reply:
@@ -221,7 +221,8 @@ class Checker:
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
         recipe = _recipe(fields)
         about["hashed"] = recipe is not None and recipe.head.type != "generate"
-        question = {"pool": str(pool.pool.path), "splitter": fields["splitter"], "rewards": str(path), "about": about}
+        where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
+        question = {**where, "splitter": fields["splitter"], "about": about}
         try:
             reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
         except WorkerDied as error:
