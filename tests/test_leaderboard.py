@@ -31,6 +31,7 @@ from prm_eval.measured import board_settings
 from prm_eval.pools import Pool
 from prm_eval.stats import ClusterBootstrap, holm, rank_ranges, sign_flip_p, sign_flip_ps, told_apart
 from prm_eval.summary import ORACLE
+from tests.board import edit_json
 from tests.conftest import ROOT
 from tests.leaderboards import demo_results, disclosure, made_up, register, submit
 
@@ -552,6 +553,19 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path, capsys) -> None:
     assert printed.err.count("left out: ") == 4 and str(tmp_path) not in printed.err
     text = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
     assert "Left out" in text and "rewards.parquet: found" in text
+
+
+def test_odd_figures_and_columns_do_not_stop_the_board(tmp_path, capsys) -> None:
+    """One submission must not be able to take the board down for all."""
+    results = demo_results(tmp_path / "results")
+    folders = sorted((results / "submissions").glob("*/*/demo-35x8"))
+    edit_json(folders[0] / "submission.json", run__seconds=5e-324)
+    edit_json(folders[1] / "submission.json", run__seconds=1e300)
+    table = pq.read_table(folders[2] / "rewards.parquet")
+    pq.write_table(table.append_column("n_tokens", table["n_tokens"]), folders[2] / "rewards.parquet")
+    assert main(["leaderboard", str(results)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("left out: ") == 2 and "one column 'n_tokens'" in printed.err
 
 
 def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:

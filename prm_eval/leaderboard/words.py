@@ -40,8 +40,8 @@ def rounded(value: float | None, digits: int = 6) -> float | None:
 
 
 def grouped(value: float) -> str:
-    """Return a whole number with commas."""
-    return f"{round(value):,}"
+    """Return a whole number with commas; nothing where it is none."""
+    return "" if not math.isfinite(value) else f"{round(value):,}"
 
 
 def span(best: int, worst: int) -> str:

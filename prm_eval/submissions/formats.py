@@ -27,6 +27,7 @@ Word = Annotated[str, Text(100, r"[^\n\t]*", "one line")]
 Filled = Annotated[str, Text(300, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank")]
 Count = Annotated[int, Number(0)]
 Amount = Annotated[float, Number(0)]
+Seconds = Annotated[float, Number(0, 1e9)]  # the board divides by them
 Versions = Annotated[dict[str, Word], Size(1, 50)]
 TriState = Literal["yes", "no", "unknown"]
 
@@ -117,7 +118,7 @@ class RunEntry:
         engine: What the engine counted.
     """
 
-    seconds: Amount
+    seconds: Seconds
     resumed: Count
     candidates: Count
     tokens: Count | None
