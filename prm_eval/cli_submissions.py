@@ -86,10 +86,10 @@ def _submit_form(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from prm_eval.rewards import load_reward_model
+    from prm_eval.rewards import RewardFile, load_reward_model
     from prm_eval.submissions import check_submission, detection_probability, verify_submission
     from prm_eval.submissions.check import results_of
-    from prm_eval.submissions.verify import MEAN_SHARE
+    from prm_eval.submissions.trust import MEAN_SHARE
 
     folder = options.folder.absolute()
     results = results_of(folder)
@@ -99,6 +99,8 @@ def _verify(options: argparse.Namespace) -> int:
         raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
+    if given["dtype"] is None:  # what another dtype differs by would be the tolerance
+        given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else options.sample

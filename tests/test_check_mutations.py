@@ -387,6 +387,22 @@ case("verification: empty", "verification", VERIFICATION, lambda f: (f / VERIFIC
 case("verification: of other rewards", "verification", VERIFICATION, verification(rewards_sha256="0" * 64))
 case("verification: of another pool", "verification", VERIFICATION, verification(pool_hash="0" * 64))
 case("verification: differs", "verification", VERIFICATION, verification(verdict="differs"))
+for forged in (
+    {"compared": 0},
+    {"compared": 281},
+    {"of": 20},
+    {"of": 10**15, "compared": 10**14},
+    {"scope": "all"},
+    {"beyond": 1},
+    {"inputs_differ": 1},
+    {"tolerance": 1e300},
+    {"max_difference": 0.01},
+    {"mean_difference": 0.00002},
+    {"detection": 1.0},
+    {"model__revision": "f" * 40},
+    {"model__id": "other/model"},
+):
+    case(f"verification: forged: {forged}", "verification", VERIFICATION, verification(**forged))
 case("verification: a forged verdict", "verification", VERIFICATION, verification(verdict="agrees, honestly"))
 
 

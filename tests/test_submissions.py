@@ -506,6 +506,29 @@ def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> 
     assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
 
 
+def test_a_sample_of_all_is_all(folder: Path) -> None:
+    """Whoever asks for more than there is has scored everything, and the file says so."""
+    found = verify(folder, sample=1_000)
+    assert (found["scope"], found["seed"], found["compared"]) == ("all", None, 280)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"compared": 0},
+        {"beyond": 999},
+        {"tolerance": 1e300},
+        {"scope": "all", "compared": 3},
+        {"model__revision": "f" * 40},
+    ],
+)
+def test_a_forged_verification_earns_no_tier(folder: Path, changes) -> None:
+    """The board asks for what the checker asks for."""
+    verify(folder)
+    edit_json(folder / "verification.json", **changes)
+    assert find_submissions(folder.parents[3])[0].tier == "recomputed"
+
+
 def test_a_verification_of_other_rewards_earns_nothing(folder: Path) -> None:
     """Rewards that are edited after they were verified are not verified."""
     verify(folder)

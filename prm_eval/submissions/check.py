@@ -20,6 +20,7 @@ from prm_eval.submissions.readers import REVISION, REVISION_WORDS, path_parts, r
 from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.safe_json import read_json
+from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems, shown
 from prm_eval.submissions.worker import Worker, WorkerDied
 
@@ -83,7 +84,7 @@ class Checker:
             if self.options.tokenizer is not None and not faults.kinds():
                 self._inputs(folder, pool, faults)
         if "verification.json" in there:
-            self._verification(folder, fields, "rewards.parquet" in there, faults)
+            self._verification(folder, fields, wrong, "rewards.parquet" in there, faults)
         return faults.listed()
 
     def _layout(self, folder: Path, faults: Faults) -> set[str]:
@@ -252,7 +253,9 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(self, folder: Path, fields: dict[str, Any], rewards: bool, faults: Faults) -> None:
+    def _verification(
+        self, folder: Path, fields: dict[str, Any], unread: frozenset[str], rewards: bool, faults: Faults
+    ) -> None:
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
@@ -266,14 +269,9 @@ class Checker:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if wrong:
             return
-        if found["pool_hash"] != fields.get("pool_hash"):
-            faults.add("verification", path, "a verification for another pool", "one for this submission's pool")
-        if rewards and found["rewards_sha256"] != file_sha256(folder / "rewards.parquet"):
-            faults.add("verification", path, "a verification of other rewards", "one of this rewards.parquet")
-        if found["verdict"] != "agrees":
-            faults.add(
-                "verification", path, f"the verdict {found['verdict']}", "agrees; else the submission is withdrawn"
-            )
+        if rewards and not unread & {"pool_hash", "run", "model"}:
+            for what, expected in contradictions(found, fields, file_sha256(folder / "rewards.parquet")):
+                faults.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
         """Return the faults of the whole folder: its pools, all submissions, what lies between them."""

@@ -25,12 +25,13 @@ from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import score_distinct, scoring_item
 from prm_eval.submissions.formats import VERIFICATION
 from prm_eval.submissions.records import RegisteredPool
+from prm_eval.submissions.trust import (
+    MEAN_SHARE,
+    PINNED,
+    detection_of,
+    tolerance_between,
+)
 
-TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-"""Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
-kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw" numbers are
-measured in units of the spread of those that the verifier got."""
-MEAN_SHARE = 8  # the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards is
 LOGODDS_SHARE = (
     0.02  # near 0 and 1 probabilities hide differences that a product of steps shows; so log-odds count too, for less
 )
@@ -40,7 +41,6 @@ LOOSE_LOGODDS = (
 NORMAL_QUARTERS = 1.349  # standard deviations between the quartiles of a normal distribution
 WORST = 20
 CHUNK = 256  # candidates scored at a time
-EDITED = 0.01  # the fraction of edited candidates for which the chance of detection is stated
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,6 @@ class Compared:
     difference: float
     mean: float | None
     same_input: bool | None
-
-
-def detection_probability(edited: int, sample: int, of: int) -> float:
-    """Return the probability that a sample has at least one of the edited candidates: 1 - C(of-edited, sample) / C(of, sample)."""
-    if edited <= 0 or sample <= 0:
-        return 0.0
-    if edited + sample > of:
-        return 1.0
-    logarithm = sum(math.log1p(-edited / (of - k)) for k in range(sample))
-    return -math.expm1(logarithm)
 
 
 def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
@@ -113,6 +103,7 @@ def verify_submission(
     rewards = RewardFile(folder)
     require_same_model(rewards, model)
     of = pool.pool.info.n_candidates
+    sample = None if sample is not None and sample >= of else sample
     rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
     tolerance, scale = tolerance_of(rewards, model)
     scored = list(_score_again(rewards, pool.pool, model, rows, progress))
@@ -149,7 +140,7 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
         ("score_type", info.score_type, model.score_type),
         ("splitter", info.splitter, model.splitter),
     ]
-    for name in ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator"):
+    for name in PINNED:
         if info.model.get(name) and about.get(name):
             pairs.append((name, info.model[name], about[name]))
     for name, theirs, ours in pairs:
@@ -163,11 +154,6 @@ def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, str]:
     """Return (tolerance, "probability" or "raw"): that of the coarser dtype of submission and verifier."""
     dtypes = (rewards.info.model.get("dtype"), model.describe().get("dtype"))
     return tolerance_between(*dtypes), "raw" if rewards.info.score_type == "raw" else "probability"
-
-
-def tolerance_between(one: object, other: object) -> float:
-    """Return the tolerance between runs with two dtypes; rules have none, and are exact."""
-    return max(TOLERANCES.get(str(each), TOLERANCES["float32"]) for each in (one, other))
 
 
 def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
@@ -272,6 +258,6 @@ def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[st
             for each in worst
             if each.difference > 0
         ],
-        "detection": detection_probability(math.ceil(EDITED * of), len(compared), of),
+        "detection": detection_of(len(compared), of),
         "verdict": "differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
     }
