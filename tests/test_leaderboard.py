@@ -418,7 +418,7 @@ def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
     grade_pool(pool)
     register(results, pool, "evil", "<img src=x onerror=alert(2)> & a title")
     arrays = load_arrays(pool)
-    evil = disclosure() | {"licence": HOSTILE[0], "base_model": HOSTILE[1], "contact": HOSTILE[2], "notes": HOSTILE[3]}
+    evil = disclosure() | {"base_model": HOSTILE[1], "contact": HOSTILE[2], "notes": HOSTILE[3]}
     evil["training_data"] = HOSTILE[4:]
     for kind in ("prm", "orm"):
         submit(
