@@ -65,13 +65,13 @@ def _odd(path: Path) -> dict[str, list[Suspicion]]:
 
 
 def _submit_form(options: argparse.Namespace) -> int:
-    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, read_submission_fields
+    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, nested, read_submission_fields
     from prm_eval.submissions.questions import QUESTIONS
     from prm_eval.submissions.safe_json import read_json
 
     fields = read_submission_fields(options.folder)
     if options.answers is not None:
-        disclosure = read_json(options.answers)
+        disclosure = nested(read_json(options.answers))
     else:
         given = {each.name: value for each in QUESTIONS if (value := getattr(options, each.name)) is not None}
         known = answers_of(fields.get("disclosure"))

@@ -569,6 +569,8 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path, capsys) -> None:
     printed = capsys.readouterr()
     assert "4 submissions on 2 pools" in printed.out or "5 submissions on 2 pools" in printed.out
     assert printed.err.count("left out: ") == 4 and str(tmp_path) not in printed.err
+    assert main(["leaderboard", str(results), "--check"]) == 0
+    assert capsys.readouterr().err.count("left out: ") == 4
     text = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
     assert "Left out" in text and "rewards.parquet: found" in text
 

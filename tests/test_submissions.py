@@ -506,6 +506,31 @@ def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> 
     assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
 
 
+def test_answers_of_a_file_may_be_called_like_the_flags(folder: Path, tmp_path: Path) -> None:
+    """The flags are flat; a file of the same names must not be refused for that."""
+    flat = {f"trained_on_{name}": value for name, value in DISCLOSURE["trained_on"].items()}
+    answers = {name: value for name, value in DISCLOSURE.items() if name != "trained_on"} | flat
+    (tmp_path / "a.json").write_text(json.dumps(answers))
+    edit_json(folder / "submission.json", disclosure=None)
+    assert main(["submit-form", str(folder), "--answers", str(tmp_path / "a.json")]) == 0
+    assert json.loads((folder / "submission.json").read_text())["disclosure"]["trained_on"] == DISCLOSURE["trained_on"]
+
+
+def test_a_recipe_of_another_content_is_refused_of_new_submissions(folder: Path) -> None:
+    """Whoever names a shipped recipe is taken to have used it."""
+    edit_json(folder / "submission.json", model__recipe="miniature-prm", model__recipe_sha256="0" * 64)
+    results = folder.parents[3]
+    assert "recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
+    assert "recipe_sha256" not in "".join(map(str, check_submission(folder, results)))
+
+
+def test_a_folder_between_is_neither_a_submission_nor_results(folder: Path) -> None:
+    """One sentence says more than a list of faults that are none."""
+    for path in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
+        with pytest.raises(PrmEvalError, match="give a submission or a results folder"):
+            check_paths([path])
+
+
 def test_a_sample_of_all_is_all(folder: Path) -> None:
     """Whoever asks for more than there is has scored everything, and the file says so."""
     found = verify(folder, sample=1_000)

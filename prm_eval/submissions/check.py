@@ -162,6 +162,9 @@ class Checker:
         path, recipe = folder / "submission.json", _recipe(fields)
         if recipe is None:
             return
+        said = fields["model"].get("recipe_sha256")
+        if self.options.new and said is not None and said != recipe.digest:  # what is old may have an older recipe
+            faults.add("recipe", path, f"recipe_sha256 {said[:12]}", f"{recipe.digest[:12]}, that of {recipe.name}")
         if recipe.kind != fields["kind"]:
             faults.add("recipe", path, f"kind {fields['kind']}", f"{recipe.kind}, as the recipe {recipe.name} is for")
         if recipe.score.rule != "by_labels" and recipe.score_type != fields["score_type"]:
@@ -339,6 +342,8 @@ def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> 
             if not path.is_dir():
                 raise PrmEvalError(f"{path} is no folder; expected a submission or a results folder")
             results = results_of(path)
+            if results != path and "submissions" in (path.name, path.parent.name, path.parent.parent.name):
+                raise PrmEvalError(f"{path} is neither: give a submission or a results folder ({LAYOUT})")
             checker = checkers.setdefault(results, Checker(results, options))
             found[path] = checker.everything() if results == path else checker.submission(path)
     finally:
