@@ -13,7 +13,8 @@ while IFS= read -r -d '' path; do
   case $path in
     results/submissions/*/*/*/*) ;;
     results/submissions/*) printf 'no file of a submission: %q\n' "$path"; status=1 ;;
-    *) printf 'outside of a submission, for a maintainer to look at: %q\n' "$path" ;;
+    *) printf 'outside of a submission, for a maintainer to look at: %q\n' "$path"
+      [ "${FROM:-}" = maintainer ] || status=1 ;;
   esac
 done < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results)
 
@@ -32,6 +33,10 @@ while IFS= read -r -d '' folder; do
   fi
   echo '```'
 done < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results/submissions | cut -z -d/ -f1-5 | sort -zu)
+
+# names that differ by case and copies of another's rewards are seen only beside what is there already
+cp -rn "$base/results/submissions/." "$head/results/submissions/"
+if { "$prm_eval" check "$head/results" || true; } | grep -E '\[(name|copy)\]'; then status=1; fi
 
 for pool in "${!table[@]}"; do
   mapfile -t rows <<<"${table[$pool]%$'\n'}"

@@ -323,7 +323,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from prm_eval.leaderboard import build, stale, update_readme
+    from prm_eval.leaderboard import build, left_out_of, stale, update_readme
 
     output = options.output or options.results / "leaderboard"
     if options.check:
@@ -336,6 +336,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
             files.append(str(options.readme))
         for name in files:
             print(f"stale: {name}")
+        for path in left_out_of(output):
+            print(f"left out: {path}", file=sys.stderr)
         print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
         return EXIT_FAULTS if files else 0
     with Bar("rendering", None, "page") as update:

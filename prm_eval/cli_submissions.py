@@ -65,13 +65,13 @@ def _odd(path: Path) -> dict[str, list[Suspicion]]:
 
 
 def _submit_form(options: argparse.Namespace) -> int:
-    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, read_submission_fields
+    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, nested, read_submission_fields
     from prm_eval.submissions.questions import QUESTIONS
     from prm_eval.submissions.safe_json import read_json
 
     fields = read_submission_fields(options.folder)
     if options.answers is not None:
-        disclosure = read_json(options.answers)
+        disclosure = nested(read_json(options.answers))
     else:
         given = {each.name: value for each in QUESTIONS if (value := getattr(options, each.name)) is not None}
         known = answers_of(fields.get("disclosure"))
@@ -86,10 +86,10 @@ def _submit_form(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from prm_eval.rewards import load_reward_model
+    from prm_eval.rewards import RewardFile, load_reward_model
     from prm_eval.submissions import check_submission, detection_probability, verify_submission
     from prm_eval.submissions.check import results_of
-    from prm_eval.submissions.verify import MEAN_SHARE
+    from prm_eval.submissions.trust import MEAN_SHARE
 
     folder = options.folder.absolute()
     results = results_of(folder)
@@ -99,6 +99,8 @@ def _verify(options: argparse.Namespace) -> int:
         raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
+    if given["dtype"] is None:  # what another dtype differs by would be the tolerance
+        given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else options.sample

@@ -74,8 +74,10 @@ def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(path, None, f"a file that is not Parquet ({error})", "a Parquet file") from None
     for wanted in schema:
-        if wanted.name not in file.schema_arrow.names:
-            raise DataError(path, None, f"columns {', '.join(file.schema_arrow.names)}", f"a column {wanted.name!r}")
+        if file.schema_arrow.names.count(wanted.name) != 1:
+            raise DataError(
+                path, None, f"columns {', '.join(file.schema_arrow.names)[:1_000]}", f"one column {wanted.name!r}"
+            )
         found = file.schema_arrow.field(wanted.name).type
         if not compatible(found, wanted.type):
             raise DataError(path, None, f"column {wanted.name!r} of type {found}", str(wanted.type))

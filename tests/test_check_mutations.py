@@ -77,6 +77,7 @@ case("field: missing", "field", SUBMISSION, fields(score_type=...))
 case("field: of no meaning", "field", SUBMISSION, fields(accuracy=0.99))
 case("field: a wrong type", "field", SUBMISSION, fields(model="some/model"))
 case("field: a number for a text", "field", SUBMISSION, fields(name=7))
+case("field: more seconds than there are", "field", SUBMISSION, fields(run__seconds=1e10))
 case("field: true for a number", "field", SUBMISSION, fields(run__candidates=True))
 case("field: negative seconds", "field", SUBMISSION, fields(run__seconds=-1))
 case("field: an unknown aggregation", "field", SUBMISSION, fields(aggregation="harmonic"))
@@ -90,6 +91,12 @@ case("name: path", "field", SUBMISSION, fields(name="../../etc/passwd"))
 case("name: script", "field", SUBMISSION, fields(name="<script>alert(1)</script>/x"))
 case("text: bidirectional override", "text", SUBMISSION, fields(disclosure__contact="me\u202egnp.exe"))
 case("text: zero width", "text", SUBMISSION, fields(disclosure__licence="Apache\u200b-2.0"))
+for blank in "\u3164\u2800\uffa0\u115f\u034f\ufe0f\U000e0101":
+    case(f"text: U+{ord(blank):04X} shows nothing", "text", SUBMISSION, fields(disclosure__contact=blank * 3))
+case("field: a badge for a device", "field", SUBMISSION, fields(run__device_name="cpu \u25cf reproduced"))
+case("field: a badge for a dtype", "field", SUBMISSION, fields(model__dtype="\u2713 verified"))
+case("disclosure: a badge", "disclosure", SUBMISSION, fields(disclosure__base_model="none \u2714"))
+case("disclosure: a licence that says more", "disclosure", SUBMISSION, fields(disclosure__licence="MIT, verified!"))
 case("text: escape codes", "text", SUBMISSION, fields(disclosure__notes="\x1b[2J"))
 case("text: half a surrogate pair", "text", SUBMISSION, fields(disclosure__contact="\ud800"))
 case("text: NUL", "text", SUBMISSION, fields(run__device_name="cpu\0"))
@@ -386,6 +393,22 @@ case("verification: empty", "verification", VERIFICATION, lambda f: (f / VERIFIC
 case("verification: of other rewards", "verification", VERIFICATION, verification(rewards_sha256="0" * 64))
 case("verification: of another pool", "verification", VERIFICATION, verification(pool_hash="0" * 64))
 case("verification: differs", "verification", VERIFICATION, verification(verdict="differs"))
+for forged in (
+    {"compared": 0},
+    {"compared": 281},
+    {"of": 20},
+    {"of": 10**15, "compared": 10**14},
+    {"scope": "all"},
+    {"beyond": 1},
+    {"inputs_differ": 1},
+    {"tolerance": 1e300},
+    {"max_difference": 0.01},
+    {"mean_difference": 0.00002},
+    {"detection": 1.0},
+    {"model__revision": "f" * 40},
+    {"model__id": "other/model"},
+):
+    case(f"verification: forged: {forged}", "verification", VERIFICATION, verification(**forged))
 case("verification: a forged verdict", "verification", VERIFICATION, verification(verdict="agrees, honestly"))
 
 

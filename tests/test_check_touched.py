@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def submit(head: Path, name: str) -> Path:
         def describe(self):
             return {"id": name, "version": 1, "weights": "none: a rule"}
 
+        def score(self, items):  # rewards of its own: those of another are a copy
+            factor = 0.5 + len(name) / 100
+            return [
+                replace(each, values=tuple(factor * value for value in each.values)) for each in super().score(items)
+            ]
+
     pool = registered_pools(head / "results")["demo-35x8"].pool
     return add_submission(head / "results", pool, Mine(aggregation="min"), name)
 
@@ -111,6 +118,29 @@ def test_a_file_between_the_folders_fails_the_check(request_, tmp_path) -> None:
     (head / "results" / "submissions" / "new-org__good" / "run.sh").write_text("x")
     done = run(base, head, commit, tmp_path)
     assert done.returncode == 1 and "no file of a submission" in done.stdout
+
+
+@pytest.mark.slow
+def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path) -> None:
+    """A single folder can be in order and still be another's rewards, or another's name with a capital letter."""
+    base, head, commit = request_
+    submit(head, "new-org/good")
+    there = next((head / "results" / "submissions" / "prm_eval__arithmetic").glob("*/demo-35x8")) / "rewards.parquet"
+    copy = submit(head, "new-org/copy")
+    shutil.copyfile(there, copy / "rewards.parquet")
+    edit_json(copy / "submission.json", aggregation="prod")
+    submit(head, "New-Org/good")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1 and "[name]" in done.stdout and "[copy]" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_changed_board_is_for_a_maintainer(request_, tmp_path) -> None:
+    """Figures are computed here; nobody sends any."""
+    base, head, commit = request_
+    page = head / "results" / "leaderboard" / "leaderboard.md"
+    page.write_text(page.read_text() + "| mine | 1 |")
+    assert run(base, head, commit, tmp_path).returncode == 1
 
 
 def test_the_workflow_runs_no_code_of_the_request() -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,7 +32,10 @@ from prm_eval.leaderboard.words import fixed, percent, points, rounded, slug, sp
 from prm_eval.measured import board_settings
 from prm_eval.pools import Pool
 from prm_eval.stats import ClusterBootstrap, holm, rank_ranges, sign_flip_p, sign_flip_ps, told_apart
+from prm_eval.submissions import detection_probability
+from prm_eval.submissions.trust import tolerance_between
 from prm_eval.summary import ORACLE
+from tests.board import edit_json
 from tests.conftest import ROOT
 from tests.leaderboards import demo_results, disclosure, made_up, register, submit
 
@@ -413,7 +418,7 @@ def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
     grade_pool(pool)
     register(results, pool, "evil", "<img src=x onerror=alert(2)> & a title")
     arrays = load_arrays(pool)
-    evil = disclosure() | {"licence": HOSTILE[0], "base_model": HOSTILE[1], "contact": HOSTILE[2], "notes": HOSTILE[3]}
+    evil = disclosure() | {"base_model": HOSTILE[1], "contact": HOSTILE[2], "notes": HOSTILE[3]}
     evil["training_data"] = HOSTILE[4:]
     for kind in ("prm", "orm"):
         submit(
@@ -500,6 +505,13 @@ def test_a_detail_page_says_what_it_must(results) -> None:
     assert len(page.of("details")) >= 10 and page.of("math")
 
 
+def test_doing_it_again_names_the_model(results) -> None:
+    """A command that lacks a required option is none."""
+    pages = (results / "leaderboard" / "submissions").glob("*.html")
+    text = " ".join(path.read_text(encoding="utf-8") for path in pages)
+    assert "--reward-model " in text and "do it in a copy" in text
+
+
 def test_tiers_are_marked_and_explained(tmp_path) -> None:
     """What was run again says so, with figures; what did not agree, or was changed since, is "recomputed" and says why."""
     results = demo_results(tmp_path / "results")
@@ -510,13 +522,18 @@ def test_tiers_are_marked_and_explained(tmp_path) -> None:
         folders,
         (
             {"scope": "all", "seed": None},
-            {"scope": "sample", "seed": 7, "detection": 0.92},
+            {"scope": "sample", "seed": 7, "compared": 160, "detection": detection_probability(3, 160, 280)},
             {"verdict": "differs", "beyond": 12},
-            {"rewards_sha256": "0" * 64},
+            {"compared": 0},
         ),
         strict=False,
     ):
+        submitted = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
         own = {
+            "model": submitted["model"],
+            "of": 280,
+            "compared": 280,
+            "tolerance": tolerance_between(submitted["model"].get("dtype"), None),
             "rewards_sha256": file_sha256(folder / "rewards.parquet"),
             "pool_hash": Pool(results / "pools" / "demo-35x8").info.content_hash,
         }
@@ -532,7 +549,9 @@ def test_tiers_are_marked_and_explained(tmp_path) -> None:
     found = [tiers[folder.parent.parent.name] for folder in folders[:4]]
     assert [row["tier"] for row in found] == ["reproduced", "spot-checked", "recomputed", "recomputed"]
     for row, words in zip(
-        found, ("rules out every edit", "noticed with probability 92 %", "12 of", "changed since"), strict=True
+        found,
+        ("rules out every edit", "noticed with probability 92 %", "12 of", "0 of 0 candidates differ, or"),
+        strict=True,
     ):
         page = Page((results / "leaderboard" / row["page"]).read_text(encoding="utf-8"))
         assert words in " ".join(" ".join(page.words).split())
@@ -550,8 +569,46 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path, capsys) -> None:
     printed = capsys.readouterr()
     assert "4 submissions on 2 pools" in printed.out or "5 submissions on 2 pools" in printed.out
     assert printed.err.count("left out: ") == 4 and str(tmp_path) not in printed.err
+    assert main(["leaderboard", str(results), "--check"]) == 0
+    assert capsys.readouterr().err.count("left out: ") == 4
     text = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
     assert "Left out" in text and "rewards.parquet: found" in text
+
+
+def test_odd_figures_and_columns_do_not_stop_the_board(tmp_path, capsys) -> None:
+    """One submission must not be able to take the board down for all."""
+    results = demo_results(tmp_path / "results")
+    folders = sorted((results / "submissions").glob("*/*/demo-35x8"))
+    edit_json(folders[0] / "submission.json", run__seconds=5e-324)
+    edit_json(folders[1] / "submission.json", run__seconds=1e300)
+    table = pq.read_table(folders[2] / "rewards.parquet")
+    pq.write_table(table.append_column("n_tokens", table["n_tokens"]), folders[2] / "rewards.parquet")
+    assert main(["leaderboard", str(results)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("left out: ") == 2 and "one column 'n_tokens'" in printed.err
+
+
+def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, capsys) -> None:
+    """The board reads in its own process: 20 kB must not become gigabytes there."""
+    results = demo_results(tmp_path / "results")
+    folders = sorted((results / "submissions").glob("*/*/demo-35x8"))
+
+    def rewrite(folder, name, values):
+        table = pq.read_table(folder / "rewards.parquet")
+        at = table.schema.get_field_index(name)
+        column = pa.array(values, table.schema.field(name).type)
+        pq.write_table(table.set_column(at, name, column), folder / "rewards.parquet", compression="zstd")
+
+    rewrite(folders[0], "refusal", ["a" * 1_100_000] * 280)
+    rewrite(folders[1], "step_rewards", [[0.0] * 40_000] * 280)
+    rewrite(folders[2], "input_hash", ["b" * 5_000] * 280)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert main(["leaderboard", str(results)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("left out: ") == 3
+    assert "refusal of more than" in said or "bytes when unpacked" in said
+    assert "step rewards" in said and "a input_hash of more than" in said
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 300_000  # kB
 
 
 def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:
@@ -596,6 +653,17 @@ def test_slugs_are_file_names_and_stay_apart() -> None:
     assert len(set(tricky)) == len(tricky) and all(
         re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", each) for each in tricky
     )
+
+
+def test_two_revisions_have_two_pages(tmp_path) -> None:
+    """Commits that begin alike are easily made; one page must not stand for another's row."""
+    results = demo_results(tmp_path / "results")
+    folder = sorted((results / "submissions").glob("*/*/demo-35x8"))[0]
+    revision = folder.parent.name
+    other = folder.parent.parent / (revision[:-1] + ("1" if revision[-1] == "0" else "0")) / folder.name
+    shutil.copytree(folder, other)
+    built = build(results)
+    assert len(list((built.folder / "submissions").glob("*.html"))) == built.submissions
 
 
 def test_charts_hold_with_odd_numbers() -> None:

@@ -60,7 +60,7 @@ def hostile_pool(results: Path) -> None:
     register(results, pool, "evil", attack + " \u05e9\u05dc\u05d5\u05dd")
     arrays = load_arrays(pool)
     said = disclosure() | {
-        "licence": attack,
+        "contact": attack,
         "base_model": "javascript:window.hacked=6",
         "notes": "\u05e9\u05dc\u05d5\u05dd z\u0301\u0302\u0303" + attack,
     }

@@ -115,7 +115,7 @@ def test_missing_and_foreign_files(tmp_path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         Pool(tmp_path / "q").verify()
     shutil.copy(pool.path / "problems.parquet", pool.path / "candidates.parquet")
-    with pytest.raises(DataError, match="a column 'candidate_id'"):
+    with pytest.raises(DataError, match="one column 'candidate_id'"):
         list(Pool(pool.path))
 
 

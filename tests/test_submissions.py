@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prm_eval.cli import main
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files import RewardWriter, iter_rewards
 from prm_eval.submissions import (
@@ -36,7 +37,7 @@ from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.schemas import schema_texts
 from prm_eval.submissions.suspicion import NAMES
 from prm_eval.submissions.typed import json_schema, problems
-from prm_eval.submissions.verify import sample_rows
+from prm_eval.submissions.verify import differences, sample_rows, spread_of
 from tests.board import COMMIT, DISCLOSURE, ENTRY, POOL_ID, Model, add_submission, edit_json, make_results
 from tests.conftest import ROOT
 
@@ -505,6 +506,54 @@ def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> 
     assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
 
 
+def test_answers_of_a_file_may_be_called_like_the_flags(folder: Path, tmp_path: Path) -> None:
+    """The flags are flat; a file of the same names must not be refused for that."""
+    flat = {f"trained_on_{name}": value for name, value in DISCLOSURE["trained_on"].items()}
+    answers = {name: value for name, value in DISCLOSURE.items() if name != "trained_on"} | flat
+    (tmp_path / "a.json").write_text(json.dumps(answers))
+    edit_json(folder / "submission.json", disclosure=None)
+    assert main(["submit-form", str(folder), "--answers", str(tmp_path / "a.json")]) == 0
+    assert json.loads((folder / "submission.json").read_text())["disclosure"]["trained_on"] == DISCLOSURE["trained_on"]
+
+
+def test_a_recipe_of_another_content_is_refused_of_new_submissions(folder: Path) -> None:
+    """Whoever names a shipped recipe is taken to have used it."""
+    edit_json(folder / "submission.json", model__recipe="miniature-prm", model__recipe_sha256="0" * 64)
+    results = folder.parents[3]
+    assert "recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
+    assert "recipe_sha256" not in "".join(map(str, check_submission(folder, results)))
+
+
+def test_a_folder_between_is_neither_a_submission_nor_results(folder: Path) -> None:
+    """One sentence says more than a list of faults that are none."""
+    for path in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
+        with pytest.raises(PrmEvalError, match="give a submission or a results folder"):
+            check_paths([path])
+
+
+def test_a_sample_of_all_is_all(folder: Path) -> None:
+    """Whoever asks for more than there is has scored everything, and the file says so."""
+    found = verify(folder, sample=1_000)
+    assert (found["scope"], found["seed"], found["compared"]) == ("all", None, 280)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"compared": 0},
+        {"beyond": 999},
+        {"tolerance": 1e300},
+        {"scope": "all", "compared": 3},
+        {"model__revision": "f" * 40},
+    ],
+)
+def test_a_forged_verification_earns_no_tier(folder: Path, changes) -> None:
+    """The board asks for what the checker asks for."""
+    verify(folder)
+    edit_json(folder / "verification.json", **changes)
+    assert find_submissions(folder.parents[3])[0].tier == "recomputed"
+
+
 def test_a_verification_of_other_rewards_earns_nothing(folder: Path) -> None:
     """Rewards that are edited after they were verified are not verified."""
     verify(folder)
@@ -596,6 +645,41 @@ def test_raw_rewards_are_compared_in_units_of_their_spread(pool, tmp_path) -> No
     edit_rewards(folder, {0}, 30.0)
     found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
     assert (found["verdict"], found["scale"], found["worst"][0]["row"]) == ("differs", "raw", 1)
+
+
+def test_one_outlier_is_no_cover_for_edits_of_raw_rewards(pool, tmp_path) -> None:
+    """The unit of comparison is the verifier's: a submitted -1e7 would make it so large that nothing differs."""
+    from prm_eval.grading.pool import grade_pool
+    from prm_eval.records import StepRewards
+
+    class Raw(Model):
+        kind, score_type, aggregation = "orm", "raw", "last"
+
+        def score(self, items):
+            return [StepRewards((float(len(item.text)),)) for item in items]
+
+    grade_pool(pool)
+    entry = register_pool(pool, tmp_path / "results", "small")
+    folder = add_submission(tmp_path / "results", pool, Raw(), ENTRY)
+    edit_rewards(folder, {1, 2, 3, 4}, 50.0)
+    edit_rewards(folder, {0}, -1e7)
+    found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
+    assert (found["verdict"], found["beyond"]) == ("differs", 5)
+
+
+def test_the_unit_of_raw_rewards_is_robust() -> None:
+    """The verifier's own outliers do not loosen it either; constants and nothing have a unit too."""
+    assert spread_of([0.0, 1.0, 2.0, 3.0, 1e9]) < 3
+    assert spread_of([5.0] * 10) == spread_of([]) == 1.0
+    assert spread_of([0.0] * 9 + [1.0]) > 0
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(-12.0, -31.0), (-12.0, -1000.0), (12.0, 1000.0), (-29.0, -1e9)])
+def test_far_log_odds_hide_no_edit(ours, theirs) -> None:
+    """A product of steps shows such an edit, whatever a probability says."""
+    (found,) = differences(StepRewards((ours,)), StepRewards((theirs,)), "logodds")
+    assert found > 1e-2
+    assert differences(StepRewards((-31.0,)), StepRewards((-1000.0,)), "logodds")[0] < 1e-12
 
 
 def test_an_empty_file_of_rewards_has_totals(tmp_path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from prm_eval.errors import PrmEvalError
 from prm_eval.grading import decide
 from prm_eval.grading.latex import parse
 from prm_eval.grading.worker import WORKER, Worker
+from prm_eval.submissions import worker as submissions_worker
 
 IDENTITY = "\\sin^2 x + \\cos^2 x - 1"
 
@@ -104,3 +108,24 @@ def test_memory_is_capped(worker) -> None:
     verdict, _ = worker.is_zero(parse("(1+x)^{2000} - (1+x)^{1999}*(x+1)*\\cos^2 y"))
     assert verdict in (None, False)
     assert worker.is_zero(parse(IDENTITY))[0] is True
+
+
+@pytest.mark.parametrize("name", ["resource", "json", "runpy", "sympy", "prm_eval", "pyarrow"])
+def test_children_run_nothing_from_the_current_folder(tmp_path, monkeypatch, name) -> None:
+    """Whoever checks a stranger's folder from within it would otherwise run the stranger's modules."""
+    (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    with closing(Worker()) as worker:
+        assert worker.is_zero(parse(IDENTITY))[0] is True
+    with submissions_worker.Worker() as reader:
+        assert "error" in reader.ask({"pool": str(tmp_path / "none")}, 60.0)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_reader_that_cannot_start_says_why_and_blames_no_pool(monkeypatch) -> None:
+    """Such as a broken installation: the pool is not at fault."""
+    monkeypatch.setattr(
+        submissions_worker, "command", lambda *_: [sys.executable, "-c", "raise SystemExit('no such library')"]
+    )
+    with submissions_worker.Worker() as reader, pytest.raises(PrmEvalError, match="could not start: no such library"):
+        reader.ask({"pool": "x"}, 60.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prm_eval.children import command
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation import Evaluation
 
@@ -31,7 +31,7 @@ def run_command(arguments: Sequence[str]) -> str:
     Raises:
         PrmEvalError: lm_eval failed; its own output says why.
     """
-    status = subprocess.run([sys.executable, "-m", "prm_eval.cli", "run", *arguments], check=False).returncode
+    status = subprocess.run(command("prm_eval.cli", "run", *arguments), check=False).returncode
     if status:
         raise PrmEvalError(f"lm_eval ended with status {status}; see above")
     return "prm-eval run " + shlex.join(arguments)

@@ -13,13 +13,13 @@ import json
 import os
 import select
 import subprocess
-import sys
 import threading
 import time
 import weakref
 from pathlib import Path
 from typing import Any
 
+from prm_eval.children import command
 from prm_eval.grading.tree import Apply, Node, Number, Quantity, Symbol
 
 DEADLINE_SECONDS = 1.0
@@ -85,7 +85,7 @@ class Child:
         if self._child is None or self._child.poll() is not None:
             self._kill()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", self.module, str(MEMORY_BYTES)],
+                command(self.module, str(MEMORY_BYTES)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

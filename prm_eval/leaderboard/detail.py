@@ -23,7 +23,7 @@ from prm_eval.measured import Curve, Shown
 from prm_eval.rewards.aggregate import sigmoid
 from prm_eval.standings import Yardstick
 from prm_eval.steps import split_steps
-from prm_eval.submissions import TIERS, RegisteredPool
+from prm_eval.submissions import TIERS, RegisteredPool, Submission
 from prm_eval.summary import ORACLE
 
 Texts = Mapping[tuple[int, int], Mapping[str, Any]]
@@ -320,7 +320,8 @@ def _verification(folder: Path, tier: str) -> str:
         )
     text = f"{compared} of {grouped(found['of'])} candidates by {found['verified_by']} on {found['device_name']}: {found['beyond']} differ"
     if found["max_difference"] is not None:
-        text += f"; the largest difference was {found['max_difference']:.2g} ({found['scale']})"
+        limit = f"{found['tolerance']:g} is called equal, by the dtypes"
+        text += f"; the largest difference was {found['max_difference']:.2g} ({found['scale']}; {limit})"
     if found["scope"] != "all":
         chance = percent(found["detection"], 0)
         text += (
@@ -370,5 +371,15 @@ def _recompute(row: Row, yardstick: Yardstick) -> str:
         f"prm-eval evaluate {pool} {where} --n {ns}\n"
         f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
         f"prm-eval check {where}\n"
-        f"prm-eval verify {where} --sample 256 --seed S    # runs the model"
+        f"prm-eval verify {where} --reward-model {_reward_model(submission)} --sample 256"
+        "    # runs the model; writes verification.json anew, so do it in a copy"
     )
+
+
+def _reward_model(submission: Submission) -> str:
+    """Return what ``--reward-model`` takes for a submission: a rule by name, a commit of the hub, or a folder that the reader has."""
+    if submission.revision.startswith("rule-"):
+        return submission.model
+    if submission.revision.startswith("sha256-"):
+        return "FOLDER"
+    return f"{submission.org}/{submission.model} --revision {submission.revision}"

@@ -134,7 +134,7 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
     column = yardstick.settings.column
     rows = [
         Row(
-            slug(f"{each.org}__{each.model}", each.revision[:19], each.pool_id),
+            slug(f"{each.org}__{each.model}", each.revision, each.pool_id),
             each,
             measured,
             standing,

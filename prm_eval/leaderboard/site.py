@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -78,6 +79,12 @@ def stale(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
         made, there = set(_files(fresh)), set(_files(output))
         differ = {name for name in made & there if (fresh / name).read_bytes() != (output / name).read_bytes()}
     return sorted(differ | (made ^ there))
+
+
+def left_out_of(output: Path) -> list[str]:
+    """Return the folders that a board, as it was built, says it leaves out."""
+    path = output / "leaderboard.json"
+    return [each["path"] for each in json.loads(path.read_text(encoding="utf-8"))["left_out"]] if path.is_file() else []
 
 
 def update_readme(readme: Path, output: Path, *, write: bool) -> bool:

@@ -26,6 +26,7 @@ BASELINE_NAMES = {
     "majority": ("majority", "the most common answer; needs no reward model"),
     ORACLE: ("oracle", "a correct candidate whenever one was drawn (pass@n); no selector can do better"),
 }
+LEAST_SECONDS = 1e-3  # what a clock was read to; less is no measurement
 ASKED = {
     "math_test": ("MATH test", "problems of the MATH test set, or solutions to them"),
     "prm800k": ("PRM800K", "PRM800K, whose phases hold MATH test problems"),
@@ -225,7 +226,7 @@ def _line(row: Row, column: int, chart: Markup) -> Line:
         wmaj=accuracy_cell(measured.wmaj, column),
         gap=None if gap is None else Cell(percent(gap.value, 0), percent(gap.low, 0), percent(gap.high, 0), gap.value),
         tokens=measured.tokens,
-        speed=cost.candidates / cost.seconds if cost.seconds else None,
+        speed=cost.candidates / cost.seconds if cost.seconds and cost.seconds >= LEAST_SECONDS else None,
         device=cost.device or "",
         licence=submission.licence or "",
         trained_on=trained_on(submission.disclosure),

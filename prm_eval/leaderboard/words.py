@@ -40,8 +40,8 @@ def rounded(value: float | None, digits: int = 6) -> float | None:
 
 
 def grouped(value: float) -> str:
-    """Return a whole number with commas."""
-    return f"{round(value):,}"
+    """Return a whole number with commas; nothing where it is none."""
+    return "" if not math.isfinite(value) else f"{round(value):,}"
 
 
 def span(best: int, worst: int) -> str:
@@ -57,5 +57,5 @@ def p_value(value: float) -> str:
 def slug(*parts: str) -> str:
     """Return a file name for some names: letters, digits, dot, hyphen, underscore; told apart by a hash where something was changed."""
     whole = "--".join(parts)
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", whole).strip("._")[:140] or "_"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", whole).strip("._")[:200] or "_"
     return plain if plain == whole else f"{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"

@@ -27,7 +27,9 @@ from prm_eval.tables import open_table
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "refusal"]
+COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "input_hash", "refusal"]
+TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
+LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
 MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
 MOST_BYTES = 4 * 1024**3
 
@@ -72,18 +74,18 @@ def read_steps(
         DataError: What :class:`~prm_eval.rewards.files.RewardReader` would raise; it is asked, to name the row.
     """
     rewards.require_pool(pool)
-    file = open_table(rewards.path, reward_schema(single=False))
-    rows = file.metadata.num_rows
-    if rows != len(expected):
-        _name_the_row(rewards, pool)
-        raise DataError(rewards.path, None, f"{rows:,} rows", f"{len(expected):,}, one a candidate")
-    _require_bounded(rewards, file.metadata)
-    try:
-        table = file.read(columns=COLUMNS)
+    metadata = open_table(rewards.path, reward_schema(single=False)).metadata
+    _require_bounded(rewards, metadata, expected)
+    try:  # a text that every row repeats is unpacked once
+        table = pq.ParquetFile(rewards.path, read_dictionary=list(TEXTS)).read(columns=COLUMNS)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             rewards.path, None, f"data that cannot be read ({error})", "an undamaged Parquet file"
         ) from None
+    _require_short_texts(rewards, table)
+    if table.num_rows != len(expected):
+        _name_the_row(rewards, pool)
+        raise DataError(rewards.path, None, f"{table.num_rows:,} rows", f"{len(expected):,}, one a candidate")
     found = _arrays(table, ids, expected)
     if found is None:
         _name_the_row(rewards, pool)
@@ -91,16 +93,49 @@ def read_steps(
     return found
 
 
-def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData) -> None:
-    """Insist that what is read fits in memory, as far as the file's own footer says (``prm-eval check`` trusts it less)."""
+def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, expected: Ints) -> None:
+    """Insist that a file is no larger than rewards for its pool are, as far as its footer says (``prm-eval check`` trusts it less).
+
+    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes, here in our own process.
+    """
+    if metadata.num_rows > 2 * len(expected) + 1_000:
+        raise DataError(rewards.path, None, f"{metadata.num_rows:,} rows", f"{len(expected):,}, one a candidate")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    steps = int(expected.sum())
     values = sum(each.num_values for each in chunks if each.path_in_schema.startswith("step_rewards"))
-    if values > MOST_VALUES:
-        raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {MOST_VALUES:,}")
-    size = sum(each.total_uncompressed_size for each in chunks if each.path_in_schema.partition(".")[0] in COLUMNS)
-    if size > MOST_BYTES:
-        raise DataError(rewards.path, None, f"{size:,} bytes when unpacked", f"at most {MOST_BYTES:,}")
+    most = min(MOST_VALUES, 2 * (steps + len(expected)) + 1_000)
+    if values > most:
+        raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {most:,}")
+    size = sum(max(0, each.total_uncompressed_size) for each in chunks)
+    most = min(MOST_BYTES, bytes_of_rewards(len(expected), steps))
+    if size > most:
+        raise DataError(rewards.path, None, f"{size:,} bytes when unpacked", f"at most {most:,}")
+
+
+def _require_short_texts(rewards: RewardFile, table: pa.Table) -> None:
+    """Insist on short texts, while each distinct one is there once."""
+    for name in TEXTS:
+        for chunk in table.column(name).chunks:
+            if (at := first_long_text(chunk)) is not None:
+                raise DataError(rewards.path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
+
+
+def first_long_text(column: pa.Array) -> int | None:
+    """Return the first row whose text is longer than any such text is; looks at the dictionary, unpacks nothing."""
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    lengths = pc.binary_length(texts)
+    if len(texts) == 0 or (pc.max(lengths).as_py() or 0) <= LONGEST_TEXT:
+        return None
+    long = pc.greater(lengths, LONGEST_TEXT)
+    if pa.types.is_dictionary(column.type):
+        long = pc.take(long, column.indices)
+    return max(0, int(pc.index(long, True).as_py()))
+
+
+def bytes_of_rewards(candidates: int, steps: int) -> int:
+    """Return how many bytes a rewards file may have, packed or not: generous for text, 16 a step."""
+    return 1_000_000 + 1_000 * candidates + 16 * steps
 
 
 def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expected: Ints) -> StepArrays | None:
@@ -120,7 +155,9 @@ def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expec
     right = np.where(refused, counts == 0, (counts == expected) & (counts > 0) & (claimed == counts))
     if not right.all() or not np.isfinite(values).all():
         return None
-    reasons = Counter(str(reason).partition(":")[0] for reason in table.column("refusal").drop_null().to_pylist())
+    reasons = Counter(
+        str(reason).partition(":")[0] for reason in table.column("refusal").cast(pa.string()).drop_null().to_pylist()
+    )
     tokens = table.column("n_tokens")
     return StepArrays(
         values,

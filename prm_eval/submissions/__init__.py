@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from prm_eval.submissions.readers import find_submissions, registered_pools
     from prm_eval.submissions.records import TIERS, Cost, Fault, RegisteredPool, Submission, Suspicion, Tier
     from prm_eval.submissions.suspicion import suspicions
-    from prm_eval.submissions.verify import detection_probability, verify_submission
+    from prm_eval.submissions.trust import detection_probability
+    from prm_eval.submissions.verify import verify_submission
 
 _HOME = {
     "KINDS": "faults",
@@ -33,7 +34,7 @@ _HOME = {
     "TrainedOn": "formats",
     "check_paths": "check",
     "check_submission": "check",
-    "detection_probability": "verify",
+    "detection_probability": "trust",
     "fill_in": "form",
     "find_submissions": "readers",
     "register_pool": "place",

@@ -20,6 +20,7 @@ from prm_eval.submissions.readers import REVISION, REVISION_WORDS, path_parts, r
 from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.safe_json import read_json
+from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems, shown
 from prm_eval.submissions.worker import Worker, WorkerDied
 
@@ -83,7 +84,7 @@ class Checker:
             if self.options.tokenizer is not None and not faults.kinds():
                 self._inputs(folder, pool, faults)
         if "verification.json" in there:
-            self._verification(folder, fields, "rewards.parquet" in there, faults)
+            self._verification(folder, fields, wrong, "rewards.parquet" in there, faults)
         return faults.listed()
 
     def _layout(self, folder: Path, faults: Faults) -> set[str]:
@@ -161,6 +162,9 @@ class Checker:
         path, recipe = folder / "submission.json", _recipe(fields)
         if recipe is None:
             return
+        said = fields["model"].get("recipe_sha256")
+        if self.options.new and said is not None and said != recipe.digest:  # what is old may have an older recipe
+            faults.add("recipe", path, f"recipe_sha256 {said[:12]}", f"{recipe.digest[:12]}, that of {recipe.name}")
         if recipe.kind != fields["kind"]:
             faults.add("recipe", path, f"kind {fields['kind']}", f"{recipe.kind}, as the recipe {recipe.name} is for")
         if recipe.score.rule != "by_labels" and recipe.score_type != fields["score_type"]:
@@ -201,7 +205,7 @@ class Checker:
                 faults.add("pool-registry", entry, "neither a pool that is here nor a hub id", "one of the two")
             return pool
         try:
-            reply = self._worker.ask({"pool": str(pool.pool.path)}, 600.0)
+            reply = self._worker.ask({"pool": str(pool.pool.path.absolute())}, 600.0)
         except WorkerDied as error:
             reply = {"error": str(error)}
         if "error" in reply:
@@ -221,7 +225,8 @@ class Checker:
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
         recipe = _recipe(fields)
         about["hashed"] = recipe is not None and recipe.head.type != "generate"
-        question = {"pool": str(pool.pool.path), "splitter": fields["splitter"], "rewards": str(path), "about": about}
+        where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
+        question = {**where, "splitter": fields["splitter"], "about": about}
         try:
             reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
         except WorkerDied as error:
@@ -251,7 +256,9 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(self, folder: Path, fields: dict[str, Any], rewards: bool, faults: Faults) -> None:
+    def _verification(
+        self, folder: Path, fields: dict[str, Any], unread: frozenset[str], rewards: bool, faults: Faults
+    ) -> None:
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
@@ -265,14 +272,9 @@ class Checker:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if wrong:
             return
-        if found["pool_hash"] != fields.get("pool_hash"):
-            faults.add("verification", path, "a verification for another pool", "one for this submission's pool")
-        if rewards and found["rewards_sha256"] != file_sha256(folder / "rewards.parquet"):
-            faults.add("verification", path, "a verification of other rewards", "one of this rewards.parquet")
-        if found["verdict"] != "agrees":
-            faults.add(
-                "verification", path, f"the verdict {found['verdict']}", "agrees; else the submission is withdrawn"
-            )
+        if rewards and not unread & {"pool_hash", "run", "model"}:
+            for what, expected in contradictions(found, fields, file_sha256(folder / "rewards.parquet")):
+                faults.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
         """Return the faults of the whole folder: its pools, all submissions, what lies between them."""
@@ -340,6 +342,8 @@ def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> 
             if not path.is_dir():
                 raise PrmEvalError(f"{path} is no folder; expected a submission or a results folder")
             results = results_of(path)
+            if results != path and "submissions" in (path.name, path.parent.name, path.parent.parent.name):
+                raise PrmEvalError(f"{path} is neither: give a submission or a results folder ({LAYOUT})")
             checker = checkers.setdefault(results, Checker(results, options))
             found[path] = checker.everything() if results == path else checker.submission(path)
     finally:

@@ -42,6 +42,16 @@ def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
+def nested(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return answers from a file with ``trained_on_prm800k``, as the flag is called, at its place in ``trained_on``."""
+    prefix = "trained_on_"
+    flat = {name.removeprefix(prefix): value for name, value in answers.items() if name.startswith(prefix)}
+    if not flat or not isinstance(answers.get("trained_on", {}), dict):
+        return answers
+    rest = {name: value for name, value in answers.items() if not name.startswith(prefix)}
+    return rest | {"trained_on": flat | rest.get("trained_on", {})}
+
+
 def ask(answers: dict[str, str], known: dict[str, str], tell: Callable[[str], str]) -> dict[str, str]:
     """Ask every question that has no answer yet; an empty reply takes what is known, a reply that is no choice is asked again.
 

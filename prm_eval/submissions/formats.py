@@ -22,11 +22,13 @@ PoolId = Annotated[str, Text(96, MODEL, NAME_WORDS)]
 ModelId = Annotated[str, Text(193, f"{ORG}/{MODEL}", f"ORGANISATION/MODEL, each of {NAME_WORDS}")]
 Sha256 = Annotated[str, Text(64, "[0-9a-f]{64}", "64 hexadecimal digits (SHA-256)")]
 Commit = Annotated[str, Text(40, "[0-9a-f]{40}", "a commit of 40 hexadecimal digits")]
-Line = Annotated[str, Text(300, r"[^\n\t]*", "one line")]
-Word = Annotated[str, Text(100, r"[^\n\t]*", "one line")]
-Filled = Annotated[str, Text(300, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank")]
+Line = Annotated[str, Text(300, r"[^\n\t]*", "one line", symbols=False)]
+Word = Annotated[str, Text(100, r"[^\n\t]*", "one line", symbols=False)]
+Filled = Annotated[str, Text(300, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank", symbols=False)]
+Licence = Annotated[str, Text(100, r"[A-Za-z0-9][A-Za-z0-9 .+()-]*", "an SPDX name: letters, digits, space and .+()-")]
 Count = Annotated[int, Number(0)]
 Amount = Annotated[float, Number(0)]
+Seconds = Annotated[float, Number(0, 1e9)]  # the board divides by them
 Versions = Annotated[dict[str, Word], Size(1, 50)]
 TriState = Literal["yes", "no", "unknown"]
 
@@ -59,7 +61,7 @@ class Disclosure:
         notes: What else a reader of the board should know.
     """
 
-    licence: Filled
+    licence: Licence
     base_model: Filled
     training_data: Annotated[list[Filled], Size(1, 50)]
     trained_on: TrainedOn
@@ -117,7 +119,7 @@ class RunEntry:
         engine: What the engine counted.
     """
 
-    seconds: Amount
+    seconds: Seconds
     resumed: Count
     candidates: Count
     tokens: Count | None

@@ -22,6 +22,7 @@ from prm_eval.submissions.formats import (
 )
 from prm_eval.submissions.records import Cost, RegisteredPool, Submission, Tier
 from prm_eval.submissions.safe_json import read_json
+from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems
 
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"
@@ -98,7 +99,7 @@ def read_submission(folder: Path) -> Submission:
         *parts,
         rewards=RewardFile(folder),
         disclosure=disclosure,
-        tier=verified_tier(folder),
+        tier=verified_tier(folder, fields),
         cost=_cost(fields["run"]),
         contact=disclosure.contact if disclosure else None,
         licence=disclosure.licence if disclosure else None,
@@ -113,8 +114,8 @@ def disclosure_of(fields: dict[str, Any] | None) -> Disclosure | None:
     return Disclosure(**{**fields, "trained_on": TrainedOn(**fields["trained_on"])})
 
 
-def verified_tier(folder: Path) -> Tier:
-    """Return the tier that ``verification.json`` earns: none but "recomputed" where it is for other rewards, or does not agree.
+def verified_tier(folder: Path, submission: dict[str, Any]) -> Tier:
+    """Return the tier that ``verification.json`` earns: none but "recomputed" where anything in it contradicts the submission.
 
     Raises:
         DataError: It is malformed.
@@ -123,7 +124,8 @@ def verified_tier(folder: Path) -> Tier:
     if not path.is_file():
         return "recomputed"
     fields = _read(path, VerificationFile)
-    if fields["verdict"] != "agrees" or fields["rewards_sha256"] != file_sha256(folder / "rewards.parquet"):
+    rewards = folder / "rewards.parquet"
+    if not rewards.is_file() or any(contradictions(fields, submission, file_sha256(rewards))):
         return "recomputed"
     return "reproduced" if fields["scope"] == "all" else "spot-checked"
 

@@ -16,17 +16,16 @@ import pyarrow.parquet as pq
 from prm_eval.errors import PrmEvalError
 from prm_eval.pools import Pool
 from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.bulk import LONGEST_TEXT, TEXTS, bytes_of_rewards, first_long_text
 from prm_eval.rewards.files import refusal_reason, reward_schema
 from prm_eval.steps import split_steps
 from prm_eval.submissions.typed import bad_characters, shown
 from prm_eval.tables import compatible
 
 ROWS_PER_BATCH = 1_024
-LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
 MOST_JUMPS = 1_000  # places at which the order breaks that are kept
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 REWARD_TOLERANCE = 1e-5  # of an aggregated reward that a file brings along, relative to its size and 1
-TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
 
 Found = tuple[str, int | None, str, str]  # kind, row, found, expected
 Key = tuple[str, str]
@@ -68,8 +67,8 @@ def expected_of(pool: Pool, splitter: str | None) -> Expected:
 
 
 def size_limit(expected: Expected) -> int:
-    """Return how many bytes a rewards file for a pool may have, packed or not: generous for text, 16 a step."""
-    return 1_000_000 + 1_000 * len(expected.keys) + 16 * sum(expected.steps)
+    """Return how many bytes a rewards file for a pool may have, packed or not."""
+    return bytes_of_rewards(len(expected.keys), sum(expected.steps))
 
 
 def check_rows(path: Path, expected: Expected, about: dict[str, Any]) -> tuple[list[Found], dict[str, Any]]:
@@ -154,7 +153,7 @@ class _Walk:
         columns: dict[str, list[Any]] = {}
         for name in batch.schema.names:
             column = batch.column(name)
-            if name in TEXTS and (at := _too_long(column)) is not None:
+            if name in TEXTS and (at := first_long_text(column)) is not None:
                 self._add("bomb", first + at, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
                 return
             if name == "step_rewards" and (at := self._too_many(column)) is not None:
@@ -284,15 +283,3 @@ class _Walk:
         """Return what the rows add up to."""
         refused = dict(sorted(self._refused.items()))
         return {"candidates": self._candidates, "tokens": self._tokens, "refused": refused}
-
-
-def _too_long(column: pa.Array) -> int | None:
-    """Return the first row whose text is longer than any such text is; looks at the dictionary, unpacks nothing."""
-    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
-    lengths = pc.binary_length(texts)
-    if len(texts) == 0 or (pc.max(lengths).as_py() or 0) <= LONGEST_TEXT:
-        return None
-    long = pc.greater(lengths, LONGEST_TEXT)
-    if pa.types.is_dictionary(column.type):
-        long = pc.take(long, column.indices)
-    return max(0, int(pc.index(long, True).as_py()))

@@ -16,7 +16,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHOWN = 80  # characters of a stranger's value that a fault repeats
 # Bidirectional controls reorder what stands around them; zero-width characters make two names look alike; both are "format" characters.
+PLAIN_SYMBOLS = "\u00a9\u00ae\u00b0\u2122"  # the makers of processors write some of these
 BAD_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+# Letters and symbols by category that show nothing: fillers of Hangul, the blank of Braille, what Unicode calls default-ignorable.
+INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,13 @@ class Text:
         most: Characters at most.
         pattern: A regular expression that the whole of it matches.
         words: The pattern, in words.
+        symbols: Whether pictures are allowed: in a name they may be made to look like a mark of ours.
     """
 
     most: int = 300
     pattern: str | None = None
     words: str = ""
+    symbols: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,12 @@ def shown(value: Any) -> str:
 
 
 def bad_characters(text: str) -> list[str]:
-    """Return the control, format (bidirectional, zero-width), surrogate, private and unassigned characters of a text.
+    """Return the control, format (bidirectional, zero-width), surrogate, private, unassigned and invisible characters of a text.
 
     Line break and tab are left to the patterns: a note may have them, a name may not.
     """
-    return [each for each in dict.fromkeys(text) if unicodedata.category(each) in BAD_CATEGORIES and each not in "\n\t"]
+    distinct = (each for each in dict.fromkeys(text) if each not in "\n\t")
+    return [each for each in distinct if each in INVISIBLE or unicodedata.category(each) in BAD_CATEGORIES]
 
 
 def problems(value: Any, hint: Any, where: str = "") -> Iterator[Problem]:
@@ -166,6 +175,8 @@ def _text_problems(value: str, rule: Text | None, where: str) -> Iterator[Proble
         return
     if len(value) > rule.most:
         yield Problem(where, f"{len(value):,} characters", f"at most {rule.most:,}")
+    elif not rule.symbols and any(unicodedata.category(each) == "So" and each not in PLAIN_SYMBOLS for each in value):
+        yield Problem(where, shown(value), "a line without pictures and marks such as \\u2713")
     elif rule.pattern is not None and re.fullmatch(rule.pattern, value, re.ASCII) is None:
         yield Problem(where, shown(value), rule.words)
 

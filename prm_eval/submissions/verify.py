@@ -25,21 +25,22 @@ from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import score_distinct, scoring_item
 from prm_eval.submissions.formats import VERIFICATION
 from prm_eval.submissions.records import RegisteredPool
+from prm_eval.submissions.trust import (
+    MEAN_SHARE,
+    PINNED,
+    detection_of,
+    tolerance_between,
+)
 
-TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-"""Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
-kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw" numbers are
-measured in units of the spread of the submitted ones."""
-MEAN_SHARE = 8  # the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards is
 LOGODDS_SHARE = (
     0.02  # near 0 and 1 probabilities hide differences that a product of steps shows; so log-odds count too, for less
 )
 LOOSE_LOGODDS = (
-    30.0  # beyond this a probability is 0 or 1 to double precision, and differences of log-odds mean nothing
+    30.0  # beyond this a probability is 0 or 1 to double precision, and further differences of log-odds mean nothing
 )
+NORMAL_QUARTERS = 1.349  # standard deviations between the quartiles of a normal distribution
 WORST = 20
 CHUNK = 256  # candidates scored at a time
-EDITED = 0.01  # the fraction of edited candidates for which the chance of detection is stated
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,6 @@ class Compared:
     difference: float
     mean: float | None
     same_input: bool | None
-
-
-def detection_probability(edited: int, sample: int, of: int) -> float:
-    """Return the probability that a sample has at least one of the edited candidates: 1 - C(of-edited, sample) / C(of, sample)."""
-    if edited <= 0 or sample <= 0:
-        return 0.0
-    if edited + sample > of:
-        return 1.0
-    logarithm = sum(math.log1p(-edited / (of - k)) for k in range(sample))
-    return -math.expm1(logarithm)
 
 
 def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
@@ -112,10 +103,12 @@ def verify_submission(
     rewards = RewardFile(folder)
     require_same_model(rewards, model)
     of = pool.pool.info.n_candidates
+    sample = None if sample is not None and sample >= of else sample
     rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
     tolerance, scale = tolerance_of(rewards, model)
-    spread = _spread(rewards) if scale == "raw" else 1.0
-    compared = list(_compare(rewards, pool.pool, model, rows, spread, progress))
+    scored = list(_score_again(rewards, pool.pool, model, rows, progress))
+    spread = spread_of([value for *_, again in scored for value in again.values]) if scale == "raw" else 1.0
+    compared = list(_compare(scored, rewards.info.score_type, spread))
     about = _summary(compared, tolerance, of)
     result = {
         "schema": VERIFICATION,
@@ -147,7 +140,7 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
         ("score_type", info.score_type, model.score_type),
         ("splitter", info.splitter, model.splitter),
     ]
-    for name in ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator"):
+    for name in PINNED:
         if info.model.get(name) and about.get(name):
             pairs.append((name, info.model[name], about[name]))
     for name, theirs, ours in pairs:
@@ -159,9 +152,8 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
 
 def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, str]:
     """Return (tolerance, "probability" or "raw"): that of the coarser dtype of submission and verifier."""
-    dtypes = [rewards.info.model.get("dtype"), model.describe().get("dtype")]
-    tolerance = max(TOLERANCES.get(str(dtype), TOLERANCES["float32"]) for dtype in dtypes)
-    return tolerance, "raw" if rewards.info.score_type == "raw" else "probability"
+    dtypes = (rewards.info.model.get("dtype"), model.describe().get("dtype"))
+    return tolerance_between(*dtypes), "raw" if rewards.info.score_type == "raw" else "probability"
 
 
 def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
@@ -179,38 +171,52 @@ def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spr
 def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
     if score_type != "logodds":
         return abs(a - b) / spread
-    if max(abs(a), abs(b)) > LOOSE_LOGODDS:
-        return abs(sigmoid(a) - sigmoid(b))
+    a, b = (max(-LOOSE_LOGODDS, min(LOOSE_LOGODDS, each)) for each in (a, b))  # but -12 and -1000 do differ
     return max(abs(sigmoid(a) - sigmoid(b)), LOGODDS_SHARE * abs(a - b))
 
 
-def _spread(rewards: RewardFile) -> float:
-    values = np.fromiter((value for _, _, row in iter_rewards(rewards) for value in row.values), dtype=np.float64)
-    return float(values.std()) or 1.0
+def spread_of(values: Sequence[float]) -> float:
+    """Return the unit in which raw numbers are compared: their standard deviation, or less where a few lie far outside.
+
+    Args:
+        values: Of the model run anew. By submitted ones their author would choose the unit.
+    """
+    if not values:
+        return 1.0
+    quarters = np.percentile(values, [25, 75])
+    units = (float(np.std(values)), float(quarters[1] - quarters[0]) / NORMAL_QUARTERS)
+    return min((each for each in units if each > 0 and math.isfinite(each)), default=1.0)
 
 
-def _compare(
+Scored = tuple[int, tuple[str, str], StepRewards, StepRewards]  # row, ids, as submitted, as scored again
+
+
+def _score_again(
     rewards: RewardFile,
     pool: Pool,
     model: RewardModel,
     rows: npt.NDArray[np.int64],
-    spread: float,
     progress: Callable[[int], None] | None,
-) -> Iterator[Compared]:
+) -> Iterator[Scored]:
     chosen = iter(_chosen(rewards, pool, rows))
     done = 0
     while chunk := list(islice(chosen, CHUNK)):
         results = score_distinct(model, [item for _, _, item, _ in chunk])
         for (row, identity, _, submitted), again in zip(chunk, results, strict=True):
-            hashes = (submitted.input_hash, again.input_hash)
-            same = None if None in hashes else hashes[0] == hashes[1]
-            found = differences(submitted, again, rewards.info.score_type, spread)
-            largest = max(found, default=0.0)
-            mean = math.fsum(found) / len(found) if found and math.isfinite(largest) else None
-            yield Compared(row, *identity, largest, mean, same)
+            yield row, identity, submitted, again
         done += len(chunk)
         if progress is not None:
             progress(done)
+
+
+def _compare(scored: Sequence[Scored], score_type: ScoreType, spread: float) -> Iterator[Compared]:
+    for row, identity, submitted, again in scored:
+        hashes = (submitted.input_hash, again.input_hash)
+        same = None if None in hashes else hashes[0] == hashes[1]
+        found = differences(submitted, again, score_type, spread)
+        largest = max(found, default=0.0)
+        mean = math.fsum(found) / len(found) if found and math.isfinite(largest) else None
+        yield Compared(row, *identity, largest, mean, same)
 
 
 Chosen = tuple[int, tuple[str, str], ScoringItem, StepRewards]
@@ -252,6 +258,6 @@ def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[st
             for each in worst
             if each.difference > 0
         ],
-        "detection": detection_probability(math.ceil(EDITED * of), len(compared), of),
+        "detection": detection_of(len(compared), of),
         "verdict": "differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
     }

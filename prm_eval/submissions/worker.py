@@ -9,11 +9,13 @@ import json
 import os
 import select
 import subprocess
-import sys
+import tempfile
 import time
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
+from prm_eval.children import command
+from prm_eval.errors import PrmEvalError
 from prm_eval.submissions.worker_main import OUT_OF_MEMORY
 
 MEMORY_BYTES = 4 * 1024**3  # of address space: about 1 GB is the libraries'
@@ -30,12 +32,15 @@ class Worker:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None  # a file: a pipe that nobody reads would fill
+        self._last_words = ""
 
     def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Return the child's answer.
 
         Raises:
             WorkerDied: It gave none within the time, or ended.
+            PrmEvalError: It could not start, which is no fault of what it was to read.
         """
         child = self._alive()
         if child.stdin is None:
@@ -51,15 +56,21 @@ class Worker:
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self.close()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "prm_eval.submissions.worker_main", str(MEMORY_BYTES)],
+                command("prm_eval.submissions.worker_main", str(MEMORY_BYTES)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=self._errors,
                 # allocators that reserve much more than they use would be stopped by the limit
                 env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )
-            self._line(self._child, START_SECONDS)
+            try:
+                self._line(self._child, START_SECONDS)
+            except WorkerDied as error:
+                raise PrmEvalError(
+                    f"the reader of Parquet files could not start: {self._last_words or error}"
+                ) from None
         return self._child
 
     def _line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes:
@@ -91,6 +102,12 @@ class Worker:
                 if pipe is not None:
                     pipe.close()
             self._child = None
+        if self._errors is not None:
+            self._errors.seek(0)
+            lines = self._errors.read()[-2_000:].decode("utf-8", "replace").splitlines()
+            self._last_words = next((ascii(line.strip())[1:-1] for line in reversed(lines) if line.strip()), "")
+            self._errors.close()
+            self._errors = None
 
     def __enter__(self) -> Worker:
         return self
