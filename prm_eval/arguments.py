@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import __version__
+from prm_eval.argument_types import add_command, names, positive, whole_numbers
+from prm_eval.arguments_miniature import miniature_parser
 from prm_eval.submissions.questions import QUESTIONS
 
 VERIFY_OPTIONS = (
@@ -14,23 +16,6 @@ VERIFY_OPTIONS = (
     *("base_url", "temperature", "votes"),
 )
 """Options of a reward model that ``prm-eval verify`` takes as ``prm-eval score`` does."""
-
-
-def _whole_numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected whole numbers such as 1,8,64") from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
-    return int(text)
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,9 +32,9 @@ def build_parser() -> argparse.ArgumentParser:
     _demo_parser(commands)
 
     commands.add_parser("run", help="lm_eval run, with --include_path filled in", add_help=False)
-    _command(commands, "tasks-path", "print the folder of our tasks, for lm_eval --include_path")
+    add_command(commands, "tasks-path", "print the folder of our tasks, for lm_eval --include_path")
 
-    grade = _command(commands, "grade", "candidates -> answers, classes, grades")
+    grade = add_command(commands, "grade", "candidates -> answers, classes, grades")
     grade.add_argument("pool", type=Path, help="a pool folder")
     grade.add_argument("-o", "--output", type=Path, help="where grades go (default: into the pool)")
     grade.add_argument(
@@ -67,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _score_parser(commands)
     _evaluate_parser(commands)
 
-    explain = _command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
+    explain = add_command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
     explain.add_argument("gold", help="the gold answer")
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
     explain.add_argument(
@@ -76,10 +61,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     _pool_parser(commands)
-    _miniature_parser(commands)
+    miniature_parser(commands)
     _submission_parsers(commands)
 
-    board = _command(commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts")
+    board = add_command(commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts")
     board.add_argument(
         "results", type=Path, nargs="?", default=Path("results"), help="with pools/ and submissions/ (default: results)"
     )
@@ -87,17 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
     board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
     board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
     board.add_argument(
-        "--jobs", type=_positive, default=2, metavar="N", help="processes, for many submissions (default: 2)"
+        "--jobs", type=positive, default=2, metavar="N", help="processes, for many submissions (default: 2)"
     )
 
-    plugins = _command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
+    plugins = add_command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
     plugins.add_argument("--json", action="store_true", help="as JSON")
-    return parser
-
-
-def _command(commands: Any, name: str, text: str, command: str | None = None) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.set_defaults(command=command or name)
     return parser
 
 
@@ -105,12 +84,12 @@ def _demo_parser(commands: Any) -> None:
     text = (
         "sample the tiny policy that ships through the real lm_eval, judge it with the tiny ORM and PRM: table and page"
     )
-    demo = _command(commands, "demo", text)
+    demo = add_command(commands, "demo", text)
     demo.add_argument(
         "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: demo_out)"
     )
-    demo.add_argument("--problems", type=_positive, default=70, help="miniature test problems (default: 70)")
-    demo.add_argument("--samples", type=_positive, default=16, help="candidates a problem (default: 16)")
+    demo.add_argument("--problems", type=positive, default=70, help="miniature test problems (default: 70)")
+    demo.add_argument("--samples", type=positive, default=16, help="candidates a problem (default: 16)")
     demo.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
     demo.add_argument(
         "--handwritten",
@@ -120,7 +99,7 @@ def _demo_parser(commands: Any) -> None:
 
 
 def _score_parser(commands: Any) -> None:
-    score = _command(commands, "score", "candidates -> step rewards, a reward folder; an interrupted run goes on")
+    score = add_command(commands, "score", "candidates -> step rewards, a reward folder; an interrupted run goes on")
     score.add_argument("pool", type=Path, help="a pool folder")
     score.add_argument(
         "--reward-model",
@@ -155,7 +134,7 @@ def _score_parser(commands: Any) -> None:
         "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
     )
     score.add_argument(
-        "--batch-tokens", type=_positive, help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)"
+        "--batch-tokens", type=positive, help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)"
     )
     score.add_argument(
         "--cache",
@@ -170,13 +149,13 @@ def _score_parser(commands: Any) -> None:
     )
     score.add_argument(
         "--workers",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="with --engine ray: processes (default: one a GPU; else as many as the CPUs have room for)",
     )
     score.add_argument(
         "--max-tokens",
-        type=_positive,
+        type=positive,
         help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, the recipe's)",
     )
     score.add_argument("--revision", help="hub revision")
@@ -191,7 +170,7 @@ def _score_parser(commands: Any) -> None:
         help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it here)",
     )
     score.add_argument("--temperature", type=float, help="of a generative verifier (default: the recipe's)")
-    score.add_argument("--votes", type=_positive, help="judgements a candidate of a generative verifier (default: 1)")
+    score.add_argument("--votes", type=positive, help="judgements a candidate of a generative verifier (default: 1)")
     score.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
     )
@@ -203,7 +182,7 @@ def _score_parser(commands: Any) -> None:
 
 
 def _evaluate_parser(commands: Any) -> None:
-    evaluate = _command(commands, "evaluate", "all selectors at all n, with limits and paired differences")
+    evaluate = add_command(commands, "evaluate", "all selectors at all n, with limits and paired differences")
     evaluate.add_argument("pool", type=Path, help="a pool folder")
     evaluate.add_argument(
         "rewards", type=Path, nargs="*", metavar="REWARDS", help="reward folders (default: those in the pool)"
@@ -214,24 +193,24 @@ def _evaluate_parser(commands: Any) -> None:
         help="own, published, or a grader's name (default: own; published where there is no gold)",
     )
     evaluate.add_argument(
-        "--n", type=_whole_numbers, metavar="1,8,64", help="the grid of n (default: powers of two and M)"
+        "--n", type=whole_numbers, metavar="1,8,64", help="the grid of n (default: powers of two and M)"
     )
     evaluate.add_argument(
-        "--selectors", type=_names, metavar="A,B", help="which (default: all of ours; see: prm-eval plugins)"
+        "--selectors", type=names, metavar="A,B", help="which (default: all of ours; see: prm-eval plugins)"
     )
     evaluate.add_argument(
         "--aggregation",
-        type=_names,
+        type=names,
         metavar="prod,min",
         help="evaluate PRMs under each of these (default: the declared one)",
     )
     evaluate.add_argument(
         "--draws",
-        type=_positive,
+        type=positive,
         default=1_000,
         help="permutations a problem where no exact form is affordable (default: 1000)",
     )
-    evaluate.add_argument("--resamples", type=_positive, default=10_000, help="bootstrap resamples (default: 10000)")
+    evaluate.add_argument("--resamples", type=positive, default=10_000, help="bootstrap resamples (default: 10000)")
     evaluate.add_argument("--seed", type=int, default=20_230_531, help="of permutations and resamples")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object with a tidy list, rows")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with the chart")
@@ -243,7 +222,9 @@ def _pool_parser(commands: Any) -> None:
         "pool", help="import, show or verify a pool", description="Import, show or verify a pool."
     )
     actions = pool.add_subparsers(metavar="ACTION", required=True)
-    load = _command(actions, "import", "lm_eval samples, PRM800K scored samples or plain JSONL -> pool", "pool import")
+    load = add_command(
+        actions, "import", "lm_eval samples, PRM800K scored samples or plain JSONL -> pool", "pool import"
+    )
     load.add_argument("file", type=Path, help="the file; its format is recognised by its first row")
     load.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the pool to make")
     load.add_argument(
@@ -263,21 +244,19 @@ def _pool_parser(commands: Any) -> None:
     )
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
     for name, text in (("show", "what a pool holds"), ("verify", "recompute its hashes and check its reward files")):
-        _command(actions, name, text, f"pool {name}").add_argument("pool", type=Path, help="a pool folder")
-    register = _command(actions, "register", "put a graded pool on the board of a results folder", "pool register")
+        add_command(actions, name, text, f"pool {name}").add_argument("pool", type=Path, help="a pool folder")
+    register = add_command(actions, "register", "put a graded pool on the board of a results folder", "pool register")
     register.add_argument("pool", type=Path, help="a pool folder, graded")
     register.add_argument("--id", required=True, metavar="NAME", help="what the pool is called in paths")
     register.add_argument(
         "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="the results folder"
     )
     register.add_argument("--title", help="what the pool is called for readers")
-    register.add_argument(
-        "--headline-n", type=_positive, metavar="N", help="the n to rank by (default: a quarter of M)"
-    )
+    register.add_argument("--headline-n", type=positive, metavar="N", help="the n to rank by (default: a quarter of M)")
 
 
 def _submission_parsers(commands: Any) -> None:
-    form = _command(
+    form = add_command(
         commands, "submit-form", "what a machine cannot know of a submission: licence, training data, contact"
     )
     form.add_argument("folder", type=Path, help="a submission, as made by: prm-eval score --submission")
@@ -288,7 +267,7 @@ def _submission_parsers(commands: Any) -> None:
             flag, choices=question.choices or None, metavar=None if question.choices else "TEXT", help=question.text
         )
 
-    check = _command(
+    check = add_command(
         commands, "check", "every fault of submissions, or of a results folder; exit status 1 if there is one"
     )
     check.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a submission folder, or a results folder")
@@ -298,107 +277,14 @@ def _submission_parsers(commands: Any) -> None:
         "--model", metavar="PATH", help="a checkpoint whose tokenizer recomputes the rendered inputs (folder or hub id)"
     )
 
-    verify = _command(
+    verify = add_command(
         commands, "verify", "score a random sample of a submission again with the model itself, and compare"
     )
     verify.add_argument("folder", type=Path, help="a submission folder")
     verify.add_argument("--reward-model", required=True, metavar="RM", help="the model, as for prm-eval score")
-    verify.add_argument("--sample", type=_positive, default=256, metavar="K", help="candidates (default: 256)")
+    verify.add_argument("--sample", type=positive, default=256, metavar="K", help="candidates (default: 256)")
     verify.add_argument("--all", action="store_true", help="all candidates instead of a sample")
     verify.add_argument("--seed", type=int, help="of the sample (default: a random one, which is recorded)")
     verify.add_argument("--by", default="a maintainer", metavar="WHO", help="who verifies, for the record")
     for option in VERIFY_OPTIONS:
         verify.add_argument(f"--{option.replace('_', '-')}", metavar="X", help="as for prm-eval score")
-
-
-def _miniature_parser(commands: Any) -> None:
-    text = "the embedded family of problems: check its splits, make its policy, ORM and PRM, and their figures"
-    miniature = commands.add_parser("miniature", help=text, description=text[0].upper() + text[1:] + ".")
-    actions = miniature.add_subparsers(metavar="ACTION", required=True)
-    check = _command(
-        actions,
-        "check",
-        "count test problems that occur in training or validation, over several seeds",
-        "miniature check",
-    )
-    check.add_argument("--seeds", type=_whole_numbers, default=[0, 1, 2], metavar="0,1,2", help="seeds of every split")
-    check.add_argument(
-        "--train", type=_positive, default=30_000, help="training problems drawn a seed (default: 30000)"
-    )
-    check.add_argument(
-        "--count", type=_positive, default=700, help="validation and test problems a seed (default: 700)"
-    )
-    check.add_argument(
-        "--trained", type=int, metavar="SEED", help="draw again all problems that the models of a seed were trained on"
-    )
-    for goal, what in (
-        ("policy", "the policy, from drills, right solutions and the noisy corpus"),
-        ("orm", "the ORM, from final answers of candidates (and first what it needs)"),
-        ("prm", "the PRM, from step labels of the same candidates (and first what it needs)"),
-        ("all", "all three"),
-    ):
-        _making(_command(actions, goal, f"train {what}", "miniature make"), goal)
-    _study_parser(actions)
-    figures = _command(
-        actions,
-        "figures",
-        "sample, grade and score a pool with finished models, and hold its figures against what is required",
-        "miniature figures",
-    )
-    figures.add_argument("models", type=Path, help="a folder with miniature-policy, miniature-orm and miniature-prm")
-    figures.add_argument("-o", "--output", type=Path, required=True, help="folder of the pool, rewards and figures")
-    figures.add_argument("--split", choices=("validation", "test"), default="validation", help="default: validation")
-    figures.add_argument("--problems", type=_positive, default=350, help="default: 350, ten of each subject and level")
-    figures.add_argument("--candidates", type=_positive, default=64, help="a problem (default: 64)")
-    figures.add_argument("--temperature", type=float, default=0.7, help="of sampling (default: 0.7)")
-    figures.add_argument("--seed", type=int, default=0, help="of sampling (default: 0)")
-    figures.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-
-
-def _study_parser(actions: Any) -> None:
-    study = _command(
-        actions,
-        "study",
-        "repeat a small-scale study of the paper with an oracle in place of people: figures (JSON) and a picture (SVG)",
-        "miniature study",
-    )
-    study.add_argument(
-        "name",
-        choices=("supervision", "active-learning", "aggregation", "difficulty"),
-        help="supervision: labels of steps or of outcomes; active-learning: which candidates to label; "
-        "aggregation: how steps become one reward; difficulty: by quintile of the pass rate",
-    )
-    study.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("miniature_out/study"),
-        help="candidates, verifiers and what the study found; the same command goes on where it was cut off "
-        "(default: miniature_out/study)",
-    )
-    study.add_argument(
-        "--models",
-        type=Path,
-        help="a folder with miniature-policy and miniature-backbone (default: those that ship)",
-    )
-    study.add_argument("--seeds", type=_whole_numbers, default=[0, 1, 2], metavar="0,1,2", help="seeds of verifiers")
-    study.add_argument("--problems", type=_positive, default=600, help="training problems (default: 600)")
-    study.add_argument("--test-problems", type=_positive, default=315, help="test problems (default: 315)")
-    study.add_argument("--samples", type=_positive, default=64, help="candidates a problem (default: 64)")
-    study.add_argument(
-        "--most-steps", type=_positive, default=400, help="optimizer steps of the largest arms (default: 400)"
-    )
-    study.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-
-
-def _making(parser: argparse.ArgumentParser, goal: str) -> None:
-    parser.set_defaults(goal=goal)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("miniature_out"),
-        help="models, states and logs; the same command goes on where it was cut off (default: miniature_out)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: 0)")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")

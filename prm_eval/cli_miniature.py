@@ -34,10 +34,13 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.make import checkpoint_name, make
+    from prm_eval.miniature.make import Settings, checkpoint_name, make
+    from prm_eval.miniature.train import Schedule
 
+    settings = Settings(policy=Schedule(options.policy_steps)) if options.policy_steps else Settings()
+    given = {"seed": options.seed, "device": options.device, "settings": settings}
     with _Bars() as update:
-        record = make(options.goal, options.output, seed=options.seed, device=options.device, progress=update)
+        record = make(options.goal, options.output, progress=update, **given)
     for stage, about in record.items():
         size = f"  {about['bytes'] / 1e6:.2f} MB" if "bytes" in about else ""
         print(f"{stage:<11}{about['seconds']:>8,.0f} s{size}")
@@ -69,26 +72,6 @@ def _study(options: argparse.Namespace) -> int:
         files = run_study(options.name, laboratory, options.output)
     print("\n".join(map(str, files)))
     return 0
-
-
-class _bars:
-    """One progress bar after the other, by what is being done."""
-
-    def __init__(self) -> None:
-        self._what, self._open = "", ExitStack()
-        self._update: Callable[[int], None] = _nothing
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        return self._show
-
-    def _show(self, what: str, done: int, total: int) -> None:
-        if what != self._what:
-            self._open.close()
-            self._what, self._update = what, self._open.enter_context(Bar(what, total, ""))
-        self._update(done)
-
-    def __exit__(self, *rest: object) -> None:
-        self._open.close()
 
 
 class _Bars:

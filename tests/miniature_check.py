@@ -1,9 +1,9 @@
 r"""A second judge of miniature solutions, written apart from the oracle: it shares no code with it and works another way.
 
-The oracle keeps a table of stated values and reads a line with a grammar. This judge never looks at operation indices: it holds the
-problem as a term, a nested list such as ["-", ["*", 3, 3], 24], and rewrites it. A line is right where its work is a redex of the
-term (an operator on two numbers) and its value is what Python computes for it; then the redex is replaced by what the line
-says. Lines are translated to Python and evaluated as Python.
+The oracle keeps lists of signed terms and reads a line with a grammar. This judge holds the problem as a binary term, nested lists
+such as ["-", ["*", 3, 3], 24], and rewrites it. Two numbers of the term may be worked out together where the way from each to the
+place where they meet leads over sums alone (or products alone) and enters no subtracted parentheses. One of them is replaced by what
+the line says, the other disappears. Lines are translated to Python and evaluated as Python.
 """
 
 from __future__ import annotations
@@ -109,19 +109,100 @@ def compute(sign, a, b):
     return Fraction(eval(f"{left} {PYTHON[sign]} {right}", {"Fraction": Fraction}))
 
 
-def redexes(term):
-    """Every place (parent, position) whose term is an operator on two numbers, inner and left ones first."""
-    for position, child in enumerate(term):
-        if isinstance(child, list):
-            yield from redexes(child)
-            if not isinstance(child[1], list) and not isinstance(child[2], list):
-                yield term, position
+GONE = "gone"
 
 
-def same_work(work, redex):
-    """Whether a line's work is this redex, operands in either order where that is free."""
-    orders = itertools.permutations(redex[1:]) if redex[0] in "+*" else [redex[1:]]
-    return work[0] == redex[0] and any(tuple(order) == work[1:] for order in orders)
+def leaves(term, path=()):
+    """The paths to every number of the term, from left to right; a path is the positions to take."""
+    if not isinstance(term, list):
+        return [path] if term is not GONE else []
+    return [found for position in range(1, len(term)) for found in leaves(term[position], (*path, position))]
+
+
+def at(term, path):
+    for position in path:
+        term = term[position]
+    return term
+
+
+def meeting(term, one, other):
+    """How two numbers can be worked out together: (operator, sign, sign), or None where they cannot."""
+    depth = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    root = at(term, one[:depth])
+    if root[0] not in "+-*":
+        return (root[0], 1, 1) if root[0] != "tuple" and len(one) == len(other) == depth + 1 else None
+    family, signs = "*" if root[0] == "*" else "+-", []
+    for path in (one, other):
+        for end in range(depth, len(path)):
+            node = at(term, path[:end])
+            if node[0] not in family:
+                return None
+            if node[0] == "-" and path[end] == 2 and end < len(path) - 1:
+                return None  # inside subtracted parentheses, and the other number is outside of them
+        signs.append(-1 if at(term, path[:-1])[0] == "-" and path[-1] == 2 else 1)
+    return ("*" if family == "*" else "+", *signs)
+
+
+def ways(term):
+    """Every pair of numbers that can be worked out together, by where the later of them stands."""
+    paths = leaves(term)
+    for j, other in enumerate(paths):
+        for one in paths[:j]:
+            how = meeting(term, one, other)
+            if how:
+                yield one, other, how
+
+
+def fits(work, term, one, other, how):
+    """The sign with which a line's value takes the place of both numbers, or 0 where the line says something else."""
+    sign, x, y = how[0], at(term, one), at(term, other)
+    if sign != "+":
+        pairs = itertools.permutations((x, y)) if sign == "*" else [(x, y)]
+        return int(work[0] == sign and work[1:] in pairs)
+    if work[0] not in "+-":
+        return 0
+    total = [how[1] * x, how[2] * y]
+    said = [work[1], compute(work[0], Fraction(0), work[2])]
+    if sorted(total) == sorted(said):
+        return 1
+    return -int(how[1:] == (-1, -1) and work[0] == "+" and sorted(work[1:]) == sorted((x, y)))
+
+
+def same_work(work, earlier):
+    """Whether a line's work is what an earlier line worked out, operands in either order where that is free."""
+    orders = itertools.permutations(earlier[1:]) if earlier[0] in "+*" else [earlier[1:]]
+    return work[0] == earlier[0] and any(tuple(order) == work[1:] for order in orders)
+
+
+def put(term, one, other, how, value):
+    """Replace one number, and let the other disappear."""
+    at(term, one[:-1])[one[-1]] = how[1] * value
+    at(term, other[:-1])[other[-1]] = GONE
+    while tidy(term):
+        pass
+
+
+def starts_gone(term):
+    """Whether the first number of a sum is gone."""
+    return term is GONE or (isinstance(term, list) and term[0] in "+-" and starts_gone(term[1]))
+
+
+def tidy(term):
+    """Take a number that is gone out of its operation; True where something was done."""
+    for position in range(1, len(term)):
+        child = term[position]
+        if not isinstance(child, list):
+            continue
+        sign, left, right = child
+        if GONE in (left, right) and (sign != "-" or right is GONE):
+            term[position] = left if right is GONE else right
+            return True
+        if term[0] == "+" and position == 2 and sign in "+-" and starts_gone(left):  # a + (gone - c) is (a + gone) - c
+            term[:] = [sign, ["+", term[1], left], right]
+            return True
+        if tidy(child):
+            return True
+    return False
 
 
 def judge(plan, text):
@@ -162,12 +243,13 @@ def _line(term, line, history):
     value = final_form(sides[1].strip()) if work else None
     if value is None:
         return False
-    places = list(redexes(term))
-    for parent, position in places:
-        if same_work(work, parent[position]):
+    places = list(ways(term))
+    for one, other, how in places:
+        sign = fits(work, term, one, other, how)
+        if sign:
             right = compute(*work) == value
             history.append((work, value, right))
-            parent[position] = value
+            put(term, one, other, how, sign * value)
             return right
     for earlier, said, right in history:
         if same_work(work, list(earlier)) and said == value:
@@ -176,6 +258,6 @@ def _line(term, line, history):
         return False
     history.append((work, value, False))
     if places:
-        parent, position = places[0]
-        parent[position] = value
+        one, other, how = places[0]
+        put(term, one, other, how, how[1] * value)
     return False

@@ -32,6 +32,11 @@ PLAN = Plan(
     ),
     (3,),
 )
+# 6 + 8 - 4 - 9, drawn as 6 + (8 - 4) - 9 and worded without parentheses
+SUM = Plan((Operation("-", 8, 4), Operation("+", 6, Ref(0)), Operation("-", Ref(1), 9)), (2,))
+# 30 - (7 - 3), and 2 * 3 * 4
+GROUP = Plan((Operation("-", 7, 3), Operation("-", 30, Ref(0))), (1,))
+FACTORS = Plan((Operation("*", 2, 3), Operation("*", Ref(0), 4)), (1,))
 # 3 * 3 + 3 * 3, then the remainder by 4
 TWICE = Plan(
     (Operation("*", 3, 3), Operation("*", 3, 3), Operation("+", Ref(0), Ref(1)), Operation("%", Ref(2), 4)),
@@ -215,7 +220,7 @@ RIGHT = "3 \\cdot 3 = 9\n6 \\cdot 4 = 24\n9 - 24 = -15\n-15 + 8 = -7\n\\boxed{-7
         (PLAN, "3 \\cdot 3 = 9\n6 \\cdot 5 = 30\n9 - 30 = -21\n-21 + 8 = -13\n\\boxed{-13}", "stated unfounded stated stated answer", "10111", False),
         (PLAN, "3 + 3 = 6\n6 \\cdot 4 = 24\n6 - 24 = -18\n-18 + 8 = -10\n\\boxed{-10}", "unfounded stated stated stated answer", "01111", False),
         # a left-out line: its value was never stated
-        (PLAN, RIGHT.replace("3 \\cdot 3 = 9\n", ""), "stated unfounded unfounded unsupported", "1000", True),
+        (PLAN, RIGHT.replace("3 \\cdot 3 = 9\n", ""), "stated unfounded stated unsupported", "1010", True),
         # the answer alone is not supported, and right
         (PLAN, "\\boxed{-7}", "unsupported", "0", True),
         (PLAN, "\\boxed{-\\frac{14}{2}}", "form", "0", True),
@@ -226,9 +231,21 @@ RIGHT = "3 \\cdot 3 = 9\n6 \\cdot 4 = 24\n9 - 24 = -15\n-15 + 8 = -7\n\\boxed{-7
         (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 18\n18 \\bmod 4 = 2\n\\boxed{2}", "stated stated stated stated answer", "11111", True),
         # a remainder hides a mistake
         (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 22\n22 \\bmod 4 = 2\n\\boxed{2}", "stated stated value stated answer", "11011", True),
+        # sums and products in any order and grouping, with signs where they belong
+        (SUM, "6 + 8 = 14\n14 - 4 = 10\n10 - 9 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
+        (SUM, "6 - 4 = 2\n8 - 9 = -1\n2 - 1 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
+        (SUM, "4 + 9 = 13\n6 + 8 = 14\n14 - 13 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
+        (SUM, "-4 - 9 = -13\n6 + (-13) = -7\n-7 + 8 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
+        (SUM, "4 - 8 = -4\n", "unfounded", "0", False),
+        (SUM, "8 + 9 = 17\n", "unfounded", "0", False),
+        (SUM, "6 - 4 = 3\n3 + 8 = 11\n11 - 9 = 2\n\\boxed{2}", "value stated stated answer", "0111", False),
+        (SUM, "6 + 8 = 14\n14 - 4 = 10\n\\boxed{10}", "stated stated unsupported", "110", False),
+        (GROUP, "7 - 3 = 4\n30 - 4 = 26\n\\boxed{26}", "stated stated answer", "111", True),
+        (GROUP, "30 - 7 = 23\n", "unfounded", "0", False),
+        (FACTORS, "3 \\cdot 4 = 12\n2 \\cdot 12 = 24\n\\boxed{24}", "stated stated answer", "111", True),
         # garbage changes nothing
         (PLAN, "we see\n" + RIGHT + "\nso it is $-7$", "form stated stated stated stated answer form", "0111110", True),
-        (PLAN, RIGHT.replace("= 9", "= 09"), "form stated unfounded unfounded unsupported", "01000", True),
+        (PLAN, RIGHT.replace("= 9", "= 09"), "form stated unfounded stated unsupported", "01010", True),
         (PLAN, "3 \\cdot 3 = 9 = 9", "form", "0", False),
         (PLAN, "", "", "", False),
         (PLAN, RIGHT + "\n\\boxed{-7}\n\\boxed{1}", "stated stated stated stated answer answer unsupported", "1111110", False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import prm_eval
+from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.build import admissible
 from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
 from prm_eval.miniature.data import (
@@ -31,6 +33,7 @@ from prm_eval.miniature.noise import CORPUS, RARE, misconception, outcomes, writ
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.plan import evaluate, solve
 from prm_eval.miniature.problems import iter_problems, miniature_problems, split_of
+from prm_eval.miniature.train import Schedule
 from prm_eval.miniature.vocabulary import END, MAX_TOKENS, PAD, UNKNOWN, Encoder, make_tokenizer, split_text
 from prm_eval.records import ScoringItem
 from prm_eval.steps import split_steps
@@ -260,6 +263,13 @@ def test_the_whole_command(made) -> None:
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     make("all", made, settings=TINY)
     assert before == {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+
+
+def test_a_folder_holds_one_making(made) -> None:
+    # else a policy of one seed or length and verifiers of another would be called one set
+    for given in ({"seed": 1}, {"settings": replace(TINY, policy=Schedule(21))}):
+        with pytest.raises(PrmEvalError, match=r"made_with.json: found .* expected .* Name another --output"):
+            make("all", made, **{"settings": TINY, **given})
 
 
 def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.candidates import (
     POLICY_DRAW,
     candidate_problems,
@@ -107,8 +108,12 @@ def make(
         device: ``cpu`` or ``cuda``.
         settings: Other than the shipped models'.
         progress: Called with the stage, what of it is done, and of how much.
+
+    Raises:
+        PrmEvalError: ``output`` holds stages of another seed, device or other settings.
     """
     maker = _Maker(output, seed, device, settings or Settings(), progress or silent)
+    _require_same(maker)
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
     about = {
@@ -153,6 +158,19 @@ def drawn_for_training(
     for each in candidate_problems(chosen.sampled_problems, chosen.written, chosen.among, seed):
         seen(each.plan)
     return found
+
+
+def _require_same(maker: _Maker) -> None:
+    """Raise unless what is in the folder was made with the same seed, device and settings: stages of two makings do not fit."""
+    path = maker.work / "made_with.json"
+    mine = json.loads(
+        json.dumps({"seed": maker.seed, "device": maker.device, "settings": asdict(maker.settings)})
+    )  # as a file holds it
+    if not path.is_file():
+        write_json(path, mine)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found != mine:
+        raise PrmEvalError(f"{path}: found {found}; expected {mine}. Name another --output, or give the same options.")
 
 
 class _Maker:

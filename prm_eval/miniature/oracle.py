@@ -1,21 +1,23 @@
 r"""The oracle: which steps of a text are right, given what was said before, and whether its final answer is right.
 
-A text is cut into lines (empty ones are no steps). The oracle keeps the operations of the problem that the text has not
-stated yet ("open") and the values it has stated. These rules, in this order, give every step one label and one reason:
+A text is cut into lines (empty ones are no steps). :mod:`prm_eval.miniature.remaining` holds what is left to do of the problem.
+These rules, in this order, give every step one label and one reason:
 
 1. The line is outside the grammar of :mod:`prm_eval.miniature.reading` (garbage, prose, two equations, a number not in its
    final form): **wrong** (``form``). It changes nothing.
-2. It states an open operation: the same operator, on operands that the problem gives or that this text has stated, in
-   either order for + and times. **Right** if the value is true of these operands (``stated``), else **wrong** (``value``). In
-   both cases the operation is closed and later lines build on the value as it was written. Of several open operations that
-   fit, the first of the solution's order is taken; otherwise any order of work will do.
+2. It states work that is left to do: an operation of the problem, on operands that the problem gives or that this text has
+   stated. Any order of work will do, and sums and products may be regrouped: of ``6 + 8 - 4`` a text may work out any two
+   terms first, also ``8 - 4`` or ``6 - 4``, and of ``x - 4 - 8`` also ``4 + 8``, which is then subtracted. Parentheses
+   behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known. **Right** if the
+   value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines build on the value as
+   it was written. Of several places that fit, the first of the solution's order is taken.
 3. It states operands and operator of an earlier line again. With the same value it is a repetition: no progress, and no
    error if that line was right (the paper counts neutral as positive); it is labelled as that line was (``repeat``). With another
    value it contradicts what was said: **wrong** (``contradiction``), even where it would correct a mistake. It changes nothing.
 4. It states anything else: wrong operand, wrong operator, an operation whose operands have not been stated, something true
-   that the problem does not ask for. **Wrong** (``unfounded``), true or not. It stands for the first open operation, as a
-   reader would take it, so what is built on its value is judged given it. With none open it changes nothing.
-5. It boxes an answer. **Right** if the operations of the answer are closed and the box holds their values as stated
+   that the problem does not ask for. **Wrong** (``unfounded``), true or not. It stands for the first work that could be done, as
+   a reader would take it, so what is built on its value is judged given it. With nothing left to do it changes nothing.
+5. It boxes an answer. **Right** if nothing is left to do and the box holds the values as stated
    (``answer``), else **wrong** (``unsupported``), also where the number happens to be the right one.
 
 The final answer is the last box of the text, in any form of the number (``\frac{2}{4}`` is ``\frac{1}{2}``), against the problem's. It
@@ -29,8 +31,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from prm_eval.miniature.plan import COMMUTATIVE, Plan, Ref, evaluate
+from prm_eval.miniature.plan import COMMUTATIVE, Plan, evaluate
 from prm_eval.miniature.reading import Boxed, Stated, final_answer, read_line
+from prm_eval.miniature.remaining import Remaining
 from prm_eval.steps import split_steps
 
 _Key: TypeAlias = "tuple[str, tuple[Fraction, ...]]"  # an operator and its operands, sorted where their order is free
@@ -84,8 +87,7 @@ class _Reader:
     """What a text has said so far."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._stated: dict[int, Fraction] = {}  # operation -> the value the text gave it
+        self._left = Remaining(plan)
         self._lines: dict[
             _Key, dict[Fraction, bool]
         ] = {}  # what was worked out -> the values given to it, and whether right
@@ -95,42 +97,22 @@ class _Reader:
         if found is None:
             return StepLabel(False, "form")
         if isinstance(found, Boxed):
-            values = tuple(self._stated.get(index) for index in self._plan.answer)
-            right = values == found.values
+            right = self._left.answer == found.values
             return StepLabel(right, "answer" if right else "unsupported")
         return self._judge_stated(found)
 
     def _judge_stated(self, line: Stated) -> StepLabel:
         key = (line.operator, _operands(line.operator, line.left, line.right))
-        index = self._open(key)
-        if index is not None:
+        if self._left.state(line.operator, line.left, line.right, line.value):
             right = evaluate(line.operator, line.left, line.right) == line.value
-            self._stated[index] = line.value
             self._lines.setdefault(key, {}).setdefault(line.value, right)
             return StepLabel(right, "stated" if right else "value")
         if key in self._lines:
             before = self._lines[key].get(line.value)
             return StepLabel(False, "contradiction") if before is None else StepLabel(before, "repeat")
         self._lines[key] = {line.value: False}
-        index = self._open(None)
-        if index is not None:
-            self._stated[index] = line.value
+        self._left.state_any(line.value)
         return StepLabel(False, "unfounded")
-
-    def _open(self, key: _Key | None) -> int | None:
-        """Return the first open operation with this operator and these operands (None: with any)."""
-        for index, operation in enumerate(self._plan.operations):
-            if index in self._stated:
-                continue
-            left, right = self._value(operation.left), self._value(operation.right)
-            if left is None or right is None:
-                continue
-            if key is None or key == (operation.operator, _operands(operation.operator, left, right)):
-                return index
-        return None
-
-    def _value(self, operand: int | Ref) -> Fraction | None:
-        return self._stated.get(operand.index) if isinstance(operand, Ref) else Fraction(operand)
 
 
 def _operands(operator: str, left: Fraction, right: Fraction) -> tuple[Fraction, ...]:

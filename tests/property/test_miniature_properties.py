@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prm_eval.miniature.oracle import judge
-from prm_eval.miniature.plan import solve
+from prm_eval.miniature.plan import render_box, render_step, solve
 from prm_eval.miniature.problems import iter_problems, miniature_problems
 from tests import miniature_check
 from tests.miniature_texts import GARBAGE, corrupt
@@ -47,6 +47,25 @@ def test_two_judges_on_mixed_lines(each, data) -> None:
     lines = data.draw(st.lists(st.one_of(st.sampled_from(solve(each.plan)), LINES), max_size=12))
     text = "\n".join(lines)
     assert both(each.plan, text) == miniature_check.judge(each.plan, text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PROBLEMS), st.randoms(use_true_random=False))
+def test_work_in_any_order_and_grouping_is_sound(each, rng) -> None:
+    """Else a right solution that regroups a sum is counted as wrong reasoning."""
+    term = miniature_check.term_of(each.plan)
+    lines = []
+    while ways := list(miniature_check.ways(term)):
+        one, other, how = rng.choice(ways)
+        a, b = miniature_check.at(term, one), miniature_check.at(term, other)
+        sign, left, right = how[0], how[1] * a, b
+        if sign == "+":
+            sign, right = ("+", how[2] * b) if rng.random() < 0.3 else ("+-"[how[2] < 0], b)
+        value = miniature_check.compute(sign, left, right)
+        lines.append(render_step(sign, left, right, value))
+        miniature_check.put(term, one, other, how, value)
+    text = "\n".join([*lines, render_box(term[1:])])
+    assert judge(each.plan, text).sound, text
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,120 @@
+"""What is left to do of a problem while a text works on it.
+
+The problem is held as a reader sees it: a sum is a list of terms with signs, a product a list of factors, so that both may be worked
+out in any order and grouping. Parentheses behind a minus are a term of their own. Everything else is an operation on two operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TypeAlias
+
+from prm_eval.miniature.plan import Operand, Plan, Ref
+
+Part: TypeAlias = "Fraction | _Work"
+_Place: TypeAlias = "tuple[_Work, int, int]"  # two known terms of it that may be worked out together
+
+
+class Remaining:
+    """A plan, of which a text states one value after the other."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._roots = [_part(plan, Ref(index)) for index in plan.answer]
+
+    @property
+    def answer(self) -> tuple[Fraction | None, ...]:
+        """The components of the answer as stated, None where something is left to do."""
+        return tuple(_known(root) for root in self._roots)
+
+    def state(self, operator: str, left: Fraction, right: Fraction, value: Fraction) -> bool:
+        """Put a value in the place of the first work that a line states; return False, and change nothing, where there is none."""
+        for work, i, j in self._places():
+            said = work.says(operator, left, right, i, j)
+            if said:
+                work.replace(i, j, said * value)
+                return True
+        return False
+
+    def state_any(self, value: Fraction) -> None:
+        """Put a value in the place of the first work that could be done, if anything is left to do."""
+        for work, i, j in self._places():
+            work.replace(i, j, value * work.terms[i][0])
+            return
+
+    def _places(self) -> Iterator[_Place]:
+        for root in self._roots:
+            if isinstance(root, _Work):
+                yield from root.places()
+
+
+class _Work:
+    """A sum ("+"), a product ("*"), or an operation on two operands, with the value stated for it once nothing is left."""
+
+    def __init__(self, operator: str, terms: list[tuple[int, Part]]) -> None:
+        self.operator, self.terms = operator, terms
+        self.value: Fraction | None = None
+
+    def places(self) -> Iterator[_Place]:
+        """Yield the pairs of known terms, in the order in which a solution comes to them."""
+        if self.value is not None:
+            return
+        for j, (_, part) in enumerate(self.terms):
+            if isinstance(part, _Work):
+                yield from part.places()
+            if _known(part) is not None:
+                yield from ((self, i, j) for i in range(j) if _known(self.terms[i][1]) is not None)
+
+    def says(self, operator: str, left: Fraction, right: Fraction, i: int, j: int) -> int:
+        """Return 1 where a line works out terms i and j, -1 where it does so for their negative (two subtracted terms, added), else 0."""
+        (sign_i, part_i), (sign_j, part_j) = self.terms[i], self.terms[j]
+        a, b = _known(part_i), _known(part_j)
+        if a is None or b is None:
+            return 0
+        if self.operator == "+" and operator in ("+", "-"):
+            signed = (left, right if operator == "+" else -right)
+            if signed in ((sign_i * a, sign_j * b), (sign_j * b, sign_i * a)):
+                return 1
+            both_subtracted = sign_i < 0 and sign_j < 0 and operator == "+"
+            return -1 if both_subtracted and (left, right) in ((a, b), (b, a)) else 0
+        if operator != self.operator:
+            return 0
+        return int((left, right) == (a, b) or (operator == "*" and (left, right) == (b, a)))
+
+    def replace(self, i: int, j: int, signed: Fraction) -> None:
+        """Put one value for terms i and j, which keeps the sign that term i has."""
+        sign = self.terms[i][0]
+        self.terms[i] = (sign, sign * signed)
+        del self.terms[j]
+        if len(self.terms) == 1:
+            self.value = signed  # the first term of a sum is never a subtracted one
+
+
+def _known(part: Part) -> Fraction | None:
+    return part.value if isinstance(part, _Work) else part
+
+
+def _part(plan: Plan, operand: Operand) -> Part:
+    if not isinstance(operand, Ref):
+        return Fraction(operand)
+    operation = plan.operations[operand.index]
+    if operation.operator in ("+", "-"):
+        return _Work("+", _terms(plan, operand))
+    if operation.operator == "*":
+        return _Work("*", [(1, part) for part in _factors(plan, operand)])
+    return _Work(operation.operator, [(1, _part(plan, operation.left)), (1, _part(plan, operation.right))])
+
+
+def _terms(plan: Plan, operand: Operand) -> list[tuple[int, Part]]:
+    operation = plan.operations[operand.index] if isinstance(operand, Ref) else None
+    if operation is None or operation.operator not in ("+", "-"):
+        return [(1, _part(plan, operand))]
+    left = _terms(plan, operation.left)
+    return left + (_terms(plan, operation.right) if operation.operator == "+" else [(-1, _part(plan, operation.right))])
+
+
+def _factors(plan: Plan, operand: Operand) -> list[Part]:
+    operation = plan.operations[operand.index] if isinstance(operand, Ref) else None
+    if operation is None or operation.operator != "*":
+        return [_part(plan, operand)]
+    return _factors(plan, operation.left) + _factors(plan, operation.right)

@@ -1,0 +1,35 @@
+"""The oracle against a second judge, on every candidate of the pool that ships; ``python -m pytest -s`` prints what was compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prm_eval.miniature.oracle import judge
+from prm_eval.miniature.problems import plan_of
+from prm_eval.pools import Pool
+from tests import miniature_check
+
+POOL = Path(__file__).parents[1] / "results" / "pools" / "miniature-350x64"
+
+
+def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policy_wrote() -> None:
+    """Otherwise a step label or a grade of the miniature, and with it every figure of the laboratory, depends on who judges."""
+    compared: dict[tuple[str, str], object] = {}
+    candidates = steps = wrong_reasoning = 0
+    for problem, group in Pool(POOL):
+        plan = plan_of(problem)
+        for each in group:
+            candidates += 1
+            key = (problem.problem_id, each.text)
+            if key not in compared:
+                mine = judge(plan, each.text)
+                found = [label.right for label in mine.labels], mine.answer_right
+                assert found == miniature_check.judge(plan, each.text), each.text
+                compared[key] = found
+            labels, right = compared[key]
+            steps += len(labels)
+            wrong_reasoning += right and not all(labels)
+    assert candidates >= 20_000
+    assert wrong_reasoning > 100  # the case that matters occurs
+    print(f"\n{candidates:,} candidates, {len(compared):,} different, {steps:,} steps: every label and answer judged alike; "
+          f"{wrong_reasoning:,} right answers by wrong reasoning")  # fmt: skip
