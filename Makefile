@@ -7,7 +7,7 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint results clean
+.PHONY: demo test lint results results-miniature clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
@@ -30,6 +30,31 @@ results: $(VENV)/.demo
 		$(EVAL) score $(RESULTS)/pools/demo-35x8 --reward-model $$rule --submission prm_eval/$$rule -o $(RESULTS) && \
 		$(EVAL) submit-form $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 $(OURS) < /dev/null && \
 		$(EVAL) verify $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 --reward-model $$rule --all --by prm_eval || exit 1; \
+	done
+	$(EVAL) check $(RESULTS)
+	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
+
+# The miniature's models and rules on its pools, which are in results/pools already (results/README.md says how they were made).
+MINIATURE = prm_eval/miniature/weights
+THEIRS = --licence Apache-2.0 --base-model prm_eval/miniature-backbone --trained-on-math-test no --trained-on-prm800k no \
+	--trained-on-this-pool no --contact prm_eval --training-data "miniature problems of the train split: candidates of the policy that ships \
+	and of the noise process" --training-data "labelled by the oracle"
+
+results-miniature: $(VENV)/.demo
+	for pool in $(RESULTS)/pools/miniature-*/; do id=$$(basename $$pool); \
+		for model in arithmetic boxed-support; do \
+			to=$(RESULTS)/submissions/prm_eval__$$model/rule-1/$$id; [ -f $$to/verification.json ] || { \
+			$(EVAL) score $$pool --reward-model $$model --submission prm_eval/$$model -o $(RESULTS) && \
+			$(EVAL) submit-form $$to $(OURS) < /dev/null && \
+			$(EVAL) verify $$to --reward-model $$model --all --by prm_eval; } || exit 1; \
+		done; \
+		for model in miniature-orm miniature-prm; do \
+			[ -f $(RESULTS)/submissions/prm_eval__$$model/*/$$id/verification.json ] || { \
+			$(EVAL) score $$pool --reward-model $(MINIATURE)/$$model --submission prm_eval/$$model -o $(RESULTS) && \
+			to=$$(echo $(RESULTS)/submissions/prm_eval__$$model/*/$$id) && \
+			$(EVAL) submit-form $$to $(THEIRS) < /dev/null && \
+			$(EVAL) verify $$to --reward-model $(MINIATURE)/$$model --all --by prm_eval; } || exit 1; \
+		done; \
 	done
 	$(EVAL) check $(RESULTS)
 	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
