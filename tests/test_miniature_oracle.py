@@ -1,7 +1,8 @@
-"""The oracle against a second judge, on every candidate of the pool that ships; ``python -m pytest -s`` prints what was compared."""
+"""The oracle against a second judge, on every candidate of the pools that ship; ``python -m pytest -s`` prints what was compared."""
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from prm_eval.miniature.oracle import judge
@@ -9,14 +10,14 @@ from prm_eval.miniature.problems import plan_of
 from prm_eval.pools import Pool
 from tests import miniature_check
 
-POOL = Path(__file__).parents[1] / "results" / "pools" / "miniature-350x64"
+POOLS = sorted((Path(__file__).parents[1] / "results" / "pools").glob("miniature-*/"))
 
 
-def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policy_wrote() -> None:
+def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policies_wrote() -> None:
     """Otherwise a step label or a grade of the miniature, and with it every figure of the laboratory, depends on who judges."""
     compared: dict[tuple[str, str], object] = {}
     candidates = steps = wrong_reasoning = 0
-    for problem, group in Pool(POOL):
+    for problem, group in chain.from_iterable(Pool(path) for path in POOLS):
         plan = plan_of(problem)
         for each in group:
             candidates += 1
