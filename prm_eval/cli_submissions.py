@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: "1 submission", "2 submissions"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _check(options: argparse.Namespace) -> int:
     from prm_eval.submissions import Options, check_paths
 
@@ -34,7 +39,7 @@ def _check(options: argparse.Namespace) -> int:
             for each in suspicions:
                 print(f"{folder}: [suspicious: {each.name}] {each.text}")
         name = ascii(str(path))[1:-1]  # a stranger's name acts on no terminal
-        print(f"{name}: {len(faults):,} fault{'s' * (len(faults) > 1)}" if faults else f"{name}: in order")
+        print(f"{name}: {counted(len(faults), 'fault')}" if faults else f"{name}: in order")
     return 1 if any(found.values()) else 0
 
 

@@ -13,7 +13,7 @@ MOST_A_KIND = 20  # rows that are listed one by one; what follows is counted
 KINDS: dict[str, str] = {
     # the folder
     "path": "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, and no part of it is a link.",
-    "name": "Names are ASCII letters, digits, dot, hyphen, underscore; no two differ by case alone.",
+    "name": "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, 1 l I, - _ .).",
     "missing-file": "submission.json and rewards.parquet are there.",
     "extra-file": "Nothing else is there, and nothing lies between the folders.",
     "link": "Every file is a plain file: no link, pipe, device or folder.",
