@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from prm_eval.arrays import PoolArrays, load_arrays
 from prm_eval.pools import Pool
+from prm_eval.rewards.catalogue import named_recipe
 from prm_eval.rewards.files import refusal_reason, reward_schema
 
 RECIPES = {"prm": "token-classification", "orm": "sequence-classification"}  # of no model family, for any score type
@@ -104,6 +105,7 @@ def submit(
         "splitter": None,
         "pool_hash": arrays.info.content_hash,
         "model": {"id": name, "dtype": "bfloat16", "recipe": RECIPES[kind]}
+        | {"recipe_sha256": named_recipe(RECIPES[kind]).digest}
         | ({"weights": "none: a rule"} if revision.startswith("rule") else {"revision": revision}),
         "run": {
             "seconds": seconds,

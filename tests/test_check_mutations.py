@@ -451,6 +451,7 @@ def test_there_are_enough_and_of_every_kind() -> None:
         "pool-registry",
         "pool-content",
         "verification-own",
+        "rule",
     }
     assert {kind for _, _, kind, _, _ in CASES} | elsewhere == set(KINDS)  # test_submissions.py has the others
 

@@ -60,7 +60,7 @@ def submit(head: Path, name: str) -> Path:
 
     class Mine(ArithmeticPRM):
         def describe(self):
-            return {"id": name, "version": 1, "weights": "none: a rule"}
+            return {"id": name, "revision": "0" * 40}
 
         def score(self, items):  # rewards of its own: those of another are a copy
             factor = 0.5 + len(name) / 100

@@ -128,7 +128,7 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
     trained = ["--trained-on-math-test", "no", "--trained-on-prm800k", "yes", "--trained-on-this-pool", "unknown"]
     assert main(["submit-form", str(folder), *flags, *trained]) == 0
     assert main([*score, "-o", str(results)]) == 0  # again: nothing is computed, and the disclosure stays
-    assert main(["check", str(folder), "--new"]) == 0
+    assert main(["check", str(folder)]) == 0
     (read,) = find_submissions(results)
     assert read.disclosure.training_data == ["a set", "another set"]
     assert (read.tier, read.licence, read.contact, read.cost.candidates) == ("recomputed", "MIT", "me", 280)
@@ -522,6 +522,8 @@ def test_a_recipe_of_another_content_is_refused_of_new_submissions(folder: Path)
     results = folder.parents[3]
     assert "recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
     assert "recipe_sha256" not in "".join(map(str, check_submission(folder, results)))
+    edit_json(folder / "submission.json", model__recipe_sha256=...)  # silence is no way around it
+    assert "no recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
 
 
 def test_a_folder_between_is_neither_a_submission_nor_results(folder: Path) -> None:

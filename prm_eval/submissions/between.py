@@ -8,8 +8,7 @@ from pathlib import Path
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.jsonl import file_sha256
-from prm_eval.submissions.readers import read_submission
-from prm_eval.submissions.structure import LAYOUT
+from prm_eval.submissions.readers import LAYOUT, read_submission
 from prm_eval.submissions.typed import shown
 
 Odd = tuple[str, Path, str, str]  # kind of fault, where, found, expected

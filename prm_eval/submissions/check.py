@@ -13,10 +13,11 @@ from prm_eval.jsonl import file_sha256
 from prm_eval.submissions.between import between, copied
 from prm_eval.submissions.faults import Faults
 from prm_eval.submissions.formats import VerificationFile
-from prm_eval.submissions.readers import REVISION, read_pool_ref, submission_folders
+from prm_eval.submissions.provenance import recipe_of
+from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.safe_json import read_json
-from prm_eval.submissions.structure import LAYOUT, outline, recipe_of
+from prm_eval.submissions.structure import outline
 from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems, shown
 from prm_eval.submissions.worker import Worker, WorkerDied
@@ -30,7 +31,7 @@ class Options:
     """How strict a check is.
 
     Attributes:
-        new: As a submission that comes from outside: it may not bring a ``verification.json``.
+        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of ours.
         tokenizer: A checkpoint folder or hub id, whose tokenizer recomputes the rendered inputs.
     """
 
@@ -124,7 +125,7 @@ class Checker:
         if pool.pool is None:
             return
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
-        recipe = recipe_of(fields)
+        recipe = recipe_of(fields["model"])
         about["hashed"] = recipe is not None and recipe.head.type != "generate"
         where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
         question = {**where, "splitter": fields["splitter"], "about": about}

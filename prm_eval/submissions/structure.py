@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.rewards.catalogue import shipped_recipes
-from prm_eval.rewards.recipe import Recipe
 from prm_eval.submissions.faults import Faults
 from prm_eval.submissions.formats import SubmissionFile
-from prm_eval.submissions.readers import REVISION_WORDS, path_parts
+from prm_eval.submissions.provenance import faults_from_outside, recipe_of
+from prm_eval.submissions.readers import LAYOUT, REVISION_WORDS, path_parts
 from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.safe_json import read_json
 from prm_eval.submissions.typed import problems, shown
 
 REQUIRED = ("submission.json", "rewards.parquet")
 ALLOWED = (*REQUIRED, "verification.json")
-LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 NEEDED = frozenset(("name", "kind", "score_type", "aggregation", "splitter", "pool_hash", "model", "run"))
 MAX_REWARDS_BYTES = 2 * 1024**3
 MOST_FILES = 100  # of a folder that are looked at
@@ -63,8 +61,11 @@ def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -
     fields, wrong = _fields(folder, faults) if "submission.json" in there else ({}, NEEDED)
     if parts is not None and not wrong & {"name", "model"}:
         _agreement(folder, parts, fields, faults)
+    if parts is not None and new and "model" not in wrong:
+        for kind, found, expected in faults_from_outside(*parts[:2], fields["model"]):
+            faults.add(kind, folder / "submission.json", found, expected)
     if not wrong & {"kind", "score_type", "model"}:
-        _description(folder, fields, new, faults)
+        _description(folder, fields, faults)
     return Outline(parts, there, fields, wrong)
 
 
@@ -140,20 +141,12 @@ def _agreement(folder: Path, parts: tuple[str, str, str, str], fields: dict[str,
         faults.add("agreement", path, f"a model of revision {own}", f"{revision}, as the folder says")
 
 
-def _description(folder: Path, fields: dict[str, Any], new: bool, faults: Faults) -> None:
+def _description(folder: Path, fields: dict[str, Any], faults: Faults) -> None:
     """Check what the fields say of each other."""
-    path, recipe = folder / "submission.json", recipe_of(fields)
+    path, recipe = folder / "submission.json", recipe_of(fields["model"])
     if recipe is None:
         return
-    said = fields["model"].get("recipe_sha256")
-    if new and said is not None and said != recipe.digest:  # what is old may have an older recipe
-        faults.add("recipe", path, f"recipe_sha256 {said[:12]}", f"{recipe.digest[:12]}, that of {recipe.name}")
     if recipe.kind != fields["kind"]:
         faults.add("recipe", path, f"kind {fields['kind']}", f"{recipe.kind}, as the recipe {recipe.name} is for")
     if recipe.score.rule != "by_labels" and recipe.score_type != fields["score_type"]:
         faults.add("recipe", path, f"score_type {fields['score_type']}", f"{recipe.score_type} ({recipe.name})")
-
-
-def recipe_of(fields: dict[str, Any]) -> Recipe | None:
-    """Return the shipped recipe that a submission names, if it does."""
-    return shipped_recipes().get(fields["model"].get("recipe") or "")
