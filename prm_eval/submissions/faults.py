@@ -26,7 +26,7 @@ KINDS: dict[str, str] = {
     "json": "JSON files are UTF-8 and plain JSON: no key twice, no NaN or Infinity, not nested deeply.",
     "schema": "The schema version is the present one.",
     "field": "Every field is there, of its type, within its limits; no field without meaning (results/schema/).",
-    "text": "No text holds control, bidirectional, zero-width or unassigned characters.",
+    "text": "No text holds control, bidirectional, zero-width, unassigned or other invisible characters.",
     "agreement": "The path agrees with the content: name, model id, revision, pool.",
     "revision": "The revision is a 40-hex commit; for local weights the hash of their hashes, for rules their version.",
     "recipe": "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present content.",

@@ -20,7 +20,7 @@ from prm_eval.rewards.bulk import LONGEST_TEXT, MOST_REFUSAL, TEXTS, bytes_of_re
 from prm_eval.rewards.files import refusal_reason, reward_schema
 from prm_eval.steps import split_steps
 from prm_eval.submissions.typed import bad_characters, shown
-from prm_eval.tables import compatible
+from prm_eval.tables import compatible, in_words
 
 ROWS_PER_BATCH = 1_024
 MOST_JUMPS = 1_000  # places at which the order breaks that are kept
@@ -111,7 +111,7 @@ def _metadata_faults(file: pq.ParquetFile, expected: Expected) -> Iterator[Found
     for column in (*wanted, pa.field("reward", pa.float64())):
         if column.name in names and not compatible(schema.field(column.name).type, column.type):
             what = f"column {column.name} of type {shown(str(schema.field(column.name).type))}"
-            yield "columns", None, what, str(column.type)
+            yield "columns", None, what, in_words(column.type)
     if about.num_rows != n:
         yield "row-count", None, f"{about.num_rows:,} rows", f"{n:,}, one for every candidate of the pool"
     if about.num_row_groups > most_row_groups(n):
