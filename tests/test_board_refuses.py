@@ -124,6 +124,8 @@ def test_left_out_is_said_everywhere(results, capsys) -> None:
     assert main(["leaderboard", str(results)]) == 0
     printed = capsys.readouterr()
     assert "[disclosure] found no disclosure" in printed.err and "7 submissions on 2 pools" in printed.out
+    page = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
+    assert "1 place is left out" in page and page.index("1 place is left out") < page.index("<table")
     (results / "leaderboard" / "leaderboard.json").write_text("not JSON")  # --check asks the files, not the old board
     assert main(["leaderboard", str(results), "--check"]) == 1
     printed = capsys.readouterr()

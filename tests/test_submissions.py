@@ -650,6 +650,21 @@ def test_verify_scores_a_real_network_again(models, pool, tmp_path) -> None:
     assert check_submission(folder, tmp_path / "results") == []
 
 
+@pytest.mark.parametrize(
+    ("submitted", "flags", "used"),
+    [("bfloat16", [], "bfloat16"), ("float32", [], "float32"), ("bfloat16", ["--dtype", "float32"], "float32")],
+)
+def test_verify_runs_in_the_dtype_of_the_submission(
+    folder: Path, monkeypatch, capsys, submitted: str, flags: list[str], used: str
+) -> None:
+    """Run in another dtype, an honest submission differs by the rounding, and the tolerance for that would cover edits."""
+    edit_json(folder / "submission.json", model__dtype=submitted)
+    asked: list[dict] = []
+    monkeypatch.setattr("prm_eval.rewards.load_reward_model", lambda name, **given: (asked.append(given), Model())[1])
+    assert main(["verify", str(folder), "--reward-model", "x", "--all", *flags]) == 0
+    assert [each["dtype"] for each in asked] == [used]
+
+
 def test_the_stated_probability_of_detection_holds(folder: Path) -> None:
     """1 % of the candidates edited, many seeds: the share of samples that meet one is the probability that is printed."""
     of, sample, edited = 1_000, 100, 10
