@@ -67,7 +67,14 @@ def a_link(folder: Path) -> None:
     folder.symlink_to(folder.parent / "aside")
 
 
+def padded(folder: Path) -> None:
+    """Megabytes in the footer, where no column is."""
+    table = pq.read_table(folder / REWARDS)
+    pq.write_table(table.replace_schema_metadata({"note": os.urandom(3_000_000).hex()}), folder / REWARDS)
+
+
 CASES = {
+    "a file that is padded": ("size", padded),
     "a recipe of another kind": ("recipe", fields(model__recipe="sequence-classification")),
     "a score type that is not the recipe's": ("recipe", fields(score_type="raw")),
     "no disclosure": ("disclosure", fields(disclosure=None)),

@@ -76,6 +76,7 @@ def read_steps(
         DataError: What :class:`~prm_eval.rewards.files.RewardReader` would raise; it is asked, to name the row.
     """
     rewards.require_pool(pool)
+    _require_size(rewards, "", rewards.path.stat().st_size if rewards.path.is_file() else 0, expected)
     file = open_table(rewards.path, reward_schema(single=False))
     _require_bounded(rewards, file.metadata, file.schema_arrow.names, expected)
     try:  # a text that every row repeats is unpacked once
@@ -123,10 +124,13 @@ def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, names: list
     most = min(MOST_VALUES, 2 * (steps + len(expected)) + 1_000)
     if values > most:
         raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {most:,}")
-    size = sum(max(0, each.total_uncompressed_size) for each in chunks)
-    most = min(MOST_BYTES, bytes_of_rewards(len(expected), steps))
+    _require_size(rewards, " when unpacked", sum(max(0, each.total_uncompressed_size) for each in chunks), expected)
+
+
+def _require_size(rewards: RewardFile, when: str, size: int, expected: Ints) -> None:
+    most = min(MOST_BYTES, bytes_of_rewards(len(expected), int(expected.sum())))
     if size > most:
-        raise DataError(rewards.path, None, f"{size:,} bytes when unpacked", f"at most {most:,}")
+        raise DataError(rewards.path, None, f"{size:,} bytes{when}", f"at most {most:,}")
 
 
 def _require_short_texts(rewards: RewardFile, table: pa.Table) -> None:
