@@ -43,13 +43,13 @@ def faults_from_outside(org: str, name: str, model: dict[str, Any]) -> Iterator[
         yield "name", f"a model called {name}", "a name that is no baseline's"
     if model.get("weights") == RULE:
         about = installed_rule(name)
-        said = f"{model['id']}, version {model.get('version')}"
+        named = f"{model['id']}, version {model.get('version')}"
         if about is None:
             expected = "one that is installed (prm-eval plugins), so that anyone can run it; a maintainer installs your package first"
-            yield "rule", f"the rule {said}", expected
+            yield "rule", f"the rule {named}", expected
         elif (about.get("id", model["id"]), about.get("version")) != (model["id"], model.get("version")):
             own = f"{about.get('id', model['id'])}, version {about.get('version')}"
-            yield "rule", f"the rule {said}", f"{own}, as the installed rule {name} says of itself"
+            yield "rule", f"the rule {named}", f"{own}, as the installed rule {name} says of itself"
     recipe, said = recipe_of(model), model.get("recipe_sha256")
     if recipe is not None and said != recipe.digest:  # what is old may have an older recipe
         own = "no recipe_sha256" if said is None else f"recipe_sha256 {said[:12]}"
