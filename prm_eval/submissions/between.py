@@ -33,7 +33,7 @@ def clashes(results: Path) -> Iterator[tuple[Path, str]]:
     """Yield (folder or registry entry, the other name) of names that look like another of their level.
 
     The levels: organisations, models of one, revisions of one, pools of one, and the registry of pools. What was verified keeps its
-    name; without that the first in order does, which is as good as any.
+    name; without that the spelling with the most entries, or the first in order, which is as good as any.
     """
     root = results / "submissions"
     models = [(path, *path.name.partition("__")[::2]) for path in sorted(root.glob("*"))]
@@ -58,7 +58,9 @@ def _clashes_of(level: Sequence[tuple[str, Path]]) -> Iterator[tuple[Path, str]]
         spellings[look(name)][name].append(path)
     for names in spellings.values():
         if len(names) > 1:
-            kept, *others = sorted(names, key=lambda name: (not any(map(_verified, names[name])), name))
+            kept, *others = sorted(
+                names, key=lambda name: (not any(map(_verified, names[name])), -len(names[name]), name)
+            )
             yield from ((path, kept) for name in others for path in names[name])
 
 

@@ -23,18 +23,23 @@ def refused(results: Path, pools: Mapping[str, RegisteredPool]) -> dict[Path, li
         results: The results folder.
         pools: Its registry.
     """
-    found: dict[Path, list[Fault]] = {}
-    good: list[Path] = []
+    around: dict[Path, list[Fault]] = {}
     for odd in between(results):
-        found.setdefault(odd[1], []).append(_fault(odd, results))
+        around.setdefault(odd[1], []).append(_fault(odd, results))
+    found: dict[Path, list[Fault]] = {}
+    told: set[Path] = set()
+    good: list[Path] = []
     for folder in submission_folders(results):
         faults = Faults(results)
         _add_pool(folder, pools, outline(folder, results, faults), faults)
-        own = [each for path in (folder.parent.parent, folder.parent) for each in found.get(path, [])] + faults.listed()
+        places = (folder.parent.parent, folder.parent, folder)
+        own = [each for path in places for each in around.get(path, [])] + faults.listed()
+        told.update(places)
         if own:
-            found.setdefault(folder, []).extend(own)
-        elif folder not in found:
+            found[folder] = own
+        else:
             good.append(folder)
+    found |= {path: faults for path, faults in around.items() if path not in told}
     for odd in copied(good, results):
         found.setdefault(odd[1].parent, []).append(_fault(odd, results))
     return found
