@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# check_touched.sh BASE HEAD COMMIT: check the submissions that HEAD (a checkout) touches since COMMIT with the pools of BASE (another),
-# then print the table of each pool with the new rows beside the submissions of this project. Exit status 1 if anything has a fault.
-# FROM=maintainer: a verification.json is accepted; without it a touched submission that has one is left to a maintainer.
+# check_touched.sh BASE HEAD COMMIT: check the submissions that HEAD (a checkout) touches since COMMIT, put into the results of BASE
+# (another), whose pools they are checked against; then build the board that would come of it, elsewhere, and print its tables.
+# Exit status 1 if anything has a fault, or is not on that board. FROM=maintainer: a verification.json is accepted, and changes of
+# other files under results; without it both are left to a maintainer.
 set -euo pipefail
 base=$1 head=$2 commit=$3
 prm_eval=${PRM_EVAL:-prm-eval}
@@ -9,6 +10,8 @@ new=(--new)
 [ "${FROM:-}" = maintainer ] && new=()
 status=0
 merge_base=$(git -C "$head" merge-base "$commit" HEAD)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 while IFS= read -r -d '' path; do
   case $path in
     results/submissions/*/*/*/*) ;;
@@ -19,34 +22,41 @@ while IFS= read -r -d '' path; do
 done < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results)
 
 # the registry and the pools are the base branch's: a request cannot bring the pool it is checked against
-rm -rf "$head/results/pools"
-cp -r "$base/results/pools" "$head/results/pools"
-declare -A table
-while IFS= read -r -d '' folder; do
-  [ -d "$head/$folder" ] || { printf 'removed: %q\n' "$folder"; continue; }
-  echo '```'
-  if "$prm_eval" check "$head/$folder" "${new[@]}"; then
-    pool=${folder##*/}
-    table[$pool]+="$head/$folder"$'\n'
+mkdir "$work/results"
+for part in pools submissions; do
+  if [ -d "$base/results/$part" ]; then cp -r "$base/results/$part" "$work/results/$part"; fi
+done
+mapfile -d '' folders < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results/submissions | cut -z -d/ -f1-5 | sort -zu)
+touched=()
+for folder in "${folders[@]}"; do
+  rm -rf "${work:?}/$folder"
+  if [ -d "$head/$folder" ]; then
+    mkdir -p "$work/${folder%/*}"
+    cp -r "$head/$folder" "$work/$folder" # links stay links, for the checker to refuse
+    touched+=("$folder")
   else
-    status=1
+    printf 'removed, or no folder: %q\n' "$folder"
   fi
+done
+for folder in "${touched[@]}"; do
   echo '```'
-done < <(git -C "$head" diff -z --name-only "$merge_base" HEAD -- results/submissions | cut -z -d/ -f1-5 | sort -zu)
-
-# names that differ by case and copies of another's rewards are seen only beside what is there already
-cp -rn "$base/results/submissions/." "$head/results/submissions/"
-if { "$prm_eval" check "$head/results" || true; } | grep -E '\[(name|copy)\]'; then status=1; fi
-
-for pool in "${!table[@]}"; do
-  mapfile -t rows <<<"${table[$pool]%$'\n'}"
-  references=()
-  for each in "$base"/results/submissions/prm_eval__*/*/"$pool"; do
-    own=$head/${each#"$base"/}
-    if [ -d "$each" ] && [[ ${table[$pool]} != *"$own"$'\n'* ]]; then references+=("$each"); fi
-  done
-  printf '\nOn %s, with the references of this project:\n\n```\n' "$pool"
-  "$prm_eval" evaluate "$base/results/pools/$pool" "${references[@]}" "${rows[@]}"
+  "$prm_eval" check "$work/$folder" "${new[@]}" || status=1
   echo '```'
 done
+
+# names that look alike and copies of another's rewards are seen only beside what is there already
+if { "$prm_eval" check "$work/results" || true; } | grep -E '\[(name|copy)\]'; then status=1; fi
+
+# a submission that breaks the board, or that the board leaves out, is not in order, whatever the checker said
+if "$prm_eval" leaderboard "$work/results" -o "$work/board" >/dev/null 2>"$work/said"; then
+  for folder in "${touched[@]}"; do
+    if grep -F "left out: ${folder#results/}: " "$work/said"; then status=1; fi
+  done
+  printf '\nThe board with this request, at its own n:\n\n'
+  cat "$work/board/leaderboard.md"
+else
+  printf 'the board cannot be built:\n'
+  tail -n 5 "$work/said"
+  status=1
+fi
 exit "$status"

@@ -12,7 +12,7 @@ from typing import Any
 
 from prm_eval.arguments import build_parser
 from prm_eval.cli_miniature import MINIATURE_ACTIONS
-from prm_eval.cli_submissions import SUBMISSION_ACTIONS
+from prm_eval.cli_submissions import SUBMISSION_ACTIONS, counted
 from prm_eval.errors import PrmEvalError
 from prm_eval.progress import Bar
 
@@ -138,7 +138,7 @@ def _pool_import(options: argparse.Namespace) -> int:
     for fault in report.skipped:
         print(f"skipped: {fault}", file=sys.stderr)
     if report.skipped:
-        print(f"{len(report.skipped)} problems skipped", file=sys.stderr)
+        print(f"{counted(len(report.skipped), 'problem')} skipped", file=sys.stderr)
     _show(options.output)
     return 0
 
@@ -184,7 +184,9 @@ def _pool_verify(options: argparse.Namespace) -> int:
             faults.append(str(error))
     for fault in faults:
         print(fault)
-    print(f"{pool.path}: {len(faults)} faults" if faults else f"{pool.path}: sound, {pool.info.content_hash}")
+    print(
+        f"{pool.path}: {counted(len(faults), 'fault')}" if faults else f"{pool.path}: sound, {pool.info.content_hash}"
+    )
     return EXIT_FAULTS if faults else 0
 
 
@@ -323,11 +325,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from prm_eval.leaderboard import build, left_out_of, stale, update_readme
+    from prm_eval.leaderboard import build, compare, update_readme
 
     output = options.output or options.results / "leaderboard"
     if options.check:
-        files = stale(options.results, output, jobs=options.jobs)
+        files, left_out = compare(options.results, output, jobs=options.jobs)
         if (
             options.readme
             and (output / "leaderboard.md").is_file()
@@ -336,9 +338,13 @@ def _leaderboard(options: argparse.Namespace) -> int:
             files.append(str(options.readme))
         for name in files:
             print(f"stale: {name}")
-        for path in left_out_of(output):
-            print(f"left out: {path}", file=sys.stderr)
-        print(f"{len(files)} stale files; prm-eval leaderboard makes them anew" if files else f"{output} is up to date")
+        for each in left_out:
+            print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+        print(
+            f"{counted(len(files), 'stale file')}; prm-eval leaderboard makes them anew"
+            if files
+            else f"{output} is up to date"
+        )
         return EXIT_FAULTS if files else 0
     with Bar("rendering", None, "page") as update:
         built = build(options.results, output, jobs=options.jobs, progress=update)
@@ -348,7 +354,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
         print(f"left out: {each.path}: {each.why}", file=sys.stderr)
     print(f"board      {built.folder / 'index.html'}")
     print(
-        f"holds      {built.submissions} submissions on {built.pools} pools; {built.changed} of {built.files} files changed"
+        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}; "
+        f"{built.changed} of {counted(built.files, 'file')} changed"
     )
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import secrets
 import sys
 from collections.abc import Callable
@@ -17,6 +18,11 @@ from prm_eval.progress import Bar
 
 if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: "1 submission", "2 submissions"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -34,7 +40,7 @@ def _check(options: argparse.Namespace) -> int:
             for each in suspicions:
                 print(f"{folder}: [suspicious: {each.name}] {each.text}")
         name = ascii(str(path))[1:-1]  # a stranger's name acts on no terminal
-        print(f"{name}: {len(faults):,} fault{'s' * (len(faults) > 1)}" if faults else f"{name}: in order")
+        print(f"{name}: {counted(len(faults), 'fault')}" if faults else f"{name}: in order")
     return 1 if any(found.values()) else 0
 
 
@@ -50,14 +56,14 @@ def _odd(path: Path) -> dict[str, list[Suspicion]]:
     """Return the suspicions of every submission at a path that has no fault."""
     from prm_eval.submissions import suspicions
     from prm_eval.submissions.check import results_of
-    from prm_eval.submissions.readers import read_submission, registered_pools, submission_folders
+    from prm_eval.submissions.readers import read_pool_ref, read_submission, submission_folders
 
     results = results_of(path)
-    pools = registered_pools(results)
     found: dict[str, list[Suspicion]] = {}
     for folder in submission_folders(results) if results == path else [path]:
         submission = read_submission(folder)
-        pool = pools[submission.pool_id].pool
+        # its own entry alone: that of another pool may be malformed, which is none of this submission's faults
+        pool = read_pool_ref(results / "pools" / f"{submission.pool_id}.json", results).pool
         if pool is not None and pool.grades_path("own").is_file():
             name = folder.relative_to(results).as_posix()
             found[name] = suspicions(submission, pool)
@@ -115,9 +121,11 @@ def _verify(options: argparse.Namespace) -> int:
     limits = f"tolerance {found['tolerance']:g}, for the mean {found['tolerance'] / MEAN_SHARE:g}"
     print(f"difference at most {greatest}, mean {mean} ({found['scale']}; {limits})")
     print(f"beyond     {found['beyond']:,} candidates; {found['inputs_differ']:,} with another rendered input")
-    for share in (0.001, 0.01, 0.05):
-        chance = detection_probability(max(1, round(share * of)), compared, of)
-        print(f"would have seen an edit of {share:.1%} of the candidates with probability {chance:.4f}")
+    for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
+        chance = detection_probability(edited, compared, of)
+        print(
+            f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability {chance:.4f}"
+        )
     print(f"verdict    {found['verdict']}; written to {options.folder / 'verification.json'}")
     return 0 if found["verdict"] == "agrees" else 1
 
@@ -138,6 +146,7 @@ def _pool_register(options: argparse.Namespace) -> int:
 
     pool = Pool(options.pool).require_sound()
     if not is_graded(pool):
+        print(f"grading    {pool.path} has no grades of this version: they are made first, and stay in that folder")
         with Bar("grading", pool.info.n_problems, "problem") as update:
             grade_pool(pool, progress=update)
     entry = register_pool(pool, options.output, options.id, title=options.title, headline_n=options.headline_n)

@@ -80,7 +80,7 @@ def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
             )
         found = file.schema_arrow.field(wanted.name).type
         if not compatible(found, wanted.type):
-            raise DataError(path, None, f"column {wanted.name!r} of type {found}", str(wanted.type))
+            raise DataError(path, None, f"column {wanted.name!r} of type {found}", in_words(wanted.type))
     return file
 
 
@@ -88,10 +88,29 @@ def compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
     """Say whether a column's type can stand for another: the same kind of number, text or list, whatever its width."""
     if found.equals(wanted):
         return True
-    if pa.types.is_list(found) and pa.types.is_list(wanted):
+    if _is_list(found) and _is_list(wanted):
         return compatible(found.value_type, wanted.value_type)
-    same_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, lambda t: _is_text(t))
+    same_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, _is_text)
     return any(is_kind(found) and is_kind(wanted) for is_kind in same_kind)
+
+
+def in_words(kind: pa.DataType) -> str:
+    """Return what :func:`compatible` accepts for a type."""
+    if _is_list(kind):
+        return f"a list of {in_words(kind.value_type)}"
+    for is_kind, words in (
+        (pa.types.is_floating, "floating-point numbers of any width"),
+        (pa.types.is_integer, "whole numbers of any width"),
+        (pa.types.is_boolean, "true and false"),
+        (_is_text, "text (string or large_string)"),
+    ):
+        if is_kind(kind):
+            return words
+    return str(kind)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _is_text(kind: pa.DataType) -> bool:

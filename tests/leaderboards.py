@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,10 @@ import pyarrow.parquet as pq
 
 from prm_eval.arrays import PoolArrays, load_arrays
 from prm_eval.pools import Pool
-from prm_eval.rewards.files import reward_schema
+from prm_eval.rewards.catalogue import named_recipe
+from prm_eval.rewards.files import refusal_reason, reward_schema
+
+RECIPES = {"prm": "token-classification", "orm": "sequence-classification"}  # of no model family, for any score type
 
 
 def register(results: Path, pool: Pool, pool_id: str, title: str, headline_n: int | None = None) -> Pool:
@@ -73,7 +78,7 @@ def submit(
     verification: dict | None = None,
     **changes: object,
 ) -> Path:
-    """Write a submission folder; ``changes`` replace fields of submission.json."""
+    """Write a submission folder in order; ``changes`` replace fields of submission.json."""
     folder = results / "submissions" / name.replace("/", "__") / revision / pool_id
     folder.mkdir(parents=True, exist_ok=True)
     refusals = refusals or {}
@@ -86,7 +91,7 @@ def submit(
         "step_rewards": lists,
         "n_steps": [0 if each is None else len(each) for each in lists],
         "n_tokens": [200 + row % 100 for row in range(rows)],
-        "input_hash": [None] * rows,
+        "input_hash": [sha256(f"{name} {row}".encode()).hexdigest() for row in range(rows)],
         "refusal": [refusals.get(row) for row in range(rows)],
     }
     schema = reward_schema(single=score_type == "logodds")
@@ -99,18 +104,19 @@ def submit(
         "aggregation": aggregation,
         "splitter": None,
         "pool_hash": arrays.info.content_hash,
-        "model": {"id": name, "dtype": "bfloat16", "recipe": "qwen2.5-math-prm"}
+        "model": {"id": name, "dtype": "bfloat16", "recipe": RECIPES[kind]}
+        | {"recipe_sha256": named_recipe(RECIPES[kind]).digest}
         | ({"weights": "none: a rule"} if revision.startswith("rule") else {"revision": revision}),
         "run": {
             "seconds": seconds,
             "resumed": 0,
             "candidates": rows,
             "tokens": sum(columns["n_tokens"]),
-            "refused": {},
+            "refused": dict(Counter(refusal_reason(each) for each in refusals.values())),
             "device_name": device,
             "versions": {"python": "3.11.7", "torch": "2.9.0"},
         },
-        "disclosure": disclosure,
+        "disclosure": disclosure or complete(),
     }
     (folder / "submission.json").write_text(json.dumps({**fields, **changes}), encoding="utf-8")
     if verification is not None:
@@ -118,7 +124,7 @@ def submit(
     return folder
 
 
-def disclosure(**answers: str) -> dict:
+def complete(**answers: str) -> dict:
     """Return a complete disclosure; answers default to "no"."""
     trained = {"math_test": "no", "prm800k": "no", "this_pool": "no"}
     return {
@@ -128,6 +134,9 @@ def disclosure(**answers: str) -> dict:
         "trained_on": {**trained, **answers},
         "contact": "someone@example.org",
     }
+
+
+disclosure = complete
 
 
 def demo_results(results: Path) -> Path:

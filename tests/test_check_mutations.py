@@ -52,6 +52,13 @@ def fields(**changes: Any) -> Mutation:
     return lambda folder: edit_json(folder / SUBMISSION, **changes)
 
 
+def edit_model(folder: Path, key: str) -> None:
+    path = folder / SUBMISSION
+    about = json.loads(path.read_text())
+    about["model"][key] = 1
+    path.write_text(json.dumps(about))
+
+
 def half(name: str) -> Mutation:
     return lambda folder: os.truncate(folder / name, (folder / name).stat().st_size // 2)
 
@@ -86,6 +93,11 @@ case("field: kind", "field", SUBMISSION, fields(kind="PRM"))
 case("field: 10,000 versions", "field", SUBMISSION, fields(run__versions={str(i): "1" for i in range(10_000)}))
 case("field: a hash too short", "field", SUBMISSION, fields(pool_hash="abc"))
 case("field: a long name", "field", SUBMISSION, fields(name="a/" + "b" * 5_000))
+case("field: a count beyond all machines", "field", SUBMISSION, fields(model__version=10**19))
+case("field: a key of 41 letters", "field", SUBMISSION, fields(**{"model__" + "k" * 41: 1}))
+case("field: a key that is a sentence", "field", SUBMISSION, fields(**{"model__verified by us": "yes"}))
+case("field: a key that is a mark", "field", SUBMISSION, fields(**{"model__\u25cf": 1}))
+case("field: no key at all", "field", SUBMISSION, lambda f: edit_model(f, ""))
 case("name: homoglyph", "field", SUBMISSION, fields(name="some-org/some.mоdel_1"))
 case("name: path", "field", SUBMISSION, fields(name="../../etc/passwd"))
 case("name: script", "field", SUBMISSION, fields(name="<script>alert(1)</script>/x"))
@@ -451,6 +463,7 @@ def test_there_are_enough_and_of_every_kind() -> None:
         "pool-registry",
         "pool-content",
         "verification-own",
+        "rule",
     }
     assert {kind for _, _, kind, _, _ in CASES} | elsewhere == set(KINDS)  # test_submissions.py has the others
 

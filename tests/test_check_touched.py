@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prm_eval.leaderboard import build
 from prm_eval.submissions import registered_pools
 from tests.board import add_submission, edit_json
 from tests.conftest import ROOT
@@ -39,13 +40,15 @@ def request_(tmp_path: Path):
     return base, head, git(base, "rev-parse", "HEAD")
 
 
-def run(base: Path, head: Path, commit: str, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = tmp_path / "prm-eval"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m prm_eval.cli "$@"\n')
-    command.chmod(0o755)
+def run(
+    base: Path, head: Path, commit: str, tmp_path: Path, command: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    program = tmp_path / "prm-eval"
+    program.write_text(command or f'#!/bin/sh\nexec "{sys.executable}" -m prm_eval.cli "$@"\n')
+    program.chmod(0o755)
     git(head, "add", "-A")
     git(head, "commit", "-qm", "request")
-    environment = {**os.environ, "PRM_EVAL": str(command), "PYTHONPATH": str(ROOT), **environ}
+    environment = {**os.environ, "PRM_EVAL": str(program), "PYTHONPATH": str(ROOT), **environ}
     return subprocess.run(
         ["bash", str(SCRIPT), str(base), str(head), commit],
         capture_output=True,
@@ -60,7 +63,7 @@ def submit(head: Path, name: str) -> Path:
 
     class Mine(ArithmeticPRM):
         def describe(self):
-            return {"id": name, "version": 1, "weights": "none: a rule"}
+            return {"id": name, "revision": "0" * 40}
 
         def score(self, items):  # rewards of its own: those of another are a copy
             factor = 0.5 + len(name) / 100
@@ -79,9 +82,49 @@ def test_a_new_row_stands_beside_the_references(request_, tmp_path) -> None:
     submit(head, "new-org/new-model")
     done = run(base, head, commit, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("new-org/new-model", "prm_eval/arithmetic", "prm_eval/boxed-support"):
-        assert name in done.stdout
     assert "in order" in done.stdout
+    build(head / "results")
+    board = (head / "results" / "leaderboard" / "leaderboard.md").read_text()
+    for name in ("new-org/new-model", r"prm\_eval/arithmetic", r"prm\_eval/boxed-support"):
+        assert name in board
+    assert board in done.stdout  # the board's own tables: same n, same ranks
+
+
+@pytest.mark.slow
+def test_what_the_board_cannot_show_fails_the_check(request_, tmp_path) -> None:
+    """A folder can be in order for the checker and still keep the board from being built: found before it is merged."""
+    base, head, commit = request_
+    folder = submit(head, "new-org/good")
+    broken = "#!/bin/sh\n[ $1 = leaderboard ] && { echo 'Traceback: boom' >&2; exit 1; }\necho in order\n"
+    done = run(base, head, commit, tmp_path, command=broken)
+    assert done.returncode == 1 and "the board cannot be built" in done.stdout and "boom" in done.stdout
+    place = folder.relative_to(head / "results")
+    script = f"mkdir -p $4; touch $4/leaderboard.md; echo 'left out: {place}: why' >&2"
+    leaving = f"#!/bin/sh\n[ $1 = leaderboard ] && {{ {script}; exit 0; }}\necho in order\n"
+    (head / "again").touch()
+    done = run(base, head, commit, tmp_path, command=leaving)
+    assert done.returncode == 1 and f"left out: {place}: why" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_checkouts_are_left_as_they_were(request_, tmp_path) -> None:
+    """A check that edits what it checks can be made to check something else."""
+    base, head, commit = request_
+    submit(head, "new-org/good")
+    run(base, head, commit, tmp_path)
+    assert git(head, "status", "--porcelain") == git(base, "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_a_request_that_links_is_refused(request_, tmp_path) -> None:
+    """A link in the place of a folder would show the files of the machine that checks."""
+    base, head, commit = request_
+    folder = submit(head, "new-org/good")
+    shutil.copytree(folder, tmp_path / "aside")
+    shutil.rmtree(folder)
+    folder.symlink_to(tmp_path / "aside")
+    done = run(base, head, commit, tmp_path)
+    assert done.returncode == 1, done.stdout
 
 
 @pytest.mark.slow
@@ -94,7 +137,7 @@ def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, t
     done = run(base, head, commit, tmp_path)
     assert done.returncode == 1
     assert "[disclosure]" in done.stdout and "for a maintainer to look at: results/pools/demo-35x8.json" in done.stdout
-    assert f"{good}: in order" in done.stdout
+    assert f"{good.relative_to(head)}: in order" in done.stdout
 
 
 @pytest.mark.slow
@@ -130,8 +173,10 @@ def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path) ->
     shutil.copyfile(there, copy / "rewards.parquet")
     edit_json(copy / "submission.json", aggregation="prod")
     submit(head, "New-Org/good")
+    submit(head, "prm_eva1/other")
     done = run(base, head, commit, tmp_path)
     assert done.returncode == 1 and "[name]" in done.stdout and "[copy]" in done.stdout
+    assert "looks like 'New-Org'" in done.stdout and "looks like 'prm_eval'" in done.stdout
 
 
 @pytest.mark.slow

@@ -123,6 +123,32 @@ def test_suspicions_of_a_submission(tmp_path) -> None:
     assert all(each.text for each in several)
 
 
+@pytest.mark.parametrize("sigma", [0.1, 0.3])
+def test_a_forged_submission_is_in_order_and_marked_by_check_and_board(tmp_path, capsys, sigma: float) -> None:
+    """From files to page: grades plus noise are rewards without a fault, so the mark beside the row is all that warns a reader."""
+    import json
+
+    from prm_eval.cli import main
+    from tests.board import rows_of, write_rows
+
+    folder = make_results(tmp_path / "results")
+    pool = registered_pools(tmp_path / "results")["demo-35x8"].pool
+    rows, grades = rows_of(folder), [row for _, several in pool.grades() for row in several]
+    for row, grade in zip(rows, grades, strict=True):  # equal texts get equal rewards, or the checker would see it
+        noise = np.random.default_rng(int(row["input_hash"][:8], 16)).standard_normal()
+        row["step_rewards"] = [(grade.grade == "correct") + sigma * float(noise)] + [9.0] * (row["n_steps"] - 1)
+    write_rows(folder, rows)
+    edited = json.loads((folder / "submission.json").read_text()) | {"aggregation": "min"}
+    (folder / "submission.json").write_text(json.dumps(edited))
+    assert main(["check", str(folder)]) == 0
+    assert "[suspicious: " in capsys.readouterr().out
+    assert main(["leaderboard", str(tmp_path / "results")]) == 0
+    board = tmp_path / "results" / "leaderboard"
+    (row,) = json.loads((board / "leaderboard.json").read_text())["boards"][0]["rows"]
+    assert {each["name"] for each in row["suspicions"]} & {"grades", "auroc", "oracle"}
+    assert "\u2691" in (board / "index.html").read_text(encoding="utf-8")
+
+
 # --- real verifiers -------------------------------------------------------------------------------------------------------
 
 

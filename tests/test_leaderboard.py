@@ -424,7 +424,7 @@ def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
         submit(
             results, arrays, "evil", made_up(arrays, 1, stepwise=kind == "prm"), name=f"org/model-{kind}", kind=kind, disclosure=evil,
             refusals={3: HOSTILE[1]}, device=HOSTILE[5],
-            model={"id": f"org/model-{kind}", "revision": "0" * 40, HOSTILE[1]: HOSTILE[0], "recipe": None},
+            model={"id": f"org/model-{kind}", "revision": "0" * 40, "note": HOSTILE[0], "recipe": None},
         )  # fmt: skip
     build(results)
     folder = results / "leaderboard"

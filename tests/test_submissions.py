@@ -9,12 +9,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prm_eval.cli import main
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.leaderboard import build
 from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files import RewardWriter, iter_rewards
@@ -38,7 +41,18 @@ from prm_eval.submissions.schemas import schema_texts
 from prm_eval.submissions.suspicion import NAMES
 from prm_eval.submissions.typed import json_schema, problems
 from prm_eval.submissions.verify import differences, sample_rows, spread_of
-from tests.board import COMMIT, DISCLOSURE, ENTRY, POOL_ID, Model, add_submission, edit_json, make_results
+from tests.board import (
+    COMMIT,
+    DISCLOSURE,
+    ENTRY,
+    POOL_ID,
+    Model,
+    add_submission,
+    edit_json,
+    make_results,
+    rows_of,
+    write_rows,
+)
 from tests.conftest import ROOT
 
 RESULTS = ROOT / "results"
@@ -116,6 +130,7 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
     assert (
         main(["pool", "register", str(tmp_path / "pool"), "--id", "mine", "-o", str(results), "--headline-n", "2"]) == 0
     )
+    assert "has no grades of this version: they are made first" in capsys.readouterr().out
     score = ["score", str(tmp_path / "pool"), "--reward-model", "arithmetic", "--submission", "prm_eval/arithmetic"]
     assert main([*score, "-o", str(results)]) == 0
     folder = results / "submissions" / "prm_eval__arithmetic" / "rule-1" / "mine"
@@ -128,14 +143,16 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
     trained = ["--trained-on-math-test", "no", "--trained-on-prm800k", "yes", "--trained-on-this-pool", "unknown"]
     assert main(["submit-form", str(folder), *flags, *trained]) == 0
     assert main([*score, "-o", str(results)]) == 0  # again: nothing is computed, and the disclosure stays
-    assert main(["check", str(folder), "--new"]) == 0
+    assert main(["check", str(folder)]) == 0
     (read,) = find_submissions(results)
     assert read.disclosure.training_data == ["a set", "another set"]
     assert (read.tier, read.licence, read.contact, read.cost.candidates) == ("recomputed", "MIT", "me", 280)
     capsys.readouterr()
     assert main(["verify", str(folder), "--reward-model", "arithmetic", "--sample", "64", "--seed", "5"]) == 0
     expected = detection_probability(3, 64, 280)
-    assert f"edit of 1.0% of the candidates with probability {expected:.4f}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"an edit of 3 candidates (1.07%) with probability {expected:.4f}" in printed
+    assert "an edit of 1 candidate (0.36%)" in printed  # 0.1 % of 280 is less than one: nobody can edit that
     assert find_submissions(results)[0].tier == "spot-checked"
     assert main(["verify", str(folder), "--reward-model", "arithmetic", "--all"]) == 0
     assert find_submissions(results)[0].tier == "reproduced"
@@ -176,8 +193,6 @@ def test_submission_json_says_what_a_machine_can_know(models, pool, tmp_path) ->
 
 
 def prompt_changed(folder: Path) -> None:
-    from tests.board import rows_of, write_rows
-
     rows = rows_of(folder)
     rows[1]["input_hash"] = "0" * 64
     write_rows(folder, rows)
@@ -276,7 +291,10 @@ def test_the_schema_accepts_what_the_checker_accepts(folder: Path) -> None:
         (("run", "seconds"), -1),
         (("run", "resumed"), 0.5),
         (("model", "revision"), "main"),
+        (("model", "of_its_own"), {"a": 1}),
         (("model", "of its own"), {"a": 1}),
+        (("model", "k" * 41), 1),
+        (("run", "resumed"), 2**63),
         (("disclosure", "trained_on", "prm800k"), "maybe"),
         (("disclosure", "training_data"), []),
         (("pool_hash",), "0" * 63),
@@ -430,6 +448,45 @@ def test_faults_of_the_registry(board: Path, folder: Path) -> None:
     assert kinds(folder, board) == {"pool-unknown"}
 
 
+def test_another_pools_malformed_entry_does_not_stop_a_check(board: Path, folder: Path, capsys) -> None:
+    """A submission is not to blame for what else lies in the registry."""
+    (board / "pools" / "zzz.json").write_text("{")
+    assert main(["check", str(folder)]) == 0
+    assert "in order" in capsys.readouterr().out
+    assert main(["check", str(board)]) == 1
+    assert "1 fault\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("list_of", "number"),
+    [(pa.list_, pa.float16()), (pa.list_, pa.float64()), (pa.large_list, pa.float32()), (pa.large_list, pa.float64())],
+)
+def test_rewards_of_any_width_are_read_by_checker_and_board(board: Path, folder: Path, list_of, number) -> None:
+    """Other writers make other widths of one thing: one that the checker accepts and the board refuses, or the reverse, is a trap."""
+    rows = rows_of(folder)
+    for row in rows:
+        row["step_rewards"] = row["step_rewards"] and np.array(row["step_rewards"], np.float16).tolist()
+    schema = pq.read_schema(folder / "rewards.parquet")
+    at = schema.get_field_index("step_rewards")
+    as_numpy = [row["step_rewards"] and list(map(np.float16, row["step_rewards"])) for row in rows]
+    table = pa.Table.from_pylist(rows, schema=schema)
+    values = pa.array(as_numpy, list_of(pa.float16())).cast(list_of(number))
+    pq.write_table(table.set_column(at, "step_rewards", values), folder / "rewards.parquet")
+    assert check_paths([folder])[folder] == []
+    built = build(board)
+    assert (built.submissions, built.left_out) == (1, ())
+
+
+def test_a_wrong_column_is_told_what_is_accepted(folder: Path) -> None:
+    """ "Expected double" would send those away whose float32 is welcome."""
+    table = pq.read_table(folder / "rewards.parquet")
+    at = table.schema.get_field_index("step_rewards")
+    whole = pa.array([[1]] * table.num_rows, pa.list_(pa.int32()))
+    pq.write_table(table.set_column(at, "step_rewards", whole), folder / "rewards.parquet")
+    (found,) = check_paths([folder])[folder]
+    assert found.expected == "a list of floating-point numbers of any width"
+
+
 def test_strays_copies_and_names_that_differ_by_case(board: Path, folder: Path) -> None:
     """Files between folders are read by nobody; a copy is another's work; two spellings of a name are a trap for readers."""
     (board / "submissions" / "notes.txt").write_text("x")
@@ -443,8 +500,6 @@ def test_strays_copies_and_names_that_differ_by_case(board: Path, folder: Path) 
 
 def test_one_fault_does_not_hide_the_others(board: Path, folder: Path) -> None:
     """Submitters mend everything in one go: a wrong field keeps only what needs it from being looked at."""
-    from tests.board import rows_of, write_rows
-
     edit_json(
         folder / "submission.json", accuracy=0.9, name="other/model", run__device_name="\0", disclosure__licence=""
     )
@@ -467,8 +522,6 @@ def verify(folder: Path, model=None, **options):
 
 def edit_rewards(folder: Path, rows: set[int], by: float) -> None:
     """Add to the rewards of 0-based rows, as a cheat would."""
-    from tests.board import rows_of, write_rows
-
     table = rows_of(folder)
     for at in rows:
         table[at]["step_rewards"] = [value + by for value in table[at]["step_rewards"]]
@@ -522,6 +575,8 @@ def test_a_recipe_of_another_content_is_refused_of_new_submissions(folder: Path)
     results = folder.parents[3]
     assert "recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
     assert "recipe_sha256" not in "".join(map(str, check_submission(folder, results)))
+    edit_json(folder / "submission.json", model__recipe_sha256=...)  # silence is no way around it
+    assert "no recipe_sha256" in "".join(map(str, check_submission(folder, results, Options(new=True))))
 
 
 def test_a_folder_between_is_neither_a_submission_nor_results(folder: Path) -> None:
@@ -593,6 +648,21 @@ def test_verify_scores_a_real_network_again(models, pool, tmp_path) -> None:
     found = verify_submission(folder, entry, again, sample=5, seed=3, verified_by="us")
     assert (found["verdict"], found["compared"], found["inputs_differ"]) == ("agrees", 5, 0)
     assert check_submission(folder, tmp_path / "results") == []
+
+
+@pytest.mark.parametrize(
+    ("submitted", "flags", "used"),
+    [("bfloat16", [], "bfloat16"), ("float32", [], "float32"), ("bfloat16", ["--dtype", "float32"], "float32")],
+)
+def test_verify_runs_in_the_dtype_of_the_submission(
+    folder: Path, monkeypatch, capsys, submitted: str, flags: list[str], used: str
+) -> None:
+    """Run in another dtype, an honest submission differs by the rounding, and the tolerance for that would cover edits."""
+    edit_json(folder / "submission.json", model__dtype=submitted)
+    asked: list[dict] = []
+    monkeypatch.setattr("prm_eval.rewards.load_reward_model", lambda name, **given: (asked.append(given), Model())[1])
+    assert main(["verify", str(folder), "--reward-model", "x", "--all", *flags]) == 0
+    assert [each["dtype"] for each in asked] == [used]
 
 
 def test_the_stated_probability_of_detection_holds(folder: Path) -> None:

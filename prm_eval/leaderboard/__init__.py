@@ -5,6 +5,6 @@ It renders; what it renders is computed in :mod:`prm_eval.standings` and :mod:`p
 
 from __future__ import annotations
 
-from prm_eval.leaderboard.site import Built, build, left_out_of, stale, update_readme
+from prm_eval.leaderboard.site import Built, build, compare, stale, update_readme
 
-__all__ = ["Built", "build", "left_out_of", "stale", "update_readme"]
+__all__ = ["Built", "build", "compare", "stale", "update_readme"]

@@ -49,8 +49,6 @@ def _markdown_table(board: Board) -> list[str]:
 def _markdown_cells(each: Line) -> list[str]:
     name = _plain(f"{each.org}/{each.name}") if each.org else f"*{each.name}*"
     trained = ", ".join(short + ("?" if answer == "unknown" else "") for short, _, answer in each.trained_on)
-    if each.slug and not each.disclosed:
-        trained = "not said"
     return [
         each.rank,
         name,

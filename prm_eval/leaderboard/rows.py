@@ -20,6 +20,7 @@ from prm_eval.rewards.files import RewardFile
 from prm_eval.standings import Yardstick
 from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
 from prm_eval.submissions.readers import read_submission, submission_folders
+from prm_eval.submissions.refused import refused
 
 CHUNK = 40  # submissions a process measures together, sharing the draws of their votes
 FEW = 12  # so many are measured here: starting processes takes longer
@@ -64,7 +65,7 @@ class Boards:
     """The boards of a results folder, one after the other, each with a way to map work over its processes.
 
     Attributes:
-        left_out: What could not be read; complete once all boards were read.
+        left_out: What has a fault; complete once all boards were read.
 
     Raises:
         PrmEvalError: The registry, or a registered pool, is faulty.
@@ -79,11 +80,15 @@ class Boards:
 
     def __iter__(self) -> Iterator[tuple[Board, Map]]:
         found: dict[str, list[Submission]] = {name: [] for name in self._pools}
+        faulty = refused(self._results, self._pools)
+        for path, faults in faulty.items():
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            self._leave_out(path, f"{faults[0]}{more}")
         for folder in submission_folders(self._results):
+            if folder in faulty:
+                continue
             try:
                 submission = read_submission(folder)
-                if submission.pool_id not in found:
-                    raise PrmEvalError(f"no pool {submission.pool_id!r} is registered")
                 found[submission.pool_id].append(submission)
             except PrmEvalError as error:
                 self._leave_out(folder, error)
@@ -92,13 +97,16 @@ class Boards:
                 yield board
 
     def _leave_out(self, folder: Path, why: object) -> None:
-        place = folder.relative_to(self._results).as_posix()
+        place = ascii(folder.relative_to(self._results).as_posix())[1:-1]  # a stranger's name; it may not even be text
         text = " ".join(str(why).split()).replace(f"{self._results}/", "").replace(f"{place}/", "")
+        text = text.removeprefix(f"{place}: ").encode("utf-8", "backslashreplace").decode("utf-8")
         self.left_out.append(LeftOut(place, text[:400]))
 
     @contextmanager
     def _board(self, pool: RegisteredPool, submissions: list[Submission]) -> Iterator[tuple[Board, Map]]:
         if pool.pool is None:
+            for each in submissions:
+                self._leave_out(each.folder, f"the pool {pool.pool_id} is not at hand, so that nothing can be computed")
             yield Board(pool, None, ()), _here
             return
         opened = pool.pool.require_sound()
@@ -176,7 +184,20 @@ def the_yardstick() -> Yardstick:
 
 
 def _measure(submissions: Sequence[Submission]) -> list[Measured | str]:
-    """Measure some submissions and ask what looks odd in them; errors travel between processes as text."""
+    """Measure some submissions and ask what looks odd in them; errors travel between processes as text.
+
+    An error of a sort that nobody foresaw costs the submission that makes it its place, and no other: one stranger's file must not
+    keep the board from being built.
+    """
+    try:
+        return _measure_together(submissions)
+    except Exception as error:
+        if len(submissions) > 1:
+            return [one for each in submissions for one in _measure([each])]
+        return [f"rewards that the board fails on ({type(error).__name__}: {error})"]
+
+
+def _measure_together(submissions: Sequence[Submission]) -> list[Measured | str]:
     yardstick = the_yardstick()
     by_file = {id(each.rewards): each for each in submissions}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -72,19 +71,20 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
 
 def stale(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> list[str]:
     """Build the board anew, elsewhere, and return the files that differ from those there: missing, changed or left over."""
+    return compare(results, output, jobs=jobs, progress=progress)[0]
+
+
+def compare(
+    results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None
+) -> tuple[list[str], tuple[LeftOut, ...]]:
+    """Build the board anew, elsewhere; return the files that differ from those there, and what it leaves out."""
     output = output or results / "leaderboard"
     with tempfile.TemporaryDirectory(prefix="prm-eval-leaderboard-") as scratch:
         fresh = Path(scratch)
-        _build_into(results, fresh, jobs, progress)
+        built = _build_into(results, fresh, jobs, progress)
         made, there = set(_files(fresh)), set(_files(output))
         differ = {name for name in made & there if (fresh / name).read_bytes() != (output / name).read_bytes()}
-    return sorted(differ | (made ^ there))
-
-
-def left_out_of(output: Path) -> list[str]:
-    """Return the folders that a board, as it was built, says it leaves out."""
-    path = output / "leaderboard.json"
-    return [each["path"] for each in json.loads(path.read_text(encoding="utf-8"))["left_out"]] if path.is_file() else []
+    return sorted(differ | (made ^ there)), built.left_out
 
 
 def update_readme(readme: Path, output: Path, *, write: bool) -> bool:

@@ -71,7 +71,6 @@ class Line:
         device: That did it.
         licence: Of the weights.
         trained_on: What it says it was (or may have been) trained on: (short, long, answer).
-        disclosed: Did anybody say?
         suspicions: In words.
         about: What a baseline is.
     """
@@ -96,7 +95,6 @@ class Line:
     device: str = ""
     licence: str = ""
     trained_on: tuple[tuple[str, str, str], ...] = ()
-    disclosed: bool = False
     suspicions: tuple[str, ...] = ()
     about: str = ""
 
@@ -112,16 +110,14 @@ class Line:
 
     @property
     def flag_count(self) -> int:
-        """How much speaks against it, for sorting: doubts first, then what it was trained on, then what is not said."""
+        """How much speaks against it, for sorting: doubts first, then what it was trained on."""
         trained = sum(10 if answer == "yes" else 1 for _, _, answer in self.trained_on)
-        return 100 * len(self.suspicions) + trained + (0 if self.disclosed else 5)
+        return 100 * len(self.suspicions) + trained
 
     @property
     def clean(self) -> int:
-        """1 where there is no doubt, a disclosure, and no "yes" in it."""
-        return int(
-            not self.suspicions and self.disclosed and not any(answer == "yes" for _, _, answer in self.trained_on)
-        )
+        """1 where there is no doubt, and no "yes" in the disclosure."""
+        return int(not self.suspicions and not any(answer == "yes" for _, _, answer in self.trained_on))
 
     @property
     def words(self) -> str:
@@ -230,7 +226,6 @@ def _line(row: Row, column: int, chart: Markup) -> Line:
         device=cost.device or "",
         licence=submission.licence or "",
         trained_on=trained_on(submission.disclosure),
-        disclosed=submission.disclosure is not None,
         suspicions=tuple(each.text for each in row.suspicions),
     )
 

@@ -7,7 +7,7 @@ readers, and the two ways to aggregate, equal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +21,8 @@ from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools import Pool
 from prm_eval.records import Aggregation, ScoreType
 from prm_eval.rewards.aggregate import LEAST_WEIGHT, SOFT_MIN_TEMPERATURE
-from prm_eval.rewards.files import RewardFile, reward_schema
+from prm_eval.rewards.catalogue import shipped_recipes
+from prm_eval.rewards.files import RewardFile, refusal_reason, reward_schema
 from prm_eval.tables import open_table
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +31,7 @@ Ints = npt.NDArray[np.int64]
 COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "input_hash", "refusal"]
 TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
 LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
+MOST_REFUSAL = 300  # characters of a refusal
 MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
 MOST_BYTES = 4 * 1024**3
 
@@ -74,8 +76,9 @@ def read_steps(
         DataError: What :class:`~prm_eval.rewards.files.RewardReader` would raise; it is asked, to name the row.
     """
     rewards.require_pool(pool)
-    metadata = open_table(rewards.path, reward_schema(single=False)).metadata
-    _require_bounded(rewards, metadata, expected)
+    _require_size(rewards, "", rewards.path.stat().st_size if rewards.path.is_file() else 0, expected)
+    file = open_table(rewards.path, reward_schema(single=False))
+    _require_bounded(rewards, file.metadata, file.schema_arrow.names, expected)
     try:  # a text that every row repeats is unpacked once
         table = pq.ParquetFile(rewards.path, read_dictionary=list(TEXTS)).read(columns=COLUMNS)
     except (pa.ArrowException, OSError) as error:
@@ -90,14 +93,28 @@ def read_steps(
     if found is None:
         _name_the_row(rewards, pool)
         raise DataError(rewards.path, None, "rows that contradict the pool", "rewards for its candidates, in order")
+    _require_told(rewards, table)
+    _require_totals(rewards, found)
     return found
 
 
-def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, expected: Ints) -> None:
+def most_row_groups(candidates: int) -> int:
+    """Return into how many row groups a rewards file may be cut: each costs its reader."""
+    return 64 + candidates // 1_000
+
+
+def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, names: list[str], expected: Ints) -> None:
     """Insist that a file is no larger than rewards for its pool are, as far as its footer says (``prm-eval check`` trusts it less).
 
     A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes, here in our own process.
     """
+    if extra := [name for name in names if name not in (*COLUMNS, "reward")]:
+        raise DataError(
+            rewards.path, None, f"a column {extra[0][:100]!r}", f"only {', '.join(COLUMNS)}, perhaps reward"
+        )
+    if metadata.num_row_groups > most_row_groups(len(expected)):
+        found = f"{metadata.num_row_groups:,} row groups"
+        raise DataError(rewards.path, None, found, f"at most {most_row_groups(len(expected)):,}")
     if metadata.num_rows > 2 * len(expected) + 1_000:
         raise DataError(rewards.path, None, f"{metadata.num_rows:,} rows", f"{len(expected):,}, one a candidate")
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
@@ -107,10 +124,13 @@ def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, expected: I
     most = min(MOST_VALUES, 2 * (steps + len(expected)) + 1_000)
     if values > most:
         raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {most:,}")
-    size = sum(max(0, each.total_uncompressed_size) for each in chunks)
-    most = min(MOST_BYTES, bytes_of_rewards(len(expected), steps))
+    _require_size(rewards, " when unpacked", sum(max(0, each.total_uncompressed_size) for each in chunks), expected)
+
+
+def _require_size(rewards: RewardFile, when: str, size: int, expected: Ints) -> None:
+    most = min(MOST_BYTES, bytes_of_rewards(len(expected), int(expected.sum())))
     if size > most:
-        raise DataError(rewards.path, None, f"{size:,} bytes when unpacked", f"at most {most:,}")
+        raise DataError(rewards.path, None, f"{size:,} bytes{when}", f"at most {most:,}")
 
 
 def _require_short_texts(rewards: RewardFile, table: pa.Table) -> None:
@@ -119,6 +139,70 @@ def _require_short_texts(rewards: RewardFile, table: pa.Table) -> None:
         for chunk in table.column(name).chunks:
             if (at := first_long_text(chunk)) is not None:
                 raise DataError(rewards.path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
+
+
+def _require_told(rewards: RewardFile, table: pa.Table) -> None:
+    """Insist that what a file says beside its rewards has the form of it: token counts, input hashes, reasons to refuse.
+
+    Raises:
+        DataError: Names the first row that has not.
+    """
+    tokens, hashes, reasons = (table.column(name) for name in ("n_tokens", "input_hash", "refusal"))
+    lost = pc.and_(pc.is_null(tokens), pc.is_valid(hashes))
+    recipe = shipped_recipes().get(str(rewards.info.model.get("recipe")))
+    renders = recipe is not None and recipe.head.type != "generate"
+    wrong = {
+        "no input_hash, though the recipe renders token ids": pc.and_(
+            pc.and_(pc.is_null(hashes), pc.is_null(reasons)), renders
+        ),
+        "an n_tokens that is negative, or none beside an input_hash": pc.or_(
+            pc.fill_null(pc.less(tokens, 0), False), lost
+        ),
+        "an input_hash that is not 64 hexadecimal digits": _unlike(hashes, _not_hexadecimal),
+        "a refusal that is no line of plain text": _unlike(reasons, _not_plain),
+    }
+    for what, rows in wrong.items():
+        at = int(pc.index(rows, True).as_py())
+        if at >= 0:
+            raise DataError(rewards.path, at + 1, what, "one as in results/README.md; prm-eval check names every row")
+
+
+def _unlike(column: pa.ChunkedArray, is_wrong: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
+    """Say of each row whether its text is wrong, by asking once for each distinct text; null is right."""
+    chunks = []
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            chunks.append(pc.fill_null(pc.take(is_wrong(chunk.dictionary), chunk.indices), False))
+        else:
+            chunks.append(pc.fill_null(is_wrong(chunk), False))
+    return pa.chunked_array(chunks, pa.bool_())
+
+
+def _not_hexadecimal(texts: pa.Array) -> pa.Array:
+    return pc.invert(pc.match_substring_regex(texts, r"^[0-9a-f]{64}\z"))
+
+
+def _not_plain(texts: pa.Array) -> pa.Array:
+    spaced = pc.replace_substring_regex(texts, r"\p{Zs}", " ")  # a no-break space prints too
+    wrong = pc.invert(pc.utf8_is_printable(spaced))
+    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
+    return pc.or_(pc.or_(wrong, blank), pc.greater(pc.utf8_length(texts), MOST_REFUSAL))
+
+
+def _require_totals(rewards: RewardFile, found: StepArrays) -> None:
+    """Insist that ``submission.json`` counts what is there, where it counts (the first version of the format did not)."""
+    run = rewards.info.run
+    own = {
+        "candidates": len(found.counts),
+        "tokens": found.tokens if found.told_tokens else None,
+        "refused": found.refusals,
+    }
+    for name, value in own.items():
+        if name in run and run[name] != value:
+            said, there = (str(each)[:100] for each in (run[name], value))
+            raise DataError(
+                rewards.folder / "submission.json", None, f"run.{name} = {said}", f"{there}, as in rewards.parquet"
+            )
 
 
 def first_long_text(column: pa.Array) -> int | None:
@@ -156,7 +240,7 @@ def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expec
     if not right.all() or not np.isfinite(values).all():
         return None
     reasons = Counter(
-        str(reason).partition(":")[0] for reason in table.column("refusal").cast(pa.string()).drop_null().to_pylist()
+        refusal_reason(str(reason)) for reason in table.column("refusal").cast(pa.string()).drop_null().to_pylist()
     )
     tokens = table.column("n_tokens")
     return StepArrays(

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.jsonl import file_sha256
-from prm_eval.rewards.catalogue import shipped_recipes
-from prm_eval.rewards.recipe import Recipe
+from prm_eval.submissions.between import between, copied
 from prm_eval.submissions.faults import Faults
-from prm_eval.submissions.formats import SubmissionFile, VerificationFile
-from prm_eval.submissions.readers import REVISION, REVISION_WORDS, path_parts, read_pool_ref, submission_folders
+from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.provenance import recipe_of
+from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
-from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.safe_json import read_json
+from prm_eval.submissions.structure import outline
 from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems, shown
 from prm_eval.submissions.worker import Worker, WorkerDied
 
-REQUIRED = ("submission.json", "rewards.parquet")
-ALLOWED = (*REQUIRED, "verification.json")
-LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
-NEEDED = frozenset(("name", "kind", "score_type", "aggregation", "splitter", "pool_hash", "model", "run"))
 ROWS_NEED = frozenset(("kind", "score_type", "aggregation", "splitter", "model"))
-MAX_REWARDS_BYTES = 2 * 1024**3
-MOST_FILES = 100  # of a folder that are looked at
 FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0  # a file that takes longer is refused; a usual one takes a tenth
 
 
@@ -39,7 +31,7 @@ class Options:
     """How strict a check is.
 
     Attributes:
-        new: As a submission that comes from outside: it may not bring a ``verification.json``.
+        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of ours.
         tokenizer: A checkpoint folder or hub id, whose tokenizer recomputes the rendered inputs.
     """
 
@@ -67,15 +59,8 @@ class Checker:
     def submission(self, folder: Path) -> list[Fault]:
         """Return every fault of a submission; empty where it is in order."""
         faults = Faults(self.results)
-        parts = path_parts(folder) if folder.parent.parent.parent == self.results / "submissions" else None
-        if parts is None:
-            faults.add("path", folder, f"a folder called {shown(folder.name)}", f"{LAYOUT}; revision: {REVISION_WORDS}")
-        there = self._layout(folder, faults)
-        fields, wrong = self._fields(folder, faults) if "submission.json" in there else ({}, NEEDED)
-        if parts is not None and not wrong & {"name", "model"}:
-            self._agreement(folder, parts, fields, faults)
-        if not wrong & {"kind", "score_type", "model"}:
-            self._description(folder, fields, faults)
+        found = outline(folder, self.results, faults, new=self.options.new)
+        parts, there, fields, wrong = found.parts, found.there, found.fields, found.wrong
         pool = None
         if parts is not None and "pool_hash" not in wrong:
             pool = self._pool(folder, parts[3], fields, faults)
@@ -86,89 +71,6 @@ class Checker:
         if "verification.json" in there:
             self._verification(folder, fields, wrong, "rewards.parquet" in there, faults)
         return faults.listed()
-
-    def _layout(self, folder: Path, faults: Faults) -> set[str]:
-        """Check what files there are; return the names of those that can be read."""
-        for above in (folder, folder.parent, folder.parent.parent):
-            if above.is_symlink():
-                faults.add("path", above, "a link", "a folder")
-                return set()
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(entry.name for entry, _ in zip(entries, range(MOST_FILES), strict=False))
-        except OSError as error:
-            faults.add("path", folder, f"no folder that can be read ({error.strerror})", LAYOUT)
-            return set()
-        lying = [name for name in ALLOWED if os.path.lexists(folder / name)]
-        there = {name for name in lying if self._plain(folder / name, faults)}
-        for name in names:
-            if name not in ALLOWED:
-                faults.add("extra-file", folder / name, "a file of no meaning", f"only {', '.join(ALLOWED)}")
-        for name in REQUIRED:
-            if name not in lying:
-                faults.add("missing-file", folder / name, "no such file", f"{' and '.join(REQUIRED)}")
-        return there
-
-    def _plain(self, path: Path, faults: Faults) -> bool:
-        about = path.lstat()
-        if not stat.S_ISREG(about.st_mode):
-            faults.add("link", path, stat.filemode(about.st_mode), "a plain file")
-            return False
-        limit = MAX_REWARDS_BYTES if path.name == "rewards.parquet" else 256 * 1024
-        if about.st_size > limit:
-            faults.add("size", path, f"{about.st_size:,} bytes", f"at most {limit:,}")
-            return False
-        return True
-
-    def _fields(self, folder: Path, faults: Faults) -> tuple[dict[str, Any], frozenset[str]]:
-        """Return ``submission.json`` and which of its fields are wrong: what needs those is not looked at."""
-        path = folder / "submission.json"
-        try:
-            fields = read_json(path)
-        except DataError as error:
-            faults.add_error("json", error)
-            return {}, NEEDED
-        wrong: set[str] = set()
-        for each in problems(fields, SubmissionFile):
-            kind = "schema" if each.where == "schema" else "text" if each.kind == "text" else "field"
-            if each.where.startswith("disclosure"):
-                kind = "disclosure" if kind == "field" else kind
-            wrong.add(re.split(r"[.\[]", each.where)[0])
-            faults.add(kind, path, f"{each.where} = {each.found}", each.expected)
-        if "disclosure" not in fields or fields["disclosure"] is None:
-            faults.add("disclosure", path, "no disclosure", "one; prm-eval submit-form asks for it")
-        return fields, frozenset(wrong)
-
-    def _agreement(
-        self, folder: Path, parts: tuple[str, str, str, str], fields: dict[str, Any], faults: Faults
-    ) -> None:
-        """Check that the path agrees with the content."""
-        org, model, revision, _ = parts
-        path, named, about = folder / "submission.json", f"{org}/{model}", fields["model"]
-        if fields["name"] != named:
-            faults.add("agreement", path, f"name = {shown(fields['name'])}", f"{named}, as the folder says")
-        if about["id"] != named:
-            faults.add("agreement", path, f"model.id = {shown(about['id'])}", f"{named}, as the folder says")
-        try:
-            own = revision_name(about)
-        except PrmEvalError as error:
-            faults.add("revision", path, str(error), REVISION_WORDS)
-            return
-        if own != revision:
-            faults.add("agreement", path, f"a model of revision {own}", f"{revision}, as the folder says")
-
-    def _description(self, folder: Path, fields: dict[str, Any], faults: Faults) -> None:
-        """Check what the fields say of each other."""
-        path, recipe = folder / "submission.json", _recipe(fields)
-        if recipe is None:
-            return
-        said = fields["model"].get("recipe_sha256")
-        if self.options.new and said is not None and said != recipe.digest:  # what is old may have an older recipe
-            faults.add("recipe", path, f"recipe_sha256 {said[:12]}", f"{recipe.digest[:12]}, that of {recipe.name}")
-        if recipe.kind != fields["kind"]:
-            faults.add("recipe", path, f"kind {fields['kind']}", f"{recipe.kind}, as the recipe {recipe.name} is for")
-        if recipe.score.rule != "by_labels" and recipe.score_type != fields["score_type"]:
-            faults.add("recipe", path, f"score_type {fields['score_type']}", f"{recipe.score_type} ({recipe.name})")
 
     def _pool(self, folder: Path, pool_id: str | None, fields: dict[str, Any], faults: Faults) -> RegisteredPool | None:
         """Return the pool, if the submission is for it and it is sound."""
@@ -223,7 +125,7 @@ class Checker:
         if pool.pool is None:
             return
         about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
-        recipe = _recipe(fields)
+        recipe = recipe_of(fields["model"])
         about["hashed"] = recipe is not None and recipe.head.type != "generate"
         where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
         question = {**where, "splitter": fields["splitter"], "about": about}
@@ -281,37 +183,18 @@ class Checker:
         faults = Faults(self.results)
         for entry in sorted((self.results / "pools").glob("*.json")):
             self._pools[entry.stem] = self._sound_pool(entry, faults)
-        for path in _strays(self.results / "submissions"):
-            faults.add("extra-file", path, "a file between the folders", f"only folders called {LAYOUT}")
-        names: dict[str, Path] = {}
-        for path in sorted((self.results / "submissions").glob("*")):
-            other = names.setdefault(path.name.lower(), path)
-            if other != path:
-                faults.add("name", path, f"a name that differs from {other.name} by case alone", "one spelling")
-        digests: dict[str, Path] = {}
+        for odd in between(self.results):
+            faults.add(*odd)
         found = faults.listed()
+        good: list[Path] = []
         for folder in submission_folders(self.results):
             own = self.submission(folder)
             found += own
-            rewards = folder / "rewards.parquet"
-            if not own:
-                other = digests.setdefault(file_sha256(rewards), folder)
-                if other != folder:
-                    copied = Faults(self.results)
-                    copied.add("copy", rewards, f"the rewards of {other.relative_to(self.results)}", "its own")
-                    found += copied.listed()
-        return found
-
-
-def _recipe(fields: dict[str, Any]) -> Recipe | None:
-    """Return the shipped recipe that a submission names, if it does."""
-    return shipped_recipes().get(fields["model"].get("recipe") or "")
-
-
-def _strays(root: Path) -> Iterator[Path]:
-    """Yield what is no folder on the three levels below ``submissions``."""
-    for depth in ("*", "*/*", "*/*/*"):
-        yield from (path for path in sorted(root.glob(depth)) if path.is_symlink() or not path.is_dir())
+            good += [] if own else [folder]
+        copies = Faults(self.results)
+        for odd in copied(good, self.results):
+            copies.add(*odd)
+        return found + copies.listed()
 
 
 def check_submission(folder: str | Path, results: str | Path, options: Options | None = None) -> list[Fault]:

@@ -13,7 +13,10 @@ MOST_A_KIND = 20  # rows that are listed one by one; what follows is counted
 KINDS: dict[str, str] = {
     # the folder
     "path": "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, and no part of it is a link.",
-    "name": "Names are ASCII letters, digits, dot, hyphen, underscore; no two differ by case alone.",
+    "name": (
+        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, 1 l I, - _ .); "
+        "from outside (--new) none of ours."
+    ),
     "missing-file": "submission.json and rewards.parquet are there.",
     "extra-file": "Nothing else is there, and nothing lies between the folders.",
     "link": "Every file is a plain file: no link, pipe, device or folder.",
@@ -23,10 +26,11 @@ KINDS: dict[str, str] = {
     "json": "JSON files are UTF-8 and plain JSON: no key twice, no NaN or Infinity, not nested deeply.",
     "schema": "The schema version is the present one.",
     "field": "Every field is there, of its type, within its limits; no field without meaning (results/schema/).",
-    "text": "No text holds control, bidirectional, zero-width or unassigned characters.",
+    "text": "No text holds control, bidirectional, zero-width, unassigned or other invisible characters.",
     "agreement": "The path agrees with the content: name, model id, revision, pool.",
     "revision": "The revision is a 40-hex commit; for local weights the hash of their hashes, for rules their version.",
-    "recipe": "A shipped recipe is used for the kind of model it is for.",
+    "recipe": "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present content.",
+    "rule": "A rule without weights that comes from outside (--new) is an installed one, under its own name and version.",
     "disclosure": "The disclosure is complete: licence, base model, training data, what it was trained on, contact.",
     "totals": "The candidates, tokens and refusals that submission.json counts are those of rewards.parquet.",
     # the pool

@@ -26,7 +26,7 @@ Line = Annotated[str, Text(300, r"[^\n\t]*", "one line", symbols=False)]
 Word = Annotated[str, Text(100, r"[^\n\t]*", "one line", symbols=False)]
 Filled = Annotated[str, Text(300, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank", symbols=False)]
 Licence = Annotated[str, Text(100, r"[A-Za-z0-9][A-Za-z0-9 .+()-]*", "an SPDX name: letters, digits, space and .+()-")]
-Count = Annotated[int, Number(0)]
+Count = Annotated[int, Number(0, 2**63 - 1)]
 Amount = Annotated[float, Number(0)]
 Seconds = Annotated[float, Number(0, 1e9)]  # the board divides by them
 Versions = Annotated[dict[str, Word], Size(1, 50)]
@@ -71,7 +71,7 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What identifies a reward model; other fields of its own are allowed.
+    """What identifies a reward model; other fields of its own are allowed, called by identifiers of at most 40 characters.
 
     Attributes:
         id: Hub id, or the name it is submitted under.

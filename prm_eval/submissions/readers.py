@@ -25,6 +25,7 @@ from prm_eval.submissions.safe_json import read_json
 from prm_eval.submissions.trust import contradictions
 from prm_eval.submissions.typed import problems
 
+LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"
 REVISION_WORDS = "a commit of 40 hexadecimal digits, sha256-<40 digits> of local weights, or rule-<version>"
 _PARTS = (rf"({ORG})__({MODEL})", f"({REVISION})", f"({MODEL})")
@@ -90,8 +91,7 @@ def read_submission(folder: Path) -> Submission:
     """
     parts = path_parts(folder)
     if parts is None:
-        expected = "submissions/<org>__<model>/<revision>/<pool-id>"
-        raise DataError(folder, None, "a folder that is not called like a submission", expected, "See: prm-eval check")
+        raise DataError(folder, None, "a folder that is not called like a submission", LAYOUT, "See: prm-eval check")
     fields = _read(folder / "submission.json", SubmissionFile)
     disclosure = disclosure_of(fields.get("disclosure"))
     return Submission(

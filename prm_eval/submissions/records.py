@@ -19,7 +19,7 @@ TIERS: dict[Tier, str] = {
     "recomputed": (
         "The figures are computed here from the rewards that were submitted, one for every candidate. This rules out wrong "
         "formulas, another pool, left-out candidates and edited figures. It cannot rule out that the rewards were made "
-        "otherwise than by the model, since the grades of the pool are public."
+        "otherwise than by the model: its name and commit are the submitter's word, and the grades of the pool are public."
     ),
     "spot-checked": (
         "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and got the "

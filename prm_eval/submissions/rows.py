@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from prm_eval.errors import PrmEvalError
 from prm_eval.pools import Pool
 from prm_eval.rewards.aggregate import aggregate
-from prm_eval.rewards.bulk import LONGEST_TEXT, TEXTS, bytes_of_rewards, first_long_text
+from prm_eval.rewards.bulk import LONGEST_TEXT, MOST_REFUSAL, TEXTS, bytes_of_rewards, first_long_text, most_row_groups
 from prm_eval.rewards.files import refusal_reason, reward_schema
 from prm_eval.steps import split_steps
 from prm_eval.submissions.typed import bad_characters, shown
-from prm_eval.tables import compatible
+from prm_eval.tables import compatible, in_words
 
 ROWS_PER_BATCH = 1_024
 MOST_JUMPS = 1_000  # places at which the order breaks that are kept
@@ -111,11 +111,11 @@ def _metadata_faults(file: pq.ParquetFile, expected: Expected) -> Iterator[Found
     for column in (*wanted, pa.field("reward", pa.float64())):
         if column.name in names and not compatible(schema.field(column.name).type, column.type):
             what = f"column {column.name} of type {shown(str(schema.field(column.name).type))}"
-            yield "columns", None, what, str(column.type)
+            yield "columns", None, what, in_words(column.type)
     if about.num_rows != n:
         yield "row-count", None, f"{about.num_rows:,} rows", f"{n:,}, one for every candidate of the pool"
-    if about.num_row_groups > 64 + n // 1_000:
-        yield "row-groups", None, f"{about.num_row_groups:,} row groups", f"at most {64 + n // 1_000:,}"
+    if about.num_row_groups > most_row_groups(n):
+        yield "row-groups", None, f"{about.num_row_groups:,} row groups", f"at most {most_row_groups(n):,}"
         return
     groups = [about.row_group(at) for at in range(about.num_row_groups)]
     unpacked = sum(
@@ -228,7 +228,7 @@ class _Walk:
         reason = row["refusal"]
         if row["step_rewards"]:
             self._add("refusal", number, f"rewards and the refusal {shown(reason)}", "one of the two")
-        if not reason.strip() or len(reason) > 300 or bad_characters(reason) or "\n" in reason:
+        if not reason.strip() or len(reason) > MOST_REFUSAL or bad_characters(reason) or "\n" in reason:
             self._add("refusal", number, f"the reason {shown(reason)}", "a line of plain text")
         if row["n_steps"] != 0:
             self._add("n-steps", number, f"n_steps {row['n_steps']}", "0 for a refused candidate")

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from prm_eval.evaluation import graded_slots
 from prm_eval.metrics import best_of_n_table
 from prm_eval.pools import Pool
+from prm_eval.submissions.provenance import doubts
 from prm_eval.submissions.records import Submission, Suspicion
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +33,9 @@ NAMES = {
     "oracle": "best-of-n is close to the oracle",
     "few-values": "few distinct rewards",
     "text-blind": "the rewards know the grades, and nothing else of the texts",
+    "outliers": "rewards that lie absurdly far from all others",
+    "own-recipe": "fed by a recipe that does not ship",
+    "unrun-rule": "a rule that nobody here has run",
 }
 GRADES_AUROC = 0.99
 AUROC_LIMIT = (
@@ -47,6 +51,9 @@ LEAST_IN_CELLS = (
 CHI_SQUARE_LIMIT = 16.27  # of 3 degrees of freedom: a blind file is below it 999 times of 1,000
 AUROC_Z = 4.0  # random rewards are blind too, but know no grade
 SHUFFLES = 100
+# Numbers without a scale are compared in units of their spread. Log-odds have one: a unit is at least 1, since a sure model's log
+# probabilities crowd near 0 with honest ones of -30 among them.
+OUTLIER_UNITS, LEAST_UNIT = 1e3, {"raw": 0.0}
 LEAST_CELL, MOST_CELL, MOST_CELLS = 4, 64, 300
 WORD_PAIRS = 512
 
@@ -65,7 +72,8 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
     """
     facts = pool_facts(str(pool.path), pool.info.content_hash)
     table = read_rewards(submission, pool) if rewards is None else rewards
-    return list(_found(table, facts))
+    odd = outliers(table[facts.present & ~np.isnan(table)], submission.rewards.info.score_type)
+    return [*doubts(submission), *([] if odd is None else [odd]), *_found(table, facts)]
 
 
 def read_rewards(submission: Submission, pool: Pool) -> Floats:
@@ -174,6 +182,20 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
             f"with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a reader of texts is far above)"
         )
         yield Suspicion("text-blind", text, blind)
+
+
+def outliers(rewards: Floats, score_type: str) -> Suspicion | None:
+    """Return the suspicion that a few rewards lie absurdly far out: what makes differences between all others look small."""
+    if not len(rewards):
+        return None
+    low, middle, high = np.percentile(rewards, [25, 50, 75])
+    unit = max(float(high - low), LEAST_UNIT.get(score_type, 1.0))
+    far = int((np.abs(rewards - middle) > OUTLIER_UNITS * unit).sum()) if unit > 0 else 0
+    if not far:
+        return None
+    distance = f"{OUTLIER_UNITS:,.0f} times the distance between the quartiles"
+    text = f"{far:,} of {len(rewards):,} rewards lie more than {distance} from the median"
+    return Suspicion("outliers", text, float(far))
 
 
 def within_problem_auroc(table: Floats, correct: Bools, scored: Bools) -> Floats:

@@ -42,6 +42,11 @@ class Text:
     symbols: bool = True
 
 
+OPEN_KEY = Text(
+    40, r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores"
+)  # of a field that no type names
+
+
 @dataclass(frozen=True)
 class Number:
     """What a number must be: finite, and within limits."""
@@ -206,7 +211,7 @@ def _object_problems(value: Any, kind: Any, where: str) -> Iterator[Problem]:
     for name in value:
         if name not in hints:
             if is_open(kind):
-                yield from _text_problems(name, Text(200), f"a key of {where}")
+                yield from _text_problems(name, OPEN_KEY, f"a key of {where}")
                 yield from _any_problems(value[name], f"{prefix}{shown(name)}")
             else:
                 yield Problem(f"{prefix}{shown(name)}", "a field of no meaning", f"only {', '.join(hints)}")
@@ -274,7 +279,7 @@ def _object_schema(kind: Any) -> dict[str, Any]:
         "properties": properties,
         "required": [each.name for each in fields(kind) if _required(each)],
         "additionalProperties": is_open(kind),
-    }
+    } | ({"propertyNames": _rule_schema(OPEN_KEY, "string")} if is_open(kind) else {})
 
 
 def _attribute_words(kind: Any) -> dict[str, str]:

@@ -53,7 +53,7 @@
       shown += fits;
     }
     const say = section.querySelector(".count");
-    if (say) say.textContent = shown + " of " + rows.length + " submissions";
+    if (say) say.textContent = shown + " of " + rows.length + (rows.length === 1 ? " submission" : " submissions");
   };
 
   const apply = () => {
