@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import platform
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -95,6 +97,13 @@ class PoolInfo:
     def n_missing(self) -> int:
         """Slots without a candidate; they count as wrong."""
         return self.n_problems * self.m - self.n_candidates
+
+
+def policy_name(policy: Mapping[str, Any]) -> str:
+    """Return what to call the policy of a pool in tables: its id or name; of a local checkpoint the folder, not where it lies."""
+    name = str(policy.get("id") or policy.get("name") or "")
+    local = name.startswith(("/", "~", ".")) or name[1:3] in (":\\", ":/")
+    return (re.split(r"[\\/]", name.rstrip("\\/"))[-1] if local else name) or "an unnamed policy"
 
 
 def software_versions(*packages: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prm_eval.evaluation import Evaluation
+from prm_eval.pool_format import policy_name
 from prm_eval.summary import ORACLE, CurveKey, Row
 
 BASELINES = ("first", "random", "majority", ORACLE, "shortest", "longest")
@@ -32,7 +33,7 @@ def label(selector: str, model: str | None) -> str:
 def text_table(evaluation: Evaluation) -> str:
     """Return the accuracy table in per cent, with limits at the largest n, and the notes."""
     pool = evaluation.pool
-    policy = pool["policy"].get("id") or "unknown policy"
+    policy = policy_name(pool["policy"])
     level = round(100 * evaluation.settings["level"])
     lines = [
         f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, {pool['n_candidates']:,} candidates, {policy}; "
@@ -179,6 +180,7 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
         title=title,
         section=Markup(section),  # noqa: S704  (the caller escaped it)
         evaluation=evaluation,
+        policy=policy_name(evaluation.pool["policy"]),
         chart=Markup(chart_svg(evaluation)),  # noqa: S704  (made by us; matplotlib escapes its texts)
         curves=[(label(*key), rows) for key, rows in _by_curve(evaluation).items()],
         differences=[
@@ -227,7 +229,7 @@ small { color: #666; font-size: .82em; display: block } .sure { font-weight: 600
 <body>
 <h1>{{ title }}</h1>
 <p class="quiet">{{ evaluation.pool.n_problems }} problems × {{ evaluation.pool.m }} slots,
-{{ "{:,}".format(evaluation.pool.n_candidates) }} candidates · policy {{ evaluation.pool.policy.id or "unknown" }} · problem set
+{{ "{:,}".format(evaluation.pool.n_candidates) }} candidates · policy {{ policy }} · problem set
 {{ evaluation.pool.problem_set.name or "unnamed" }} · grades: {{ evaluation.settings.grades }} · pool {{ evaluation.pool.content_hash[:12] }}</p>
 {% for note in evaluation.notes %}
 <p class="note">{{ note }}</p>

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.pool_format import policy_name
 from prm_eval.pools import Pool, PoolWriter
 from prm_eval.records import Candidate, Problem
 
@@ -132,3 +133,20 @@ def test_writer_refuses_what_would_lose_or_mix(tmp_path) -> None:
     write(tmp_path / "p", ROWS)
     with pytest.raises(PrmEvalError, match="not empty"):
         write(tmp_path / "p", ROWS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        ({"id": "Qwen/Qwen2.5-Math-7B", "revision": "0" * 40}, "Qwen/Qwen2.5-Math-7B"),
+        ({"name": "miniature-policy"}, "miniature-policy"),
+        ({"id": "/home/me/models/mine/"}, "mine"),
+        ({"id": "C:\\models\\mine"}, "mine"),
+        ({"id": "./out/miniature-policy"}, "miniature-policy"),
+        ({"id": None}, "an unnamed policy"),
+        ({}, "an unnamed policy"),
+    ],
+)
+def test_what_a_policy_is_called(policy, name) -> None:
+    """A table that shows where a checkpoint lies on someone's disk differs between two machines, and tells what it should not."""
+    assert policy_name(policy) == name

@@ -20,6 +20,7 @@ from prm_eval.leaderboard.rows import Row
 from prm_eval.leaderboard.table import ASKED, Line, accuracy_cell
 from prm_eval.leaderboard.words import fixed, grouped, percent
 from prm_eval.measured import Curve, Shown
+from prm_eval.pool_format import policy_name
 from prm_eval.rewards.aggregate import sigmoid
 from prm_eval.standings import Yardstick
 from prm_eval.steps import split_steps
@@ -75,7 +76,7 @@ def detail_page(pool: RegisteredPool, row: Row, line: Line, of: int, yardstick: 
             "title": pool.title,
             "m": info.m,
             "n_problems": info.n_problems,
-            "policy": str(info.policy.get("id") or "an unnamed policy"),
+            "policy": policy_name(info.policy),
         },
         line=line,
         of=of,

@@ -13,6 +13,7 @@ from prm_eval.jsonl import file_sha256
 from prm_eval.leaderboard.rows import Board, LeftOut, Row
 from prm_eval.leaderboard.table import ASKED, Cell, Line, row_json, table_of
 from prm_eval.leaderboard.words import rounded, span
+from prm_eval.pool_format import policy_name
 
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 
@@ -195,7 +196,7 @@ def _board_json(board: Board) -> dict[str, Any]:
         "m": info.m,
         "n_candidates": info.n_candidates,
         "n_problems": info.n_problems,
-        "policy": info.policy.get("id"),
+        "policy": policy_name(info.policy),
     }
     return {
         "baselines": {

@@ -17,6 +17,7 @@ from prm_eval.leaderboard.charts import curves, ranking
 from prm_eval.leaderboard.rows import Board, LeftOut
 from prm_eval.leaderboard.table import MARKS, Table, table_of
 from prm_eval.leaderboard.words import rounded
+from prm_eval.pool_format import policy_name
 from prm_eval.submissions import TIERS
 from prm_eval.summary import ORACLE
 
@@ -74,7 +75,7 @@ def view_of(board: Board) -> BoardView:
         settings.headline_n,
         info.m,
         info.n_problems,
-        str(info.policy.get("id") or "an unnamed policy"),
+        policy_name(info.policy),
         f"{settings.draws:,}",
         any(line.wmaj is not None and "~" in line.wmaj.text for line in table.lines),
         len(board.rows),
