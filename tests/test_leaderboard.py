@@ -28,6 +28,9 @@ from prm_eval.leaderboard import build, stale
 from prm_eval.leaderboard.charts import Line, curves, limits, ticks
 from prm_eval.leaderboard.exports import BEGIN, END
 from prm_eval.leaderboard.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
+from prm_eval.leaderboard.pages import _standing
+from prm_eval.leaderboard.table import Cell
+from prm_eval.leaderboard.table import Line as TableLine
 from prm_eval.leaderboard.words import fixed, percent, points, rounded, slug, span
 from prm_eval.measured import board_settings
 from prm_eval.pools import Pool
@@ -627,6 +630,28 @@ def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:
     (results / "pools" / "demo-35x8.json").write_text(json.dumps(entry | {"content_hash": "0" * 64}))
     with pytest.raises(PrmEvalError, match="the registry says"):
         build(results)
+
+
+def test_the_overview_puts_the_better_ranks_first() -> None:
+    """Else a model that leads where it was submitted stands below one that was submitted in more places."""
+
+    def entry(name, *ranks, kind="PRM"):
+        cell = Cell("", "", "", 0.5)
+        lines = [r and TableLine(name, kind, "recomputed", cell, "", best=r[0], worst=r[1]) for r in ranks]
+        return {"name": name, "org": "o", "revision": "", "kind": kind, "cells": lines}
+
+    wide, leader, shared = (
+        entry("wide", (1, 1), (2, 2), (2, 2)),
+        entry("leader", None, (1, 1)),
+        entry("shared", (1, 3), (1, 3)),
+    )
+    base = entry("oracle", (0, 0), kind="baseline")
+    assert [each["name"] for each in sorted((base, shared, wide, leader), key=_standing)] == [
+        "leader",
+        "wide",
+        "shared",
+        "oracle",
+    ]
 
 
 def test_a_board_without_submissions(tmp_path) -> None:

@@ -144,17 +144,16 @@ def _overview(views: Sequence[BoardView]) -> list[dict[str, Any]]:
                 },
             )
             entry["cells"][place] = line
-    return sorted(
-        found.values(),
-        key=lambda entry: (
-            entry["kind"] == "baseline",
-            -sum(cell is not None for cell in entry["cells"]),
-            -round(sum(cell.bon.value for cell in entry["cells"] if cell), 9),
-            entry["org"],
-            entry["name"],
-            entry["revision"],
-        ),
-    )
+    return sorted(found.values(), key=_standing)
+
+
+def _standing(entry: dict[str, Any]) -> tuple[Any, ...]:
+    """Order the overview by the middle of a model's ranks, averaged over its pools; then those on more pools first."""
+    cells = [cell for cell in entry["cells"] if cell]
+    ranks = [(cell.best + cell.worst) / 2 for cell in cells]
+    bon = round(sum(cell.bon.value for cell in cells) / len(cells), 9)
+    baseline = entry["kind"] == "baseline"
+    return (baseline, sum(ranks) / len(ranks), -len(cells), -bon, entry["org"], entry["name"], entry["revision"])
 
 
 def render(template: str, **values: Any) -> str:
