@@ -176,7 +176,7 @@ def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path) ->
     submit(head, "prm_eva1/other")
     done = run(base, head, commit, tmp_path)
     assert done.returncode == 1 and "[name]" in done.stdout and "[copy]" in done.stdout
-    assert "looks like 'New-Org'" in done.stdout and "looks like 'prm_eval'" in done.stdout
+    assert "looks like 'new-org'" in done.stdout and "looks like 'prm_eval'" in done.stdout
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def test_skip_bad_and_tampering(tmp_path, capsys) -> None:
     file = write_jsonl(tmp_path / "f.jsonl", [*PLAIN, {"id": "c", "problem": "p", "samples": []}])
     assert main(["pool", "import", str(file), "-o", str(tmp_path / "no")]) == 1
     assert main(["pool", "import", str(file), "-o", str(tmp_path / "p"), "--skip-bad"]) == 0
-    assert "1 problems skipped" in capsys.readouterr().err
+    assert "1 problem skipped" in capsys.readouterr().err
     info = json.loads((tmp_path / "p/pool.json").read_text())
     (tmp_path / "p/pool.json").write_text(json.dumps({**info, "content_hash": "0" * 64, "files": {}}))
     for command in (["grade"], ["evaluate"], ["score", "--reward-model", "arithmetic", "-o", str(tmp_path / "r")]):
