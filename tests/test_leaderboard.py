@@ -632,6 +632,26 @@ def test_a_pool_that_is_not_at_hand_and_no_pool_at_all(tmp_path) -> None:
         build(results)
 
 
+def test_a_page_that_cannot_be_drawn_stops_no_board(results, tmp_path, monkeypatch) -> None:
+    """Else one text that the page fails on takes the whole board from everybody."""
+    from prm_eval.leaderboard import site
+
+    drawn = site.detail_page
+
+    def fails(pool, row, *rest):
+        if row.submission.model == "arithmetic":
+            raise ValueError("<script>")
+        return drawn(pool, row, *rest)
+
+    monkeypatch.setattr(site, "detail_page", fails)
+    built = build(results, tmp_path / "board")
+    pages = {page.name: page.read_text() for page in (tmp_path / "board" / "submissions").iterdir()}
+    broken = [name for name, text in pages.items() if "could not be drawn (ValueError)" in text]
+    assert broken and all("arithmetic" in name for name in broken) and len(broken) < len(pages)
+    assert not any("<script>" in pages[name].split("</head>")[1] for name in broken)
+    assert built.submissions == len(pages)
+
+
 def test_the_overview_puts_the_better_ranks_first() -> None:
     """Else a model that leads where it was submitted stands below one that was submitted in more places."""
 

@@ -97,6 +97,17 @@ def detail_page(pool: RegisteredPool, row: Row, line: Line, of: int, yardstick: 
     )
 
 
+def undrawn_page(pool: RegisteredPool, row: Row, error: Exception) -> str:
+    """Return what stands in the place of a page that an unforeseen error kept from being made."""
+    return render(
+        "undrawn.html",
+        org=row.submission.org,
+        name=row.submission.model,
+        pool={"id": pool.pool_id, "title": pool.title},
+        fault=type(error).__name__,
+    )
+
+
 def _curve_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
     base, measured, settings = yardstick.baselines, row.measured, yardstick.settings
     named: list[tuple[str, Curve]] = [("best of n", measured.bon), ("weighted majority", measured.wmaj)]

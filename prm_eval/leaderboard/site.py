@@ -12,7 +12,7 @@ from typing import Any
 
 from prm_eval.arrays import texts_of
 from prm_eval.errors import PrmEvalError
-from prm_eval.leaderboard.detail import accuracy_chart, detail_page
+from prm_eval.leaderboard.detail import accuracy_chart, detail_page, undrawn_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
 from prm_eval.leaderboard.pages import index_page, view_of
 from prm_eval.leaderboard.rows import Board, Boards, LeftOut, Map, Row, the_yardstick
@@ -160,5 +160,9 @@ def _places(row: Row) -> Sequence[tuple[int, int]]:
 def _details(pool: RegisteredPool, of: int, folder: Path, task: tuple[Row, Line, Any]) -> None:
     row, line, texts = task
     yardstick = the_yardstick()
-    _write(folder / "submissions" / f"{row.slug}.html", detail_page(pool, row, line, of, yardstick, texts))
+    try:
+        page = detail_page(pool, row, line, of, yardstick, texts)
+    except Exception as error:  # a stranger's text that nobody foresaw must not keep the board from being built
+        page = undrawn_page(pool, row, error)
+    _write(folder / "submissions" / f"{row.slug}.html", page)
     _write(folder / "charts" / f"{row.slug}.svg", standalone(accuracy_chart(row, yardstick)))
