@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -61,7 +62,7 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from prm_eval.miniature.study import Laboratory, StudySettings, run_study
+    from prm_eval.miniature.study import Laboratory, StudySettings, as_text, run_study
     from prm_eval.miniature.weights import weights_folder
 
     given = {name: getattr(options, name) for name in ("problems", "test_problems", "samples", "most_steps")}
@@ -70,6 +71,7 @@ def _study(options: argparse.Namespace) -> int:
     with _Bars() as update:
         laboratory = Laboratory(options.output, models, settings, device=options.device, progress=update)
         files = run_study(options.name, laboratory, options.output)
+    print(as_text(json.loads(files[0].read_text(encoding="utf-8"))))
     print("\n".join(map(str, files)))
     return 0
 

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.miniature.make import TINY, make
-from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, run_study
+from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, as_text, run_study
 from prm_eval.miniature.study.active_learning import SIZES, _ratio, active, uniform
 from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.train import save_model
@@ -50,6 +50,16 @@ def test_every_study_writes_figures_and_a_picture(laboratory, name, tmp_path) ->
         assert each["low"] <= each["value"] <= each["high"]
         assert len(each["seeds"]) == 2
         assert np.mean(each["seeds"]) == pytest.approx(each["value"], abs=1e-5)
+
+
+def test_what_a_study_found_in_words(laboratory, tmp_path) -> None:
+    """Every figure of the JSON is in the table; else the command shows a part as if it were all."""
+    for name in sorted(STUDIES):
+        found = json.loads(run_study(name, laboratory, tmp_path)[0].read_text())
+        text = as_text(found)
+        for each in walk(found):
+            assert f"{100 * each['value']:.1f} [{100 * each['low']:.1f}, {100 * each['high']:.1f}]" in text
+        assert ("data efficiency" in text) == (name == "active-learning")
 
 
 def walk(found):

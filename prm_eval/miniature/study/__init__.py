@@ -10,10 +10,10 @@ from typing import Any
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.study import active_learning, aggregation, difficulty, supervision
 from prm_eval.miniature.study.laboratory import Laboratory, StudySettings
-from prm_eval.miniature.study.summaries import write_study
+from prm_eval.miniature.study.summaries import as_text, write_study
 from prm_eval.pool_format import software_versions
 
-__all__ = ["STUDIES", "Laboratory", "StudySettings", "run_study"]
+__all__ = ["STUDIES", "Laboratory", "StudySettings", "as_text", "run_study"]
 
 STUDIES: dict[str, Callable[[Laboratory], tuple[dict[str, Any], str]]] = {
     "supervision": supervision.run,

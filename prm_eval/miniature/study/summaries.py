@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,42 @@ def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str)
     paths[0].write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     paths[1].write_text(picture, encoding="utf-8")
     return paths
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """Return what a study found as a table: a row a verifier or difference, a column an n, per cent with 95 % limits."""
+    rows: dict[str, dict[str, str]] = {}
+    for path, figure in sorted(_figures(found, ()), key=lambda each: [_number_or_name(part) for part in each[0]]):
+        cell = f"{100 * figure['value']:.1f} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
+        rows.setdefault(", ".join(path[:-1]), {})[path[-1]] = cell
+    ns = [str(n) for n in found["n"]]
+    for size, shares in sorted(found.get("explained by false positives", {}).items(), key=lambda each: int(each[0])):
+        rows[f"gaps, {size}, explained by false positives"] = {
+            n: "no sure gap" if share is None else f"{100 * share:.0f} %" for n, share in shares.items()
+        }
+    wide = max(map(len, rows))
+    lines = [f"{'per cent, 95 % limits':<{wide}}" + "".join(f"{'n = ' + n:>21}" for n in ns)]
+    lines += [f"{name:<{wide}}" + "".join(f"{cells.get(n, ''):>21}" for n in ns) for name, cells in rows.items()]
+    for n, each in found.get("data_efficiency", {}).items():
+        limits = f"[{each['low']:.2f}, {each['high']:.2f}]" if each["low"] is not None else "no limits: no common slope"
+        ratio = f"{each['ratio']:.2f}" if each["ratio"] is not None else "none"
+        lines.append(f"data efficiency, active over uniform, n = {n}: {ratio} {limits} (the paper: {found['paper']})")
+    return "\n".join(lines)
+
+
+def _number_or_name(part: str) -> tuple[int, int, str]:
+    return (0, int(part), "") if part.isdigit() else (1, 0, part)
+
+
+def _figures(found: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if isinstance(found, Mapping) and {"value", "low", "high"} <= set(found):
+        yield path, found
+    elif isinstance(found, Mapping):
+        for key, each in found.items():
+            yield from _figures(each, (*path, key))
+    elif isinstance(found, list):
+        for number, each in enumerate(found, 1):
+            yield from _figures(each, (*path, str(number)))
 
 
 def draw(

@@ -64,19 +64,33 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
             }
             for labels in LABELS
         },
-        "gaps": {str(size): {str(n): _gaps(curves, size, k) for k, n in enumerate(ns)} for size in sizes},
+        "gaps": {str(size): _gaps(curves, size, ns) for size in sizes},
+        "explained by false positives": {
+            str(size): {str(n): _explained(curves, size, k) for k, n in enumerate(ns)} for size in sizes
+        },
         "mean_at_1": float(laboratory.test.correct.mean()),
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} test problems, by what the verifier learnt from"
     return found, draw(points, x="candidates a training problem", title=title)
 
 
-def _gaps(curves: dict[tuple[Any, int], Floats], size: int, k: int) -> dict[str, Any]:
-    """Return the gap of process and final-answer labels, and what of it is closed by outcome labels that know false positives."""
+def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...]) -> dict[str, Any]:
+    """Return by how much the labels differ, pair by pair."""
+    pairs = {
+        "process - final answer": ("prm", "orm"),
+        "oracle outcome - final answer": ("oracle", "orm"),
+        "process - oracle outcome": ("prm", "oracle"),
+    }
+    return {
+        name: {str(n): difference(curves[one, size][:, :, k], curves[other, size][:, :, k]) for k, n in enumerate(ns)}
+        for name, (one, other) in pairs.items()
+    }
+
+
+def _explained(curves: dict[tuple[Any, int], Floats], size: int, k: int) -> float | None:
+    """Return what share of the gap of process and final-answer labels outcome labels close that know false positives."""
     process, oracle, final = (curves[labels, size][:, :, k] for labels in ("prm", "oracle", "orm"))
-    whole, closed = difference(process, final), difference(oracle, final)
-    share = (
-        closed["value"] / whole["value"] if whole["low"] > 0 else None
-    )  # a share of a gap that may be none says nothing
-    return {"process - final answer": whole, "oracle outcome - final answer": closed,
-            "process - oracle outcome": difference(process, oracle), "explained by false positives": share}  # fmt: skip
+    whole = difference(process, final)
+    if whole["low"] <= 0:
+        return None  # a share of a gap that may be none says nothing
+    return float(difference(oracle, final)["value"] / whole["value"])
