@@ -10,7 +10,7 @@ These rules, in this order, give every step one label and one reason:
    terms first, also ``8 - 4`` or ``6 - 4``, and of ``x - 4 - 8`` also ``4 + 8``, which is then subtracted. Parentheses
    behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known. **Right** if the
    value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines build on the value as
-   it was written. Of several places that fit, the first of the solution's order is taken.
+   it was written. Of several places that fit, the first of the solution's order is taken; what occurs twice is stated twice.
 3. It states operands and operator of an earlier line again. With the same value it is a repetition: no progress, and no
    error if that line was right (the paper counts neutral as positive); it is labelled as that line was (``repeat``). With another
    value it contradicts what was said: **wrong** (``contradiction``), even where it would correct a mistake. It changes nothing.

@@ -63,7 +63,9 @@ def test_work_in_any_order_and_grouping_is_sound(each, rng) -> None:
             sign, right = ("+", how[2] * b) if rng.random() < 0.3 else ("+-"[how[2] < 0], b)
         value = miniature_check.compute(sign, left, right)
         lines.append(render_step(sign, left, right, value))
-        miniature_check.put(term, one, other, how, value)
+        fitting = ((way, miniature_check.fits((sign, left, right), term, *way)) for way in ways)
+        way, said = next(each for each in fitting if each[1])  # equal work in two places: the first is meant
+        miniature_check.put(term, *way, said * value)
     text = "\n".join([*lines, render_box(term[1:])])
     assert judge(each.plan, text).sound, text
 
