@@ -63,8 +63,10 @@ def test_the_section_shows_texts_and_never_runs_them(judged) -> None:
 
     pool, (prm, orm) = judged
     each = find_examples(pool, prm, orm)[0]
-    hostile = replace(each, chosen=replace(each.chosen, steps=(("<script>alert(1)</script>", math.nextafter(1, 0)),)))
+    texts = ("<script>alert(1)</script>", "<script>alert(1)</script> for $5", "3 \\cdot 4 = 12")
+    hostile = replace(each, chosen=replace(each.chosen, steps=tuple((text, math.nextafter(1, 0)) for text in texts)))
     page = render_examples([hostile])
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; for $5" in page
+    assert "<mn>3</mn><mo>·</mo><mn>4</mn>" in page, "a line of the policy is one formula"
     assert "No such problem" in render_examples([])

@@ -122,12 +122,16 @@ def _example(
 
 
 def render_examples(examples: Sequence[Example]) -> str:
-    """Return the examples as a section of a page; every text is escaped."""
+    """Return the examples as a section of a page; every text is escaped, its formulas typeset."""
     import jinja2
+
+    from prm_eval.leaderboard.mathml import typeset
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["typeset"] = typeset
+    environment.filters["formula"] = lambda text: typeset(text if "$" in text else f"${text}$")  # a whole line is one
     section: str = environment.from_string(_SECTION).render(examples=examples)
     return section
 
@@ -140,14 +144,14 @@ _SECTION = """<h2>Where the majority is wrong and the PRM is right</h2>
 {% endif %}
 <style>
 .pair { display: flex; flex-wrap: wrap; gap: 1.5rem } .pair > div { flex: 1 1 20rem }
-.steps { list-style: none; padding: 0; font-family: ui-monospace, monospace; font-size: .9rem }
+.steps { list-style: none; padding: 0 }
 .steps li { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem .5rem; margin: .15rem 0; border-left: .4rem solid;
   overflow-wrap: anywhere; color: #1a1a1a }
 .steps span { color: #444; font-variant-numeric: tabular-nums }
 </style>
 {% for each in examples %}
 <h3>{{ each.problem.subject }}, level {{ each.problem.level }}</h3>
-<p>{{ each.problem.statement }} <span class="quiet">(answer: {{ each.problem.gold }})</span></p>
+<p>{{ each.problem.statement|typeset }} <span class="quiet">(answer: {{ each.problem.gold|formula }})</span></p>
 <div class="pair">
 {% for one in (each.majority, each.chosen) %}
 <div><strong>{{ "✓" if one.correct else "✗" }} {{ one.role }}</strong>
@@ -156,7 +160,7 @@ _SECTION = """<h2>Where the majority is wrong and the PRM is right</h2>
 {% for text, chance in one.steps %}
 {% set hue = (120 * chance)|round|int %}
 <li style="border-color: hsl({{ hue }} 70% 42%); background: hsl({{ hue }} 75% 94%)">
-<bdi>{{ text }}</bdi><span>{{ "%.2f"|format(chance) }}</span></li>
+<bdi>{{ text|formula }}</bdi><span>{{ "%.2f"|format(chance) }}</span></li>
 {% endfor %}
 </ol></div>
 {% endfor %}
