@@ -674,6 +674,28 @@ def test_the_overview_puts_the_better_ranks_first() -> None:
     ]
 
 
+def test_a_board_is_not_written_into_results(results, tmp_path) -> None:
+    """``leaderboard -o MY_RESULTS`` would put the pages of another board among the submissions there."""
+    with pytest.raises(PrmEvalError, match=r"is a results folder itself; name it without -o"):
+        build(results, results)
+    with pytest.raises(PrmEvalError, match="no such folder; expected a results folder"):
+        build(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_pool_without_submissions_before_one_with_them(results, tmp_path) -> None:
+    """The first pool by name decided the columns of leaderboard.csv, and the next one's submissions then stopped the board."""
+    mine = tmp_path / "mine"
+    shutil.copytree(results, mine)
+    first = sorted((mine / "pools").glob("*.json"))[0]
+    for folder in (mine / "submissions").glob(f"*/*/{first.stem}"):
+        shutil.rmtree(folder)
+    build(mine, tmp_path / "board")
+    lines = (tmp_path / "board" / "leaderboard.csv").read_text().splitlines()
+    assert "gap" in lines[0].split(",") and lines[1].startswith(first.stem)
+    assert len({line.count(",") for line in lines if '"' not in line}) == 1
+
+
 def test_a_board_without_submissions(tmp_path) -> None:
     results = demo_results(tmp_path / "results")
     shutil.rmtree(results / "submissions")

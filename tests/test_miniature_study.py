@@ -88,8 +88,18 @@ def test_nothing_is_trained_or_sampled_twice(laboratory, models, monkeypatch, tm
 def test_a_folder_holds_studies_of_one_size(laboratory, models) -> None:
     """Verifiers of another size, mixed in from an earlier run, would be compared as if they were of this one."""
     other = StudySettings(problems=9, test_problems=10, samples=4, seeds=(0,), least_steps=2, most_steps=3)
-    with pytest.raises(PrmEvalError, match="Name another folder"):
+    with pytest.raises(PrmEvalError, match=r"the folder was made with problems = 8, not 9. Name another folder"):
         Laboratory(laboratory.folder, models, other)
+
+
+def test_models_that_are_not_there_are_named(models, tmp_path) -> None:
+    """A wrong folder is a mistake to be told, not a model to be asked for on the hub; and nothing is left behind."""
+    for folder in (tmp_path / "nosuch", models / "miniature-policy"):
+        with pytest.raises(
+            PrmEvalError, match=r"no miniature-policy with a config.json in it; expected a folder that holds"
+        ):
+            Laboratory(tmp_path / "study", folder, SMALL)
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_bank_of_other_problems_is_refused(models, tmp_path) -> None:

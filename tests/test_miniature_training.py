@@ -245,6 +245,7 @@ def test_the_whole_command(made) -> None:
 
     for kind, loader in (
         ("policy", AutoModelForCausalLM),
+        ("backbone", AutoModelForCausalLM),
         ("orm", AutoModelForTokenClassification),
         ("prm", AutoModelForTokenClassification),
     ):
@@ -324,6 +325,12 @@ def test_figures_of_a_toy(made, tmp_path) -> None:
     before = (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns
     assert figures(made, tmp_path / "out", count=35, candidates=4) == found
     assert (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns == before
+    for other, named in (({"split": "test"}, "miniature:test:0:35"), ({"count": 70}, "miniature:validation:0:70")):
+        with pytest.raises(PrmEvalError, match=f"problems miniature:validation:0:35; expected {named}. Give another"):
+            figures(made, tmp_path / "out", **({"count": 35, "candidates": 4} | other))
+    with pytest.raises(PrmEvalError, match=r"no miniature-policy with a config.json in it"):
+        figures(made / "miniature-policy", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_false_positive_share_and_gaps_of_known_curves() -> None:

@@ -271,3 +271,30 @@ def test_every_recipe_says_what_it_was_checked_against_and_its_example_is_right(
     assert (
         named_recipe("qwen2.5-math-prm").render.before.count("\x08") == 0
     )  # a backspace, as in \b of an unescaped \boxed
+
+
+def test_the_digest_is_of_what_decides_the_numbers(tmp_path) -> None:
+    """With another model's id in the hash, every submission made before would be called one of another recipe."""
+    from importlib.resources import files
+
+    text = (files("prm_eval.rewards") / "recipes" / "miniature-prm.yaml").read_text(encoding="utf-8")
+
+    def digest(changed: str) -> str:
+        (tmp_path / "mine.yaml").write_text(changed, encoding="utf-8")
+        return read_recipe(tmp_path / "mine.yaml").digest
+
+    assert digest(text) == shipped_recipes()["miniature-prm"].digest
+    assert digest(text.replace("models: [", "models: [you/yours, ")) == digest(text)
+    assert digest(text.replace("aggregation: prod", "aggregation: min")) != digest(text)
+    assert digest(text.replace("{problem}", "Q: {problem}")) != digest(text)
+
+
+def test_a_checkpoint_of_the_miniature_is_known_wherever_it_lies() -> None:
+    """``prm-eval miniature all -o OUT`` makes OUT/miniature-orm; fed as a PRM by its architecture it gives other numbers."""
+    for kind in ("orm", "prm"):
+        for folder in (
+            f"OUT/miniature-{kind}",
+            f"/a/b/miniature-{kind}",
+            f"prm_eval/miniature/weights/miniature-{kind}/",
+        ):
+            assert recipe_for(folder, ("LlamaForTokenClassification",)).name == f"miniature-{kind}"

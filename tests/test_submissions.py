@@ -156,6 +156,12 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
     assert find_submissions(results)[0].tier == "spot-checked"
     assert main(["verify", str(folder), "--reward-model", "arithmetic", "--all"]) == 0
     assert find_submissions(results)[0].tier == "reproduced"
+    capsys.readouterr()
+    assert (
+        main(["verify", str(folder), "--reward-model", "arithmetic", "--sample", "64"]) == 1
+    )  # it would lower the tier
+    assert "280 candidates agreed before; 64 would say less. Remove that file first" in capsys.readouterr().err
+    assert find_submissions(results)[0].tier == "reproduced"
     assert main(["check", str(results), "--json"]) == 0
     assert main(["check", str(folder), "--new"]) == 1  # a stranger brings no verification
     assert "[verification-own]" in capsys.readouterr().out

@@ -89,14 +89,12 @@ def readme_with(readme: str, table: str) -> str:
 
 def csv_text(boards: Sequence[Board]) -> str:
     """Return one line a submission and pool; shares from 0 to 1."""
+    rows = [fields for board in boards for fields in _csv_rows(board)]
     stream = io.StringIO()
-    writer: Any = None
-    for board in boards:
-        for fields in _csv_rows(board):
-            if writer is None:
-                writer = csv.DictWriter(stream, list(fields), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(fields)
+    if rows:  # a pool without submissions has baselines alone, which fill fewer columns
+        writer: Any = csv.DictWriter(stream, max(rows, key=len), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return stream.getvalue()
 
 

@@ -47,9 +47,15 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
         progress: Called with the number of submissions of a board that are rendered.
 
     Raises:
-        PrmEvalError: No pools, or a faulty one.
+        PrmEvalError: No pools, or a faulty one; or the output is a results folder.
     """
     output = output or results / "leaderboard"
+    if not results.is_dir():
+        raise PrmEvalError(f"{results}: no such folder; expected a results folder, with pools/ and submissions/ in it")
+    if (output / "pools").is_dir():
+        raise PrmEvalError(
+            f"{output} is a results folder itself; name it without -o (prm-eval leaderboard {output}), or another folder for the board"
+        )
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=output.parent) as scratch:
         fresh = Path(scratch)

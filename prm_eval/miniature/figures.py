@@ -23,7 +23,7 @@ from prm_eval.miniature.curves import SELECTORS, right_answers
 from prm_eval.miniature.make import Progress, checkpoint_name, silent
 from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
-from prm_eval.miniature.train import load_model
+from prm_eval.miniature.train import load_model, require_models
 from prm_eval.pool_format import software_versions, write_json
 from prm_eval.pools import Pool, PoolWriter
 from prm_eval.records import Candidate
@@ -132,6 +132,7 @@ def figures(
     Raises:
         PrmEvalError: The pool in ``output`` is of another policy or another sampling.
     """
+    require_models(models, "policy", "orm", "prm")
     progress = progress or silent
     problems = miniature_problems(split, 0, count)
     sampling = {"temperature": temperature, "top_p": 1.0, "seed": seed, "n": candidates}
@@ -250,8 +251,15 @@ def _pool(
     problem_set = {"name": f"miniature:{split}:0:{len(problems)}", "revision": REVISION}
     if (folder / "pool.json").is_file():
         pool = Pool(folder)
-        if pool.info.policy != described or pool.info.sampling != sampling:
-            raise PrmEvalError(f"{folder} is a pool of another policy or another sampling; give another --output")
+        for what, found, expected in (
+            ("the policy", pool.info.policy, described),
+            ("the sampling", pool.info.sampling, sampling),
+            ("problems", pool.info.problem_set.get("name"), problem_set["name"]),
+        ):
+            if found != expected:
+                raise PrmEvalError(
+                    f"{folder} is a pool with {what} {found}; expected {expected}. Give another --output"
+                )
         return pool
     n = sampling["n"]
     texts = sample(

@@ -116,6 +116,9 @@ def make(
     _require_same(maker)
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
+    backbone = output / checkpoint_name("backbone")
+    if goal == "all" and not (backbone / "config.json").is_file():  # what the studies start from
+        save_model(load_model(maker.work / "backbone" / "model"), backbone)
     about = {
         "seed": seed,
         "device": device,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.data import IGNORED
 from prm_eval.miniature.vocabulary import MAX_TOKENS, Encoder, make_tokenizer, save_tokenizer
 
@@ -71,6 +72,20 @@ def new_model(shape: Shape, seed: int, *, labels: int | None = None) -> Any:
     )
     torch.manual_seed(seed)
     return (LlamaForCausalLM if labels is None else LlamaForTokenClassification)(config)
+
+
+def require_models(folder: Path, *kinds: str) -> None:
+    """Raise unless a folder holds these models; transformers would take a folder that is not there for a name on the hub.
+
+    Raises:
+        PrmEvalError: One is missing.
+    """
+    for kind in kinds:
+        if not (folder / f"miniature-{kind}" / "config.json").is_file():
+            raise PrmEvalError(
+                f"{folder}: no miniature-{kind} with a config.json in it; expected a folder that holds "
+                f"{', '.join(f'miniature-{each}' for each in kinds)}. prm-eval miniature all -o FOLDER makes one"
+            )
 
 
 def load_model(folder: Path, kind: str = "policy", device: str = "cpu") -> Any:

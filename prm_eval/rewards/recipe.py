@@ -129,7 +129,7 @@ class Recipe:
 
     Attributes:
         name: Of the family; ``NAME:CHECKPOINT`` uses it for another checkpoint.
-        models: Hub ids, exact or with a trailing ``*``.
+        models: Hub ids, exact or with a trailing ``*``; ``*/NAME`` for what is made here and has no organisation.
         architectures: Class names in ``config.json`` that only this family has.
         kind: "prm" or "orm".
         splitter: How this model wants candidates cut; None as the pool says.
@@ -145,7 +145,7 @@ class Recipe:
         checked_against: In words, what our implementation is compared with.
         source: Where the facts are from.
         notes: What a reader should know.
-        digest: SHA-256 of the content, part of a reward file's identity.
+        digest: SHA-256 of what decides the numbers (all keys but those that say for whom and why), part of a reward file's identity.
     """
 
     name: str

@@ -16,6 +16,9 @@ from prm_eval.rewards.recipe import BOS, CHATS, HEADS, RULES, Generate, Head, Re
 from prm_eval.rewards.render import parse_template
 from prm_eval.steps import SPLITTERS
 
+UNHASHED = frozenset({"models", "architectures", "checked_against", "source", "notes"})
+"""Keys that say for whom a recipe is and why: another model's id or a better word must not make old rewards those of another recipe."""
+
 MAX_BYTES = 100_000
 _STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut")
 _FIXED = ("separator", "cut")
@@ -113,7 +116,8 @@ def _build(path: Path, content: dict[str, Any]) -> Recipe:
     if "generate" in content:
         values["generate"] = check.record("generate", content["generate"], Generate)
     try:  # after the keys, whose faults are said better
-        values["digest"] = hashlib.sha256(canonical_json(content)).hexdigest()
+        fed_and_read = {key: value for key, value in content.items() if key not in UNHASHED}
+        values["digest"] = hashlib.sha256(canonical_json(fed_and_read)).hexdigest()
     except (TypeError, ValueError) as error:
         raise check.fault("the file", str(error), "texts in Unicode, finite numbers, lists and mappings") from None
     recipe = Recipe(**values)
@@ -226,8 +230,10 @@ class _Check:
         if recipe.refused:
             return
         for pattern in recipe.models:
-            if any(sign in pattern.removesuffix("*") for sign in "*?["):
-                raise self.fault("models", repr(pattern), "a hub id, or one with a single * at its end")
+            if any(sign in pattern.removesuffix("*").removeprefix("*/") for sign in "*?["):
+                raise self.fault(
+                    "models", repr(pattern), "a hub id, one with a single * at its end, or */ and a folder's name"
+                )
         render = recipe.render
         if render.chat is not None:
             self.one_of("render.chat", render.chat, CHATS)

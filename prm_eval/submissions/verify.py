@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,25 @@ def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
+def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) -> None:
+    """Raise where a verification of the same rewards agreed on more candidates: a smaller one would only lower the tier.
+
+    Raises:
+        PrmEvalError: There is one.
+    """
+    try:
+        before = json.loads(path.read_bytes())
+        stronger = before["compared"] > compared and before["verdict"] == "agrees"
+        if not (stronger and before["rewards_sha256"] == rewards_sha256):
+            return
+    except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return  # none, or none that can be read, is written anew
+    raise PrmEvalError(
+        f"{path}: {before['compared']:,} candidates agreed before; {compared:,} would say less. Remove that file first, if it is to be "
+        "written anew"
+    )
+
+
 def verify_submission(
     folder: Path,
     pool: RegisteredPool,
@@ -96,7 +116,8 @@ def verify_submission(
         progress: Called with the number of candidates done.
 
     Raises:
-        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare.
+        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare; or more
+            candidates agreed before.
     """
     if pool.pool is None:
         raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
@@ -105,6 +126,7 @@ def verify_submission(
     of = pool.pool.info.n_candidates
     sample = None if sample is not None and sample >= of else sample
     rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
+    _require_more_than_before(folder / "verification.json", file_sha256(rewards.path), len(rows))
     tolerance, scale = tolerance_of(rewards, model)
     scored = list(_score_again(rewards, pool.pool, model, rows, progress))
     spread = spread_of([value for *_, again in scored for value in again.values]) if scale == "raw" else 1.0

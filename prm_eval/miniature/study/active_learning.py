@@ -19,7 +19,7 @@ import numpy as np
 from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
 from prm_eval.miniature.study.summaries import difference, draw, interval, resampled
-from prm_eval.miniature.study.supervision import HEADLINE, drawn_arm
+from prm_eval.miniature.study.supervision import HEADLINE, drawn_arm, policy_alone
 from prm_eval.rewards.aggregate import aggregate
 
 SIZES = (1, 2, 4, 8)
@@ -101,7 +101,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         for picks in pickers
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} test problems, by how candidates were picked"
-    return found, draw(points, x="labelled candidates a training problem", title=title)
+    return found, draw(points, x="labelled candidates a training problem", title=title, flat=policy_alone(laboratory))
 
 
 def efficiency(curves: dict[tuple[str, int], Floats], k: int, resamples: int = RESAMPLES) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.metrics import best_of_n_table
 from prm_eval.miniature.data import BATCH, Labelled, Labelling
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
-from prm_eval.miniature.train import load_model
+from prm_eval.miniature.train import load_model, require_models
 from prm_eval.miniature.verifiers import score, train_verifier
 from prm_eval.records import Aggregation
 from prm_eval.rewards.aggregate import aggregate
@@ -90,7 +90,7 @@ class Laboratory:
         progress: Told what is going on.
 
     Raises:
-        PrmEvalError: The folder was made with other settings.
+        PrmEvalError: The folder was made with other settings, or a model is missing.
     """
 
     def __init__(
@@ -104,17 +104,25 @@ class Laboratory:
     ) -> None:
         self.folder, self.models, self.device, self.progress = folder, models, device, progress
         self.settings = settings or StudySettings()
+        require_models(models, "policy", "backbone")
         self._require_same_settings()
 
     def _require_same_settings(self) -> None:
         path = self.folder / "settings.json"
-        mine = json.loads(json.dumps(asdict(replace(self.settings, seeds=()))))  # more seeds may be added later
+        mine = json.loads(json.dumps(asdict(self.settings)))
+        del mine["seeds"]  # more may be added later
         if not path.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
         found = json.loads(path.read_text(encoding="utf-8"))
+        found.pop("seeds", None)
         if found != mine:
-            raise PrmEvalError(f"{path}: found {found}; expected {mine}. Name another folder, or the same settings.")
+            said = ", ".join(
+                f"{name} = {found.get(name)}, not {mine[name]}" for name in mine if found.get(name) != mine[name]
+            )
+            raise PrmEvalError(
+                f"{path}: the folder was made with {said}. Name another folder, or give the same settings."
+            )
 
     @cached_property
     def train(self) -> Bank:

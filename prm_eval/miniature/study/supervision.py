@@ -43,6 +43,11 @@ def drawn_curves(laboratory: Laboratory, labels: Labelling, size: int, ns: tuple
     )
 
 
+def policy_alone(laboratory: Laboratory) -> dict[str, float]:
+    """Return the accuracy without a verifier, as a line for a picture."""
+    return {"the policy alone": float(laboratory.test.correct.mean())}
+
+
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
     m = laboratory.settings.samples
@@ -71,7 +76,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         "mean_at_1": float(laboratory.test.correct.mean()),
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} test problems, by what the verifier learnt from"
-    return found, draw(points, x="candidates a training problem", title=title)
+    return found, draw(points, x="candidates a training problem", title=title, flat=policy_alone(laboratory))
 
 
 def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...]) -> dict[str, Any]:
