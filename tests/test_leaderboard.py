@@ -678,7 +678,7 @@ def test_a_board_is_not_written_into_results(results, tmp_path) -> None:
     """``leaderboard -o MY_RESULTS`` would put the pages of another board among the submissions there."""
     with pytest.raises(PrmEvalError, match=r"is a results folder itself; name it without -o"):
         build(results, results)
-    with pytest.raises(PrmEvalError, match="no such folder; expected a results folder"):
+    with pytest.raises(PrmEvalError, match="has no pools: no such folder; expected one with"):
         build(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 

@@ -51,7 +51,7 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
     """
     output = output or results / "leaderboard"
     if not results.is_dir():
-        raise PrmEvalError(f"{results}: no such folder; expected a results folder, with pools/ and submissions/ in it")
+        raise PrmEvalError(f"{results} has no pools: no such folder; expected one with pools/ and submissions/ in it")
     if (output / "pools").is_dir():
         raise PrmEvalError(
             f"{output} is a results folder itself; name it without -o (prm-eval leaderboard {output}), or another folder for the board"
