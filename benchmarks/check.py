@@ -16,7 +16,7 @@ from pathlib import Path
 from prm_eval.grading.pool import grade_pool
 from prm_eval.importers import import_pool
 from prm_eval.rewards import score_pool
-from prm_eval.rewards.arithmetic import ArithmeticPRM
+from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.submissions import (
     fill_in,
     find_submissions,
@@ -25,7 +25,7 @@ from prm_eval.submissions import (
     submission_folder,
     suspicions,
 )
-from prm_eval.submissions.check import Checker
+from prm_eval.submissions.checking.check import Checker
 
 PROBLEMS, CANDIDATES = 500, 64
 DISCLOSURE = {

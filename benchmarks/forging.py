@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from prm_eval.evaluation import graded_slots
-from prm_eval.metrics import best_of_n_table
-from prm_eval.pools import Pool
+from prm_eval.evaluation.curves import graded_slots
+from prm_eval.pools.pool import Pool
 from prm_eval.rewards import RewardFile
+from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.suspicion import _found, blindness, pool_facts
 
 SIGMAS = (0.0, 0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0)

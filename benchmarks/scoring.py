@@ -30,9 +30,9 @@ from pathlib import Path
 import torch
 import transformers
 
-from prm_eval.rewards.batches import Padded
-from prm_eval.rewards.engine import Engine
-from prm_eval.rewards.rendered import Rendered
+from prm_eval.rewards.engine.batches import Padded
+from prm_eval.rewards.engine.engine import Engine
+from prm_eval.rewards.inputs.rendered import Rendered
 
 DATA = Path(os.environ.get("PRM_EVAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 PROMPT = (

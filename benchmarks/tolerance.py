@@ -13,7 +13,7 @@ import torch
 import transformers
 from scoring import RandomPRM, random_pool
 
-from prm_eval.rewards.engine import Engine
+from prm_eval.rewards.engine.engine import Engine
 from prm_eval.submissions.trust import MEAN_SHARE, TOLERANCES
 from prm_eval.submissions.verify import _step_difference
 

@@ -5,47 +5,20 @@ Names are loaded on first use, so that ``import prm_eval`` costs milliseconds: i
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from prm_eval._version import __version__
+from prm_eval.doors import door
 
 if TYPE_CHECKING:
     from prm_eval.errors import DataError, PrmEvalError
     from prm_eval.evaluation import Evaluation, evaluate
     from prm_eval.grading import answer_classes, extract_answer, grade, is_equivalent
-    from prm_eval.metrics import accuracy, best_of_n_table, pass_at_n
     from prm_eval.pools import Pool, PoolWriter
     from prm_eval.records import Candidate, Grade, Problem, StepRewards
     from prm_eval.rewards import load_reward_model, score_pool
-    from prm_eval.selectors import ByDraw, ByKey, ByVote, Draw, Slots
+    from prm_eval.selection import ByDraw, ByKey, ByVote, Draw, Slots, accuracy, best_of_n_table, pass_at_n
 
-_HOME = {
-    "DataError": "errors",
-    "PrmEvalError": "errors",
-    "Evaluation": "evaluation",
-    "evaluate": "evaluation",
-    "answer_classes": "grading",
-    "extract_answer": "grading",
-    "grade": "grading",
-    "is_equivalent": "grading",
-    "accuracy": "metrics",
-    "best_of_n_table": "metrics",
-    "pass_at_n": "metrics",
-    "Pool": "pools",
-    "PoolWriter": "pools",
-    "Candidate": "records",
-    "Grade": "records",
-    "Problem": "records",
-    "StepRewards": "records",
-    "load_reward_model": "rewards",
-    "score_pool": "rewards",
-    "ByDraw": "selectors",
-    "ByKey": "selectors",
-    "ByVote": "selectors",
-    "Draw": "selectors",
-    "Slots": "selectors",
-}
+__version__ = "0.1.0"
 
 __all__ = [
     "ByDraw",
@@ -75,14 +48,32 @@ __all__ = [
     "score_pool",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'prm_eval' has no attribute {name!r}")
-    return getattr(import_module(f"prm_eval.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
-    return __all__
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "ByDraw": "selection",
+        "ByKey": "selection",
+        "ByVote": "selection",
+        "Candidate": "records",
+        "DataError": "errors",
+        "Draw": "selection",
+        "Evaluation": "evaluation",
+        "Grade": "records",
+        "Pool": "pools",
+        "PoolWriter": "pools",
+        "PrmEvalError": "errors",
+        "Problem": "records",
+        "Slots": "selection",
+        "StepRewards": "records",
+        "accuracy": "selection",
+        "answer_classes": "grading",
+        "best_of_n_table": "selection",
+        "evaluate": "evaluation",
+        "extract_answer": "grading",
+        "grade": "grading",
+        "is_equivalent": "grading",
+        "load_reward_model": "rewards",
+        "pass_at_n": "selection",
+        "score_pool": "rewards",
+    },
+)

@@ -1,4 +1,4 @@
-"""Find reward models, selectors and graders: our own and third parties', through the same entry-point groups."""
+"""Find reward models, selectors, graders and problem sets: our own and third parties', through the same entry-point groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ GROUPS = {
     "reward model": "prm_eval.reward_models",
     "selector": "prm_eval.selectors",
     "grader": "prm_eval.graders",
+    "problem set": "prm_eval.problem_sets",
 }
 
 
@@ -30,7 +31,7 @@ class Plugin:
 
 
 def installed(what: str) -> dict[str, Plugin]:
-    """Return the installed extensions of one sort ("reward model", "selector", "grader") by name.
+    """Return the installed extensions of one sort ("reward model", "selector", "grader", "problem set") by name.
 
     Raises:
         PrmEvalError: Two packages register the same name; neither is preferred silently.

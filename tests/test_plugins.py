@@ -92,5 +92,5 @@ def test_names_that_do_not_exist() -> None:
     with pytest.raises(PrmEvalError, match=r"no grader named 'nope'\. Installed: default"):
         plugins.load("grader", "nope")
     with pytest.raises(PrmEvalError, match="cannot be imported"):
-        plugins.load("selector", "prm_eval.selectors:Nope")
-    assert plugins.load("selector", "prm_eval.selectors:Majority").name == "majority"
+        plugins.load("selector", "prm_eval.selection.selectors:Nope")
+    assert plugins.load("selector", "prm_eval.selection.selectors:Majority").name == "majority"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prm_eval.evaluation import GradedSlots, graded_slots
-from prm_eval.pools import Pool
+from prm_eval.evaluation.curves import GradedSlots, graded_slots
+from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, Problem
-from prm_eval.rewards.files import RewardFile, iter_rewards
-from prm_eval.steps import split_steps
+from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.texts.steps import split_steps
 
 WANTED = 3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prm_eval.demo.running import Demo, run_command, write_page
 from prm_eval.importers import import_pool
-from prm_eval.pools import Pool
+from prm_eval.pools.pool import Pool
 
 PRM, ORM = "arithmetic", "boxed-support"
 
@@ -30,8 +30,8 @@ def run_handwritten(folder: Path) -> Demo:
     Raises:
         PrmEvalError: lm_eval failed; its own output says why.
     """
-    from prm_eval.evaluation import evaluate
-    from prm_eval.report import text_table
+    from prm_eval.evaluation.curves import evaluate
+    from prm_eval.evaluation.report import text_table
     from prm_eval.rewards import RewardFile
 
     pool = demo_pool(folder / "pool")

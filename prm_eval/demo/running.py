@@ -11,7 +11,7 @@ from pathlib import Path
 
 from prm_eval.children import command
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation import Evaluation
+from prm_eval.evaluation.curves import Evaluation
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def run_command(arguments: Sequence[str]) -> str:
 
 def write_page(folder: Path, found: Evaluation, title: str, section: str = "") -> Path:
     """Write ``report.html`` and ``evaluation.json``; return the page."""
-    from prm_eval.report import html_page
+    from prm_eval.evaluation.report import html_page
 
     page = folder / "report.html"
     page.write_text(html_page(found, title, section), encoding="utf-8")

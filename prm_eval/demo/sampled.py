@@ -9,7 +9,7 @@ from prm_eval.demo.examples import find_examples, render_examples
 from prm_eval.demo.running import Demo, run_command, write_page
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.weights import weights
-from prm_eval.pools import Pool
+from prm_eval.pools.pool import Pool
 
 DEFAULT_PROBLEMS = 70  # two of each subject and level
 DEFAULT_SAMPLES = 16
@@ -30,8 +30,8 @@ def run_demo(
     Raises:
         PrmEvalError: lm_eval failed; its own output says why. Or there is no torch.
     """
-    from prm_eval.evaluation import evaluate
-    from prm_eval.report import text_table
+    from prm_eval.evaluation.curves import evaluate
+    from prm_eval.evaluation.report import text_table
     from prm_eval.rewards import RewardFile
 
     _require_torch()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from prm_eval.grading.classes import answer_classes, classify, grade_answers
-from prm_eval.grading.equivalence import Decision, decide, kind_of, read
-from prm_eval.grading.extract import Extraction, extract
-from prm_eval.grading.policy import STRICT, Policy, parse_policy
+from prm_eval.grading.deciding.equivalence import Decision, decide, kind_of, read
+from prm_eval.grading.deciding.options import STRICT, Policy, parse_policy
+from prm_eval.grading.finding.extract import Extraction, extract
 from prm_eval.records import Grade, GradeRow
 
 GRADER_VERSION = "prm_eval/2"
@@ -34,13 +34,13 @@ __all__ = [
 
 
 def extract_answer(text: str | None) -> str | None:
-    """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.extract`). Never raises."""
+    """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.finding.extract`). Never raises."""
     found = extract(text)
     return found.answer if found else None
 
 
 def is_equivalent(gold: str | None, answer: str | None, policy: Policy = STRICT) -> bool:
-    """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.equivalence`). Never raises."""
+    """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.deciding.equivalence`). Never raises."""
     if not isinstance(gold, str) or not isinstance(answer, str):
         return False
     return decide(gold, answer, policy).equal is True
@@ -86,7 +86,7 @@ class DefaultGrader:
     """Our own grader.
 
     Args:
-        options: A preset or options of :class:`~prm_eval.grading.policy.Policy`, as in ``--grader default:rounded_decimals=4``.
+        options: A preset or options of :class:`~prm_eval.grading.deciding.options.Policy`, as in ``--grader default:rounded_decimals=4``.
 
     Raises:
         PrmEvalError: No such option.

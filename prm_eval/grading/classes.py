@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prm_eval.grading.equivalence import decide, read
-from prm_eval.grading.policy import STRICT, Policy
+from prm_eval.grading.deciding.equivalence import decide, read
+from prm_eval.grading.deciding.options import STRICT, Policy
 from prm_eval.records import GradeRow
 
 MAX_PAIRS = 100  # symbolic comparisons a problem; beyond them only normal forms and texts join answers

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prm_eval.grading.equivalence import decide
-from prm_eval.grading.extract import extract
-from prm_eval.grading.kinds import kind_of
-from prm_eval.grading.latex import parse
-from prm_eval.grading.policy import STRICT, Policy
-from prm_eval.grading.rewrite import rewrite
-from prm_eval.grading.tokens import LatexError
-from prm_eval.grading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
-from prm_eval.grading.typography import typography
+from prm_eval.grading.deciding.answer_types import kind_of
+from prm_eval.grading.deciding.equivalence import decide
+from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.finding.extract import extract
+from prm_eval.grading.forms.rewrite import rewrite
+from prm_eval.grading.reading.parser import parse
+from prm_eval.grading.reading.tokens import LatexError
+from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol, Words
+from prm_eval.grading.reading.typography import typography
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 from prm_eval import plugins
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.grading import Grader
-from prm_eval.pool_format import GRADES, grade_columns
-from prm_eval.pools import Pool
+from prm_eval.pools.format import GRADES, grade_columns
+from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, GradeRow, Problem
-from prm_eval.tables import TableWriter, open_table
+from prm_eval.store.tables import TableWriter, open_table
 
 DEFAULT = "default"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prm_eval.doors import door
 
 if TYPE_CHECKING:
     from prm_eval.harness.task import BestOfNTask
@@ -12,13 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["BestOfNTask", "run_lm_eval", "tasks_path"]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the task class when lm_eval asks for it: asking where the task files are must not import lm_eval."""
-    if name == "BestOfNTask":
-        from prm_eval.harness.task import BestOfNTask
-
-        return BestOfNTask
-    raise AttributeError(f"module 'prm_eval.harness' has no attribute {name!r}")
+__getattr__, _ = door(__name__, {"BestOfNTask": "task"})  # asking where the task files are must not import lm_eval
 
 
 def tasks_path() -> Path:

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.summary import ORACLE
 from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
-from prm_eval.selectors import DEFAULT_DRAWS, DEFAULT_SEED
-from prm_eval.summary import ORACLE
+from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
 
 DEFAULT_SAMPLES = 8
 ROLES = ("orm", "prm")

@@ -10,11 +10,11 @@ from tqdm import tqdm
 from prm_eval.errors import OtherRewards
 from prm_eval.grading.pool import grade_pool, grades_file, is_graded
 from prm_eval.harness.options import Options
-from prm_eval.pools import Pool
+from prm_eval.pools.pool import Pool
 from prm_eval.progress import ScoringBar
 from prm_eval.rewards import RewardFile, RewardModel, reward_slug, score_pool
-from prm_eval.rewards.cache import identity_hash
-from prm_eval.rewards.stored import StoredRewardModel
+from prm_eval.rewards.files.cache import identity_hash
+from prm_eval.rewards.models.stored import StoredRewardModel
 
 logger = logging.getLogger(__name__)
 

@@ -21,20 +21,20 @@ import datasets
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation import GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
+from prm_eval.evaluation.curves import GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
+from prm_eval.evaluation.summary import CurveKey
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
 from prm_eval.harness.offload import movable_policy, offloaded
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
-from prm_eval.metrics import Accuracy
-from prm_eval.pool_format import software_versions
-from prm_eval.pools import Pool
-from prm_eval.problems import ProblemSet, load_problems
+from prm_eval.pools.format import software_versions
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.problem_sets import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardFile, RewardModel, how_fed, load_reward_model
-from prm_eval.summary import CurveKey
+from prm_eval.selection.accuracies import Accuracy
 
 logger = logging.getLogger(__name__)
 

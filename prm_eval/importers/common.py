@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prm_eval.grading import classify, extract_answer
-from prm_eval.jsonl import Row
 from prm_eval.records import Aggregation, Candidate, GradeRow, Kind, Problem, ScoreType, StepRewards
+from prm_eval.store.jsonl import Row
 
 
 @dataclass(frozen=True)

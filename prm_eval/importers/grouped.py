@@ -13,7 +13,7 @@ from typing import IO
 
 from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem
-from prm_eval.jsonl import Row, open_binary, parse_line
+from prm_eval.store.jsonl import Row, open_binary, parse_line
 
 
 def grouped_problems(

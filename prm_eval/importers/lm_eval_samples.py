@@ -11,9 +11,9 @@ from typing import Any
 
 from prm_eval.importers.common import ImportedProblem
 from prm_eval.importers.grouped import grouped_problems
-from prm_eval.jsonl import Row, read_jsonl
-from prm_eval.problems import problem_from_row
+from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.records import Candidate
+from prm_eval.store.jsonl import Row, read_jsonl
 
 
 def recognise(row: dict[str, object]) -> bool:

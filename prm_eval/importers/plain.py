@@ -1,6 +1,6 @@
 """Plain JSONL: one problem a line, its candidates in ``samples``.
 
-Row fields: a problem in any spelling of :func:`prm_eval.problems.problem_from_row`, ``samples``, optionally ``generator`` or
+Row fields: a problem in any spelling of :func:`prm_eval.pools.problem_sets.problem_from_row`, ``samples``, optionally ``generator`` or
 ``policy``. Sample fields: ``text`` (or ``steps``), optionally ``answer``, ``correct`` (published label), ``score`` (one
 number), ``step_scores`` (one a step), ``token_scores`` with ``tokens`` (a step ends at a newline token and is read there; the
 last step is read at the last score, the end of the text), ``n_tokens``, ``finish_reason``. A sample that is null is a missing
@@ -16,10 +16,10 @@ from typing import Any
 
 from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
-from prm_eval.jsonl import Row, open_binary, parse_line
-from prm_eval.problems import problem_from_row
+from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.records import Candidate, GradeRow, StepRewards
-from prm_eval.steps import split_steps
+from prm_eval.store.jsonl import Row, open_binary, parse_line
+from prm_eval.texts.steps import split_steps
 
 NEWLINE_TOKEN = 13  # in the Llama and Mistral vocabularies of the published token scores
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
 from prm_eval.importers.grouped import grouped_problems
-from prm_eval.jsonl import Row
-from prm_eval.problems import problem_from_row
+from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.aggregate import logit
+from prm_eval.store.jsonl import Row
 
 SLOTS = 1_860
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from prm_eval.diagnostics import Histogram, Reliability
+from prm_eval.evaluation.diagnostics import Histogram, Reliability
 from prm_eval.leaderboard import svg
 from prm_eval.leaderboard.words import grouped, percent
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from prm_eval.jsonl import file_sha256
+from prm_eval.evaluation.measured import Curve, Shown
+from prm_eval.evaluation.summary import ORACLE
+from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.charts import Line as Drawn
 from prm_eval.leaderboard.charts import curves, limits, mini, mini_axis, reliability_diagram, reward_histogram
 from prm_eval.leaderboard.mathml import typeset
@@ -19,13 +21,11 @@ from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.rows import Row
 from prm_eval.leaderboard.table import ASKED, Line, accuracy_cell
 from prm_eval.leaderboard.words import fixed, grouped, percent
-from prm_eval.measured import Curve, Shown
-from prm_eval.pool_format import policy_name
+from prm_eval.pools.format import policy_name
 from prm_eval.rewards.aggregate import sigmoid
-from prm_eval.standings import Yardstick
-from prm_eval.steps import split_steps
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions import TIERS, RegisteredPool, Submission
-from prm_eval.summary import ORACLE
+from prm_eval.texts.steps import split_steps
 
 Texts = Mapping[tuple[int, int], Mapping[str, Any]]
 
@@ -322,7 +322,7 @@ def _verification(folder: Path, tier: str) -> str:
     path = folder / "verification.json"
     if not path.is_file():
         return ""
-    from prm_eval.submissions.safe_json import read_json
+    from prm_eval.store.safe_json import read_json
 
     found = read_json(path)
     compared = grouped(found["compared"])

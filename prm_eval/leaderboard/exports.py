@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from prm_eval.jsonl import file_sha256
 from prm_eval.leaderboard.rows import Board, LeftOut, Row
 from prm_eval.leaderboard.table import ASKED, Cell, Line, row_json, table_of
 from prm_eval.leaderboard.words import rounded, span
-from prm_eval.pool_format import policy_name
+from prm_eval.pools.format import policy_name
+from prm_eval.store.jsonl import file_sha256
 
 BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 

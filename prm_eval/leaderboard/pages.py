@@ -12,14 +12,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard.charts import Line as Drawn
 from prm_eval.leaderboard.charts import curves, ranking
 from prm_eval.leaderboard.rows import Board, LeftOut
 from prm_eval.leaderboard.table import MARKS, Table, table_of
 from prm_eval.leaderboard.words import rounded
-from prm_eval.pool_format import policy_name
+from prm_eval.pools.format import policy_name
 from prm_eval.submissions import TIERS
-from prm_eval.summary import ORACLE
 
 CHARTED = 40  # rows of the ranking chart
 NOTHING = Markup("")

@@ -12,15 +12,15 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from prm_eval.arrays import load_arrays
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
+from prm_eval.evaluation.pool_arrays import load_arrays
+from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.words import slug
-from prm_eval.measured import Floats, Measured, Standing, board_settings
-from prm_eval.rewards.files import RewardFile
-from prm_eval.standings import Yardstick
+from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
+from prm_eval.submissions.checking.refused import refused
 from prm_eval.submissions.readers import read_submission, submission_folders
-from prm_eval.submissions.refused import refused
 
 CHUNK = 40  # submissions a process measures together, sharing the draws of their votes
 FEW = 12  # so many are measured here: starting processes takes longer

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prm_eval.arrays import texts_of
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.pool_arrays import texts_of
 from prm_eval.leaderboard.detail import accuracy_chart, detail_page, undrawn_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
 from prm_eval.leaderboard.pages import index_page, view_of

@@ -8,14 +8,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from prm_eval.evaluation.measured import Curve
+from prm_eval.evaluation.stats import Interval
+from prm_eval.evaluation.summary import ORACLE
+from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.charts import limits, mini, mini_axis
 from prm_eval.leaderboard.rows import Board, Row
 from prm_eval.leaderboard.words import grouped, p_value, percent, points, rounded, span
-from prm_eval.measured import Curve
-from prm_eval.standings import Yardstick
-from prm_eval.stats import Interval
 from prm_eval.submissions import Disclosure
-from prm_eval.summary import ORACLE
 
 MARKS = {"baseline": "\u00b7", "recomputed": "\u25cb", "spot-checked": "\u25d0", "reproduced": "\u25cf"}
 BASELINE_NAMES = {

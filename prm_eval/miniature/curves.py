@@ -1,7 +1,7 @@
 """Best-of-n curves of candidates in memory, by the evaluation's own closed forms; answers are judged by the oracle's rules.
 
 The trainings and the studies look at many sets of candidates; the figures that are published go through a pool
-(:mod:`prm_eval.miniature.figures`). Both call :func:`prm_eval.evaluation.problem_curves`.
+(:mod:`prm_eval.miniature.figures`). Both call :func:`prm_eval.evaluation.curves.problem_curves`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.evaluation import GradedSlots, RewardArrays, load_selectors, problem_curves
+from prm_eval.evaluation.curves import GradedSlots, RewardArrays, load_selectors, problem_curves
+from prm_eval.evaluation.summary import CurveKey
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.reading import final_answer
 from prm_eval.records import Aggregation
 from prm_eval.rewards.aggregate import aggregate
-from prm_eval.summary import CurveKey
 
 Floats = npt.NDArray[np.float64]
 StepScores = Mapping[tuple[str, str], Sequence[float]]  # (statement, candidate) -> log-odds, one a step or one

@@ -19,7 +19,7 @@ from prm_eval.miniature.plan import Plan, evaluate, render_step, solve
 from prm_eval.miniature.problems import MiniatureProblem, draw
 from prm_eval.miniature.subjects import OPERATIONS_OF_LEVEL, SUBJECTS
 from prm_eval.miniature.vocabulary import Encoder
-from prm_eval.steps import split_steps
+from prm_eval.texts.steps import split_steps
 
 IGNORED = -100  # the target of a position that is not trained
 BATCH = 64  # texts

@@ -16,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation import Evaluation, evaluate
+from prm_eval.evaluation.curves import Evaluation, evaluate
+from prm_eval.evaluation.stats import ClusterBootstrap
+from prm_eval.evaluation.summary import CurveKey
 from prm_eval.grading.pool import grade_pool, is_graded
-from prm_eval.jsonl import file_sha256
 from prm_eval.miniature.curves import SELECTORS, right_answers
 from prm_eval.miniature.make import Progress, checkpoint_name, silent
 from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model, require_models
-from prm_eval.pool_format import software_versions, write_json
-from prm_eval.pools import Pool, PoolWriter
+from prm_eval.pools.format import software_versions, write_json
+from prm_eval.pools.pool import Pool, PoolWriter
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
-from prm_eval.stats import ClusterBootstrap
-from prm_eval.summary import CurveKey
+from prm_eval.store.jsonl import file_sha256
 
 Floats = npt.NDArray[np.float64]
 ORACLE: CurveKey = ("oracle", None)

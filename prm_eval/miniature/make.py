@@ -32,7 +32,7 @@ from prm_eval.miniature.plan import Plan, normal_form
 from prm_eval.miniature.train import Schedule, Shape, fit, load_model, new_model, save_model
 from prm_eval.miniature.verifiers import train_verifier
 from prm_eval.miniature.vocabulary import Encoder
-from prm_eval.pool_format import software_versions, write_json
+from prm_eval.pools.format import software_versions, write_json
 
 NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
     "backbone": (),

@@ -34,7 +34,7 @@ from typing import TypeAlias
 from prm_eval.miniature.plan import COMMUTATIVE, Plan, evaluate
 from prm_eval.miniature.reading import Boxed, Stated, final_answer, read_line
 from prm_eval.miniature.remaining import Remaining
-from prm_eval.steps import split_steps
+from prm_eval.texts.steps import split_steps
 
 _Key: TypeAlias = "tuple[str, tuple[Fraction, ...]]"  # an operator and its operands, sorted where their order is free
 
@@ -71,7 +71,7 @@ class Judgement:
 
 
 def judge(plan: Plan, text: str) -> Judgement:
-    """Label every step of a text; steps are those of :func:`prm_eval.steps.split_steps` by line."""
+    """Label every step of a text; steps are those of :func:`prm_eval.texts.steps.split_steps` by line."""
     labels = judge_steps(plan, split_steps(text, "line"))
     values = plan.values()
     return Judgement(labels, final_answer(text) == tuple(values[index] for index in plan.answer))

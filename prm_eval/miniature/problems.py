@@ -22,7 +22,6 @@ from prm_eval.records import Problem
 REVISION = "1"  # changes when the family changes: other problems, or other splits
 SPLITS = {"train": range(70), "validation": range(70, 85), "test": range(85, 100)}  # of 100 shares of the hash
 DEFAULT_COUNT = 350  # ten of each of the 35 cells of subject and level
-_NAME = re.compile(r"miniature(?::(\w+))?(?::(\d+))?(?::(\d+))?")
 _ID = re.compile(r"miniature/(\w+)/(\d+)/(\d+)")
 _ATTEMPTS = 20_000  # draws without a new problem after which a cell of subject and level is called exhausted
 
@@ -113,16 +112,6 @@ def miniature_problems(split: str = "test", seed: int = 0, count: int = DEFAULT_
     raise PrmEvalError(
         f"the split {split} of the miniature has {len(found):,} distinct problems; {count:,} were asked for"
     )
-
-
-def problems_by_name(name: str) -> tuple[Problem, ...] | None:
-    """Return the problems of ``miniature[:split[:seed[:count]]]``, or None where the name is none of ours."""
-    found = _NAME.fullmatch(name)
-    if not found:
-        return None
-    split, seed, count = found.groups()
-    chosen = miniature_problems(split or "test", int(seed or 0), int(count or DEFAULT_COUNT))
-    return tuple(each.problem for each in chosen)
 
 
 def plan_of(problem: Problem) -> Plan:

@@ -19,8 +19,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from prm_eval.boxed import last_boxed
 from prm_eval.miniature.plan import render_value
+from prm_eval.texts.boxed import last_boxed
 
 MAX_DIGITS = 9
 

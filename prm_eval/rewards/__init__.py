@@ -10,13 +10,15 @@ from prm_eval import plugins
 from prm_eval.errors import ModelError
 from prm_eval.records import AGGREGATIONS
 from prm_eval.rewards.aggregate import aggregate
-from prm_eval.rewards.files import RewardFile, RewardWriter
+from prm_eval.rewards.engine.engine import Engine
+from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
+from prm_eval.rewards.models.engine_model import RenderingModel
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import reward_slug, score_pool
-from prm_eval.steps import SPLITTERS
+from prm_eval.texts.steps import SPLITTERS
 
 if TYPE_CHECKING:
-    from prm_eval.rewards.recipe import Recipe
+    from prm_eval.rewards.recipes.recipe import Recipe
 
 OPTIONS = (
     "aggregation",
@@ -40,6 +42,8 @@ TEXTS = ("base_url", "cache", "device", "dtype", "engine", "reference", "revisio
 
 __all__ = [
     "OPTIONS",
+    "Engine",
+    "RenderingModel",
     "RewardFile",
     "RewardModel",
     "RewardWriter",
@@ -74,8 +78,8 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
     given |= {key: str(given[key]) for key in TEXTS if key in given}  # lm_eval reads prm_device=1 as a number
     recipe = given.pop("recipe", None)
     if recipe is not None:
-        from prm_eval.rewards.catalogue import named_recipe
-        from prm_eval.rewards.huggingface import make_model
+        from prm_eval.rewards.models.factory import make_model
+        from prm_eval.rewards.recipes.catalogue import named_recipe
 
         return _model(make_model(named_recipe(str(recipe)), name, given))
     head, _, argument = name.partition(":")
@@ -85,7 +89,7 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         if not argument:
             known = ", ".join(_shipped()[head].models) or "any of its kind"
             raise ModelError(f"{head} is a recipe; name its checkpoint, {head}:FOLDER_OR_HUB_ID ({known})")
-        from prm_eval.rewards.huggingface import make_model
+        from prm_eval.rewards.models.factory import make_model
 
         return _model(make_model(_shipped()[head], argument, given))
     if plugins.is_object_path(name):
@@ -94,7 +98,7 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
         raise ModelError(f"no folder {name}: expected a checkpoint (config.json, tokenizer, *.safetensors)")
     if not Path(name).exists() and name.count("/") != 1:
         plugins.load("reward model", name)  # raises, with what is installed and what is nearest
-    from prm_eval.rewards.huggingface import load_checkpoint
+    from prm_eval.rewards.models.factory import load_checkpoint
 
     return _model(load_checkpoint(name, given))
 
@@ -112,7 +116,7 @@ def how_fed(model: RewardModel) -> str:
 
 
 def _shipped() -> dict[str, Recipe]:
-    from prm_eval.rewards.catalogue import shipped_recipes
+    from prm_eval.rewards.recipes.catalogue import shipped_recipes
 
     return shipped_recipes()
 

@@ -1,6 +1,6 @@
 """Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away.
 
-Models that run on our engine (:class:`~prm_eval.rewards.rendering.RenderingModel`) are given whole problems in **blocks** that
+Models that run on our engine (:class:`~prm_eval.rewards.models.engine_model.RenderingModel`) are given whole problems in **blocks** that
 depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing else: neither by
 interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as they come in a journal.
 """
@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
-from prm_eval.jsonl import canonical_json
-from prm_eval.pool_format import software_versions
-from prm_eval.pools import Pool
+from prm_eval.pools.format import software_versions
+from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
-from prm_eval.rewards.backends import SERVER_REFUSED
-from prm_eval.rewards.cache import ScoreFile
-from prm_eval.rewards.engine import NO_ROOM
-from prm_eval.rewards.files import RewardFile, RewardWriter, read_reward_info
-from prm_eval.rewards.machine import device_name
-from prm_eval.rewards.partial import START_AGAIN, PartialFile
+from prm_eval.rewards.engine.engine import NO_ROOM
+from prm_eval.rewards.engine.machine import device_name
+from prm_eval.rewards.files.cache import ScoreFile
+from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
+from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.inputs.rendered import Rendered
+from prm_eval.rewards.models.engine_model import RenderingModel
+from prm_eval.rewards.models.writers import SERVER_REFUSED
 from prm_eval.rewards.protocol import RewardModel
-from prm_eval.rewards.rendered import Rendered
-from prm_eval.rewards.rendering import RenderingModel
-from prm_eval.steps import split_steps
+from prm_eval.store.jsonl import canonical_json
+from prm_eval.texts.steps import split_steps
 
 OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)  # refusals that say more of the machine than of the candidate
 BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
@@ -46,7 +46,7 @@ Results = Iterator[list[tuple[Candidate, StepRewards]]]  # candidates in the poo
 
 
 class ScoringEngine(Protocol):
-    """Who computes: this process, or many (:mod:`prm_eval.rewards.ray_engine`)."""
+    """Who computes: this process, or many (:mod:`prm_eval.rewards.ray_runner`)."""
 
     def __call__(self, pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
         """Yield the rewards of all candidates after the first ``partial.done``, in the pool's order."""

@@ -1,48 +1,25 @@
 """Submissions: a stranger's rewards for a registered pool, read, checked, suspected and verified; never a figure of theirs.
 
-Names are loaded on first use: the command line asks for the questions of its flags only.
+Names are loaded on first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prm_eval.doors import door
 
 if TYPE_CHECKING:
-    from prm_eval.submissions.check import Options, check_paths, check_submission
-    from prm_eval.submissions.faults import KINDS
+    from prm_eval.submissions.checking.check import Options, check_paths, check_submission
+    from prm_eval.submissions.checking.faults import KINDS
+    from prm_eval.submissions.folders import register_pool, submission_folder
     from prm_eval.submissions.form import fill_in
     from prm_eval.submissions.formats import Disclosure, TrainedOn
-    from prm_eval.submissions.place import register_pool, submission_folder
     from prm_eval.submissions.readers import find_submissions, registered_pools
     from prm_eval.submissions.records import TIERS, Cost, Fault, RegisteredPool, Submission, Suspicion, Tier
     from prm_eval.submissions.suspicion import suspicions
     from prm_eval.submissions.trust import detection_probability
     from prm_eval.submissions.verify import verify_submission
-
-_HOME = {
-    "KINDS": "faults",
-    "TIERS": "records",
-    "Cost": "records",
-    "Disclosure": "formats",
-    "Fault": "records",
-    "Options": "check",
-    "RegisteredPool": "records",
-    "Submission": "records",
-    "Suspicion": "records",
-    "Tier": "records",
-    "TrainedOn": "formats",
-    "check_paths": "check",
-    "check_submission": "check",
-    "detection_probability": "trust",
-    "fill_in": "form",
-    "find_submissions": "readers",
-    "register_pool": "place",
-    "registered_pools": "readers",
-    "submission_folder": "place",
-    "suspicions": "suspicion",
-    "verify_submission": "verify",
-}
 
 __all__ = [
     "KINDS",
@@ -68,9 +45,29 @@ __all__ = [
     "verify_submission",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from the module that defines it (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'prm_eval.submissions' has no attribute {name!r}")
-    return getattr(import_module(f"prm_eval.submissions.{_HOME[name]}"), name)
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "Cost": "records",
+        "Disclosure": "formats",
+        "Fault": "records",
+        "KINDS": "checking.faults",
+        "Options": "checking.check",
+        "RegisteredPool": "records",
+        "Submission": "records",
+        "Suspicion": "records",
+        "TIERS": "records",
+        "Tier": "records",
+        "TrainedOn": "formats",
+        "check_paths": "checking.check",
+        "check_submission": "checking.check",
+        "detection_probability": "trust",
+        "fill_in": "form",
+        "find_submissions": "readers",
+        "register_pool": "folders",
+        "registered_pools": "readers",
+        "submission_folder": "folders",
+        "suspicions": "suspicion",
+        "verify_submission": "verify",
+    },
+)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pool_format import write_json
+from prm_eval.pools.format import write_json
+from prm_eval.store.safe_json import read_json
+from prm_eval.store.typed import problems
 from prm_eval.submissions.formats import SUBMISSION, Disclosure
 from prm_eval.submissions.questions import QUESTIONS
 from prm_eval.submissions.readers import disclosure_of
-from prm_eval.submissions.safe_json import read_json
-from prm_eval.submissions.typed import problems
 
 
 def answers_of(disclosure: dict[str, Any] | None) -> dict[str, str]:

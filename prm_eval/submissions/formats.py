@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from prm_eval.pool_format import PoolInfo
+from prm_eval.pools.format import PoolInfo
 from prm_eval.records import Aggregation, Kind, ScoreType
-from prm_eval.submissions.typed import Number, Size, Text
+from prm_eval.store.typed import Number, Size, Text
 
 SUBMISSION = "prm_eval.rewards/2"
 VERIFICATION = "prm_eval.verification/1"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.jsonl import file_sha256
-from prm_eval.pools import Pool
-from prm_eval.rewards.files import RewardFile
+from prm_eval.pools.pool import Pool
+from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.store.jsonl import file_sha256
+from prm_eval.store.safe_json import read_json
+from prm_eval.store.typed import problems
 from prm_eval.submissions.formats import (
     MODEL,
     ORG,
@@ -21,9 +23,7 @@ from prm_eval.submissions.formats import (
     VerificationFile,
 )
 from prm_eval.submissions.records import Cost, RegisteredPool, Submission, Tier
-from prm_eval.submissions.safe_json import read_json
 from prm_eval.submissions.trust import contradictions
-from prm_eval.submissions.typed import problems
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from prm_eval.pools import Pool
-from prm_eval.rewards.files import RewardFile
+from prm_eval.pools.pool import Pool
+from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.submissions.formats import Disclosure, HubRef
 
 Tier = Literal["baseline", "recomputed", "spot-checked", "reproduced"]
@@ -94,7 +94,7 @@ class Fault:
         row: 1-based row of ``rewards.parquet``; None where the fault is the file's as a whole.
         found: What is there.
         expected: What must be there.
-        kind: One of :data:`prm_eval.submissions.faults.KINDS`.
+        kind: One of :data:`prm_eval.submissions.checking.faults.KINDS`.
     """
 
     file: str

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.jsonl import canonical_json
+from prm_eval.store.jsonl import canonical_json
 
 RULE = "none: a rule"
 

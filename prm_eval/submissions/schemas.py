@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from prm_eval.store.typed import json_schema
 from prm_eval.submissions.formats import FILES
-from prm_eval.submissions.typed import json_schema
 
 
 def schema_texts() -> dict[str, str]:

@@ -18,10 +18,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.evaluation import graded_slots
-from prm_eval.metrics import best_of_n_table
-from prm_eval.pools import Pool
-from prm_eval.submissions.provenance import doubts
+from prm_eval.evaluation.curves import graded_slots
+from prm_eval.pools.pool import Pool
+from prm_eval.selection.accuracies import best_of_n_table
+from prm_eval.submissions.checking.provenance import doubts
 from prm_eval.submissions.records import Submission, Suspicion
 
 Floats = npt.NDArray[np.float64]

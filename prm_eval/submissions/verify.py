@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.jsonl import file_sha256
-from prm_eval.pool_format import software_versions, write_json
-from prm_eval.pools import Pool
+from prm_eval.pools.format import software_versions, write_json
+from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import sigmoid
-from prm_eval.rewards.files import RewardFile, iter_rewards
-from prm_eval.rewards.machine import device_name
+from prm_eval.rewards.engine.machine import device_name
+from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import score_distinct, scoring_item
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions.formats import VERIFICATION
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.trust import (

@@ -11,7 +11,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.study import active_learning, aggregation, difficulty, supervision
 from prm_eval.miniature.study.laboratory import Laboratory, StudySettings
 from prm_eval.miniature.study.summaries import as_text, write_study
-from prm_eval.pool_format import software_versions
+from prm_eval.pools.format import software_versions
 
 __all__ = ["STUDIES", "Laboratory", "StudySettings", "as_text", "run_study"]
 

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.metrics import best_of_n_table
 from prm_eval.miniature.data import BATCH, Labelled, Labelling
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.miniature.verifiers import score, train_verifier
 from prm_eval.records import Aggregation
 from prm_eval.rewards.aggregate import aggregate
+from prm_eval.selection.accuracies import best_of_n_table
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], object]  # (what is being done, done, of how many)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.stats import ClusterBootstrap, Interval
+from prm_eval.evaluation.stats import ClusterBootstrap, Interval
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000

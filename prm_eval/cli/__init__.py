@@ -1,0 +1,1 @@
+"""The command ``prm-eval``: the only room that prints."""

@@ -1,0 +1,163 @@
+"""The commands about results folders: ``check``, ``submit-form``, ``verify``, ``pool register``. Part of the command line, like cli.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prm_eval.cli.parser import VERIFY_OPTIONS
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.progress import Bar
+
+if TYPE_CHECKING:
+    from prm_eval.submissions import Fault, RegisteredPool, Suspicion
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: "1 submission", "2 submissions"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _check(options: argparse.Namespace) -> int:
+    from prm_eval.submissions import Options, check_paths
+
+    found = check_paths(options.paths, Options(new=options.new, tokenizer=options.model))
+    odd = {path: _odd(path) for path, faults in found.items() if not faults}
+    if options.json:
+        print(json.dumps([_as_json(path, faults, odd.get(path, {})) for path, faults in found.items()], indent=2))
+        return 1 if any(found.values()) else 0
+    for path, faults in found.items():
+        for fault in faults:
+            print(fault)
+        for folder, suspicions in odd.get(path, {}).items():
+            for each in suspicions:
+                print(f"{folder}: [suspicious: {each.name}] {each.text}")
+        name = ascii(str(path))[1:-1]  # a stranger's name acts on no terminal
+        print(f"{name}: {counted(len(faults), 'fault')}" if faults else f"{name}: in order")
+    return 1 if any(found.values()) else 0
+
+
+def _as_json(path: Path, faults: list[Fault], odd: dict[str, list[Suspicion]]) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "faults": [asdict(each) for each in faults],
+        "suspicions": [{"folder": folder, **asdict(each)} for folder, several in odd.items() for each in several],
+    }
+
+
+def _odd(path: Path) -> dict[str, list[Suspicion]]:
+    """Return the suspicions of every submission at a path that has no fault."""
+    from prm_eval.submissions import suspicions
+    from prm_eval.submissions.checking.check import results_of
+    from prm_eval.submissions.readers import read_pool_ref, read_submission, submission_folders
+
+    results = results_of(path)
+    found: dict[str, list[Suspicion]] = {}
+    for folder in submission_folders(results) if results == path else [path]:
+        submission = read_submission(folder)
+        # its own entry alone: that of another pool may be malformed, which is none of this submission's faults
+        pool = read_pool_ref(results / "pools" / f"{submission.pool_id}.json", results).pool
+        if pool is not None and pool.grades_path("own").is_file():
+            name = folder.relative_to(results).as_posix()
+            found[name] = suspicions(submission, pool)
+    return found
+
+
+def _submit_form(options: argparse.Namespace) -> int:
+    from prm_eval.store.safe_json import read_json
+    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, nested, read_submission_fields
+    from prm_eval.submissions.questions import QUESTIONS
+
+    fields = read_submission_fields(options.folder)
+    if options.answers is not None:
+        disclosure = nested(read_json(options.answers))
+    else:
+        given = {each.name: value for each in QUESTIONS if (value := getattr(options, each.name)) is not None}
+        known = answers_of(fields.get("disclosure"))
+        if sys.stdin.isatty():
+            print("Enter keeps what stands in brackets.")
+            given = ask(given, known, input)
+        disclosure = disclosure_fields(known | given)
+    fill_in(options.folder, disclosure)
+    print(f"written    {options.folder / 'submission.json'}")
+    print(f"next       prm-eval check {options.folder}")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from prm_eval.rewards import RewardFile, load_reward_model
+    from prm_eval.submissions import check_submission, detection_probability, verify_submission
+    from prm_eval.submissions.checking.check import results_of
+    from prm_eval.submissions.trust import MEAN_SHARE
+
+    folder = options.folder.absolute()
+    results = results_of(folder)
+    faults = [each for each in check_submission(folder, results) if each.kind not in ("verification", "disclosure")]
+    if faults:
+        more = f" (and {len(faults) - 1} more: prm-eval check {options.folder})" if len(faults) > 1 else ""
+        raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
+    pool = _pool_of(folder, results)
+    given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
+    if given["dtype"] is None:  # what another dtype differs by would be the tolerance
+        given["dtype"] = RewardFile(folder).info.model.get("dtype")
+    model = load_reward_model(options.reward_model, **given)
+    seed = secrets.randbits(31) if options.seed is None else options.seed
+    sample = None if options.all else options.sample
+    with Bar("scoring again", sample, "candidate") as update:
+        found = verify_submission(
+            folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=update
+        )
+    compared, of = found["compared"], found["of"]
+    print(f"compared   {compared:,} of {of:,} candidates" + ("" if options.all else f", seed {seed}"))
+    greatest = "none" if found["max_difference"] is None else f"{found['max_difference']:.3g}"
+    mean = "none" if found["mean_difference"] is None else f"{found['mean_difference']:.3g}"
+    limits = f"tolerance {found['tolerance']:g}, for the mean {found['tolerance'] / MEAN_SHARE:g}"
+    print(f"difference at most {greatest}, mean {mean} ({found['scale']}; {limits})")
+    print(f"beyond     {found['beyond']:,} candidates; {found['inputs_differ']:,} with another rendered input")
+    for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
+        chance = detection_probability(edited, compared, of)
+        print(
+            f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability {chance:.4f}"
+        )
+    print(f"verdict    {found['verdict']}; written to {options.folder / 'verification.json'}")
+    return 0 if found["verdict"] == "agrees" else 1
+
+
+def _pool_of(folder: Path, results: Path) -> RegisteredPool:
+    from prm_eval.submissions.readers import read_pool_ref
+
+    pool = read_pool_ref(results / "pools" / f"{folder.name}.json", results)
+    if pool.pool is None:
+        raise DataError(results / "pools" / folder.name, None, "no pool", "the pool", "Download it to that folder")
+    return pool
+
+
+def _pool_register(options: argparse.Namespace) -> int:
+    from prm_eval.grading.pool import grade_pool, is_graded
+    from prm_eval.pools.pool import Pool
+    from prm_eval.submissions import register_pool
+
+    pool = Pool(options.pool).require_sound()
+    if not is_graded(pool):
+        print(f"grading    {pool.path} has no grades of this version: they are made first, and stay in that folder")
+        with Bar("grading", pool.info.n_problems, "problem") as update:
+            grade_pool(pool, progress=update)
+    entry = register_pool(pool, options.output, options.id, title=options.title, headline_n=options.headline_n)
+    print(f"registered {options.output / 'pools' / entry.pool_id}  ({entry.content_hash})")
+    print(f"next       prm-eval score {pool.path} --reward-model RM --submission ORG/MODEL -o {options.output}")
+    return 0
+
+
+SUBMISSION_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "check": _check,
+    "submit-form": _submit_form,
+    "verify": _verify,
+    "pool register": _pool_register,
+}

@@ -1,0 +1,160 @@
+"""What is found of reward models on one pool, as records: alone (:class:`Measured`) and beside the others (:class:`Standing`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.curves import default_ns
+from prm_eval.evaluation.diagnostics import Histogram, LastStep, Mistake, Reliability
+from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval
+from prm_eval.records import Aggregation
+from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a board is computed; the defaults are those of ``prm-eval evaluate``."""
+
+    ns: tuple[int, ...]
+    headline_n: int
+    seed: int = DEFAULT_SEED
+    draws: int = DEFAULT_DRAWS
+    resamples: int = DEFAULT_RESAMPLES
+    level: float = DEFAULT_LEVEL
+
+    @property
+    def column(self) -> int:
+        """Where the headline n stands among ``ns``."""
+        return self.ns.index(self.headline_n)
+
+
+def board_settings(m: int, headline_n: int | None = None) -> Settings:
+    """Return the settings for a pool of M slots: by default the headline is the largest power of two that is at most M / 4, or 2.
+
+    Beyond that the subsets overlap so much that most of the pool's own noise no longer shows in the limits.
+
+    Raises:
+        PrmEvalError: A headline n above M.
+    """
+    ns = default_ns(m)
+    if headline_n is None:
+        headline_n = max(n for n in ns if n <= max(2, m / 4))  # best of 1 chooses nothing
+    if not 1 <= headline_n <= m:
+        raise PrmEvalError(f"headline_n = {headline_n}, but the pool has M = {m} slots")
+    return Settings(tuple(sorted({*ns, headline_n})), headline_n)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy at every n, with its limits and the standard error of its Monte-Carlo part (0 where exact)."""
+
+    values: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    mc_se: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some of the problems: how many, and an accuracy on them with its limits."""
+
+    by: str
+    label: str
+    n_problems: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The rewards of one candidate: step by step, aggregated, and as a probability (or its place on [0, 1])."""
+
+    steps: tuple[float, ...]
+    reward: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One reward model on one pool, by itself.
+
+    Attributes:
+        accuracies: (P,) accuracy of best-of-n on each problem at the headline n.
+        bon: Best-of-n by the declared aggregation.
+        wmaj: Weighted majority by it.
+        aggregations: Best-of-n by every aggregation (a PRM's; an ORM has one number and nothing to aggregate).
+        refusals: How many candidates were refused, by reason.
+        candidates: How many there are.
+        tokens: Tokens read a candidate, where the file says; else None.
+        rewards: Histogram of probabilities, or of the rewards where they are none.
+        reliability: None where the rewards are no probabilities.
+        auroc: Within-problem AUROC of the rewards.
+        length_correlation: Within-problem rank correlation of reward and length.
+        chosen_length: Length of the chosen candidate at the headline n, relative to the mean.
+        last_step: A PRM's.
+        groups: Best-of-n at the headline n by subject, level and quintile of difficulty.
+        easiest: Best-of-n on the easiest fifth of the problems.
+        mistakes: The most expensive ones.
+        shown: Rewards of the candidates these name.
+        remarks: What the caller of :meth:`Yardstick.measure` had to say of the rewards.
+    """
+
+    accuracies: Floats
+    bon: Curve
+    wmaj: Curve
+    aggregations: dict[Aggregation, Curve]
+    refusals: dict[str, int]
+    candidates: int
+    tokens: float | None
+    rewards: Histogram
+    reliability: Reliability | None
+    auroc: tuple[float, int]
+    length_correlation: tuple[float, int]
+    chosen_length: float
+    last_step: LastStep | None
+    groups: tuple[Group, ...]
+    easiest: Curve
+    mistakes: tuple[Mistake, ...]
+    shown: dict[tuple[int, int], Shown]
+    remarks: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A selector that needs no reward model (or, the oracle, that no reward model can be)."""
+
+    accuracies: Floats
+    curve: Curve
+    groups: tuple[Group, ...]
+    easiest: Curve
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One reward model beside the others at the headline n.
+
+    Attributes:
+        best: The best rank it may have; all ranges of a board hold at once.
+        worst: The worst.
+        over_majority: Paired difference of best-of-n to majority, with its (single) limits.
+        p_majority: Its sign-flip p-value, adjusted for all rows of the board (Holm).
+        over_best: Paired difference to the row with the highest accuracy; None in that row.
+        p_best: Adjusted likewise.
+        gap: (bon - mean) / (pass - mean), with limits; None where the oracle is not above the mean.
+    """
+
+    best: int
+    worst: int
+    over_majority: Interval
+    p_majority: float
+    over_best: Interval | None
+    p_best: float | None
+    gap: Interval | None

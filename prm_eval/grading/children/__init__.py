@@ -1,0 +1,1 @@
+"""Costly decisions in child processes that are killed at a deadline or a memory cap."""

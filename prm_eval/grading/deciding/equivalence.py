@@ -1,0 +1,243 @@
+"""Decide whether two answers are equivalent, by named rules, cheapest first, closed on doubt.
+
+1. ``same_text``: equal after typography.
+2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a sentence.
+3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these matter,
+   as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is ``no_form``.
+4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
+5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
+6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever more digits
+   with rising precision, at several points. There is no tolerance anywhere.
+7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+
+Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from prm_eval.grading.deciding import apply_options
+from prm_eval.grading.deciding.across_types import compare_across, compare_assignments
+from prm_eval.grading.deciding.answer_types import kind_of
+from prm_eval.grading.deciding.expressions import Decision, decide_by_value, decide_parts, start_budget
+from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.forms.normal_form import Normal, Tag, normal
+from prm_eval.grading.forms.polynomials import TooLargeError
+from prm_eval.grading.forms.rewrite import rewrite
+from prm_eval.grading.reading import units
+from prm_eval.grading.reading.parser import parse
+from prm_eval.grading.reading.tokens import LatexError
+from prm_eval.grading.reading.tree import Bracket, Node, Quantity, Words
+from prm_eval.grading.reading.typography import typography
+from prm_eval.grading.reading.words import CHOICE_AND_VALUE, choice_letter, number_in_sentence, words_node
+
+CACHE = 50_000
+MAX_TEXT = 10_000  # a longer answer is compared as it stands
+
+__all__ = ["Decision", "Form", "decide", "kind_of", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One answer, read: its typographic text, its tree and normal form, or why it has none."""
+
+    text: str
+    node: Node | None
+    normal: Normal | None
+    error: str = ""
+    too_large: bool = False  # it has a value, but no normal form within the limits
+
+
+def read(answer: str) -> Form:
+    """Read one answer. Never raises."""
+    try:
+        return _read(answer)
+    except RecursionError:  # not cached: from a shallower stack it may be read
+        return Form(answer, None, None, "nested too deeply")
+
+
+@lru_cache(maxsize=CACHE)
+def _read(answer: str) -> Form:
+    # a space between two letters or digits means something ("1 2" is not 12), any other is typography
+    spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
+    text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
+    try:
+        node = parse(answer)
+    except LatexError as error:
+        return Form(text, None, None, str(error))
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, None, None, str(error))
+    try:
+        node = rewrite(node)
+        return Form(text, node, normal(node))
+    except TooLargeError as error:
+        return Form(text, node, None, str(error), True)
+    except (ArithmeticError, ValueError) as error:
+        return Form(text, node, None, str(error) or type(error).__name__)
+
+
+def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
+    """Say whether an answer is equivalent to gold. Never raises."""
+    try:
+        return _cached(gold, answer, policy)
+    except RecursionError as error:  # not cached, as above
+        return Decision(None, "no_form", str(error))
+
+
+@lru_cache(maxsize=CACHE)
+def _cached(gold: str, answer: str, policy: Policy) -> Decision:
+    try:
+        start_budget()
+        one, other = _read(gold), _read(answer)
+        if policy.text_only:
+            return apply_options.same_string(gold, answer)
+        decision = _decide(gold, answer, one, other)
+        return decision if policy == STRICT else apply_options.apply(policy, decision, one, other)
+    except RecursionError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        return Decision(None, "no_form", str(error))
+    except Exception as error:  # a fault of ours must not stop a run of millions; the rule's name makes it visible
+        return Decision(None, "internal_error", f"{type(error).__name__}: {error}"[:200])
+
+
+def _decide(gold: str, answer: str, one: Form, other: Form) -> Decision:
+    if one.text and one.text == other.text:
+        return Decision(True, "same_text")
+    early = _decide_words(gold, answer, one, other)
+    if early is not None:
+        return early
+    if one.node is None or other.node is None:
+        which, error = ("gold", one.error) if one.node is None else ("answer", other.error)
+        return Decision(False, "unreadable", f"{which}: {error}")
+    if one.normal is None or other.normal is None:
+        bounded = (one.normal is not None or one.too_large) and (other.normal is not None or other.too_large)
+        return (decide_by_value(one.node, other.node) if bounded else None) or Decision(
+            None, "no_form", one.error or other.error
+        )
+    assigned = compare_assignments(one.node, other.node)
+    if assigned is not None:
+        return assigned
+    node, form = _with_unit_letters(one.node, other.node, other.normal)
+    conflict = _conflict(one.normal, form)
+    if conflict == "unit_conflict" and isinstance(one.node, Quantity) and isinstance(node, Quantity):
+        measures = units.same_measure(one.node, node)
+        if measures and normal(measures[0]).key == normal(measures[1]).key:
+            return Decision(True, "unit_conversion", f"{one.node.unit} and {node.unit}")
+    if conflict:
+        return Decision(False, conflict, f"{_spell(one.normal.tags)} and {_spell(form.tags)}")
+    if one.normal.key == form.key:
+        if _out_of_order(one, other):
+            return Decision(False, "name_conflict", "values without names, in another order than the names")
+        return Decision(True, "normal_form")
+    across = compare_across(one.node, node)
+    if across is not None:
+        return across
+    letters = _same_letters(one, other)
+    if letters is not None:
+        return Decision(letters, "letters")
+    if one.normal.complete and form.complete:
+        return Decision(False, "different_form")
+    return decide_parts(one.node, node)
+
+
+def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | None:
+    """Compare where words matter: choices, words that cannot be parsed as mathematics, a sentence around a number."""
+    if len(answer) > MAX_TEXT or len(gold) > MAX_TEXT:
+        return None
+    wanted = choice_letter(gold, gold=True) if len(gold) < 40 else None
+    if len(one.text) == 1 and one.text in "ABCDEFGH" and re.search(r"option|choice|answer", answer.casefold()):
+        wanted = one.text  # a bare letter may be a variable, but "option C" is no variable
+    chosen = choice_letter(answer) if wanted else None
+    if wanted and chosen:
+        return Decision(wanted == chosen, "choice", f"{wanted} and {chosen}")
+    if isinstance(one.node, Words) and (other.node is None or re.search(r"\d", one.node.text)):
+        try:
+            plain = words_node(other.text)
+        except ValueError:
+            return None
+        return Decision(plain == one.node, "words")
+    dressed = CHOICE_AND_VALUE.match(answer) if one.node is not None and not wanted else None
+    if dressed is not None and (other.node is None or not isinstance(other.node, (Words, Bracket))):
+        rest = answer[dressed.end() :]
+        decision = _decide(gold, rest, one, read(rest))
+        return Decision(True, "choice", decision.rule) if decision.equal else None
+    if one.normal is not None and one.normal.key[0] == "poly" and (other.node is None or isinstance(other.node, Words)):
+        number = number_in_sentence(typography(answer))
+        if number is not None:
+            decision = _decide(gold, number, one, read(number))
+            return Decision(decision.equal, "sentence", decision.rule) if decision.equal else None
+    return None
+
+
+def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, Normal]:
+    """Read letters after a number as a unit, ``17m``, where gold has no letters: there they can be nothing else."""
+    quantity = units.as_quantity(answer) if not units.has_letters(gold) else None
+    return (answer, form) if quantity is None else (quantity, normal(quantity))
+
+
+def _conflict(gold: Normal, answer: Normal) -> str | None:
+    """Return the rule by which names or units forbid equality: what one side leaves out, it leaves open.
+
+    But a numeral of another base than ten is no decimal, where gold is one; x = 3 and y = 3 are different lines; and where
+    several names tell values apart, ``x = 3, y = 4``, they have to be the same.
+    """
+    if len(gold.tags) != len(answer.tags):
+        return None
+    pairs = list(zip(gold.tags, answer.tags, strict=True))
+    for (_, one), (_, other) in pairs:
+        if (one and other and units.conflict(one, other)) or (
+            not one and other.startswith("base ") and other != "base 10"
+        ):
+            return "unit_conflict"
+    several = max(len(gold.names), len(answer.names)) > 1
+    for (one, _), (other, _) in pairs:
+        if ("_" in one) != (
+            "_" in other
+        ) and "~" not in one + other:  # x_1 and x_2 may number what the other side calls x
+            one, other = one.partition("_")[0], other.partition("_")[0]
+        if one and other and one != other and (several or _names_differ(one, other)):
+            return "name_conflict"
+    return None
+
+
+_AXES = frozenset("xyz")
+
+
+def _names_differ(one: str, other: str) -> bool:
+    """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
+    if one[0] == other[0] == "~":
+        return one != other
+    if "~" in (one[0], other[0]):
+        letter, expression = (other, one) if one[0] == "~" else (one, other)
+        return letter in expression
+    return _AXES.issuperset(one + other) or ("_" in one and "_" in other)
+
+
+def _out_of_order(gold: Form, answer: Form) -> bool:
+    """Say whether one side has several names, ``x = 3, y = 4``, the other none, and the values come in another order."""
+    if gold.normal is None or answer.normal is None:
+        return False
+    counts = sorted(len({name.partition("_")[0] for name in form.names}) for form in (gold.normal, answer.normal))
+    if counts[0] or counts[1] < 2 or not (isinstance(gold.node, Bracket) and isinstance(answer.node, Bracket)):
+        return False
+    one, other = [normal(item) for item in gold.node.items], [normal(item) for item in answer.node.items]
+    if any(len(item.tags) != 1 for item in (*one, *other)):  # tuples keep their own order
+        return False
+    return [item.key for item in one] != [item.key for item in other]
+
+
+def _spell(tags: tuple[Tag, ...]) -> str:
+    return ", ".join(" ".join(part for part in tag if part) or "none" for tag in tags)
+
+
+def _same_letters(one: Form, other: Form) -> bool | None:
+    r"""Compare words with bare letters, ``\text{(C)}`` and ``C``, ``\text{VW}`` and ``VW``; None where this is not the case."""
+    for words, letters in ((one, other), (other, one)):
+        bare = letters.text.strip("()")
+        if isinstance(words.node, Words) and not isinstance(letters.node, Words) and bare.isalpha():
+            return bare.casefold() == words.node.text
+    return None

@@ -1,0 +1,1 @@
+"""The final answer of a whole response; gold is never seen here."""

@@ -1,0 +1,1 @@
+"""Trees to exact normal forms, and their values at points."""

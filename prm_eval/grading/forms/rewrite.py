@@ -1,0 +1,105 @@
+"""What is worked out on trees before they are brought to their normal form: dots, matrices, named points, sets of reals."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from prm_eval.grading.forms.matrices import work_out
+from prm_eval.grading.forms.series import DOTS, spell_out
+from prm_eval.grading.forms.sets import canonical, is_composite
+from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Relation, Symbol
+
+
+def rewrite(node: Node) -> Node:
+    """Return the tree with what can be worked out worked out. Trees in, trees out; nothing is evaluated."""
+    if isinstance(node, Apply):
+        if node.name == "*" and _is_point(node):
+            return rewrite(node.args[1])  # P(2, -3)
+        if node.name == "+":
+            node = _difference(node)
+        if node.name == "cases":
+            return Apply("cases", tuple(_piece(each) for each in node.args))
+        node = work_out(spell_out(node) if _has_dots(node) else node)
+        if isinstance(node, Apply) and len(node.args) < 4:
+            node = _unit_vectors(node)
+    elif isinstance(node, Bracket) and node.left == "[" and node.right == "]" and len(node.items) > 1:
+        return _square(node)
+    elif isinstance(node, Bracket):
+        node = Bracket(node.left, node.right, tuple(map(rewrite, node.items)) if _is_list(node) else node.items)
+        node = spell_out(node) if DOTS in node.items else node
+    elif isinstance(node, Relation) and set(node.operators) == {"="}:
+        node = Relation(node.operators, tuple(map(rewrite, node.sides)))
+    return canonical(node) if is_composite(node) else node
+
+
+def _is_list(node: Bracket) -> bool:
+    return not is_composite(node) and node.left in ("", "{")
+
+
+def _is_point(node: Apply) -> bool:
+    """Say whether a product is a named point: a capital letter before a tuple."""
+    name, point = node.args
+    return (
+        isinstance(name, Symbol)
+        and name.name[0].isupper()
+        and isinstance(point, Bracket)
+        and (point.left, point.right) == ("(", ")")
+    )
+
+
+def _difference(node: Apply) -> Apply:
+    r"""Read ``\mathbb{R} - \{1\}`` as the difference of sets that it is."""
+    first, *rest = node.args
+    minus = [term.args[0] for term in rest if isinstance(term, Apply) and term.name == "neg"]
+    if first == Symbol("R") and len(minus) == len(rest) and all(isinstance(term, Bracket) for term in minus):
+        for term in minus:
+            first = Apply("setminus", (first, term))
+        return first if isinstance(first, Apply) else node
+    return node
+
+
+def _has_dots(node: Node) -> bool:
+    return node == DOTS or (
+        isinstance(node, Apply) and (node.name in ("sum", "prod") or any(_has_dots(arg) for arg in node.args))
+    )
+
+
+def _square(node: Bracket) -> Node:
+    """Read ``[[1,2],[3,4]]`` as a matrix, and square brackets around three items or more as a tuple: no interval has them."""
+    rows = [item for item in node.items if isinstance(item, Bracket) and (item.left, item.right) == ("[", "]")]
+    if len(rows) == len(node.items) and len({len(row.items) for row in rows}) == 1:
+        return Matrix(tuple(row.items for row in rows))
+    return Bracket("(", ")", node.items) if len(node.items) > 2 else node
+
+
+def _unit_vectors(node: Apply) -> Node:
+    r"""Read ``2\mathbf{i} - 3\mathbf{j}`` as the vector (2, -3)."""
+    terms = node.args if node.name == "+" else (node,)
+    parts: dict[str, Node] = {}
+    for term in terms:
+        found = _component(term)
+        if found is None or found[0] in parts:
+            return node
+        parts[found[0]] = found[1]
+    names = "ijk" if "k" in parts else "ij"
+    return Bracket("(", ")", tuple(parts.get(name, Number(Fraction(0))) for name in names))
+
+
+def _component(term: Node) -> tuple[str, Node] | None:
+    if isinstance(term, Symbol) and term.name.startswith("unit "):
+        return term.name[-1], Number(Fraction(1))
+    if isinstance(term, Apply) and term.name == "neg":
+        inner = _component(term.args[0])
+        return (inner[0], Apply("neg", (inner[1],))) if inner else None
+    if isinstance(term, Apply) and term.name == "*":
+        inner = _component(term.args[1])
+        return (inner[0], term.args[0]) if inner and inner[1] == Number(Fraction(1)) else None
+    return None
+
+
+def _piece(node: Node) -> Node:
+    """Bring the condition of one piece of a function to its form."""
+    if isinstance(node, Bracket) and len(node.items) == 2:
+        value, condition = node.items
+        return Bracket("(", ")", (rewrite(value), canonical(condition)))
+    return node

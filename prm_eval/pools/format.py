@@ -1,0 +1,186 @@
+"""The format of a pool on disk: the columns of its files, what ``pool.json`` says, and its content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from prm_eval.errors import DataError
+from prm_eval.records import Candidate, GradeRow
+from prm_eval.store.jsonl import canonical_json
+
+SCHEMA_VERSION = "prm_eval.pool/1"
+
+PROBLEMS = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("statement", pa.string(), nullable=False),
+        pa.field("gold", pa.string()),
+        pa.field("subject", pa.string()),
+        pa.field("level", pa.int32()),
+    ]
+)
+CANDIDATES = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("candidate_id", pa.string(), nullable=False),
+        pa.field("slot", pa.int32(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("steps", pa.list_(pa.string())),
+        pa.field("n_tokens", pa.int32()),
+        pa.field("finish_reason", pa.string()),
+    ]
+)
+GRADES = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("candidate_id", pa.string(), nullable=False),
+        pa.field("answer", pa.string()),
+        pa.field("answer_class", pa.int32()),
+        pa.field("grade", pa.string(), nullable=False),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("grader", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PoolInfo:
+    """What ``pool.json`` says.
+
+    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the content.
+
+    Attributes:
+        problem_set: Name, revision where it has one, and content hash of the problems.
+        policy: Who wrote the candidates: id, revision.
+        m: Slots a problem.
+        splitter: How candidates are cut into steps.
+        n_problems: Of the pool.
+        n_candidates: Of the pool; missing slots are not among them.
+        content_hash: SHA-256 over the canonical records of problems and candidates.
+        sampling: Temperature, top-p, seed and the like, as far as they are known.
+        source: The file or run it was made from.
+        versions: Of the software that made it.
+        files: SHA-256 of the files as first written.
+        schema: Version of this format.
+    """
+
+    problem_set: dict[str, Any]
+    policy: dict[str, Any]
+    m: int
+    splitter: str
+    n_problems: int
+    n_candidates: int
+    content_hash: str
+    sampling: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    schema: str = SCHEMA_VERSION
+
+    @property
+    def short_hash(self) -> str:
+        """The first 12 hexadecimal digits, for names and tables."""
+        return self.content_hash[:12]
+
+    @property
+    def n_missing(self) -> int:
+        """Slots without a candidate; they count as wrong."""
+        return self.n_problems * self.m - self.n_candidates
+
+
+def policy_name(policy: Mapping[str, Any]) -> str:
+    """Return what to call the policy of a pool in tables: its id or name; of a local checkpoint the folder, not where it lies."""
+    name = str(policy.get("id") or policy.get("name") or "")
+    local = name.startswith(("/", "~", ".")) or name[1:3] in (":\\", ":/")
+    return (re.split(r"[\\/]", name.rstrip("\\/"))[-1] if local else name) or "an unnamed policy"
+
+
+def software_versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and the named packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in ("prm_eval", *packages):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def read_pool_info(path: Path) -> PoolInfo:
+    """Read the ``pool.json`` of a folder.
+
+    Raises:
+        DataError: Not there, not JSON, of another schema, or a field is missing, unknown or of the wrong type.
+    """
+    file = path / "pool.json"
+    if not file.is_file():
+        raise DataError(
+            path, None, "no pool.json", "a pool folder", "Make one with: prm-eval pool import FILE -o FOLDER"
+        )
+    try:
+        fields = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(file, None, f"not JSON ({error})", "a pool description") from None
+    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
+        found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
+        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
+    wanted = {
+        "problem_set": dict,
+        "policy": dict,
+        "m": int,
+        "splitter": str,
+        "n_problems": int,
+        "n_candidates": int,
+        "content_hash": str,
+    }
+    for name, kind in wanted.items():
+        if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
+            raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"{name} of type {kind.__name__}")
+    if fields["m"] < 1 or fields["n_problems"] < 1:
+        raise DataError(
+            file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty"
+        )
+    known = PoolInfo.__dataclass_fields__
+    unknown = sorted(set(fields) - set(known))
+    if unknown:
+        raise DataError(file, None, f"unknown fields {', '.join(unknown)}", f"only {', '.join(known)}")
+    return PoolInfo(**fields)
+
+
+def pool_hash(problems: str, m: int, splitter: str, candidates: str) -> str:
+    """Return the content hash of a pool from the hashes of its parts."""
+    header = {"candidates": candidates, "m": m, "problems": problems, "schema": SCHEMA_VERSION, "splitter": splitter}
+    return hashlib.sha256(canonical_json(header)).hexdigest()
+
+
+def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str, Any]:
+    """Return a row of a grades file."""
+    return {
+        "problem_id": candidate.problem_id,
+        "candidate_id": candidate.candidate_id,
+        "answer": row.answer,
+        "answer_class": row.answer_class,
+        "grade": row.grade,
+        "rule": row.rule,
+        "grader": grader,
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON readably, with sorted keys, in one step (a reader never sees half a file)."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(
+        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
+    partial.replace(path)

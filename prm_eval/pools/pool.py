@@ -1,0 +1,349 @@
+"""Pools: the frozen candidates of one policy on one problem set (format: DESIGN.md section 4).
+
+A pool is a folder: ``pool.json``, ``problems.parquet``, ``candidates.parquet``; apart from them ``grades*.parquet`` and
+``rewards/NAME/``. Candidates are in problem order, then slot order. Content hashes are over canonical records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.pools.format import (
+    CANDIDATES,
+    GRADES,
+    PROBLEMS,
+    PoolInfo,
+    grade_columns,
+    pool_hash,
+    read_pool_info,
+    software_versions,
+    write_json,
+)
+from prm_eval.pools.problem_sets import problems_hash
+from prm_eval.records import Candidate, GradeRow, Problem
+from prm_eval.store.jsonl import canonical_json, file_sha256
+from prm_eval.store.tables import BlockReader, TableWriter, iter_blocks, read_rows, require_same_ids
+from prm_eval.texts.steps import SPLITTERS
+
+
+class Pool:
+    """A pool on disk, opened for reading.
+
+    Raises:
+        DataError: No pool there, or ``pool.json`` is malformed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.info = read_pool_info(self.path)
+
+    @cached_property
+    def problems(self) -> dict[str, Problem]:
+        """All problems by id, in order (a problem set fits in memory; candidates may not)."""
+        reader = pa_rows(self.path / "problems.parquet", PROBLEMS)
+        return {row["problem_id"]: Problem(**row) for row in reader}
+
+    @property
+    def candidates_path(self) -> Path:
+        """The file of candidates."""
+        return self.path / "candidates.parquet"
+
+    def grades_path(self, source: str) -> Path:
+        """Return the grades file of a source: "own" or "published"."""
+        name = re.sub(r"[^\w.=+-]", "_", source)  # a grader's options, or a path of modules
+        return self.path / ("grades.parquet" if source == "own" else f"grades-{name}.parquet")
+
+    def require_grades(self, source: str) -> Path:
+        """Return the grades file of a source.
+
+        Raises:
+            PrmEvalError: It is not there; the message lists those that are.
+        """
+        path = self.grades_path(source)
+        if not path.is_file():
+            names = {each.name: each.stem.partition("-")[2] or "own" for each in self.path.glob("grades*.parquet")}
+            there = ", ".join(sorted(names.values())) or "none yet (prm-eval grade makes our own)"
+            raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}")
+        return path
+
+    def reward_folders(self) -> list[Path]:
+        """Return the complete reward files stored in the pool, by name."""
+        return sorted(path.parent for path in self.path.glob("rewards/*/submission.json"))
+
+    def blocks(self, columns: list[str] | None = None) -> Iterator[tuple[Problem, pa.Table]]:
+        """Yield every problem with the table of its candidates, in order; the table is empty where all slots are missing.
+
+        Raises:
+            DataError: Candidates of an unknown problem, or out of order.
+        """
+        reader = BlockReader(self.candidates_path, CANDIDATES, columns)
+        for problem in self.problems.values():
+            _, table = reader.take(problem.problem_id)
+            yield problem, table
+        reader.finish("problems.parquet")
+
+    def __iter__(self) -> Iterator[tuple[Problem, list[Candidate]]]:
+        """Yield every problem with its candidates, in slot order; missing slots are simply not there."""
+        for problem, table in self.blocks():
+            yield problem, [_candidate(row) for row in table.to_pylist()]
+
+    def candidates(self, start: int, count: int) -> list[Candidate]:
+        """Return ``count`` candidates from row ``start`` of the file on, without reading what lies before.
+
+        Raises:
+            DataError: Not there, not Parquet, a column is missing, or there are not so many rows.
+        """
+        table = read_rows(self.candidates_path, CANDIDATES, start, count)
+        return [_candidate(row) for row in table.to_pylist()]
+
+    def grades(self, source: str = "own") -> Iterator[tuple[Problem, list[GradeRow]]]:
+        """Yield every problem with the grades of its candidates.
+
+        Raises:
+            DataError: The grades file is missing, or is not for these candidates.
+        """
+        reader = BlockReader(self.require_grades(source), GRADES)
+        for problem, table in self.blocks(["problem_id", "candidate_id", "slot"]):
+            row, grades = reader.take(problem.problem_id)
+            require_same_ids(reader.path, row, grades, table, str(self.candidates_path))
+            slots = table.column("slot").to_pylist()
+            fields = grades.select(["answer", "answer_class", "grade", "rule"]).to_pylist()
+            yield problem, [GradeRow(slot=slot, **values) for slot, values in zip(slots, fields, strict=True)]
+        reader.finish("the pool")
+
+    def require_sound(self) -> Pool:
+        """Insist that the content is what ``pool.json`` says, and return the pool.
+
+        Raises:
+            DataError: It is not; names the first fault.
+        """
+        files = {name: self.path / name for name in self.info.files}
+        if files and all(path.is_file() and file_sha256(path) == self.info.files[name] for name, path in files.items()):
+            return self
+        faults = self.verify()
+        if faults:
+            more = f" (and {len(faults) - 1} more: prm-eval pool verify)" if len(faults) > 1 else ""
+            raise DataError(self.path, None, faults[0] + more, "the content that pool.json describes")
+        return self
+
+    def verify(self) -> list[str]:
+        """Recompute everything ``pool.json`` claims and return the faults found, in words; empty when it is sound."""
+        faults: list[str] = []
+        problems = list(self.problems.values())
+        digest, n_candidates = hashlib.sha256(), 0
+        for problem, candidates in self:
+            last = -1
+            for candidate in candidates:
+                if not last < candidate.slot < self.info.m:
+                    faults.append(
+                        f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots below {self.info.m}"
+                    )
+                last = candidate.slot
+                digest.update(canonical_json(candidate.canonical()))
+                n_candidates += 1
+        for problem, table in self.blocks(["problem_id", "candidate_id", "slot", "text"]):
+            stored = table.column("candidate_id").to_pylist()
+            for row, claimed in zip(table.to_pylist(), stored, strict=True):
+                derived = Candidate(problem.problem_id, row["slot"], row["text"]).candidate_id
+                if derived != claimed:
+                    faults.append(
+                        f"problem {problem.problem_id!r}: candidate id {claimed!r}; its slot and text give {derived!r}"
+                    )
+        if problems_hash(problems) != self.info.problem_set.get("content_hash"):
+            faults.append(
+                f"problems.parquet has hash {problems_hash(problems)}; pool.json says {self.info.problem_set.get('content_hash')}"
+            )
+        for name, found, claimed in (
+            ("problems", len(problems), self.info.n_problems),
+            ("candidates", n_candidates, self.info.n_candidates),
+        ):
+            if found != claimed:
+                faults.append(f"{found} {name}; pool.json says {claimed}")
+        content_hash = pool_hash(problems_hash(problems), self.info.m, self.info.splitter, digest.hexdigest())
+        if content_hash != self.info.content_hash:
+            faults.append(f"the pool's content hash is {content_hash}; pool.json says {self.info.content_hash}")
+        return faults
+
+
+def pa_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a small Parquet file as dictionaries."""
+    for _, _, table in iter_blocks(path, schema):
+        yield from table.to_pylist()
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    steps = row["steps"]
+    return Candidate(
+        row["problem_id"],
+        row["slot"],
+        row["text"],
+        None if steps is None else tuple(steps),
+        row["n_tokens"],
+        row["finish_reason"],
+    )
+
+
+class PoolWriter:
+    """Write a pool problem by problem in bounded memory; the folder appears under its name only when complete.
+
+    Args:
+        path: The folder to make. None: a folder named after the content hash, under ``parent``.
+        parent: Where the folder goes when ``path`` is None; an equal pool that is already there is kept.
+        m: Slots a problem; None means the largest number of candidates any problem has.
+        splitter: How these candidates are cut into steps (:data:`prm_eval.texts.steps.SPLITTERS`).
+
+    Raises:
+        PrmEvalError: The folder exists and is not empty, or the splitter is unknown.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        parent: Path | None = None,
+        problem_set: dict[str, Any],
+        policy: dict[str, Any],
+        splitter: str = "line",
+        m: int | None = None,
+        sampling: dict[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+    ) -> None:
+        if splitter not in SPLITTERS:
+            raise PrmEvalError(f"unknown splitter {splitter!r}; expected one of {', '.join(SPLITTERS)}")
+        if path is not None and path.exists() and not path.is_dir():
+            raise PrmEvalError(f"{path} is a file; a pool is a folder. Give another name.")
+        if path is not None and path.exists() and any(path.iterdir()):
+            raise PrmEvalError(f"{path} exists and is not empty. Give another folder, or remove it first.")
+        self._final, self._parent = path, (path.parent if path is not None else parent or Path())
+        self._parent.mkdir(parents=True, exist_ok=True)
+        self._folder = self._parent / f".pool-{os.getpid()}-{os.urandom(4).hex()}.partial"
+        self._folder.mkdir()
+        self._fields: dict[str, Any] = {
+            "problem_set": problem_set,
+            "policy": policy,
+            "sampling": sampling or {},
+            "source": source or {},
+            "splitter": splitter,
+        }
+        self._m, self._largest = m, 0
+        self._problems = TableWriter(self._folder / "problems.parquet", PROBLEMS)
+        self._candidates = TableWriter(self._folder / "candidates.parquet", CANDIDATES)
+        self._problem_digest, self._digest = hashlib.sha256(), hashlib.sha256()
+        self._seen: set[str] = set()
+        self._n_candidates = 0
+        self._published: TableWriter | None = None
+        self.pool: Pool | None = None
+
+    def add(self, problem: Problem, candidates: Sequence[Candidate]) -> None:
+        """Add one problem with its candidates, slots rising.
+
+        Raises:
+            PrmEvalError: The problem is there already, or a slot is out of order or beyond M.
+        """
+        if problem.problem_id in self._seen:
+            raise PrmEvalError(f"problem {problem.problem_id!r} comes twice; ids must be unique")
+        self._seen.add(problem.problem_id)
+        self._problem_digest.update(canonical_json(problem.canonical()))
+        self._problems.add(problem.canonical(), size=len(problem.statement) + 100)
+        last = -1
+        for candidate in candidates:
+            if candidate.slot <= last or (self._m is not None and candidate.slot >= self._m):
+                raise PrmEvalError(
+                    f"problem {problem.problem_id!r}: slot {candidate.slot} after slot {last}; expected rising slots"
+                    + (f" below {self._m}" if self._m is not None else "")
+                )
+            last = candidate.slot
+            row = candidate.canonical()
+            self._digest.update(canonical_json(row))
+            self._candidates.add({**row, "candidate_id": candidate.candidate_id}, size=len(candidate.text) * 2 + 100)
+        self._largest = max(self._largest, last + 1)
+        self._n_candidates += len(candidates)
+
+    def add_published(self, candidates: Sequence[Candidate], grades: Sequence[GradeRow]) -> None:
+        """Add the source's own verdicts on the candidates of the problem added last."""
+        if self._published is None:
+            self._published = TableWriter(self._folder / "grades-published.parquet", GRADES)
+        for candidate, row in zip(candidates, grades, strict=True):
+            self._published.add(grade_columns(candidate, row, "published"))
+
+    @property
+    def side_folder(self) -> Path:
+        """The unfinished folder, for files that belong to the pool (reward files)."""
+        return self._folder
+
+    def __enter__(self) -> PoolWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in (self._problems, self._candidates, self._published):
+            if table is not None:
+                table.__exit__(kind, error, trace)
+        if kind is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        try:
+            self._finish()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def content_hash(self) -> str:
+        """Return the hash of what was added so far."""
+        m = self._m if self._m is not None else self._largest
+        return pool_hash(self._problem_digest.hexdigest(), m, str(self._fields["splitter"]), self._digest.hexdigest())
+
+    def _finish(self) -> None:
+        m = self._m if self._m is not None else self._largest
+        if not self._seen or m < 1:
+            raise PrmEvalError("an empty pool: no problem has a candidate")
+        fields: dict[str, Any] = dict(self._fields)
+        fields["problem_set"] = {**fields["problem_set"], "content_hash": self._problem_digest.hexdigest()}
+        info = PoolInfo(
+            **fields,
+            m=m,
+            n_problems=len(self._seen),
+            n_candidates=self._n_candidates,
+            content_hash=self.content_hash(),
+            files={name: file_sha256(self._folder / name) for name in ("problems.parquet", "candidates.parquet")},
+            versions=software_versions("lm_eval", "transformers", "torch"),
+        )
+        write_json(self._folder / "pool.json", asdict(info))
+        final = self._final or self._parent / info.short_hash
+        if self._final is None and (final / "pool.json").is_file():
+            self._renew(final)  # the same candidates are there already, with what was computed for them
+            shutil.rmtree(self._folder)
+        else:
+            if final.exists():
+                final.rmdir()
+            self._folder.rename(final)
+        self.pool = Pool(final)
+
+    def _renew(self, final: Path) -> None:
+        """Replace what the source says of candidates (labels, rewards), which the content hash does not cover."""
+        published = self._folder / "grades-published.parquet"
+        if published.is_file():
+            published.replace(final / published.name)
+        for rewards in sorted((self._folder / "rewards").glob("*")):
+            shutil.rmtree(final / "rewards" / rewards.name, ignore_errors=True)
+            (final / "rewards").mkdir(exist_ok=True)
+            rewards.rename(final / "rewards" / rewards.name)
+
+
+def text_lengths(table: pa.Table) -> list[int]:
+    """Return the length of each candidate in characters."""
+    return list(pc.utf8_length(table.column("text")).to_pylist())

@@ -1,0 +1,1 @@
+"""Token ids to outputs: batches, packing, and the trunk that computes."""

@@ -1,0 +1,120 @@
+"""Two ways to put sequences through a trunk: packed into one row, or padded to the longest of a batch.
+
+Both order all sequences once and cut batches off the front within a budget of tokens. A batch is therefore decided by what is
+left, so that a run which was interrupted between two batches goes on with the same batches as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prm_eval.rewards.engine.packing import Ids, lay_out, packed, shared_tokens
+from prm_eval.rewards.inputs.rendered import Rendered
+
+MAX_PADDING = 0.05
+BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What a trunk made of a batch.
+
+    Attributes:
+        rows: Hidden states at the read positions of all sequences, one after the other: (read positions, width).
+        computed: Rows the trunk ran over.
+        padded: Of these, the ones that held no token.
+        saved: Tokens that were taken from another sequence's prefix.
+    """
+
+    rows: Any
+    computed: int
+    padded: int = 0
+    saved: int = 0
+
+
+class Batcher(Protocol):
+    """Orders sequences, cuts batches, runs the trunk."""
+
+    name: str
+
+    def order(self, sequences: Sequence[Ids]) -> list[int]:
+        """Return the indices of sequences in the order in which they are to be computed."""
+        ...
+
+    def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
+        """Return how many of the first sequences make a batch within the budget; at least one."""
+        ...
+
+    def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
+        """Run the trunk over a batch."""
+        ...
+
+
+class Padded:
+    """Sorted by length, padded on the right: for every trunk that takes an attention mask."""
+
+    name = "padded"
+
+    def order(self, sequences: Sequence[Ids]) -> list[int]:
+        """Longest first: what does not fit into memory shows at once."""
+        return sorted(range(len(sequences)), key=lambda i: (-len(sequences[i]), sequences[i]))
+
+    def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
+        """Count rows by the longest, which comes first; a batch that keeps a device busy stops before it is mostly padding."""
+        longest, tokens = len(sequences[order[0]]), 0
+        for count, index in enumerate(order):
+            tokens += len(sequences[index])
+            rows = longest * (count + 1)
+            if count and (rows > budget or (rows - tokens > MAX_PADDING * rows and longest * count >= BUSY_ROWS)):
+                return count
+        return len(order)
+
+    def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
+        """Run the trunk over (sequences, longest) ids with a mask."""
+        import torch
+
+        longest = max(len(one.ids) for one in batch)
+        ids = torch.zeros((len(batch), longest), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, one in enumerate(batch):
+            ids[row, : len(one.ids)] = torch.tensor(one.ids)
+            mask[row, : len(one.ids)] = 1
+        hidden = trunk(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state
+        which = [row for row, one in enumerate(batch) for _ in one.positions]
+        where = [position for one in batch for position in one.positions]
+        return Hidden(hidden[which, where], ids.numel(), ids.numel() - sum(len(one.ids) for one in batch))
+
+
+class Packed:
+    """One row without padding, common prefixes once: for trunks whose attention can be replaced (see :mod:`.packing`)."""
+
+    name = "packed"
+
+    def order(self, sequences: Sequence[Ids]) -> list[int]:
+        """In the order of their ids, so that neighbours share the longest prefixes."""
+        return sorted(range(len(sequences)), key=lambda i: sequences[i])
+
+    def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
+        """Count the rows each sequence adds."""
+        used, before = 0, None
+        for count, index in enumerate(order):
+            ids = sequences[index]
+            used += len(ids) - shared_tokens(before, ids)
+            if count and used > budget:
+                return count
+            before = ids
+        return len(order)
+
+    def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
+        """Run the trunk over (1, rows) ids with restarting positions."""
+        import torch
+
+        layout = lay_out([one.ids for one in batch])
+        ids = torch.tensor([layout.ids], device=device)
+        position_ids = torch.tensor([layout.position_ids], device=device)
+        with packed(trunk, layout):
+            hidden = trunk(input_ids=ids, position_ids=position_ids, use_cache=False).last_hidden_state[0]
+        rows = [row for index, one in enumerate(batch) for row in layout.rows(index, one.positions)]
+        return Hidden(hidden[rows], len(layout.ids), saved=layout.saved)

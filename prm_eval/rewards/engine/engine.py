@@ -1,0 +1,240 @@
+"""From token ids to logits at the read positions: each distinct sequence once, in batches of a budget of tokens.
+
+Numbers depend on nothing but the sequences handed over together: the same ones give the same bits, whatever else was scored
+before, in which process, or after which interruption (between batches). Against any other grouping they agree to rounding
+(1e-5 in float32).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from prm_eval.rewards.engine.batches import Batcher, Hidden, Packed, Padded
+from prm_eval.rewards.engine.network import Network
+from prm_eval.rewards.engine.positions import depends_on_length, forget_lengths
+from prm_eval.rewards.inputs.rendered import Rendered
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+BATCH_TOKENS = 16_384  # activations of a 7B model: some 3 GB
+CPU_BATCH_TOKENS = 2_048  # what is in work stays in the processor's caches: measured, see benchmarks/README.md
+PROBE_TOKENS = 48  # of the sequences on which packing is tried out
+TOLERANCE = {"float32": 1e-3}  # relative; a wrong mask is off by tenths
+OUT_OF_MEMORY = (  # in errors that torch has no class for: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
+    "not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "MPS backend out of memory",
+)
+NO_ROOM = "out of memory"  # how the refusal of what does not fit begins
+HALF_TOLERANCE = 0.1  # rounding of 80 layers in bfloat16 stays below
+
+
+@dataclass
+class Counters:
+    """What an engine did, in numbers that tests and benchmarks can hold it to."""
+
+    candidates: int = 0
+    """Sequences asked for."""
+    duplicates: int = 0
+    """Of these, the ones with the ids and positions of another: not computed."""
+    tokens: int = 0
+    """Tokens of the distinct sequences."""
+    computed_tokens: int = 0
+    """Rows the trunk ran over: ``tokens - prefix_tokens_saved + padded_tokens``."""
+    padded_tokens: int = 0
+    prefix_tokens_saved: int = 0
+    read_positions: int = 0
+    """Of the distinct sequences."""
+    head_rows: int = 0
+    """Rows the head was applied to."""
+    forward_passes: int = 0
+    out_of_memory: int = 0
+
+    @property
+    def padding_waste(self) -> float:
+        """The part of computed rows that held no token."""
+        return self.padded_tokens / self.computed_tokens if self.computed_tokens else 0.0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """Stands in the place of logits: the sequence alone is more than the device can hold."""
+
+    reason: str
+
+
+def default_batch_tokens(device: str) -> int:
+    """Return how many rows a forward pass has where nobody says."""
+    return CPU_BATCH_TOKENS if device.startswith("cpu") else BATCH_TOKENS
+
+
+def unfit(tokens: int, device: str) -> Unfit:
+    """Say that a sequence of so many tokens is too much for a device."""
+    return Unfit(f"{NO_ROOM}: {tokens} tokens alone do not fit on {device}")
+
+
+class Engine:
+    """Runs a network over rendered candidates.
+
+    Args:
+        network: Trunk and head.
+        device: Where the network is, as torch spells it.
+        dtype: Of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
+        batch_tokens: Rows a forward pass may have (default: 2,048 on the CPU, else 16,384); a longer sequence gets a pass of its own.
+        packing: False pads always; True packs wherever a trial on the first sequences shows that the trunk allows it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        device: str,
+        dtype: str,
+        batch_tokens: int | None = None,
+        packing: bool = True,
+    ) -> None:
+        self.network, self.device, self.dtype = network, device, dtype
+        self.batch_tokens = batch_tokens or default_batch_tokens(device)
+        self.counters = Counters()
+        self.batcher: Batcher | None = None if packing else Padded()
+        self.why_padded = "" if packing else "packing is switched off"
+        self._alone = depends_on_length(network.trunk)
+        if self._alone:
+            self.batcher = Padded()
+            self.why_padded = (
+                f"{self._alone} positions depend on the longest sequence: each has a forward pass of its own"
+            )
+
+    def logits(self, rendered: Sequence[Rendered]) -> list[Any]:
+        """Return float32 logits of shape (positions, labels) on the CPU for each sequence, in order.
+
+        Where a sequence does not fit into memory even alone, an :class:`Unfit` stands in its place.
+        """
+        results: list[Any] = [None] * len(rendered)
+        for index, found in self.stream(rendered):
+            results[index] = found
+        return results
+
+    def stream(self, rendered: Sequence[Rendered]) -> Iterator[tuple[int, Any]]:
+        """Yield (index, logits) as batches are done; identical sequences are computed once."""
+        for batch in self.batches(rendered):
+            yield from batch
+
+    def batches(self, rendered: Sequence[Rendered]) -> Iterator[list[tuple[int, Any]]]:
+        """Yield the (index, logits) of one batch after the other, duplicates along with the one that was computed."""
+        same: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+        for index, one in enumerate(rendered):
+            same.setdefault((one.ids, one.positions), []).append(index)
+        distinct = [rendered[indices[0]] for indices in same.values()]
+        self._count(rendered, distinct)
+        if not distinct:
+            return
+        if self.batcher is None:
+            self.batcher = self._choose_batcher(distinct)
+        groups = list(same.values())
+        for numbers, logits in self._computed(self.batcher, distinct):
+            yield [(index, found) for number, found in zip(numbers, logits, strict=True) for index in groups[number]]
+
+    def _count(self, rendered: Sequence[Rendered], distinct: Sequence[Rendered]) -> None:
+        self.counters.candidates += len(rendered)
+        self.counters.duplicates += len(rendered) - len(distinct)
+        self.counters.tokens += sum(len(one.ids) for one in distinct)
+        self.counters.read_positions += sum(len(one.positions) for one in distinct)
+
+    def _computed(self, batcher: Batcher, distinct: Sequence[Rendered]) -> Iterator[tuple[list[int], list[Any]]]:
+        sequences = [one.ids for one in distinct]
+        todo = batcher.order(sequences)
+        while todo:
+            numbers = todo[: 1 if self._alone else batcher.size(todo, sequences, self.batch_tokens)]
+            logits = self._attempt(batcher, [distinct[number] for number in numbers])
+            if logits is not None:
+                yield numbers, logits
+            elif len(numbers) == 1:
+                yield numbers, [unfit(len(sequences[numbers[0]]), self.device)]
+            else:
+                self._halve(sum(len(sequences[number]) for number in numbers))
+                continue
+            todo = todo[len(numbers) :]
+
+    def _attempt(self, batcher: Batcher, batch: Sequence[Rendered]) -> list[Any] | None:
+        """Return the logits of a batch, or None where memory ran out."""
+        logits = within_memory(lambda: self._forward(batcher, batch), self.device)
+        self.counters.out_of_memory += logits is None
+        return logits
+
+    def _forward(self, batcher: Batcher, batch: Sequence[Rendered]) -> list[Any]:
+        if self._alone:
+            forget_lengths(self.network.trunk)
+        hidden: Hidden = batcher.run(self.network.trunk, batch, self.device)
+        logits = self.network.head(hidden.rows.float()).float().cpu()
+        self.counters.forward_passes += 1
+        self.counters.computed_tokens += hidden.computed
+        self.counters.padded_tokens += hidden.padded
+        self.counters.prefix_tokens_saved += hidden.saved
+        self.counters.head_rows += len(logits)
+        return list(logits.split([len(one.positions) for one in batch]))
+
+    def _halve(self, tokens: int) -> None:
+        self.batch_tokens = max(1, min(self.batch_tokens, tokens) // 2)
+        logger.warning("out of memory on %s: going on with --batch-tokens %d", self.device, self.batch_tokens)
+
+    def _choose_batcher(self, distinct: Sequence[Rendered]) -> Batcher:
+        """Pack if the trunk, tried on a few tokens, gives the same hidden states packed and one by one."""
+        self.why_padded = self._why_not_packed(max((one.ids for one in distinct), key=len))
+        if self.why_padded:
+            logger.info("sequences are padded, not packed: %s", self.why_padded)
+            return Padded()
+        return Packed()
+
+    def _why_not_packed(self, ids: tuple[int, ...]) -> str:
+        import torch
+
+        start = (ids * PROBE_TOKENS)[:PROBE_TOKENS]
+        half = PROBE_TOKENS // 2
+        probes = sorted({start, start[:half] + start[half:][::-1], start[::-1]})
+        batch = [Rendered(one, tuple(range(len(one)))) for one in probes]
+        try:
+            with torch.inference_mode():
+                together = Packed().run(self.network.trunk, batch, self.device).rows.float()
+                apart = torch.cat([Padded().run(self.network.trunk, [one], self.device).rows.float() for one in batch])
+        except (NotImplementedError, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
+            return f"{type(error).__name__}: {error}"
+        off = float((together - apart).norm() / apart.norm().clamp_min(1e-30))
+        limit = TOLERANCE.get(self.dtype, HALF_TOLERANCE)
+        return "" if off <= limit else f"packed hidden states are off by {off:.2g} on a trial, the limit is {limit:g}"
+
+
+def within_memory(compute: Callable[[], Result], device: str) -> Result | None:
+    """Return what a computation gives, in torch's inference mode; None where memory ran out, which is free again then."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            return compute()
+    except (torch.cuda.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # past the handler, so that the traceback no longer holds the tensors of the failed pass
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error of torch means that memory ran out, on a GPU or on the CPU."""
+    import torch
+
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

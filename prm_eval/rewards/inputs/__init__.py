@@ -1,0 +1,1 @@
+"""A statement and a candidate to token ids and read positions."""

@@ -1,0 +1,341 @@
+"""Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
+
+How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that
+is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the
+recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are
+searched for tags.
+
+What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after tokenising, control tokens
+are counted, and a count other than the template's own is a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from prm_eval.errors import ModelError
+from prm_eval.records import ScoringItem
+from prm_eval.rewards.inputs.chat import apply_chat_template, chat_frame, check_tokens, control_tokens
+from prm_eval.rewards.inputs.rendered import Rendered
+from prm_eval.rewards.recipes.recipe import Recipe, Render
+from prm_eval.rewards.recipes.template import Part, parse_template
+
+CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
+MAX_PREFIX_CHARACTERS = 200_000_000  # of all prefixes of one candidate: some two minutes of a core
+_STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")  # what the splitter step_k cuts at, and the bold type around it
+
+
+def fill(parts: Sequence[Part], values: Mapping[str, str]) -> str:
+    """Return the text of a template that is neither read nor cut."""
+    return "".join(content if sort == "literal" else values[content] for sort, content in parts)
+
+
+def numbered(step: str, k: int) -> str:
+    """Return a step with "Step k: " before it, in the place of the number it may have.
+
+    A candidate's own numbers do not count steps: a preamble before its "Step 1:", or lines under it, are steps of ours too.
+    """
+    rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
+    return f"Step {k}: {rest}" if rest else f"Step {k}:"
+
+
+class Refused(Exception):
+    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file; with the ids, if there are any."""
+
+    def __init__(self, reason: str, ids: tuple[int, ...] = ()) -> None:
+        super().__init__(reason)
+        self.ids = ids
+
+
+class Renderer:
+    """Applies the templates of a recipe with a tokenizer.
+
+    Args:
+        recipe: Whose templates.
+        tokenizer: A transformers tokenizer.
+        name: Of the checkpoint, for messages.
+        separator: Instead of the recipe's separator.
+        max_tokens: Texts that must be longer are not even tokenised.
+        pad_id: The config's padding token: a classification head on whole texts is read at the last token that is another one.
+
+    Raises:
+        ModelError: The tokenizer is not the one the recipe expects, or cannot give character offsets.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        tokenizer: Any,
+        name: str,
+        *,
+        separator: str | None = None,
+        max_tokens: int | None = None,
+        pad_id: int | None = None,
+    ) -> None:
+        self.recipe, self.tokenizer, self.name, self.max_tokens = recipe, tokenizer, name, max_tokens
+        self.pad_id = pad_id
+        self.template: Render = recipe.render
+        self.separator = self.template.separator if separator is None else separator.replace("\\n", "\n")
+        check_tokens(recipe, tokenizer, name)
+        self._cache: dict[str, tuple[int, ...]] = {}
+        if self.separator is not None and not self.encode(self.separator):
+            raise ModelError(f"the separator {self.separator!r} has no tokens in the tokenizer of {name}")
+        self._special = control_tokens(tokenizer)
+        self._marker = recipe.tokens[self.template.marker] if self.template.marker else None
+        self._bos = self._bos_ids()
+        before, after = parse_template(self.template.before), parse_template(self.template.after)
+        self._trim = self.template.trim
+        if self.template.chat and recipe.kind == "prm":
+            head, between, tail, self._trim = chat_frame(tokenizer, name)
+            before = (("literal", head), *parse_template(self.template.user), ("literal", between), *before)
+            after = (*after, ("literal", tail))
+        elif self.template.chat and not self.template.plain and not getattr(tokenizer, "chat_template", None):
+            raise ModelError(f"the tokenizer of {name} has no chat template, which its recipe uses")
+        self._before, self._after = before, after
+        self._between = parse_template(self.template.between)
+        self._step = parse_template(self.template.step)
+        self._first = parse_template(self.template.first) if self.template.first else self._step
+
+    def render(self, item: ScoringItem) -> Rendered:
+        """Return ids and positions of an item, or the reason why there are none."""
+        try:
+            self._require_scorable(item)
+            if self.recipe.kind == "prm":
+                return self._render_steps(item)
+            return self._render_whole(item)
+        except Refused as refusal:
+            return Rendered(refusal.ids, (), str(refusal))
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a text, without tokens the tokenizer adds by itself."""
+        found = self._cache.get(text)
+        if found is None:
+            found = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            if len(text) <= 64 and len(self._cache) < 4_096:  # separators and the like
+                self._cache[text] = found
+        return found
+
+    def _bos_ids(self) -> tuple[int, ...]:
+        how, bos = self.template.bos, self.tokenizer.bos_token_id
+        if how == "required" and bos is None:
+            raise ModelError(
+                f"the tokenizer of {self.name} has no bos token, which the recipe {self.recipe.name} starts with"
+            )
+        if how == "tokenizer":
+            with_specials = tuple(self.tokenizer("x")["input_ids"])
+            return with_specials[:1] if bos is not None and with_specials[:1] == (bos,) else ()
+        return () if how == "never" or bos is None else (bos,)
+
+    def start_of_steps(self, item: ScoringItem) -> int:
+        """Return how many tokens stand before the first step."""
+        writer = _Writer(self)
+        writer.add(self._before, problem=item.statement.lstrip() if self._trim else item.statement)
+        return len(writer.finish(self._bos)[0])
+
+    def _require_scorable(self, item: ScoringItem) -> None:
+        length = len(item.statement) + len(item.text)
+        for text in (item.statement, item.text, *item.steps):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise Refused("a lone surrogate in the text") from None
+        if self.max_tokens is not None and length > CERTAINLY_LONG and length > self.max_tokens * self._longest_token:
+            raise Refused(f"over-length: {length} characters, limit {self.max_tokens} tokens")
+
+    @cached_property
+    def _longest_token(self) -> int:
+        """Characters that the longest token stands for at most: texts above limit times this are over-length whatever the ids."""
+        return max(map(len, self.tokenizer.get_vocab()), default=1)
+
+    def _render_steps(self, item: ScoringItem) -> Rendered:
+        writer = _Writer(self)
+        problem = item.statement.lstrip() if self._trim else item.statement
+        writer.add(self._before, problem=problem)
+        for k, raw in enumerate(item.steps, 1):
+            step = raw.strip() if self._trim else raw
+            if k > 1:
+                writer.add(self._between)
+            parts = self._first if k == 1 else self._step
+            writer.add(parts, problem=problem, step=step, step_k=numbered(step, k), k=str(k), index=str(k - 1))
+        writer.add(self._after)
+        ids, positions = writer.finish(self._bos)
+        return Rendered(ids, self._checked(ids, positions, len(item.steps), writer.literals))
+
+    def _render_whole(self, item: ScoringItem) -> Rendered:
+        if self.template.chat:
+            return self._render_chat(item)
+        writer = _Writer(self)
+        text = item.text.strip() if self._trim else item.text
+        problem = item.statement.lstrip() if self._trim else item.statement
+        writer.add(parse_template(self.template.text), problem=problem, text=text)
+        ids, positions = writer.finish(self._bos)
+        return Rendered(ids, self._checked(ids, positions, 1, writer.literals))
+
+    def _render_chat(self, item: ScoringItem) -> Rendered:
+        """Use the tokenizer's own chat template; its control tokens are those it writes around two harmless turns."""
+        if getattr(self.tokenizer, "chat_template", None):
+            turns = self._turns(item.statement, item.text)
+            text = apply_chat_template(self.tokenizer, turns)
+            if not all(turn["content"].strip() in text for turn in turns):
+                # what is cut off or changed could be all in which two candidates differ
+                raise Refused("the chat template changes the text")
+            ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            own = self._chat_specials
+        else:
+            text = fill(parse_template(self.template.plain), {"problem": item.statement, "text": item.text})
+            ids = tuple(self.tokenizer(text)["input_ids"])
+            own = Counter(self._specials(self.tokenizer("x")["input_ids"]))
+        if not ids:
+            raise Refused("no token")
+        self._require_own_specials(ids, own)
+        # as transformers' ...ForSequenceClassification: where padding is the end token, as usual, the template's own is passed over
+        return Rendered(ids, (max((k for k, token in enumerate(ids) if token != self.pad_id), default=0),))
+
+    def _turns(self, problem: str, text: str) -> list[dict[str, str]]:
+        values = {"problem": problem, "text": text}
+        templates = {"user": self.template.user, "assistant": self.template.text}
+        return [{"role": role, "content": fill(parse_template(each), values)} for role, each in templates.items()]
+
+    @cached_property
+    def _chat_specials(self) -> Counter[int]:
+        text = apply_chat_template(self.tokenizer, self._turns("x", "x"))
+        return Counter(self._specials(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+    def _specials(self, ids: Sequence[int]) -> list[int]:
+        return [i for i in ids if i in self._special]
+
+    def _require_own_specials(self, ids: Sequence[int], own: Counter[int]) -> None:
+        found = Counter(self._specials(ids))
+        for token in found:
+            if found[token] != own[token]:
+                raise Refused(f"special token {self._special[token]!r} in the text")
+
+    def _checked(
+        self, ids: tuple[int, ...], positions: Sequence[int], expected: int, literals: Counter[str]
+    ) -> tuple[int, ...]:
+        own: Counter[int] = Counter(self._bos)
+        for literal, count in literals.items():
+            for token in self._specials(self.encode(literal)):
+                own[token] += count
+        if (
+            self._marker is not None and ids.count(self._marker) != expected
+        ):  # each read position holds one: that is checked
+            raise Refused(f"separator {self.template.marker!r} in the text")
+        self._require_own_specials(ids, own)
+        positions = tuple(position + self.template.read_shift for position in positions)
+        if len(positions) != expected:
+            raise AssertionError(
+                f"{len(positions)} read positions for {expected} steps"
+            )  # a template without {read} cannot get here
+        previous = -1
+        for k, position in enumerate(positions, 1):
+            if position <= previous:
+                raise Refused(f"step {k} has no token of its own")
+            previous = position
+        return positions
+
+
+class _Writer:
+    """Collects the text of one input between cuts, with the character offsets at which it is read."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self.chunks: list[tuple[str, list[tuple[int, int | None]]]] = []
+        self.literals: Counter[str] = Counter()
+        self._text: list[str] = []
+        self._length = 0
+        self._marks: list[tuple[int, int | None]] = []
+        self._last_literal = ""
+
+    def add(self, parts: Sequence[Part], **values: str) -> None:
+        for sort, content in parts:
+            if sort == "literal":
+                self._write(content)
+                self.literals[content] += 1
+                self._last_literal = content
+            elif content == "read":
+                self._marks.append((self._length, self._expected_id()))
+            elif content == "cut":
+                self.cut()
+            elif content == "separator":
+                separator = self.renderer.separator or ""
+                self._write(separator)
+                self.literals[separator] += 1  # it may be a control token, which is then the recipe's own
+                # only as the recipe has it: one that merely ends like a token of the recipe may be another token
+                self._last_literal = separator if separator in self.renderer.recipe.tokens else ""
+            else:
+                self._write(values[content])
+                self._last_literal = ""
+
+    def _write(self, text: str) -> None:
+        self._text.append(text)
+        self._length += len(text)
+
+    def _expected_id(self) -> int | None:
+        """Return the id that the recipe promises for the token that ends here, if the literal before ends with one of its tokens."""
+        ending = [text for text in self.renderer.recipe.tokens if text and self._last_literal.endswith(text)]
+        return self.renderer.recipe.tokens[max(ending, key=len)] if ending else None
+
+    def cut(self) -> None:
+        if self._length or self._marks:
+            self.chunks.append(("".join(self._text), self._marks))
+        self._text, self._length, self._marks, self._last_literal = [], 0, [], ""
+
+    def finish(self, bos: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
+        self.cut()
+        ids: list[int] = list(bos)
+        positions: list[int] = []
+        for text, marks in self.chunks:
+            start = len(ids)
+            if all(offset == len(text) for offset, _ in marks):
+                ids += self.renderer.encode(text)
+                ends = [len(ids) - 1] * len(marks)
+            elif self.renderer.template.read_prefix:
+                ids += self.renderer.encode(text)
+                self._require_room(ids, sum(offset for offset, _ in marks))
+                ends = [start + len(self.renderer.encode(text[:offset])) - 1 for offset, _ in marks]
+            else:
+                ends = self._by_offsets(text, [offset for offset, _ in marks], start, ids)
+            for (_, expected), position in zip(marks, ends, strict=True):
+                if position < start:
+                    raise Refused(f"step {len(positions) + 1} has no token of its own")
+                if expected is not None and ids[position] != expected:
+                    raise Refused(
+                        f"the separator after step {len(positions) + 1} merges with its neighbour: token {ids[position]}, not {expected}"
+                    )
+                positions.append(position)
+        return tuple(ids), positions
+
+    def _require_room(self, ids: list[int], characters: int) -> None:
+        """Refuse what is too long before its prefixes, of so many characters together, are tokenised, each from the start."""
+        limit = self.renderer.max_tokens
+        if characters > MAX_PREFIX_CHARACTERS:
+            raise Refused(
+                f"over-length: prefixes of {characters} characters, limit {MAX_PREFIX_CHARACTERS}", tuple(ids)
+            )
+        if limit is not None and len(ids) > limit:
+            raise Refused(f"over-length: {len(ids)} tokens, limit {limit}", tuple(ids))
+
+    def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
+        """Return the index of the last token that begins before each offset; ``ids`` is extended.
+
+        Tokenizers that trim offsets give a token of white space the empty span at its end, hence the second condition.
+        """
+        if not self.renderer.tokenizer.is_fast:
+            raise ModelError(
+                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) is needed"
+            )
+        encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids += encoded["input_ids"]
+        ends: list[int] = []
+        index = 0
+        spans = encoded["offset_mapping"]
+        for offset in offsets:
+            while index < len(spans) and (spans[index][0] < offset or spans[index][1] <= offset):
+                index += 1
+            ends.append(start + index - 1)
+        return ends

@@ -1,0 +1,1 @@
+"""The reward models: checkpoints under a recipe, generative verifiers, rules, stored rewards."""

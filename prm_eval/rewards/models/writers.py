@@ -1,0 +1,282 @@
+"""Where a generative verifier's words come from: an OpenAI-compatible server, or a causal model on this machine. Both bounded."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import urllib.error
+import urllib.request
+from functools import cached_property
+from typing import Any, Protocol
+
+from prm_eval.errors import ModelError
+from prm_eval.rewards.inputs.chat import apply_chat_template, control_tokens
+from prm_eval.rewards.inputs.renderer import Refused
+from prm_eval.rewards.models import checkpoint
+from prm_eval.rewards.recipes.recipe import Generate
+
+TRIES = 5
+FIRST_WAIT_SECONDS = 1.0  # doubled after every failed try
+TIMEOUT_SECONDS = 600
+MAX_REPLY_BYTES = 10_000_000
+TOP_TOKENS = 20
+SERVER_REFUSED = "the server refused the text"
+_STAND_IN = "\ue000prm_eval-user\ue001"
+
+
+class Backend(Protocol):
+    """Writes judgements, and says how likely each of two answers is after one."""
+
+    parallel: int
+    """Requests that may be under way at once."""
+
+    def prompt(self, text: str, start: str) -> str:
+        """Return the user turn ``text`` as the backend is to be sent it, ending in ``start``.
+
+        Raises:
+            Refused: It cannot be sent faithfully.
+        """
+        ...
+
+    def write(self, prompt: str, how: Generate, seed: int) -> str:
+        """Return one judgement, cut before the first stop text."""
+        ...
+
+    def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
+        """Return the log-probabilities of the two choices as continuations of a prompt, up to a common constant.
+
+        Raises:
+            Refused: Neither is likely enough to be seen.
+        """
+        ...
+
+
+def cut_at(text: str, stops: tuple[str, ...]) -> str:
+    """Return the text before the first stop text."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+
+
+class ChatFrame:
+    """A tokenizer's chat template around one user turn, rendered once: a stranger's text never reaches the template."""
+
+    def __init__(self, tokenizer: Any, name: str) -> None:
+        self.tokenizer = tokenizer
+        if getattr(tokenizer, "chat_template", None):
+            rendered = apply_chat_template(
+                tokenizer, [{"role": "user", "content": _STAND_IN}], add_generation_prompt=True
+            )
+            if rendered.count(_STAND_IN) != 1:
+                raise ModelError(f"the chat template of {name} changes or drops the user turn")
+            self.head, self.tail = rendered.split(_STAND_IN)
+        else:
+            self.head, self.tail = tokenizer.bos_token or "", "\n"
+        self._special = control_tokens(tokenizer)
+
+    def prompt(self, text: str, start: str) -> str:
+        """Return the templated prompt.
+
+        Raises:
+            Refused: The text holds a special token.
+        """
+        for token in self._special.values():
+            if token in text:
+                raise Refused(f"special token {token!r} in the text")
+        return f"{self.head}{text}{self.tail}{start}"
+
+    def ids(self, prompt: str) -> list[int]:
+        """Return the ids of a templated prompt; the template has written the special tokens already."""
+        return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+
+
+class HttpBackend:
+    """An OpenAI-compatible server: ``/chat/completions``, or ``/completions`` where the judgement's start is prescribed.
+
+    Args:
+        base_url: Up to and with ``/v1``.
+        model: As the server calls it.
+        tokenizer: Of the model, for the chat template; None: the server's chat endpoint is used.
+    """
+
+    parallel = 8
+
+    def __init__(self, base_url: str, model: str, tokenizer: Any = None) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ModelError(f"base_url = {base_url!r}; expected http:// or https://, as in http://localhost:8000/v1")
+        self.base_url, self.model = base_url.rstrip("/"), model
+        self.frame = None if tokenizer is None else ChatFrame(tokenizer, model)
+
+    def prompt(self, text: str, start: str) -> str:
+        """Return the user turn, templated where we template ourselves."""
+        return text if self.frame is None else self.frame.prompt(text, start)
+
+    def write(self, prompt: str, how: Generate, seed: int) -> str:
+        """Return one judgement."""
+        common = {"model": self.model, "max_tokens": how.max_new_tokens, "temperature": how.temperature, "seed": seed}
+        if how.stop:
+            common["stop"] = list(how.stop)
+        if self.frame is None:
+            reply = self._post("/chat/completions", {**common, "messages": [{"role": "user", "content": prompt}]})
+            return cut_at(str(_at(reply, "choices", 0, "message", "content") or ""), how.stop)
+        # ids, not text: the template has written bos already, and a server would put another one before a text
+        reply = self._post("/completions", {**common, "prompt": self.frame.ids(prompt)})
+        return cut_at(str(_at(reply, "choices", 0, "text") or ""), how.stop)
+
+    def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
+        """Return the log-probabilities among the 20 likeliest next tokens; one that is not there is bounded by the least likely of them."""
+        # the space before a word is part of its token: left at the end of the prompt it would make a token of its own
+        text = prompt.rstrip(" ")
+        ids: Any = text if self.frame is None else self.frame.ids(text)
+        body = {"model": self.model, "prompt": ids, "max_tokens": 1, "temperature": 1.0, "logprobs": TOP_TOKENS}
+        top = _at(self._post("/completions", body), "choices", 0, "logprobs", "top_logprobs", 0)
+        if not isinstance(top, dict) or not top or not all(isinstance(value, (int, float)) for value in top.values()):
+            raise ModelError(
+                f"{self.base_url} gives no top_logprobs; its /completions must support logprobs={TOP_TOKENS}"
+            )
+        found = [[value for token, value in top.items() if token.strip().lower() == choice] for choice in choices]
+        if not any(found):
+            raise Refused(
+                f"no judgement: neither {choices[0]!r} nor {choices[1]!r} among the {len(top)} likeliest tokens"
+            )
+        least = min(top.values())
+        yes, no = (math.log(sum(map(math.exp, values))) if values else least for values in found)
+        return yes, no
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send one request, again on what may pass; a refusal of the request itself (400) refuses the candidate.
+
+        Raises:
+            ModelError: The server cannot be reached, or says no for good.
+            Refused: It cannot process this text.
+        """
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get("OPENAI_API_KEY"):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), headers)  # noqa: S310 - scheme checked
+        wait, why = FIRST_WAIT_SECONDS, ""
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(wait)
+                wait *= 2
+            try:
+                with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310
+                    content = reply.read(MAX_REPLY_BYTES + 1)
+                    if len(content) > MAX_REPLY_BYTES:
+                        raise ModelError(f"{self.base_url}{path}: a reply of more than {MAX_REPLY_BYTES:,} bytes")
+                    return json.loads(content)
+            except urllib.error.HTTPError as error:
+                why = f"{error.code} {error.reason}"
+                if error.code in (400, 413, 422):
+                    raise Refused(f"{SERVER_REFUSED}: {why}{_said(error)}") from None
+                if error.code not in (408, 409, 425, 429) and error.code < 500:
+                    raise ModelError(f"{self.base_url}{path}: {why}") from None
+            except (OSError, ValueError) as error:
+                why = str(error) or type(error).__name__
+        raise ModelError(
+            f"{self.base_url}{path}: {why}, {TRIES} times. What was scored so far is kept; the same command goes on."
+        )
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    """Return the start of what a server says of an error; it may hang up before it has said it."""
+    try:
+        text = " ".join(error.read(300).decode("utf-8", "replace").split())
+    except OSError:
+        return ""
+    return f": {text}" if text else ""
+
+
+def _at(value: Any, *path: str | int) -> Any:
+    """Return a part of a reply, None where it is not there."""
+    for key in path:
+        if isinstance(key, str):
+            value = value.get(key) if isinstance(value, dict) else None
+        else:
+            value = value[key] if isinstance(value, list) and len(value) > key else None
+    return value
+
+
+class LocalBackend:
+    """A causal model of transformers on this machine, one judgement at a time: slow; a server is the way for more than a few.
+
+    Args:
+        name: Folder or hub id.
+        revision: Of a hub id.
+        device: Where.
+        dtype: Of the weights.
+        tokenizer: Its tokenizer.
+    """
+
+    parallel = 1
+
+    def __init__(self, name: str, revision: str | None, device: str, dtype: str, tokenizer: Any) -> None:
+        self.name, self.revision, self.device, self.dtype = name, revision, device, dtype
+        self.frame = ChatFrame(tokenizer, name)
+
+    @cached_property
+    def _model(self) -> Any:
+        import torch
+        import transformers
+
+        folder = checkpoint.local_folder(self.name, self.revision)
+        model = checkpoint.from_pretrained(
+            transformers.AutoModelForCausalLM, str(folder), None, dtype=getattr(torch, self.dtype), use_safetensors=True
+        )
+        ends, pads = model.generation_config.eos_token_id, model.generation_config.pad_token_id
+        # the checkpoint's own file may ask for repetition penalties and beams, which nothing here records
+        model.generation_config = transformers.GenerationConfig(eos_token_id=ends, pad_token_id=pads)
+        return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
+
+    def prompt(self, text: str, start: str) -> str:
+        """Return the templated prompt."""
+        return self.frame.prompt(text, start)
+
+    def release(self) -> None:
+        """Let go of the weights; they are loaded again when something is to be judged."""
+        vars(self).pop("_model", None)
+
+    def _require_room(self, ids: list[int], more: int) -> None:
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and len(ids) + more > limit:
+            raise Refused(f"over-length: {len(ids)} tokens and {more} to write, limit {limit}")
+
+    def write(self, prompt: str, how: Generate, seed: int) -> str:
+        """Return one judgement."""
+        import torch
+
+        ids = self.frame.ids(prompt)
+        self._require_room(ids, how.max_new_tokens)
+        options: dict[str, Any] = {"do_sample": how.temperature > 0, "max_new_tokens": how.max_new_tokens}
+        if how.temperature > 0:
+            options |= {"temperature": how.temperature, "top_k": 0, "top_p": 1.0}
+        if how.stop:
+            options |= {"stop_strings": list(how.stop), "tokenizer": self.frame.tokenizer}
+        tensor = torch.tensor([ids], device=self.device)
+        with (
+            torch.random.fork_rng(devices=[self.device] if self.device.startswith("cuda") else []),
+            torch.inference_mode(),
+        ):
+            torch.manual_seed(seed)
+            made = self._model.generate(input_ids=tensor, attention_mask=torch.ones_like(tensor), **options)
+        return cut_at(self.frame.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True), how.stop)
+
+    def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
+        """Return the mean log-probabilities of the tokens in which the two continuations differ from their common start."""
+        import torch
+
+        yes, no = (self.frame.ids(prompt + choice) for choice in choices)
+        self._require_room(max(yes, no, key=len), 0)
+        common = 0
+        while common < min(len(yes), len(no)) and yes[common] == no[common]:
+            common += 1
+        result = []
+        for ids in (yes, no):
+            with torch.inference_mode():
+                hidden = self._model.base_model(input_ids=torch.tensor([ids], device=self.device)).last_hidden_state[
+                    0, common - 1 : -1
+                ]
+                logs = torch.log_softmax(self._model.get_output_embeddings()(hidden).float(), dim=-1)
+            picked = [float(logs[i, token]) for i, token in enumerate(ids[common:])]
+            result.append(math.fsum(picked) / len(picked) if picked else 0.0)
+        return result[0], result[1]

@@ -1,0 +1,1 @@
+"""How families of reward models are fed and read, as data."""

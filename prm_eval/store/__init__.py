@@ -1,0 +1,1 @@
+"""How bytes become validated typed values and back, in bounded memory; it knows neither pools nor submissions."""

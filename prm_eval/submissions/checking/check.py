@@ -1,0 +1,256 @@
+"""The checker: every fault of a submission at once, whatever a stranger has put into its folder (DESIGN.md section 4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.store.jsonl import file_sha256
+from prm_eval.store.safe_json import read_json
+from prm_eval.store.typed import problems, shown
+from prm_eval.submissions.checking.between_folders import between, copied
+from prm_eval.submissions.checking.faults import Faults
+from prm_eval.submissions.checking.provenance import recipe_of
+from prm_eval.submissions.checking.structure import outline
+from prm_eval.submissions.checking.worker import Worker, WorkerDied
+from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
+from prm_eval.submissions.records import Fault, RegisteredPool
+from prm_eval.submissions.trust import contradictions
+
+ROWS_NEED = frozenset(("kind", "score_type", "aggregation", "splitter", "model"))
+FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0  # a file that takes longer is refused; a usual one takes a tenth
+
+
+@dataclass(frozen=True)
+class Options:
+    """How strict a check is.
+
+    Attributes:
+        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of ours.
+        tokenizer: A checkpoint folder or hub id, whose tokenizer recomputes the rendered inputs.
+    """
+
+    new: bool = False
+    tokenizer: str | None = None
+
+
+class Checker:
+    """Checks submissions of one results folder; pools are read once, strangers' Parquet in a child.
+
+    Args:
+        results: The folder that holds ``submissions`` and ``pools``.
+        options: How strict.
+    """
+
+    def __init__(self, results: Path, options: Options | None = None) -> None:
+        self.results, self.options = results, options or Options()
+        self._worker = Worker()
+        self._pools: dict[str, RegisteredPool | None] = {}
+
+    def close(self) -> None:
+        """End the child."""
+        self._worker.close()
+
+    def submission(self, folder: Path) -> list[Fault]:
+        """Return every fault of a submission; empty where it is in order."""
+        faults = Faults(self.results)
+        found = outline(folder, self.results, faults, new=self.options.new)
+        parts, there, fields, wrong = found.parts, found.there, found.fields, found.wrong
+        pool = None
+        if parts is not None and "pool_hash" not in wrong:
+            pool = self._pool(folder, parts[3], fields, faults)
+        if pool is not None and "rewards.parquet" in there and not wrong & ROWS_NEED:
+            self._rows(folder, pool, fields, "run" not in wrong, faults)
+            if self.options.tokenizer is not None and not faults.kinds():
+                self._inputs(folder, pool, faults)
+        if "verification.json" in there:
+            self._verification(folder, fields, wrong, "rewards.parquet" in there, faults)
+        return faults.listed()
+
+    def _pool(self, folder: Path, pool_id: str | None, fields: dict[str, Any], faults: Faults) -> RegisteredPool | None:
+        """Return the pool, if the submission is for it and it is sound."""
+        if pool_id is None:
+            return None
+        path, entry = folder / "submission.json", self.results / "pools" / f"{pool_id}.json"
+        if not entry.is_file():
+            known = ", ".join(sorted(each.stem for each in (self.results / "pools").glob("*.json"))[:20]) or "none"
+            faults.add("pool-unknown", path, f"pool {pool_id}", f"a pool of {self.results.name}/pools: {known}")
+            return None
+        if pool_id not in self._pools:
+            self._pools[pool_id] = self._sound_pool(entry, Faults(self.results))
+        pool = self._pools[pool_id]
+        if pool is None:
+            faults.add("pool-content", entry, "a pool that is not sound", "a sound one; check the results folder")
+            return None
+        if fields["pool_hash"] != pool.content_hash:
+            faults.add("pool-hash", path, f"rewards for pool {fields['pool_hash'][:12]}", pool.content_hash[:12])
+            return None
+        if pool.pool is None:
+            where = f"pools/{pool_id}" if pool.hub is None else f"{pool.hub.dataset} at {pool.hub.revision}"
+            faults.add("pool-absent", entry, "a pool that is not at hand", f"it, to check rows against ({where})")
+        return pool
+
+    def _sound_pool(self, entry: Path, faults: Faults) -> RegisteredPool | None:
+        """Return a registered pool if it has the content it is registered with."""
+        try:
+            pool = read_pool_ref(entry, self.results)
+        except PrmEvalError as error:
+            faults.add("pool-registry", entry, str(error), "an entry of the registry (results/schema/pool-ref.json)")
+            return None
+        if pool.pool is None:
+            if pool.hub is None:
+                faults.add("pool-registry", entry, "neither a pool that is here nor a hub id", "one of the two")
+            return pool
+        try:
+            reply = self._worker.ask({"pool": str(pool.pool.path.absolute())}, 600.0)
+        except WorkerDied as error:
+            reply = {"error": str(error)}
+        if "error" in reply:
+            faults.add("pool-content", pool.pool.path, reply["error"], "a sound pool")
+            return None
+        if reply["content_hash"] != pool.content_hash:
+            faults.add("pool-content", entry, f"content_hash {pool.content_hash[:12]}", reply["content_hash"][:12])
+            return None
+        return pool
+
+    def _rows(
+        self, folder: Path, pool: RegisteredPool, fields: dict[str, Any], totals_too: bool, faults: Faults
+    ) -> None:
+        path = folder / "rewards.parquet"
+        if pool.pool is None:
+            return
+        about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
+        recipe = recipe_of(fields["model"])
+        about["hashed"] = recipe is not None and recipe.head.type != "generate"
+        where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
+        question = {**where, "splitter": fields["splitter"], "about": about}
+        try:
+            reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
+        except WorkerDied as error:
+            faults.add("parquet", path, str(error), "a Parquet file that can be read to its end")
+            return
+        if "error" in reply:
+            faults.add("field", folder / "submission.json", f"rows that cannot be checked ({reply['error']})", "others")
+            return
+        for kind, row, found, expected in reply["found"]:
+            faults.add(kind, path, found, expected, row)
+        totals = reply["totals"]
+        for name in totals if totals_too and not reply["found"] else ():
+            if fields["run"].get(name) != totals[name]:
+                what = f"run.{name} = {shown(fields['run'].get(name))}"
+                faults.add("totals", folder / "submission.json", what, f"{totals[name]}, as in rewards.parquet")
+
+    def _inputs(self, folder: Path, pool: RegisteredPool, faults: Faults) -> None:
+        from prm_eval.submissions.checking.inputs import input_faults
+
+        try:
+            found = list(input_faults(folder, pool, str(self.options.tokenizer)))
+        except PrmEvalError as error:
+            faults.add(
+                "input-hash", folder / "submission.json", str(error), "a model whose tokenizer is that of --model"
+            )
+            return
+        for row, what, expected in found:
+            faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
+
+    def _verification(
+        self, folder: Path, fields: dict[str, Any], unread: frozenset[str], rewards: bool, faults: Faults
+    ) -> None:
+        path = folder / "verification.json"
+        if self.options.new:
+            faults.add("verification-own", path, "a verification", "none: maintainers write it")
+        try:
+            found = read_json(path)
+        except DataError as error:
+            faults.add_error("json", error)
+            return
+        wrong = list(problems(found, VerificationFile))
+        for each in wrong:
+            faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
+        if wrong:
+            return
+        if rewards and not unread & {"pool_hash", "run", "model"}:
+            for what, expected in contradictions(found, fields, file_sha256(folder / "rewards.parquet")):
+                faults.add("verification", path, what, expected)
+
+    def everything(self) -> list[Fault]:
+        """Return the faults of the whole folder: its pools, all submissions, what lies between them."""
+        faults = Faults(self.results)
+        for entry in sorted((self.results / "pools").glob("*.json")):
+            self._pools[entry.stem] = self._sound_pool(entry, faults)
+        for odd in between(self.results):
+            faults.add(*odd)
+        found = faults.listed()
+        good: list[Path] = []
+        for folder in submission_folders(self.results):
+            own = self.submission(folder)
+            found += own
+            good += [] if own else [folder]
+        copies = Faults(self.results)
+        for odd in copied(good, self.results):
+            copies.add(*odd)
+        return found + copies.listed()
+
+
+def check_submission(folder: str | Path, results: str | Path, options: Options | None = None) -> list[Fault]:
+    """Return every fault of one submission; empty where it is in order. Bounded in time and memory, and never raises for its content.
+
+    Args:
+        folder: Of the submission.
+        results: The results folder it lies in, which has the pools.
+        options: How strict.
+    """
+    checker = Checker(_plain_path(results), options)
+    try:
+        return checker.submission(_plain_path(folder))
+    finally:
+        checker.close()
+
+
+def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> dict[Path, list[Fault]]:
+    """Check results folders and submission folders; return the faults of each.
+
+    Raises:
+        PrmEvalError: A path that does not exist.
+    """
+    checkers: dict[Path, Checker] = {}
+    found: dict[Path, list[Fault]] = {}
+    try:
+        for path in map(_plain_path, paths):
+            if not path.is_dir():
+                raise PrmEvalError(f"{path} is no folder; expected a submission or a results folder")
+            results = results_of(path)
+            if results != path and "submissions" in (path.name, path.parent.name, path.parent.parent.name):
+                raise PrmEvalError(f"{path} is neither: give a submission or a results folder ({LAYOUT})")
+            checker = checkers.setdefault(results, Checker(results, options))
+            found[path] = checker.everything() if results == path else checker.submission(path)
+    finally:
+        for checker in checkers.values():
+            checker.close()
+    return found
+
+
+def results_of(path: Path) -> Path:
+    """Return the results folder that a path is, or is a submission of.
+
+    What lies three levels below a folder called ``submissions`` is a submission, whatever a stranger has put into it.
+    """
+    above = path.parents
+    if len(above) > 3 and above[2].name == "submissions":
+        return above[3]
+    if (path / "submissions").is_dir() or (path / "pools").is_dir():
+        return path
+    return above[min(3, len(above) - 1)]
+
+
+def _plain_path(path: str | Path) -> Path:
+    """Return an absolute path without ``..``; links are kept, to be refused."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+
+
+__all__ = ["LAYOUT", "REVISION", "Checker", "Options", "check_paths", "check_submission", "results_of"]

@@ -1,0 +1,78 @@
+"""Recompute what a reward model was shown: the recipe and the tokenizer give the token ids, without weights or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.pools.pool import Pool
+from prm_eval.records import ScoringItem, StepRewards
+from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.rewards.inputs.renderer import Renderer
+from prm_eval.rewards.models import checkpoint
+from prm_eval.rewards.recipes.catalogue import named_recipe
+from prm_eval.rewards.scoring import scoring_item
+from prm_eval.submissions.records import RegisteredPool
+
+InputFault = tuple[int, str, str]  # row, found, expected
+
+
+def input_faults(folder: Path, pool: RegisteredPool, tokenizer: str) -> Iterator[InputFault]:
+    """Yield every row whose rendered input is not what the recipe makes of the candidate.
+
+    Args:
+        folder: Of a submission that has no other fault.
+        pool: Its pool, at hand.
+        tokenizer: A checkpoint folder or hub id.
+
+    Raises:
+        PrmEvalError: The recipe is not a shipped one, has changed since, or does not fit the tokenizer.
+    """
+    rewards = RewardFile(folder)
+    if pool.pool is None:
+        raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
+    renderer = renderer_of(rewards.info.model, tokenizer)
+    known: dict[ScoringItem, tuple[int, str]] = {}
+    rows = _items(pool.pool, rewards)
+    for number, (item, row) in enumerate(rows, 1):
+        if row.refusal is not None and row.input_hash is None:
+            continue
+        if item not in known:
+            rendered = renderer.render(item)
+            known = {item: (len(rendered.ids), rendered.input_hash)}  # equal texts stand together more often than not
+        tokens, digest = known[item]
+        if row.input_hash != digest:
+            yield (
+                number,
+                f"input_hash {str(row.input_hash)[:12]} of {row.n_tokens} tokens",
+                f"{digest[:12]} of {tokens}",
+            )
+        elif row.n_tokens != tokens:
+            yield number, f"{row.n_tokens} tokens", f"{tokens}"
+
+
+def renderer_of(model: dict[str, Any], tokenizer: str) -> Renderer:
+    """Return the renderer of a submission's model, with a tokenizer that is at hand.
+
+    Raises:
+        PrmEvalError: The recipe is not a shipped one, has changed since, or does not fit the tokenizer.
+    """
+    recipe = named_recipe(str(model.get("recipe")))
+    if recipe.digest != model.get("recipe_sha256"):
+        raise PrmEvalError(f"the recipe {recipe.name} has changed since: rendered inputs cannot be compared")
+    if recipe.head.type == "generate":
+        raise PrmEvalError(f"the recipe {recipe.name} asks a generative model: it has no rendered inputs to compare")
+    loaded = checkpoint.load("tokenizer", "AutoTokenizer", tokenizer, None)
+    return Renderer(recipe, loaded, tokenizer, separator=model.get("separator"), max_tokens=model.get("max_tokens"))
+
+
+def _items(pool: Pool, rewards: RewardFile) -> Iterator[tuple[ScoringItem, StepRewards]]:
+    """Yield every candidate as the model saw it, with its row; the rows are known to be the pool's, in order."""
+    rows = iter_rewards(rewards)
+    splitter = rewards.info.splitter or pool.info.splitter
+    for problem, candidates in pool:
+        for candidate in candidates:
+            _, _, row = next(rows)
+            yield scoring_item(problem, candidate, splitter), row

@@ -1,0 +1,118 @@
+"""A child process that reads strangers' Parquet: whatever such a file does to its reader, it does to the child.
+
+One line of JSON in, one out. The child has a limit on memory and a deadline; a question that kills it is answered with why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import tempfile
+import time
+from types import TracebackType
+from typing import IO, Any
+
+from prm_eval.children import command
+from prm_eval.errors import PrmEvalError
+from prm_eval.submissions.checking.worker_main import OUT_OF_MEMORY
+
+MEMORY_BYTES = 4 * 1024**3  # of address space: about 1 GB is the libraries'
+START_SECONDS = 120.0  # importing pyarrow on a busy machine
+MAX_REPLY = 64 * 1024 * 1024
+
+
+class WorkerDied(Exception):
+    """The child ended, or was late; says how."""
+
+
+class Worker:
+    """The child, started at the first question and again after it died."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None  # a file: a pipe that nobody reads would fill
+        self._last_words = ""
+
+    def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Return the child's answer.
+
+        Raises:
+            WorkerDied: It gave none within the time, or ended.
+            PrmEvalError: It could not start, which is no fault of what it was to read.
+        """
+        child = self._alive()
+        if child.stdin is None:
+            raise WorkerDied("no pipe")
+        try:
+            child.stdin.write(json.dumps(question).encode() + b"\n")
+            child.stdin.flush()
+            reply: dict[str, Any] = json.loads(self._line(child, seconds))
+        except OSError as error:
+            raise WorkerDied(f"the reader ended ({error})") from None
+        return reply
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self.close()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
+            self._child = subprocess.Popen(
+                command("prm_eval.submissions.checking.worker_main", str(MEMORY_BYTES)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                # allocators that reserve much more than they use would be stopped by the limit
+                env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            )
+            try:
+                self._line(self._child, START_SECONDS)
+            except WorkerDied as error:
+                raise PrmEvalError(
+                    f"the reader of Parquet files could not start: {self._last_words or error}"
+                ) from None
+        return self._child
+
+    def _line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes:
+        if child.stdout is None:
+            raise WorkerDied("no pipe")
+        until, reply = time.monotonic() + seconds, b""
+        poll = select.poll()
+        poll.register(child.stdout, select.POLLIN | select.POLLHUP)
+        while not reply.endswith(b"\n"):
+            if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+                self.close()
+                raise WorkerDied(f"no end within {seconds:.0f} s")
+            piece = os.read(child.stdout.fileno(), 1 << 16)
+            if not piece or len(reply) > MAX_REPLY:
+                status = child.wait(10) if not piece else 0
+                self.close()
+                how = f"signal {-status}" if status < 0 else f"status {status}"
+                how = "out of memory" if status == OUT_OF_MEMORY else how
+                raise WorkerDied(f"the end of its reader ({how})")
+            reply += piece
+        return reply
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            for pipe in (self._child.stdin, self._child.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._child = None
+        if self._errors is not None:
+            self._errors.seek(0)
+            lines = self._errors.read()[-2_000:].decode("utf-8", "replace").splitlines()
+            self._last_words = next((ascii(line.strip())[1:-1] for line in reversed(lines) if line.strip()), "")
+            self._errors.close()
+            self._errors = None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

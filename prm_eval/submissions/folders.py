@@ -1,0 +1,88 @@
+"""Where things go in a results folder: a submission by its model, revision and pool; a pool under its id."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.pools.format import write_json
+from prm_eval.pools.pool import Pool
+from prm_eval.rewards.protocol import RewardModel
+from prm_eval.submissions.formats import MODEL, NAME_WORDS, ORG, POOL_REF
+from prm_eval.submissions.readers import read_pool_ref, registered_pools
+from prm_eval.submissions.records import RegisteredPool
+from prm_eval.submissions.revision import revision_name
+
+GRADES = "grades.parquet"
+POOL_FILES = ("problems.parquet", "candidates.parquet", GRADES, "pool.json")
+
+
+def submission_folder(results: Path, entry: str, model: RewardModel, pool: Pool) -> Path:
+    """Return the folder of a submission.
+
+    Args:
+        results: The results folder.
+        entry: ORGANISATION/MODEL.
+        model: What is submitted.
+        pool: What it scores; it must be registered.
+
+    Raises:
+        PrmEvalError: The name is not one, or is not the model's; nothing pins its weights; the pool is not registered.
+    """
+    if not re.fullmatch(f"{ORG}/{MODEL}", entry, re.ASCII) or ".." in entry:
+        raise PrmEvalError(f"--submission {entry!r}: expected ORGANISATION/MODEL, each of {NAME_WORDS}")
+    about = model.describe()
+    own = str(about.get("id", ""))
+    if own != entry and not Path(own).exists() and re.fullmatch(f"{ORG}/{MODEL}", own, re.ASCII):
+        raise PrmEvalError(f"--submission {entry}: the reward model is {own}; submit it under its own name")
+    return results / "submissions" / entry.replace("/", "__", 1) / revision_name(about) / registered_id(results, pool)
+
+
+def registered_id(results: Path, pool: Pool) -> str:
+    """Return the id under which a pool is registered.
+
+    Raises:
+        PrmEvalError: It is not.
+    """
+    known = registered_pools(results)
+    for pool_id, each in known.items():
+        if each.content_hash == pool.info.content_hash:
+            return pool_id
+    listed = ", ".join(f"{each.pool_id} ({each.content_hash[:12]})" for each in known.values()) or "none"
+    raise PrmEvalError(
+        f"{pool.path} ({pool.info.short_hash}) is not a pool of {results}/pools, which has: {listed}. "
+        f"On a board of your own: prm-eval pool register {pool.path} --id NAME -o {results}"
+    )
+
+
+def register_pool(
+    pool: Pool, results: Path, pool_id: str, *, title: str | None = None, headline_n: int | None = None
+) -> RegisteredPool:
+    """Copy a graded pool into a results folder and write its entry; of an equal pool that is there only the grades are renewed.
+
+    Raises:
+        PrmEvalError: The id is not one, is another pool's, or the pool has no grades; ``headline_n`` is beyond its slots.
+    """
+    if not re.fullmatch(MODEL, pool_id, re.ASCII) or ".." in pool_id:
+        raise PrmEvalError(f"pool id {pool_id!r}: expected {NAME_WORDS}")
+    pool.require_sound().require_grades("own")
+    if headline_n is not None and not 1 <= headline_n <= pool.info.m:
+        raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
+    entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
+    if entry.is_file() and (there := read_pool_ref(entry, results)).content_hash != pool.info.content_hash:
+        raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in POOL_FILES if folder.resolve() != pool.path.resolve() else ():
+        if name == GRADES or not (folder / name).is_file():
+            shutil.copyfile(pool.path / name, folder / name)
+    about = {
+        "schema": POOL_REF,
+        "pool_id": pool_id,
+        "content_hash": pool.info.content_hash,
+        "title": title or str(pool.info.problem_set.get("name") or pool_id),
+        "path": f"pools/{pool_id}",
+    }
+    write_json(entry, about | ({} if headline_n is None else {"headline_n": headline_n}))
+    return read_pool_ref(entry, results)

@@ -1,0 +1,1 @@
+"""Cutting and finding in texts: steps, boxes. It judges nothing."""

@@ -1,0 +1,408 @@
+"""The training of the miniature models. Each test says what would be wrong if it failed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import prm_eval
+from prm_eval.errors import PrmEvalError
+from prm_eval.miniature.build import admissible
+from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
+from prm_eval.miniature.data import (
+    IGNORED,
+    Epochs,
+    Labelled,
+    Stream,
+    corpus_text,
+    drill_example,
+    facts,
+    label,
+    solution_example,
+    verifier_example,
+)
+from prm_eval.miniature.make import TINY, drawn_for_training, make
+from prm_eval.miniature.noise import CORPUS, RARE, misconception, outcomes, write_solution
+from prm_eval.miniature.oracle import judge
+from prm_eval.miniature.plan import evaluate, solve
+from prm_eval.miniature.problems import iter_problems, miniature_problems, split_of
+from prm_eval.miniature.train import Schedule
+from prm_eval.miniature.vocabulary import END, MAX_TOKENS, PAD, UNKNOWN, Encoder, make_tokenizer, split_text
+from prm_eval.records import ScoringItem
+from prm_eval.texts.steps import split_steps
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """All three models at a toy size, by the function behind ``prm-eval miniature all``."""
+    folder = tmp_path_factory.mktemp("miniature") / "weights"
+    make("all", folder, settings=TINY)
+    return folder
+
+
+# The corpus
+
+
+def test_a_fact_has_one_misconception_and_its_probabilities_sum_to_one() -> None:
+    # else the policy's mistakes would be random slips, which a majority vote removes
+    for table in facts():
+        for operator, left, right, value in table[::7]:
+            assert misconception(operator, left, right) == misconception(operator, left, right)
+            values, weights = outcomes(CORPUS, operator, left, right)
+            assert values[0] == value
+            assert abs(sum(weights) - 1) < 1e-9 and min(weights) > 0
+            assert len(set(values)) == len(values)
+
+
+def test_the_corpus_holds_every_kind_of_mistake() -> None:
+    # a kind of mistake that no verifier has seen is what best-of-n finds
+    found: Counter[str] = Counter()
+    for each in corpus_candidates(3_000, 5, RARE):
+        if each.first_wrong is None:
+            found["sound" if each.answer_right else "impossible"] += 1
+        else:
+            found["false positive" if each.answer_right else "wrong"] += 1
+    assert not found["impossible"]
+    assert found["false positive"] > 60
+    assert found["sound"] > 1_000 and found["wrong"] > 800
+    reasons: Counter[str] = Counter()
+    rng = random.Random(1)
+    for each in islice(iter_problems("train", 3), 2_000):
+        labels = judge(each.plan, "\n".join(write_solution(each.plan, rng, RARE))).labels
+        reasons.update(step.reason for step in labels if not step.right)
+    assert min(reasons[kind] for kind in ("value", "unfounded", "unsupported")) > 30
+    assert not reasons["form"]  # or the policy would learn to write lines outside the grammar
+
+
+def test_drills_state_true_facts_of_the_tables(encoder) -> None:
+    # a false drill would teach every model a wrong fact
+    assert all(admissible(op, a, b) and evaluate(op, a, b) == value for table in facts() for op, a, b, value in table)
+    example = drill_example(encoder, random.Random(0))
+    text = encoder.decode(example.ids)
+    assert len(text.split("\n")) == 10
+    for at, target in enumerate(example.targets):
+        assert target in (IGNORED, example.ids[at + 1] if at + 1 < len(example.ids) else IGNORED)
+    trained = encoder.decode([each for each in example.targets if each != IGNORED])
+    stated = [line.split(" = ")[1] for line in text.strip().split("\n")]
+    assert trained.replace("\n", "") == "".join(stated)
+
+
+def test_training_draws_no_test_problem() -> None:
+    # the figures would be worth nothing
+    from prm_eval.miniature.plan import normal_form
+
+    rng = random.Random(4)
+    from prm_eval.miniature.data import draw_training
+
+    assert {split_of(normal_form(draw_training(rng)[1])) for _ in range(300)} == {"train"}
+    forms = drawn_for_training(3, TINY)
+    assert {split_of(form) for form in forms} == {"train"}
+    assert len(forms) > 1_000
+    assert {each.normal_form for each in training_problems(TINY.sampled_problems, "policy-candidates", 3)} <= forms
+
+
+# The tokenizer
+
+
+def test_every_text_of_the_family_survives_the_tokenizer(encoder) -> None:
+    # a candidate that decodes to another text than was sampled would be graded as something nobody wrote
+    tokenizer = make_tokenizer()
+    rng = random.Random(2)
+    for split in ("train", "validation", "test"):
+        for each in islice(iter_problems(split, 9), 350):
+            text = each.problem.statement + "\n" + "\n".join(write_solution(each.plan, rng, RARE))
+            ids = tokenizer(text)["input_ids"]
+            assert ids == encoder.encode(text)
+            assert tokenizer.unk_token_id not in ids, text
+            assert tokenizer.decode(ids) == encoder.decode(ids) == text
+            assert len(ids) < 0.75 * MAX_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("9 - 24 = -15", ["9", " - ", "24", " = ", "-15"]),
+        ("3 \\cdot (-4)", ["3", " \\cdot ", "(", "-4", ")"]),
+        ("199 -199 200 -200", ["199", " ", "-199", " ", "2", "0", "0", " ", "-", "2", "0", "0"]),
+        ("-0 07", ["-", "0", " ", "0", "7"]),
+        ("\\frac{45}{9}", ["\\frac{", "45", "}{", "9", "}"]),
+    ],
+)
+def test_how_numbers_are_cut(encoder, text, tokens) -> None:
+    # a number that is one token here and two there could not be looked up as a fact
+    assert split_text(text) == tokens
+    assert encoder.encode(text) == make_tokenizer()(text)["input_ids"]
+
+
+def test_special_tokens_are_no_text(encoder) -> None:
+    # else a candidate could end or hide itself by writing a control token
+    assert [encoder.ids[each] for each in (PAD, END, UNKNOWN)] == [0, 1, 2]
+    assert not {0, 1} & set(encoder.encode(f"{PAD}{END}"))
+    assert encoder.encode("ß") == [2]
+
+
+# Targets
+
+
+PROBLEM = next(each for each in iter_problems("train", 0) if len(each.plan.operations) == 4)
+
+
+def test_labels_stop_at_the_first_wrong_step(encoder) -> None:
+    # the paper's appendix F: nothing is said of steps after the first mistake
+    lines = list(solve(PROBLEM.plan))
+    lines[1] = lines[1].rsplit(" = ", 1)[0] + " = 77"
+    candidate = label(PROBLEM, "\n".join(lines))
+    assert (candidate.first_wrong, candidate.answer_right) == (1, True)
+    example = verifier_example(encoder, candidate, "prm")
+    newlines = [at for at, token in enumerate(example.ids) if token == encoder.newline]
+    assert [example.targets[at] for at in newlines] == [IGNORED, 1, 0, IGNORED, IGNORED, IGNORED]
+    assert sum(target != IGNORED for target in example.targets) == 2
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("orm", 1), ("oracle", 0)])
+def test_an_outcome_is_on_every_token_of_the_solution(encoder, kind, expected) -> None:
+    # the paper's appendix E; and only the oracle's outcome may know of right answers by wrong reasoning
+    lines = list(solve(PROBLEM.plan))
+    lines[0] = lines[0].rsplit(" = ", 1)[0] + " = 77"
+    candidate = label(PROBLEM, "\n".join(lines))
+    example = verifier_example(encoder, candidate, kind)
+    prompt = len(encoder.encode(candidate.statement + "\n"))
+    assert example.targets == [IGNORED] * prompt + [expected] * (len(example.ids) - prompt)
+
+
+def test_the_policy_learns_the_solution_and_to_end(encoder) -> None:
+    # a policy that also learnt statements, or no end, would waste its size or run to the limit
+    lines = solve(PROBLEM.plan)
+    example = solution_example(encoder, PROBLEM.problem.statement, lines)
+    assert len(example.ids) == len(example.targets)
+    trained = [each for each in example.targets if each != IGNORED]
+    assert encoder.decode(trained) == "\n".join(lines) and trained[-1] == encoder.end
+    for at, target in enumerate(example.targets[:-1]):
+        assert target in (IGNORED, example.ids[at + 1])
+
+
+# Batches and training
+
+
+def test_a_batch_depends_on_seed_and_number_only(encoder) -> None:
+    # else a run that was cut off would go on with other data
+    def stream(seed: int) -> Stream:
+        return Stream("policy", seed, corpus_text(encoder), encoder.pad)
+
+    walked = stream(0)
+    ids = [walked(index)[0] for index in range(10)]
+    assert torch.equal(stream(0)(9)[0], ids[9])
+    assert not torch.equal(stream(0)(8)[0], ids[9]) or not torch.equal(stream(1)(9)[0], ids[9])
+    examples = [verifier_example(encoder, each, "prm") for each in corpus_candidates(200, 0)]
+    epochs = Epochs(0, examples, encoder.pad)
+    for number in (0, 1):
+        seen = [len(epochs(number * epochs.batches + at)[0]) for at in range(epochs.batches)]
+        assert sum(seen) == 200
+    assert torch.equal(Epochs(0, examples, encoder.pad)(5)[0], epochs(5)[0])
+
+
+def test_training_goes_on_as_if_it_had_not_been_cut_off(tmp_path, encoder) -> None:
+    # else shipped weights could not be made again from their seed
+    from prm_eval.miniature.train import Schedule, fit, new_model
+
+    def run(folder: Path, *stops: int | None) -> dict[str, torch.Tensor]:
+        for stop in stops:
+            model = new_model(TINY.shape, 7)
+            stream = Stream("policy", 7, corpus_text(encoder), encoder.pad)
+            fit(model, stream, Schedule(12), folder, stop_after=stop)
+        return model.state_dict()
+
+    whole = run(tmp_path / "whole", None)
+    resumed = run(tmp_path / "resumed", 5, 9, None)
+    again = run(tmp_path / "again", None)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    logs = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("whole", "resumed")
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_the_whole_command(made) -> None:
+    # what the issue asks of the output: ordinary checkpoints, equal candidates for both verifiers, a record
+    from transformers import AutoModelForCausalLM, AutoModelForTokenClassification, AutoTokenizer
+
+    for kind, loader in (
+        ("policy", AutoModelForCausalLM),
+        ("backbone", AutoModelForCausalLM),
+        ("orm", AutoModelForTokenClassification),
+        ("prm", AutoModelForTokenClassification),
+    ):
+        folder = made / f"miniature-{kind}"
+        model = loader.from_pretrained(folder)
+        assert model.dtype == torch.bfloat16
+        assert len(AutoTokenizer.from_pretrained(folder)) == model.config.vocab_size
+    record = {
+        stage: json.loads((made / "work" / f"{stage}.json").read_text()) for stage in ("candidates", "orm", "prm")
+    }
+    assert record["orm"]["candidates"] == record["prm"]["candidates"]
+    assert record["orm"]["steps"] == record["prm"]["steps"]
+    candidates = read_candidates(made / "work" / "candidates.jsonl")
+    assert len(candidates) == record["orm"]["candidates"]
+    assert Counter(each.origin for each in candidates)["corpus"] == TINY.among
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+    make("all", made, settings=TINY)
+    assert before == {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+
+
+def test_a_folder_holds_one_making(made) -> None:
+    # else a policy of one seed or length and verifiers of another would be called one set
+    for given in ({"seed": 1}, {"settings": replace(TINY, policy=Schedule(21))}):
+        with pytest.raises(PrmEvalError, match=r"made_with.json: found .* expected .* Name another --output"):
+            make("all", made, **{"settings": TINY, **given})
+
+
+def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:
+    # else a pool could not be sampled again, or candidates would answer another problem
+    from prm_eval.miniature.sampling import sample
+    from prm_eval.miniature.train import load_model
+
+    policy = load_model(made / "miniature-policy")
+    statements = [each.problem.statement for each in miniature_problems("validation", 0, 12)]
+    first = sample(policy, statements, 3, 0.7, 5)
+    assert [len(each) for each in first] == [3] * 12
+    assert sample(policy, statements, 3, 0.7, 5) == first
+    assert sample(policy, statements, 3, 0.7, 6) != first
+    nearly_greedy = sample(policy, statements, 2, 1e-4, 0)
+    assert [group[0] for group in nearly_greedy] == [sample(policy, [s], 1, 1e-4, 1)[0][0] for s in statements]
+    labelled = policy_candidates(policy, miniature_problems("validation", 0, 2), 4, temperature=0.7, seed=0)
+    assert len({(each.statement, each.text) for each in labelled}) == len(labelled)
+
+
+@pytest.mark.parametrize("kind", ["prm", "orm"])
+def test_verifiers_are_scored_as_they_were_trained(made, encoder, kind) -> None:
+    # other ids, another read position or the other label would be a verifier that nobody trained
+    from prm_eval.miniature.train import load_model
+    from prm_eval.miniature.verifiers import score
+    from prm_eval.rewards import load_reward_model
+
+    texts = [(each.statement, each.text) for each in corpus_candidates(24, 3)]
+    model = load_reward_model(str(made / f"miniature-{kind}"), dtype="float32")
+    assert model.describe()["recipe"] == f"miniature-{kind}"  # known by its folder
+    assert (model.kind, model.score_type) == (kind, "logodds")
+    own = score(load_model(made / f"miniature-{kind}", kind), texts, kind)
+    items = [ScoringItem(*key, tuple(split_steps(key[1], "line"))) for key in texts]
+    for key, item, got in zip(texts, items, model.score(items), strict=True):
+        rendered = model.render(item)
+        example = verifier_example(encoder, Labelled(*key, None, True), kind)
+        trained = [at for at, target in enumerate(example.targets) if target != IGNORED]
+        assert list(rendered.ids) == example.ids
+        assert list(rendered.positions) == (trained if kind == "prm" else trained[-1:])
+        assert got.values == pytest.approx(own[key], abs=1e-4)
+
+
+def test_figures_of_a_toy(made, tmp_path) -> None:
+    # the whole way from weights to figures, and that a second call makes nothing again
+    from prm_eval.miniature.figures import figures
+
+    found = figures(made, tmp_path / "out", count=35, candidates=4)
+    assert [each.name for each in found.figures if each.required][:1] == ["mean@1"]
+    assert not found.held  # a toy policy answers nothing
+    assert "NOT HELD" in found.text
+    stored = json.loads((tmp_path / "out" / "figures.json").read_text())
+    assert len(stored["figures"]) == len(found.figures) and stored["ns"] == [1, 2, 4]
+    before = (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns
+    assert figures(made, tmp_path / "out", count=35, candidates=4) == found
+    assert (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns == before
+    for other, named in (({"split": "test"}, "miniature:test:0:35"), ({"count": 70}, "miniature:validation:0:70")):
+        with pytest.raises(PrmEvalError, match=f"problems miniature:validation:0:35; expected {named}. Give another"):
+            figures(made, tmp_path / "out", **({"count": 35, "candidates": 4} | other))
+    with pytest.raises(PrmEvalError, match=r"no miniature-policy with a config.json in it"):
+        figures(made / "miniature-policy", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_false_positive_share_and_gaps_of_known_curves() -> None:
+    # a figure with its sign or its column mixed up would pass for a result
+    import numpy as np
+
+    from prm_eval.evaluation.curves import Evaluation
+    from prm_eval.miniature.figures import figures_of
+
+    problems = miniature_problems("validation", 0, 70)
+    ns = (1, 2, 4, 8, 16, 32, 64)
+    rng = np.random.default_rng(0)
+
+    def flat(at_16: float, at_64: float, at_1: float = 0.4) -> np.ndarray:
+        row = np.interp(np.log2(ns), [0, 4, 6], [at_1, at_16, at_64])
+        return np.clip(row + 0.05 * rng.standard_normal((70, 1)), 0, 1)
+
+    level = np.array([each.problem.level for each in problems])
+    oracle = flat(0.9, 0.97)
+    oracle[:, 0] = 0.7 - 0.1 * level
+    curves = {
+        ("oracle", None): oracle,
+        ("majority", None): flat(0.5, 0.55),
+        ("best_of_n", "orm"): flat(0.6, 0.55),
+        ("best_of_n", "prm"): flat(0.8, 0.85),
+        ("weighted_majority", "orm"): flat(0.6, 0.65),
+        ("weighted_majority", "prm"): flat(0.8, 0.9),
+    }
+    evaluation = Evaluation({}, {}, ns, [], [], [], [], curves, tuple(each.problem.problem_id for each in problems))
+    found = {each.name: each for each in figures_of(evaluation, problems, np.full(70, 20.0), np.array([4.0, 0.0] * 35))}
+    assert found["mean@1"].value == pytest.approx(40)
+    assert found["mean@1 level 1 - level 5"].value == pytest.approx(40)
+    assert found["right answers by wrong reasoning"].value == pytest.approx(10)
+    assert found["bon@16 PRM - ORM"].value == pytest.approx(20, abs=2)
+    assert found["bon@64 PRM - ORM"].value == pytest.approx(30, abs=2)
+    assert found["wmaj@64 ORM - maj@64"].value == pytest.approx(10, abs=2)
+    assert found["bon ORM @64 - @16"].value == pytest.approx(-5, abs=2)
+    assert not found["bon ORM @64 - @16"].held
+    assert all(each.held for each in found.values() if each.required)
+
+
+def test_small_numbers_of_the_tables() -> None:
+    # 6,198 facts are what a verifier must know by heart; a change of the family should be noticed here
+    different = {fact for table in facts() for fact in table}
+    assert len(different) == 6_198
+    assert Fraction(1) in {fact[3] for fact in different}
+
+
+WEIGHTS = Path(prm_eval.__file__).parent / "miniature" / "weights"
+
+
+def test_shipped_weights_are_small_and_ordinary() -> None:
+    # what the issue allows: at most 4 MB each and 8 MB in all, loadable without our code
+    files = {path.parent.name: path.stat().st_size for path in WEIGHTS.glob("*/*.safetensors")}
+    assert set(files) == {"miniature-policy", "miniature-backbone", "miniature-orm", "miniature-prm"}
+    assert max(files.values()) <= 4e6 and sum(files.values()) <= 8e6
+    for name in files:
+        config = json.loads((WEIGHTS / name / "config.json").read_text())
+        assert "auto_map" not in config and config["dtype"] == "bfloat16"
+        tokenizer = json.loads((WEIGHTS / name / "tokenizer_config.json").read_text())
+        assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"  # transformers 4.57 knows no other name
+        assert (WEIGHTS / name / "model.safetensors").stat().st_mode & 0o044  # readable in a shared installation
+        assert json.loads((WEIGHTS / name / "tokenizer.json").read_text())["model"]["vocab"] == Encoder().ids
+
+
+@pytest.mark.slow
+def test_shipped_weights_do_what_the_card_says(tmp_path) -> None:
+    # weights of another training, a broken conversion or a changed family would show here; the bounds leave room for 35 problems
+    from prm_eval.miniature.figures import figures
+
+    found = figures(WEIGHTS, tmp_path / "out", count=35, candidates=16)
+    assert 25 < found.curves["oracle"][0] < 70
+    assert found.curves["oracle"][-1] > 85
+    assert found.curves["best_of_n, prm"][-1] > found.curves["oracle"][0] + 10
+    assert found.curves["weighted_majority, prm"][-1] > found.curves["oracle"][0] + 10
