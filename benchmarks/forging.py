@@ -29,7 +29,8 @@ def main(paths: list[str]) -> None:
         mixed = int((facts.correct.any(axis=1) & ~(facts.correct | ~facts.present).all(axis=1)).sum())
         m = pool.info.m
         print(
-            f"\n{Path(path).name}: {pool.info.n_problems} problems ({mixed} mixed) x {m}; mean {mean:.3f}, pass@{m} {oracle:.3f}"
+            f"\n{Path(path).name}: {pool.info.n_problems} problems ({mixed} mixed) x {m}; mean {mean:.3f}, pass@{m} "
+            f"{oracle:.3f}"
         )
         for folder in pool.reward_folders():
             rewards = RewardFile(folder)
@@ -50,7 +51,8 @@ def main(paths: list[str]) -> None:
                 gain += best_of_n_table(np.where(facts.answered, table, np.nan), facts.correct, [m]).mean() - mean
             listed = ", ".join(f"{name} {count}" for name, count in names.most_common())
             print(
-                f"  noise {sigma:>4}: flagged {flagged:>2} of {TRIALS}, bon@{m} {gain / TRIALS:+.3f} over the mean  ({listed})"
+                f"  noise {sigma:>4}: flagged {flagged:>2} of {TRIALS}, bon@{m} {gain / TRIALS:+.3f} over the mean  "
+                f"({listed})"
             )
 
 

@@ -2,8 +2,9 @@
 
     python benchmarks/grader.py [--data ../shared/data] [--rows 300]
 
-Cold: every pair once, in a fresh process, nothing cached; imports are done before (one pair of another corpus is judged first) and are
-reported apart. math-verify is called as its authors do (parse gold, parse answer, verify), in its own process, on the main thread.
+Cold: every pair once, in a fresh process, nothing cached; imports are done before (one pair of another corpus is judged
+first) and are reported apart. math-verify is called as its authors do (parse gold, parse answer, verify), in its own
+process, on the main thread.
 """
 
 from __future__ import annotations
@@ -122,8 +123,10 @@ def main() -> None:
         ours, theirs = child("ours", options, corpus), child("math-verify", options, corpus)
         for name, each in (("ours", ours), ("math-verify", theirs)):
             print(
-                f"{corpus:<14} {name:<12} {each['rows']} pairs  {each['pairs_per_second']:8.1f} pairs/s  median {each['median_ms']:.2f}  "
-                f"p95 {each['p95_ms']:.2f}  p99 {each['p99_ms']:.2f}  max {each['max_ms']:.2f} ms  accuracy {100 * each['accuracy']:.1f} %"
+                f"{corpus:<14} {name:<12} {each['rows']} pairs  {each['pairs_per_second']:8.1f} pairs/s  median "
+                f"{each['median_ms']:.2f}  "
+                f"p95 {each['p95_ms']:.2f}  p99 {each['p99_ms']:.2f}  max {each['max_ms']:.2f} ms  accuracy "
+                f"{100 * each['accuracy']:.1f} %"
             )
         print(f"{corpus:<14} ratio {ours['pairs_per_second'] / theirs['pairs_per_second']:.1f}")
 

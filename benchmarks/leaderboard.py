@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/leaderboard.py
 
-Prints seconds and the peak memory of all its processes together. The pool has formulas in its texts and the rewards are random;
-what a board costs does not depend on what they are.
+Prints seconds and the peak memory of all its processes together. The pool has formulas in its texts and the rewards are
+random; what a board costs does not depend on what they are.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def make_pool(folder: Path, problems: int, m: int, seed: int) -> Pool:
                 answer = number if right else number + 1 + min(int(source.expovariate(0.5)), 20)
                 steps = source.randint(4, 12)
                 lines = [
-                    f"Step {k}: we have $\\frac{{{slot}}}{{{k}}} + x_{{{k}}}^{{2}} = {source.randint(1, 999)}$, which leads on."
+                    f"Step {k}: we have $\\frac{{{slot}}}{{{k}}} + x_{{{k}}}^{{2}} = {source.randint(1, 999)}$, which "
+                    "leads on."
                     for k in range(1, steps)
                 ]
                 text = "\n".join([*lines, f"So the answer is $\\boxed{{{answer}}}$."])
@@ -147,16 +148,20 @@ def main() -> None:
         index = (built.folder / "index.html").stat().st_size
         pages = [path.stat().st_size for path in built.folder.glob("submissions/*.html")]
     print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}, {options.jobs} processes"
+        f"Python {platform.python_version()}, numpy {np.__version__}, pyarrow {pa.__version__}, {options.jobs} "
+        "processes"
     )
     print(
-        f"{options.submissions} submissions x {options.problems} problems x {options.m} candidates (made in {made - started:.0f} s)"
+        f"{options.submissions} submissions x {options.problems} problems x {options.m} candidates (made in "
+        f"{made - started:.0f} s)"
     )
     print(
-        f"board built in {seconds:.1f} s ({cpu:.1f} s of CPU in all processes), {memory.peak:.2f} GiB at most, {built.files} files"
+        f"board built in {seconds:.1f} s ({cpu:.1f} s of CPU in all processes), {memory.peak:.2f} GiB at most, "
+        f"{built.files} files"
     )
     print(
-        f"index.html {index / 1e6:.2f} MB, pages of submissions {np.mean(pages) / 1e6:.2f} MB on average, {max(pages) / 1e6:.2f} at most"
+        f"index.html {index / 1e6:.2f} MB, pages of submissions {np.mean(pages) / 1e6:.2f} MB on average, "
+        f"{max(pages) / 1e6:.2f} at most"
     )
 
 

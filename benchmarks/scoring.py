@@ -4,13 +4,14 @@
 * ``a problem a batch``: all N candidates of a problem, padded to the longest, in one pass;
 * ``batch of one``: one unpadded pass a candidate.
 
-The peers get the trunk without any vocabulary matrix and read the head where it is needed, as ours does: what is compared is
-batching. On the CPU the model is a random Qwen2 of about 100 million parameters with the two-layer head of Qwen2.5-Math-PRM,
-and the pool is a part of the real one, ``$PRM_EVAL_DATA/bon/math_cot_100_rm.jsonl``, cut into steps at blank lines and
-tokenised by a byte-level BPE trained on it (no tokenizer of a published model can be fetched here). Peers are timed in full.
+The peers get the trunk without any vocabulary matrix and read the head where it is needed, as ours does: what is
+compared is batching. On the CPU the model is a random Qwen2 of about 100 million parameters with the two-layer head of
+Qwen2.5-Math-PRM, and the pool is a part of the real one, ``$PRM_EVAL_DATA/bon/math_cot_100_rm.jsonl``, cut into steps
+at blank lines and tokenised by a byte-level BPE trained on it (no tokenizer of a published model can be fetched here).
+Peers are timed in full.
 
-On a GPU (``--device cuda``) the model is a random Qwen2 of 7 billion parameters in bfloat16, and candidates are random ids, 200
-of a common prompt and about 500 of their own, for N = 8, 64 and 256::
+On a GPU (``--device cuda``) the model is a random Qwen2 of 7 billion parameters in bfloat16, and candidates are random
+ids, 200 of a common prompt and about 500 of their own, for N = 8, 64 and 256::
 
     OMP_NUM_THREADS=2 python benchmarks/scoring.py --problems 8
     python benchmarks/scoring.py --device cuda
@@ -178,7 +179,8 @@ def on_cpu(options: argparse.Namespace) -> None:
     size = sum(p.numel() for p in [*network.trunk.parameters(), *network.layers.parameters()])
     print(f"{size / 1e6:.0f} million parameters, float32, {torch.get_num_threads()} threads")
     print(
-        f"{len(groups)} problems x {len(groups[0])} candidates, {sum(len(one.ids) for one in flat) / len(flat):.0f} tokens and "
+        f"{len(groups)} problems x {len(groups[0])} candidates, {sum(len(one.ids) for one in flat) / len(flat):.0f} "
+        "tokens and "
         f"{sum(len(one.positions) for one in flat) / len(flat):.1f} steps a candidate on average"
     )
     engine = Engine(network, device="cpu", dtype="float32", batch_tokens=options.batch_tokens)
@@ -227,7 +229,8 @@ def report(engine: Engine, wall: float) -> None:
 def on_gpu(options: argparse.Namespace) -> None:
     config = transformers.Qwen2Config(
         vocab_size=152_064, hidden_size=options.width, intermediate_size=options.width * 18_944 // 3_584,
-        num_hidden_layers=options.layers, num_attention_heads=options.width // 128, num_key_value_heads=options.width // 896 or 1,
+        num_hidden_layers=options.layers, num_attention_heads=options.width // 128,
+        num_key_value_heads=options.width // 896 or 1,
         max_position_embeddings=4_096,
     )  # fmt: skip
     network = RandomPRM(config, options.device, torch.bfloat16)
@@ -248,7 +251,8 @@ def on_gpu(options: argparse.Namespace) -> None:
         did = engine.counters
         print(f"\nN = {n}: {len(groups)} problems, {did.tokens / did.candidates:.0f} tokens a candidate, {wall:.1f} s")
         print(
-            f"MFU {did.computed_tokens * flop / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} TFLOP/s "
+            f"MFU {did.computed_tokens * flop / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} "
+            "TFLOP/s "
             f"(computed tokens only), peak memory weights + {peak / 2**30:.2f} GiB"
         )
         report(engine, wall)

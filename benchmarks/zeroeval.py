@@ -2,9 +2,9 @@
 
     python benchmarks/zeroeval.py [--data ../shared/data] [--model NAME]
 
-The published figures are over 721 problems, the pool has 424 of them: the gap that chance alone makes is shown as its standard error.
-With --model, the candidates are listed that our grader and a plain string comparison of the source's own extracted answer judge
-differently.
+The published figures are over 721 problems, the pool has 424 of them: the gap that chance alone makes is shown as its
+standard error. With --model, the candidates are listed that our grader and a plain string comparison of the source's
+own extracted answer judge differently.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Best-of-N evaluation of reward models inside lm-evaluation-harness, with exact statistics.
 
-Names are loaded on first use, so that ``import prm_eval`` costs milliseconds: it loads neither torch, sympy nor lm_eval.
+Names are loaded on first use, so that ``import prm_eval`` costs milliseconds: it loads neither torch, sympy nor
+lm_eval.
 """
 
 from __future__ import annotations

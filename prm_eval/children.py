@@ -1,7 +1,7 @@
 """Our own modules as child processes, whatever lies in the folder that we were started in.
 
-``python -m`` puts the current folder first on the import path: a ``resource.py`` among the submissions that somebody checks would be
-run in its stead. (``-P`` forbids that, from Python 3.11 on.)
+``python -m`` puts the current folder first on the import path: a ``resource.py`` among the submissions that somebody
+checks would be run in its stead. (``-P`` forbids that, from Python 3.11 on.)
 """
 
 from __future__ import annotations

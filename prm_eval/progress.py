@@ -11,8 +11,8 @@ from typing import Any
 class ScoringBar:
     """Use as ``with ScoringBar(what, total) as update``; ``update(candidates done, tokens computed)``.
 
-    On a terminal a bar; elsewhere (a log) a line now and then. Candidates that an earlier run finished count as done, but not
-    towards the speed.
+    On a terminal a bar; elsewhere (a log) a line now and then. Candidates that an earlier run finished count as done,
+    but not towards the speed.
 
     Args:
         what: What is being done.

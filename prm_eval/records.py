@@ -13,8 +13,9 @@ Kind = Literal["prm", "orm"]
 Aggregation = Literal["prod", "min", "mean", "last", "soft_min"]
 AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last", "soft_min")
 
-# How the numbers of a reward file are to be read. "logodds": sigmoid gives the probability of being correct. "value": an
-# estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite number.
+# How the numbers of a reward file are to be read. "logodds": sigmoid gives the probability of being correct. "value":
+# an estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite
+# number.
 ScoreType = Literal["logodds", "value", "raw"]
 SCORE_TYPES: tuple[ScoreType, ...] = ("logodds", "value", "raw")
 
@@ -110,8 +111,8 @@ class ScoringItem:
 class StepRewards:
     """The numbers a reward model gave one candidate: one a step for a PRM, one for an ORM; or a refusal, never both.
 
-    ``values`` are log-odds, values or raw numbers, as the reward model's ``score_type`` says. ``input_hash`` is over the rendered
-    token ids, so that a verifier can detect a changed prompt without a GPU.
+    ``values`` are log-odds, values or raw numbers, as the reward model's ``score_type`` says. ``input_hash`` is over
+    the rendered token ids, so that a verifier can detect a changed prompt without a GPU.
     """
 
     values: tuple[float, ...]

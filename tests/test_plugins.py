@@ -77,8 +77,10 @@ def test_the_example_package_works(example, pool, tmp_path) -> None:
 def test_the_example_selector_inside_lm_eval(example, pool, tmp_path) -> None:
     """The same package in door 1."""
     code = (
-        "from lm_eval.evaluator import simple_evaluate; from lm_eval.tasks import TaskManager; from prm_eval.harness import tasks_path\n"
-        f"m = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata={{'replay': {str(pool.path)!r}, 'selectors': 'median_length+orm', 'orm_model': 'politeness'}})\n"
+        "from lm_eval.evaluator import simple_evaluate; from lm_eval.tasks import TaskManager; from prm_eval.harness "
+        "import tasks_path\n"
+        f"m = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata={{'replay': "
+        f"{str(pool.path)!r}, 'selectors': 'median_length+orm', 'orm_model': 'politeness'}})\n"
         "r = simple_evaluate(model='dummy', tasks=['problems_bon'], task_manager=m)['results']['problems_bon']\n"
         "print(sorted(k for k in r if k.startswith('acc@4,')))"
     )

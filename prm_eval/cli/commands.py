@@ -158,7 +158,8 @@ def _show(path: Path) -> None:
     print(f"candidates {info.n_candidates:,} in {info.m:,} slots a problem; splitter {info.splitter}")
     if info.n_missing:
         print(
-            f"missing    {info.n_missing:,} slots; they count as wrong (import with --slots min or a number to leave them out)"
+            f"missing    {info.n_missing:,} slots; they count as wrong (import with --slots min or a number to leave "
+            "them out)"
         )
     print(f"policy     {info.policy.get('id') or 'unknown'}")
     grades = sorted(each.name for each in pool.path.glob("grades*.parquet"))

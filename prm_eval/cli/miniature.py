@@ -25,11 +25,13 @@ def _check(options: argparse.Namespace) -> int:
         found = check_splits(options.seeds, options.train, options.count, progress=update, trained=trained)
     for split, forms in found.forms.items():
         print(
-            f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} normal forms"
+            f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} "
+            "normal forms"
         )
     for pair, shared in found.shared.items():
         print(
-            f"{' and '.join(pair):<24} share {len(shared):,} normal forms{''.join(f'{chr(10)}  {form}' for form in shared[:5])}"
+            f"{' and '.join(pair):<24} share {len(shared):,} normal "
+            f"forms{''.join(f'{chr(10)}  {form}' for form in shared[:5])}"
         )
     return 1 if any(found.shared.values()) else 0
 

@@ -40,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--grader",
         default="default",
-        help="a grader, with its options after a colon, for example default:rounded_decimals=4, default:prm800k, math-verify "
+        help="a grader, with its options after a colon, for example default:rounded_decimals=4, default:prm800k, "
+        "math-verify "
         "(see: prm-eval plugins; options: prm_eval/grading/deciding/options.py)",
     )
     grade.add_argument(
@@ -57,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
     explain.add_argument(
         "--policy",
-        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, hendrycks, math_verify",
+        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, "
+        "hendrycks, math_verify",
     )
 
     _pool_parser(commands)
@@ -156,7 +158,8 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--max-tokens",
         type=positive,
-        help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, the recipe's)",
+        help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, "
+        "the recipe's)",
     )
     score.add_argument("--revision", help="hub revision")
     score.add_argument(
@@ -167,7 +170,8 @@ def _score_parser(commands: Any) -> None:
     score.add_argument(
         "--base-url",
         metavar="URL",
-        help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it here)",
+        help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it "
+        "here)",
     )
     score.add_argument("--temperature", type=float, help="of a generative verifier (default: the recipe's)")
     score.add_argument("--votes", type=positive, help="judgements a candidate of a generative verifier (default: 1)")

@@ -37,7 +37,8 @@ def miniature_parser(commands: Any) -> None:
     figures = add_command(
         actions,
         "figures",
-        "sample, grade and score a pool with finished models, and hold its figures against what is required (exit status 1: missed)",
+        "sample, grade and score a pool with finished models, and hold its figures against what is required (exit "
+        "status 1: missed)",
         "miniature figures",
     )
     figures.add_argument("models", type=Path, help="a folder with miniature-policy, miniature-orm and miniature-prm")
@@ -101,5 +102,6 @@ def _making(parser: argparse.ArgumentParser, goal: str) -> None:
         "--policy-steps",
         type=positive,
         metavar="N",
-        help="optimizer steps of the policy on the noisy corpus (default: 1400); another number makes another policy, for a second pool",
+        help="optimizer steps of the policy on the noisy corpus (default: 1400); another number makes another policy, "
+        "for a second pool",
     )

@@ -124,7 +124,8 @@ def _verify(options: argparse.Namespace) -> int:
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
         print(
-            f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability {chance:.4f}"
+            f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability "
+            f"{chance:.4f}"
         )
     print(f"verdict    {found['verdict']}; written to {options.folder / 'verification.json'}")
     return 0 if found["verdict"] == "agrees" else 1

@@ -1,7 +1,8 @@
 """The demonstration: the main job from end to end, through the real lm_eval, without a download.
 
-By default the tiny policy that ships is sampled on miniature test problems, and the tiny ORM and PRM that ship judge its
-candidates. ``handwritten`` is the same over a pool that was written by hand, with verifiers that are rules: no torch needed.
+By default the tiny policy that ships is sampled on miniature test problems, and the tiny ORM and PRM that ship judge
+its candidates. ``handwritten`` is the same over a pool that was written by hand, with verifiers that are rules: no
+torch needed.
 """
 
 from prm_eval.demo.handwritten import ORM, PRM, demo_file, demo_pool, run_handwritten

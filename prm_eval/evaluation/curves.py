@@ -112,7 +112,8 @@ def load_selectors(names: Sequence[str] | None) -> dict[str, Selector | None]:
         selector = plugins.load("selector", name)()
         if not isinstance(selector, Selector):
             raise PrmEvalError(
-                f"{name!r} is not a selector: it needs name, needs_rewards and choose (see prm_eval.selection.selectors)"
+                f"{name!r} is not a selector: it needs name, needs_rewards and choose (see "
+                "prm_eval.selection.selectors)"
             )
         chosen[name] = selector
     return chosen
@@ -334,12 +335,14 @@ def _notes(pool: Pool, counts: _Counts) -> list[str]:
     notes: list[str] = []
     if pool.info.n_missing:
         notes.append(
-            f"{pool.info.n_missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; where they were "
+            f"{pool.info.n_missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; "
+            "where they were "
             "never sampled, import again with --slots min (or a number) to compare full slots only"
         )
     if counts.no_answer > counts.candidates / 5:
         notes.append(
-            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; these count as wrong. Look at a few: "
+            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; these count as "
+            "wrong. Look at a few: "
             "prm-eval explain GOLD TEXT"
         )
     for name, refused in counts.refused.items():

@@ -52,7 +52,8 @@ class LastStep:
     """Where the worst step is.
 
     Attributes:
-        correct: Share of correct candidates (of two steps or more) whose smallest step reward is the last one's; ties share.
+        correct: Share of correct candidates (of two steps or more) whose smallest step reward is the last one's; ties
+            share.
         incorrect: The same of incorrect ones.
         by_chance: What a step picked at random would give: the mean of 1 / steps.
         candidates: How many have two steps or more.
@@ -163,7 +164,8 @@ def within_problem_auroc(rewards: Floats, correct: Bools) -> tuple[float, int]:
 def within_problem_correlation(one: Floats, other: Floats) -> tuple[float, int]:
     """Return (mean, problems) of Spearman's rank correlation of two tables, problem by problem.
 
-    Problems in which either is constant (or fewer than three candidates have both) are left out; NaN where none is left.
+    Problems in which either is constant (or fewer than three candidates have both) are left out; NaN where none is
+    left.
     """
     there = np.isfinite(one) & np.isfinite(other)
     ranks = [row_ranks(np.where(there, each, np.nan)) for each in (one, other)]

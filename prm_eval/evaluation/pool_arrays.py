@@ -145,8 +145,8 @@ def weighted_votes(
 ) -> tuple[Floats, Floats]:
     """Return the weighted majority accuracies (models, P, len(ns)) of many reward models, and their Monte-Carlo variances.
 
-    The same draws, ties and exact cases as :class:`~prm_eval.selection.selectors.WeightedMajority`, one model at a time; but every
-    problem's draws are made once, for all models.
+    The same draws, ties and exact cases as :class:`~prm_eval.selection.selectors.WeightedMajority`, one model at a
+    time; but every problem's draws are made once, for all models.
 
     Args:
         arrays: The pool.

@@ -36,7 +36,8 @@ def text_table(evaluation: Evaluation) -> str:
     policy = policy_name(pool["policy"])
     level = round(100 * evaluation.settings["level"])
     lines = [
-        f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, {pool['n_candidates']:,} candidates, {policy}; "
+        f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, "
+        f"{pool['n_candidates']:,} candidates, {policy}; "
         f"grades: {evaluation.settings['grades']}",
         f"accuracy in % at n; {level} % limits over problems at n = {evaluation.ns[-1]}",
         "",
@@ -49,7 +50,8 @@ def text_table(evaluation: Evaluation) -> str:
     if any(row.method == "monte_carlo" for row in evaluation.rows):
         largest = max(row.mc_se for row in evaluation.rows)
         lines.append(
-            f"~ from {evaluation.settings['draws']:,} random permutations a problem, standard error at most {100 * largest:.2f}; all others exact"
+            f"~ from {evaluation.settings['draws']:,} random permutations a problem, standard error at most "
+            f"{100 * largest:.2f}; all others exact"
         )
     n = evaluation.ns[-1]
     differences = [

@@ -27,9 +27,9 @@ class ClusterBootstrap:
     """Resample whole problems, once for all statistics, so that every difference is paired.
 
     The limits are percentiles of the resampled means, widened for small numbers of problems as Hesterberg (2015, "What
-    teachers should know about the bootstrap", section 4.3.1, expanded percentile interval) says: plain percentiles are too
-    narrow by sqrt((P-1)/P) and by the normal in place of the t quantile. Where all problems have the value 0 (or 1) no
-    resample can vary; the other limit is then the exact binomial one, 1 - (alpha/2)^(1/P) (or its mirror).
+    teachers should know about the bootstrap", section 4.3.1, expanded percentile interval) says: plain percentiles are
+    too narrow by sqrt((P-1)/P) and by the normal in place of the t quantile. Where all problems have the value 0 (or 1)
+    no resample can vary; the other limit is then the exact binomial one, 1 - (alpha/2)^(1/P) (or its mirror).
 
     Args:
         n_problems: Clusters P, at least 1; with one problem the limits are 0 and 1.
@@ -91,8 +91,8 @@ class ClusterBootstrap:
     def difference(self, one: Floats, other: Floats, resampled: Floats | None = None) -> Interval:
         """Return the paired difference of the means of two vectors over problems, with limits.
 
-        ``resampled`` is the difference of their resampled means, if these are at hand. Where the two agree on every problem
-        the difference is 0 with limits 0: on these problems they are the same.
+        ``resampled`` is the difference of their resampled means, if these are at hand. Where the two agree on every
+        problem the difference is 0 with limits 0: on these problems they are the same.
         """
         paired = one - other
         low, high = self.limits((self.means(paired) if resampled is None else resampled).reshape(-1, 1))
@@ -150,8 +150,8 @@ def holm(ps: Floats) -> Floats:
 def rank_ranges(values: Floats, resampled: Floats, bootstrap: ClusterBootstrap) -> list[tuple[int, int]]:
     """Return (best, worst) rank of each entry: what cannot be told apart shares ranks.
 
-    All ranges hold at once: with the bootstrap's confidence level none of them misses its entry's true rank. (Ranges from
-    pairwise limits, each at that level, would miss some rank of a board of 20 in most draws.)
+    All ranges hold at once: with the bootstrap's confidence level none of them misses its entry's true rank. (Ranges
+    from pairwise limits, each at that level, would miss some rank of a board of 20 in most draws.)
 
     Args:
         values: (problems, entries).
@@ -167,12 +167,13 @@ def rank_ranges(values: Floats, resampled: Floats, bootstrap: ClusterBootstrap) 
 def told_apart(values: Floats, resampled: Floats, level: float = DEFAULT_LEVEL) -> npt.NDArray[np.bool_]:
     """Return (entries, entries): is the row's mean larger than the column's? All "yes" hold at once with this level.
 
-    The step-down procedure of Romano and Wolf (2005) on all one-sided paired differences, as Mogstad, Romano, Shaikh and
-    Wilhelm (2024, "Inference for ranks") use it for simultaneous confidence sets of ranks: the critical value is a quantile of the
-    largest studentised difference over resamples; after pairs were told apart it is taken anew over those that were not.
+    The step-down procedure of Romano and Wolf (2005) on all one-sided paired differences, as Mogstad, Romano, Shaikh
+    and Wilhelm (2024, "Inference for ranks") use it for simultaneous confidence sets of ranks: the critical value is a
+    quantile of the largest studentised difference over resamples; after pairs were told apart it is taken anew over
+    those that were not.
 
-    A difference is divided by the root of its mean square (not of its variance): where it is the same on all P problems its
-    statistic is then sqrt(P), not infinite, which is what P equal signs are worth.
+    A difference is divided by the root of its mean square (not of its variance): where it is the same on all P problems
+    its statistic is then sqrt(P), not infinite, which is what P equal signs are worth.
     """
     n_problems, entries = values.shape
     if n_problems < 2 or entries < 2:

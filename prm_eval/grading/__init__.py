@@ -86,7 +86,8 @@ class DefaultGrader:
     """Our own grader.
 
     Args:
-        options: A preset or options of :class:`~prm_eval.grading.deciding.options.Policy`, as in ``--grader default:rounded_decimals=4``.
+        options: A preset or options of :class:`~prm_eval.grading.deciding.options.Policy`, as in ``--grader
+            default:rounded_decimals=4``.
 
     Raises:
         PrmEvalError: No such option.

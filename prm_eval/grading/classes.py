@@ -23,8 +23,8 @@ class Classes:
 def answer_classes(answers: Sequence[str | None], gold: str | None = None) -> tuple[int, ...]:
     """Return the class index of each answer, -1 for None.
 
-    The partition is transitive and does not depend on the order of the answers (class numbers follow first appearance). Answers
-    equivalent to ``gold``, where it is given, are one class: each is equivalent to gold, hence to the others.
+    The partition is transitive and does not depend on the order of the answers (class numbers follow first appearance).
+    Answers equivalent to ``gold``, where it is given, are one class: each is equivalent to gold, hence to the others.
     """
     return classify(answers, gold).of_answer
 

@@ -31,7 +31,8 @@ def explain(gold: str, answer: str, policy: Policy = STRICT) -> Explanation:
         f"extraction  {found.rule}, characters {found.start} to {found.end}: {final}"
         + (" (the text states another final answer too)" if found.conflict else "")
         if found
-        else "extraction  none found: a candidate of this text would be no_answer; here it is taken as the answer itself"
+        else "extraction  none found: a candidate of this text would be no_answer; here it is taken as the answer "
+        "itself"
     ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)

@@ -145,7 +145,8 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
     for part in parts[1:]:
         if (part.info.m, part.info.splitter, part.info.policy) != (first.m, first.splitter, first.policy):
             raise PrmEvalError(
-                f"{parts[0].path} and {part.path} differ in M, splitter or policy; name one of them: replay={parts[0].path}"
+                f"{parts[0].path} and {part.path} differ in M, splitter or policy; name one of them: "
+                f"replay={parts[0].path}"
             )
     return _recombined(parts, parent)
 

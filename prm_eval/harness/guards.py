@@ -34,8 +34,10 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         return
     if arguments.get("do_sample") is not True:
         raise SamplingError(
-            f"{n} candidates a problem, but do_sample={arguments.get('do_sample')}: greedy decoding gives the same text {n} times, and "
-            "lm_eval's --use_cache would hand one stored text out for all. Leave do_sample: true as the task has it, or use n_samples=1."
+            f"{n} candidates a problem, but do_sample={arguments.get('do_sample')}: greedy decoding gives the same "
+            f"text {n} times, and "
+            "lm_eval's --use_cache would hand one stored text out for all. Leave do_sample: true as the task has it, "
+            "or use n_samples=1."
         )
     temperature = arguments.get("temperature")
     if temperature is not None and float(temperature) == 0.0:
@@ -44,7 +46,8 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         )
     if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
         raise SamplingError(
-            f"{type(_unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds gives the same "
+            f"{type(_unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
+            "gives the same "
             f"answer {n} times. Add: --gen_kwargs seed=None"
         )
 
@@ -83,7 +86,9 @@ def check_candidates(texts: Sequence[Sequence[str]], n: int) -> None:
     several = [each for each in texts if len(each) > 1]
     if n > 1 and several and all(len(set(each)) == 1 for each in several):
         raise SamplingError(
-            f"all {n} candidates of each of the {len(several)} problems are the same text. A server with one seed for all requests (add "
-            "--gen_kwargs seed=None), a cache, or a temperature near 0 does this. If the policy really is that certain: "
+            f"all {n} candidates of each of the {len(several)} problems are the same text. A server with one seed for "
+            "all requests (add "
+            "--gen_kwargs seed=None), a cache, or a temperature near 0 does this. If the policy really is that "
+            "certain: "
             "--metadata allow_identical_candidates=true"
         )

@@ -68,8 +68,8 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
     """Check and read the metadata of a task.
 
     Raises:
-        PrmEvalError: A key under our prefixes that we do not know, or one that looks like a misspelling of ours, or a value
-            of the wrong type.
+        PrmEvalError: A key under our prefixes that we do not know, or one that looks like a misspelling of ours, or a
+            value of the wrong type.
     """
     _refuse_unknown(metadata)
     grades = str(metadata.get("grades") or "own")

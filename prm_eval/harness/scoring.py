@@ -38,7 +38,8 @@ def grade_if_needed(pool: Pool, options: Options) -> None:
 def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
     """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there.
 
-    The weights are let go of afterwards, also after a failure: the next model, and a policy that comes back, need the room.
+    The weights are let go of afterwards, also after a failure: the next model, and a policy that comes back, need the
+    room.
     """
     if isinstance(model, StoredRewardModel):
         return model.require_pool(pool)

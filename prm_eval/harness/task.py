@@ -3,10 +3,12 @@
 The order of things in a run (traps: the harness reference in CONTRIBUTING.md):
 
 1. ``__init__``: options and problems, before hours of generation;
-2. ``build_all_requests``: sampling guards, reward models checked without their weights; in a replay, candidates filled in;
+2. ``build_all_requests``: sampling guards, reward models checked without their weights; in a replay, candidates filled
+   in;
 3. lm_eval generates;
-4. ``apply_filters``: candidates to disk first, then the sampling guard, grades, rewards, and for every selector the expected
-   accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with ``str``).
+4. ``apply_filters``: candidates to disk first, then the sampling guard, grades, rewards, and for every selector the
+   expected accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with
+   ``str``).
 """
 
 from __future__ import annotations
@@ -196,7 +198,8 @@ class BestOfNTask(ConfigurableTask):
         model = load_reward_model(self.options.models[role], **self.options.model_options[role])
         if model.kind != role:
             raise PrmEvalError(
-                f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} {model.kind.upper()}; "
+                f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} "
+                f"{model.kind.upper()}; "
                 f"give it as {model.kind}_model"
             )
         if model.splitter == "given" and self.replay is None:

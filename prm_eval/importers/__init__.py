@@ -1,7 +1,7 @@
 """Other people's files to pools: plain JSONL, PRM800K's scored samples, lm_eval's sample logs.
 
-Every importer streams: one problem is in memory at a time. What a file says of correctness becomes published grades, what it
-says of rewards becomes reward files; neither is trusted to be more than that.
+Every importer streams: one problem is in memory at a time. What a file says of correctness becomes published grades,
+what it says of rewards becomes reward files; neither is trusted to be more than that.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def import_pool(
         parent: See ``folder``.
         form: One of :data:`FORMATS`, or "auto".
         policy: Name of the model that wrote the candidates, where the file does not say.
-        slots: M: a number, or "max" (of the candidates any problem has; for PRM800K, 1,860), or "min" (then every slot is
-            full, and candidates beyond it are left out).
+        slots: M: a number, or "max" (of the candidates any problem has; for PRM800K, 1,860), or "min" (then every slot
+            is full, and candidates beyond it are left out).
         splitter: How candidates are cut; None means the format's way.
         skip_bad: Leave out problems with a fault and report them, instead of stopping at the first.
         progress: Called with the number of problems done.

@@ -83,8 +83,8 @@ def finite(row: Row, value: Any, label: str) -> float:
 def published_grades(answers: list[str | None], correct: list[bool], slots: list[int]) -> tuple[GradeRow, ...]:
     """Return grades as the source published them.
 
-    The source held every answer it calls correct to be equivalent to gold, hence to each other: they are one class. The others
-    are partitioned by our equivalence.
+    The source held every answer it calls correct to be equivalent to gold, hence to each other: they are one class. The
+    others are partitioned by our equivalence.
     """
     wrong = classify(
         [None if right else answer for answer, right in zip(answers, correct, strict=True)], None

@@ -1,10 +1,10 @@
 """Plain JSONL: one problem a line, its candidates in ``samples``.
 
-Row fields: a problem in any spelling of :func:`prm_eval.pools.problem_sets.problem_from_row`, ``samples``, optionally ``generator`` or
-``policy``. Sample fields: ``text`` (or ``steps``), optionally ``answer``, ``correct`` (published label), ``score`` (one
-number), ``step_scores`` (one a step), ``token_scores`` with ``tokens`` (a step ends at a newline token and is read there; the
-last step is read at the last score, the end of the text), ``n_tokens``, ``finish_reason``. A sample that is null is a missing
-slot.
+Row fields: a problem in any spelling of :func:`prm_eval.pools.problem_sets.problem_from_row`, ``samples``, optionally
+``generator`` or ``policy``. Sample fields: ``text`` (or ``steps``), optionally ``answer``, ``correct`` (published
+label), ``score`` (one number), ``step_scores`` (one a step), ``token_scores`` with ``tokens`` (a step ends at a newline
+token and is read there; the last step is read at the last score, the end of the text), ``n_tokens``, ``finish_reason``.
+A sample that is null is a missing slot.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """PRM800K's ``scored-test-samples.jsonl``: one candidate a line, in any order, with ORM and PRM scores.
 
-Candidates of a problem keep the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman et
-al. 2023; its evaluation pads with nothing likewise).
+Candidates of a problem keep the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman
+et al. 2023; its evaluation pads with nothing likewise).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The leaderboard: everything in ``results/leaderboard/``, rendered from pools and submissions, byte for byte repeatable.
 
-It renders; what it renders is computed in :mod:`prm_eval.evaluation.yardstick` and :mod:`prm_eval.evaluation.diagnostics`.
+It renders; what it renders is computed in :mod:`prm_eval.evaluation.yardstick` and
+:mod:`prm_eval.evaluation.diagnostics`.
 """
 
 from __future__ import annotations

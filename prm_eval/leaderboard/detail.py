@@ -217,7 +217,8 @@ def _habits(row: Row) -> dict[str, Any]:
     if math.isfinite(correlation) and math.isfinite(measured.chosen_length):
         longer = measured.chosen_length >= 1
         text = (
-            f"What it chooses is {fixed(abs(100 * (measured.chosen_length - 1)), 1)} % {'longer' if longer else 'shorter'} "
+            f"What it chooses is {fixed(abs(100 * (measured.chosen_length - 1)), 1)} % "
+            f"{'longer' if longer else 'shorter'} "
             f"than the mean candidate of the problem; rank correlation of reward and length "
             f"{fixed(correlation, 2)} (mean over {problems} problems)."
         )
@@ -227,8 +228,10 @@ def _habits(row: Row) -> dict[str, Any]:
     last_text = None
     if last is not None and last.candidates:
         last_text = (
-            f"The last step is the worst one in {percent(last.correct, 0)} % of the correct and {percent(last.incorrect, 0)} % of the "
-            f"incorrect candidates; a step picked at random would be the last in {percent(last.by_chance, 0)} %. Far above that, "
+            f"The last step is the worst one in {percent(last.correct, 0)} % of the correct and "
+            f"{percent(last.incorrect, 0)} % of the "
+            f"incorrect candidates; a step picked at random would be the last in {percent(last.by_chance, 0)} %. Far "
+            "above that, "
             "a PRM behaves like an ORM."
         )
     refused = sum(measured.refusals.values())
@@ -236,7 +239,8 @@ def _habits(row: Row) -> dict[str, Any]:
         "length_text": text,
         "last_text": last_text,
         "refusals": [(reason, grouped(count)) for reason, count in sorted(measured.refusals.items())],
-        "refused_text": f"{grouped(refused)} of {grouped(measured.candidates)} candidates got no reward and lose every comparison:",
+        "refused_text": f"{grouped(refused)} of {grouped(measured.candidates)} candidates got no reward and lose every "
+        "comparison:",
     }
 
 

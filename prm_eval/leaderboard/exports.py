@@ -24,9 +24,12 @@ def markdown(boards: Sequence[Board]) -> str:
     for board in boards:
         lines += _markdown_table(board)
     lines += [
-        "Rank: a range; all ranges of one table hold at once with 95 % confidence. [ ]: 95 % limits, problems resampled. `~`: from",
-        "1,000 random draws a problem, all others exact. Gap: share of the way from the mean to the oracle. Tier: \u25cb recomputed from",
-        "the submitted rewards, \u25d0 a random sample scored again by us, \u25cf all of it, \u00b7 a baseline. Trained on: what was not",
+        "Rank: a range; all ranges of one table hold at once with 95 % confidence. [ ]: 95 % limits, problems "
+        "resampled. `~`: from",
+        "1,000 random draws a problem, all others exact. Gap: share of the way from the mean to the oracle. Tier: "
+        "\u25cb recomputed from",
+        "the submitted rewards, \u25d0 a random sample scored again by us, \u25cf all of it, \u00b7 a baseline. "
+        "Trained on: what was not",
         "answered by \u201cno\u201d.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,8 +1,8 @@
 r"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
 
-latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it writes the tree.
-So the tree is written here: only elements and attributes of a fixed list, and every text escaped. A formula that is too long, nested
-too deeply, or not understood stays what it was: escaped text.
+latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it
+writes the tree. So the tree is written here: only elements and attributes of a fixed list, and every text escaped. A
+formula that is too long, nested too deeply, or not understood stays what it was: escaped text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _MATH = re.compile(
 )
 
 ELEMENTS = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle mpadded "
+    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle "
+    "mpadded "
     "mphantom menclose merror".split()
 )
 _LENGTH = re.compile(r"-?\d{0,2}(\.\d{1,4})?(em|ex|px|pt)")

@@ -186,8 +186,8 @@ def the_yardstick() -> Yardstick:
 def _measure(submissions: Sequence[Submission]) -> list[Measured | str]:
     """Measure some submissions and ask what looks odd in them; errors travel between processes as text.
 
-    An error of a sort that nobody foresaw costs the submission that makes it its place, and no other: one stranger's file must not
-    keep the board from being built.
+    An error of a sort that nobody foresaw costs the submission that makes it its place, and no other: one stranger's
+    file must not keep the board from being built.
     """
     try:
         return _measure_together(submissions)

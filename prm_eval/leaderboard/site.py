@@ -54,7 +54,8 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
         raise PrmEvalError(f"{results} has no pools: no such folder; expected one with pools/ and submissions/ in it")
     if (output / "pools").is_dir():
         raise PrmEvalError(
-            f"{output} is a results folder itself; name it without -o (prm-eval leaderboard {output}), or another folder for the board"
+            f"{output} is a results folder itself; name it without -o (prm-eval leaderboard {output}), or another "
+            "folder for the board"
         )
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=output.parent) as scratch:

@@ -12,8 +12,8 @@ MINUS = "\u2212"
 def fixed(value: float, digits: int) -> str:
     """Return a number with so many decimals.
 
-    It is rounded to nine decimals first: sums taken in another order (another BLAS, another processor) differ in the last bits, and a
-    value halfway between two printed ones must not tip over for that.
+    It is rounded to nine decimals first: sums taken in another order (another BLAS, another processor) differ in the
+    last bits, and a value halfway between two printed ones must not tip over for that.
     """
     text = f"{round(float(value), 9):.{digits}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text

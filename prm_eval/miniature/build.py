@@ -1,7 +1,8 @@
 """Build a plan operation by operation, inside a table of facts that is small enough to be learnt whole.
 
-A verifier that has not learnt every fact is hunted down by best-of-n: it prefers the rare wrong line that it cannot judge. So
-the generator uses no operation outside these tables (about 6,000 facts, of which a few hundred make up most lines).
+A verifier that has not learnt every fact is hunted down by best-of-n: it prefers the rare wrong line that it cannot
+judge. So the generator uses no operation outside these tables (about 6,000 facts, of which a few hundred make up most
+lines).
 """
 
 from __future__ import annotations

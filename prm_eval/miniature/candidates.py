@@ -1,7 +1,8 @@
 """The candidates that both verifiers learn from: the policy's own, and solutions of the noise process with every rare mistake.
 
-A policy at temperature 0.7 hardly ever takes a wrong operand or boxes another number, but best-of-64 finds the one candidate
-that does. So rare mistakes are written into training at a rate at which they can be learnt. Both verifiers get all candidates.
+A policy at temperature 0.7 hardly ever takes a wrong operand or boxes another number, but best-of-64 finds the one
+candidate that does. So rare mistakes are written into training at a rate at which they can be learnt. Both verifiers
+get all candidates.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What the miniature models are trained on, as token ids and targets; every batch is a function of seed and number.
 
-A batch can be drawn again at any time, so training that was cut off goes on exactly where it was, without a stored data stream.
+A batch can be drawn again at any time, so training that was cut off goes on exactly where it was, without a stored data
+stream.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the miniature shows: a pool of its policy, graded, scored by its verifiers, evaluated, and held against what is required.
 
-Everything here is the product's own: the pool format, the grader, the reward models, the closed forms, the bootstrap over problems.
-Only the right answers by wrong reasoning are counted by the oracle, because nothing else can see them.
+Everything here is the product's own: the pool format, the grader, the reward models, the closed forms, the bootstrap
+over problems. Only the right answers by wrong reasoning are counted by the oracle, because nothing else can see them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Make the miniature models: one command, a seed, and stages that go on where they were cut off.
 
-The backbone learns arithmetic from drills and right solutions; the policy goes on from it with the noisy corpus. Both verifiers
-start from the backbone too. They learn first from solutions of the noise process, then from candidates of the policy among more
-of those: the same candidates in the same order for both, only the labels differ.
+The backbone learns arithmetic from drills and right solutions; the policy goes on from it with the noisy corpus. Both
+verifiers start from the backbone too. They learn first from solutions of the noise process, then from candidates of the
+policy among more of those: the same candidates in the same order for both, only the labels differ.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def make(
 
     Args:
         goal: One of :data:`GOALS`.
-        output: Finished models go to ``miniature-KIND``, states, logs and candidates to ``work``, the record to ``record.json``.
+        output: Finished models go to ``miniature-KIND``, states, logs and candidates to ``work``, the record to
+            ``record.json``.
         seed: Of everything that is drawn.
         device: ``cpu`` or ``cuda``.
         settings: Other than the shipped models'.

@@ -1,11 +1,11 @@
 """The corpus that the policy learns from: solutions with designed mistakes.
 
-A policy that saw only right solutions would make random slips, which a majority vote removes. Texts on the web repeat the
-same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``: the sign is dropped) and a
-strength, both from a hash of its family (sums with the same last digits and signs, ...), so every solution meets the same one.
-Where the strength is above one half, the wrong value is the commoner one, and no number of votes repairs it. Now and then the
-writer states a wrong value and goes on with the right one: a right answer by wrong reasoning. On top come random slips, wrong
-operands and operators, and a box around another number.
+A policy that saw only right solutions would make random slips, which a majority vote removes. Texts on the web repeat
+the same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``: the sign is dropped)
+and a strength, both from a hash of its family (sums with the same last digits and signs, ...), so every solution meets
+the same one. Where the strength is above one half, the wrong value is the commoner one, and no number of votes repairs
+it. Now and then the writer states a wrong value and goes on with the right one: a right answer by wrong reasoning. On
+top come random slips, wrong operands and operators, and a box around another number.
 
 The errors of the miniature are designed. What a verifier can find among them is not.
 """
@@ -35,8 +35,8 @@ class Noise:
         operand: Probability of a wrong operand.
         operator: Probability of a wrong operator.
         box: Probability of boxing another number.
-        recover: Probability that after a wrong value the writer goes on with the true one, as if it had been written: a right
-            answer by wrong reasoning.
+        recover: Probability that after a wrong value the writer goes on with the true one, as if it had been written: a
+            right answer by wrong reasoning.
     """
 
     share: float = 0.77
@@ -50,7 +50,8 @@ class Noise:
 
 
 CORPUS = Noise()
-# For verifiers: misconceptions weaker, so that about half of the solutions are right, and every rare mistake often enough.
+# For verifiers: misconceptions weaker, so that about half of the solutions are right, and every rare mistake often
+# enough.
 RARE = Noise(weakest=0.1, strongest=0.5, slip=0.04, operand=0.03, operator=0.02, box=0.03)
 
 

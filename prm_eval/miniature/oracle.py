@@ -1,27 +1,31 @@
 r"""The oracle: which steps of a text are right, given what was said before, and whether its final answer is right.
 
-A text is cut into lines (empty ones are no steps). :mod:`prm_eval.miniature.remaining` holds what is left to do of the problem.
-These rules, in this order, give every step one label and one reason:
+A text is cut into lines (empty ones are no steps). :mod:`prm_eval.miniature.remaining` holds what is left to do of the
+problem. These rules, in this order, give every step one label and one reason:
 
-1. The line is outside the grammar of :mod:`prm_eval.miniature.reading` (garbage, prose, two equations, a number not in its
-   final form): **wrong** (``form``). It changes nothing.
-2. It states work that is left to do: an operation of the problem, on operands that the problem gives or that this text has
-   stated. Any order of work will do, and sums and products may be regrouped: of ``6 + 8 - 4`` a text may work out any two
-   terms first, also ``8 - 4`` or ``6 - 4``, and of ``x - 4 - 8`` also ``4 + 8``, which is then subtracted. Parentheses
-   behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known. **Right** if the
-   value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines build on the value as
-   it was written. Of several places that fit, the first of the solution's order is taken; what occurs twice is stated twice.
+1. The line is outside the grammar of :mod:`prm_eval.miniature.reading` (garbage, prose, two equations, a number not in
+   its final form): **wrong** (``form``). It changes nothing.
+2. It states work that is left to do: an operation of the problem, on operands that the problem gives or that this text
+   has stated. Any order of work will do, and sums and products may be regrouped: of ``6 + 8 - 4`` a text may work out
+   any two terms first, also ``8 - 4`` or ``6 - 4``, and of ``x - 4 - 8`` also ``4 + 8``, which is then subtracted.
+   Parentheses behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known.
+   **Right** if the value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines
+   build on the value as it was written. Of several places that fit, the first of the solution's order is taken; what
+   occurs twice is stated twice.
 3. It states operands and operator of an earlier line again. With the same value it is a repetition: no progress, and no
-   error if that line was right (the paper counts neutral as positive); it is labelled as that line was (``repeat``). With another
-   value it contradicts what was said: **wrong** (``contradiction``), even where it would correct a mistake. It changes nothing.
-4. It states anything else: wrong operand, wrong operator, an operation whose operands have not been stated, something true
-   that the problem does not ask for. **Wrong** (``unfounded``), true or not. It stands for the first work that could be done, as
-   a reader would take it, so what is built on its value is judged given it. With nothing left to do it changes nothing.
-5. It boxes an answer. **Right** if nothing is left to do and the box holds the values as stated
-   (``answer``), else **wrong** (``unsupported``), also where the number happens to be the right one.
+   error if that line was right (the paper counts neutral as positive); it is labelled as that line was (``repeat``).
+   With another value it contradicts what was said: **wrong** (``contradiction``), even where it would correct a
+   mistake. It changes nothing.
+4. It states anything else: wrong operand, wrong operator, an operation whose operands have not been stated, something
+   true that the problem does not ask for. **Wrong** (``unfounded``), true or not. It stands for the first work that
+   could be done, as a reader would take it, so what is built on its value is judged given it. With nothing left to do
+   it changes nothing.
+5. It boxes an answer. **Right** if nothing is left to do and the box holds the values as stated (``answer``), else
+   **wrong** (``unsupported``), also where the number happens to be the right one.
 
-The final answer is the last box of the text, in any form of the number (``\frac{2}{4}`` is ``\frac{1}{2}``), against the problem's. It
-can be right although a step is wrong: two errors that cancel, or a remainder that hides one. Those are the paper's false positives.
+The final answer is the last box of the text, in any form of the number (``\frac{2}{4}`` is ``\frac{1}{2}``), against
+the problem's. It can be right although a step is wrong: two errors that cancel, or a remainder that hides one. Those
+are the paper's false positives.
 """
 
 from __future__ import annotations

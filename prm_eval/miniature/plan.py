@@ -7,9 +7,9 @@ A plan is a list of operations in the order in which a solution states them, one
     9 - 24 = -15
     \boxed{-15}
 
-An operand is a number that the problem gives, or the value of an earlier operation; every operation but those of the answer
-is used exactly once, so that a plan is a tree (or, where the answer is a tuple, one tree a component), in post-order: what an
-operation needs comes just before it, the left operand's work first.
+An operand is a number that the problem gives, or the value of an earlier operation; every operation but those of the
+answer is used exactly once, so that a plan is a tree (or, where the answer is a tuple, one tree a component), in
+post-order: what an operation needs comes just before it, the left operand's work first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The miniature problem set: drawn by seed, split by the hash of the normal form.
 
-To which split a problem belongs is a property of the problem, not of the draw: the SHA-256 of its normal form decides. So no
-problem of the test split can be drawn for training or validation, whatever the seeds.
+To which split a problem belongs is a property of the problem, not of the draw: the SHA-256 of its normal form decides.
+So no problem of the test split can be drawn for training or validation, whatever the seeds.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def iter_problems(split: str, seed: int, *, distinct: bool = False) -> Iterator[
     Args:
         split: One of :data:`SPLITS`.
         seed: Of the draw.
-        distinct: Never yield a normal form twice. A cell with no new problem is passed over, so the small cells of level 1
-            run dry; the iterator ends when all have.
+        distinct: Never yield a normal form twice. A cell with no new problem is passed over, so the small cells of
+            level 1 run dry; the iterator ends when all have.
 
     Raises:
         PrmEvalError: There is no such split.

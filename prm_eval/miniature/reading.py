@@ -9,8 +9,8 @@ r"""Read one line of a miniature solution: ``operation = value`` or ``\boxed{ans
     value     = ["-"] digits | ["-"] "\frac{" digits "}{" digits "}"
     answer    = value | "(" value {"," value} ")"
 
-Spaces are free but inside a number or a command. A value after ``=`` is in its final form: no leading zero, no ``-0``, a
-fraction in lowest terms with a denominator above 1. Numbers have at most :data:`MAX_DIGITS` digits.
+Spaces are free but inside a number or a command. A value after ``=`` is in its final form: no leading zero, no ``-0``,
+a fraction in lowest terms with a denominator above 1. Numbers have at most :data:`MAX_DIGITS` digits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is left to do of a problem while a text works on it.
 
-The problem is held as a reader sees it: a sum is a list of terms with signs, a product a list of factors, so that both may be worked
-out in any order and grouping. Parentheses behind a minus are a term of their own. Everything else is an operation on two operands.
+The problem is held as a reader sees it: a sum is a list of terms with signs, a product a list of factors, so that both
+may be worked out in any order and grouping. Parentheses behind a minus are a term of their own. Everything else is an
+operation on two operands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Sample many solutions from a miniature policy at once.
 
-Statements of the same number of tokens go together, so that nothing is padded; texts that have ended leave the batch. What is
-sampled for a statement depends on the seed, the statement and how many share its length, never on the other models at work.
+Statements of the same number of tokens go together, so that nothing is padded; texts that have ended leave the batch.
+What is sampled for a statement depends on the seed, the statement and how many share its length, never on the other
+models at work.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The tokenizer of the miniature models: one token a number, one a LaTeX command, one a word.
 
-A number between -199 and 199 is one token, so that a line such as ``9 - 24 = -15`` is six tokens and a fact is a table entry.
-Larger numbers are spelt digit by digit. Operators carry their spaces, words the space before them; joining the tokens gives
-the text back, character for character. The vocabulary is the same for all seeds: it is fixed by the family's revision.
+A number between -199 and 199 is one token, so that a line such as ``9 - 24 = -15`` is six tokens and a fact is a table
+entry. Larger numbers are spelt digit by digit. Operators carry their spaces, words the space before them; joining the
+tokens gives the text back, character for character. The vocabulary is the same for all seeds: it is fixed by the
+family's revision.
 """
 
 from __future__ import annotations

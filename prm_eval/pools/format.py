@@ -58,7 +58,8 @@ GRADES = pa.schema(
 class PoolInfo:
     """What ``pool.json`` says.
 
-    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the content.
+    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the
+    content.
 
     Attributes:
         problem_set: Name, revision where it has one, and content hash of the problems.

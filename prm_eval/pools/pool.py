@@ -149,7 +149,8 @@ class Pool:
             for candidate in candidates:
                 if not last < candidate.slot < self.info.m:
                     faults.append(
-                        f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots below {self.info.m}"
+                        f"problem {problem.problem_id!r}: slot {candidate.slot} after {last}; expected rising slots "
+                        f"below {self.info.m}"
                     )
                 last = candidate.slot
                 digest.update(canonical_json(candidate.canonical()))
@@ -164,7 +165,8 @@ class Pool:
                     )
         if problems_hash(problems) != self.info.problem_set.get("content_hash"):
             faults.append(
-                f"problems.parquet has hash {problems_hash(problems)}; pool.json says {self.info.problem_set.get('content_hash')}"
+                f"problems.parquet has hash {problems_hash(problems)}; pool.json says "
+                f"{self.info.problem_set.get('content_hash')}"
             )
         for name, found, claimed in (
             ("problems", len(problems), self.info.n_problems),

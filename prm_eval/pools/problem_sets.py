@@ -67,8 +67,8 @@ def problems_hash(problems: Iterable[Problem]) -> str:
 def problem_from_row(row: Row, default_id: str) -> Problem:
     """Read a problem from a row in any of the usual spellings (MATH, MATH-500, GSM8K, PRM800K, our own).
 
-    The gold answer is ``answer`` (or ``gold``, ``ground_truth_answer``); in GSM8K what follows ``####``; and where there is
-    only a ``solution``, its last boxed expression (MATH).
+    The gold answer is ``answer`` (or ``gold``, ``ground_truth_answer``); in GSM8K what follows ``####``; and where
+    there is only a ``solution``, its last boxed expression (MATH).
 
     Raises:
         DataError: The statement is missing or empty, or a field has the wrong type.
@@ -107,8 +107,8 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
 
     Args:
         name: A local ``.jsonl`` file (one problem a line), one registered under the entry-point group
-            ``prm_eval.problem_sets``, alone or as ``name:argument`` (``miniature[:split[:seed[:count]]]``: no network), a name of
-            :data:`HUB_SETS`, or a hub dataset as ``owner/dataset[:config[:split]]``.
+            ``prm_eval.problem_sets``, alone or as ``name:argument`` (``miniature[:split[:seed[:count]]]``: no network),
+            a name of :data:`HUB_SETS`, or a hub dataset as ``owner/dataset[:config[:split]]``.
         revision: Hub revision; None means the newest.
 
     Raises:
@@ -153,7 +153,8 @@ def _file_rows(path: Path) -> Iterator[tuple[int, Problem]]:
 def _parse_hub_name(name: str) -> HubSet:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", name):
         raise PrmEvalError(
-            f"no problem set {name!r}: no such file, and not one of {', '.join((*plugins.installed('problem set'), *HUB_SETS))} "
+            f"no problem set {name!r}: no such file, and not one of "
+            f"{', '.join((*plugins.installed('problem set'), *HUB_SETS))} "
             "or a hub dataset owner/name[:config[:split]]"
         )
     dataset, *rest = name.split(":")

@@ -60,8 +60,9 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
 
     Args:
         name: In this order: with the option ``recipe``, a checkpoint folder or hub id; a registered name, alone or as
-            ``name:argument`` (``stored:FOLDER``, ``arithmetic``); ``recipe:checkpoint`` with a shipped recipe; an object
-            ``package.module:Object``; a local checkpoint folder or a hub id, whose name or config says which recipe it needs.
+            ``name:argument`` (``stored:FOLDER``, ``arithmetic``); ``recipe:checkpoint`` with a shipped recipe; an
+            object ``package.module:Object``; a local checkpoint folder or a hub id, whose name or config says which
+            recipe it needs.
         options: Some of :data:`OPTIONS`; None means not given. ``recipe`` is a shipped recipe's name or a file.
 
     Raises:

@@ -17,10 +17,11 @@ def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: Sco
 
     Args:
         values: One number a step, at least one, finite.
-        aggregation: How steps become one number. Log-odds are turned into probabilities first, except where only the order
-            matters; a product of log-odds is ranked by its logarithm, so that long solutions do not underflow into ties.
-        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the number clipped to
-            [0, 1] for "value", and its sigmoid for "raw".
+        aggregation: How steps become one number. Log-odds are turned into probabilities first, except where only the
+            order matters; a product of log-odds is ranked by its logarithm, so that long solutions do not underflow
+            into ties.
+        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the number clipped
+            to [0, 1] for "value", and its sigmoid for "raw".
 
     Raises:
         PrmEvalError: No values, a value that is not finite, or an unknown aggregation.

@@ -12,10 +12,10 @@ from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewa
 class RewardModel(Protocol):
     """A verifier. It is never shown a gold answer: :class:`~prm_eval.records.ScoringItem` has none.
 
-    A third party registers a class (or a function) under the entry-point group ``prm_eval.reward_models``. It is called as
-    ``factory(argument, **options)``, where the argument is what follows the colon in ``name:argument`` (or None) and the
-    options are those the user gave (``device``, ``dtype``, ``batch_tokens``, ...). Constructing must be cheap and must fail
-    early (before hours of generation); weights are loaded at the first call of :meth:`score`.
+    A third party registers a class (or a function) under the entry-point group ``prm_eval.reward_models``. It is called
+    as ``factory(argument, **options)``, where the argument is what follows the colon in ``name:argument`` (or None) and
+    the options are those the user gave (``device``, ``dtype``, ``batch_tokens``, ...). Constructing must be cheap and
+    must fail early (before hours of generation); weights are loaded at the first call of :meth:`score`.
     """
 
     name: str

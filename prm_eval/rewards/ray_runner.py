@@ -1,9 +1,9 @@
 """Scoring on many machines or GPUs with Ray Data (``prm-eval score --engine ray``, the extra ``[ray]``).
 
-Ray Data maps the scorer of :mod:`prm_eval.rewards.scoring` over the blocks of the pool's Parquet file, one actor a GPU, or a CPU
-where there is none. Ray distributes, restarts actors that die and hands their block to another one; this file only says what a
-block is. Blocks come back in the pool's order and go through the same partial file as in a local run, so that either kind of
-run resumes the other. All workers must see the pool and the model under the same paths.
+Ray Data maps the scorer of :mod:`prm_eval.rewards.scoring` over the blocks of the pool's Parquet file, one actor a GPU,
+or a CPU where there is none. Ray distributes, restarts actors that die and hands their block to another one; this file
+only says what a block is. Blocks come back in the pool's order and go through the same partial file as in a local run,
+so that either kind of run resumes the other. All workers must see the pool and the model under the same paths.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class RayEngine:
     Args:
         name: Of the reward model, as the workers are to load it.
         options: Of the reward model.
-        workers: Actors; None is one for every GPU of the cluster, or as many as its CPUs have room for where the model runs on
-            CPUs, each with as many threads as this process has.
+        workers: Actors; None is one for every GPU of the cluster, or as many as its CPUs have room for where the model
+            runs on CPUs, each with as many threads as this process has.
 
     Raises:
         ModelError: Ray is not installed, or a worker's model is not the one of this process.

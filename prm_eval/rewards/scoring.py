@@ -1,8 +1,9 @@
 """Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away.
 
-Models that run on our engine (:class:`~prm_eval.rewards.models.engine_model.RenderingModel`) are given whole problems in **blocks** that
-depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing else: neither by
-interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as they come in a journal.
+Models that run on our engine (:class:`~prm_eval.rewards.models.engine_model.RenderingModel`) are given whole problems
+in **blocks** that depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing
+else: neither by interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as
+they come in a journal.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from prm_eval.store.jsonl import canonical_json
 from prm_eval.texts.steps import split_steps
 
 OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)  # refusals that say more of the machine than of the candidate
-BLOCK = 256  # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
+# candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
+BLOCK = 256
 JOURNAL = "scores.partial"
 CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
 LARGEST_CHUNK = 1_024
@@ -66,14 +68,16 @@ def score_pool(
     Args:
         pool: The candidates.
         model: The reward model; its weights are loaded only if something is left to score.
-        folder: Where ``submission.json`` and ``rewards.parquet`` go. If they are there already, for the same model and pool,
-            nothing is computed.
+        folder: Where ``submission.json`` and ``rewards.parquet`` go. If they are there already, for the same model and
+            pool, nothing is computed.
         progress: Called as candidates are done.
         engine: Who computes; this process where None.
-        name: What the model is called in the files, instead of its own name and id (which for a local folder is a path).
+        name: What the model is called in the files, instead of its own name and id (which for a local folder is a
+            path).
 
     Raises:
-        ModelError: The model returned something that is not finite or has the wrong length; or machine or server refused all.
+        ModelError: The model returned something that is not finite or has the wrong length; or machine or server
+            refused all.
         OtherRewards: The folder holds rewards of another model or pool.
     """
     key = _identity(pool, model, name)

@@ -107,6 +107,7 @@ def _value_by_rank(rewards: Floats, values: Floats) -> Floats:
 def subsampling_sd(values: Floats) -> float:
     """Return the SD over draws that the paper's evaluation prints, in closed form: sqrt(sum e(1-e)) / P.
 
-    It measures the noise of drawing subsets, not the uncertainty of a model: without ties it is 0 at n = M. Never an error bar.
+    It measures the noise of drawing subsets, not the uncertainty of a model: without ties it is 0 at n = M. Never an
+    error bar.
     """
     return float(np.sqrt((values * (1 - values)).sum()) / len(values))

@@ -3,12 +3,14 @@
 A selector never sees a grade. Three base classes cover what a third party may want, in ten lines each:
 
 * :class:`ByKey`: the drawn candidate with the largest key wins (best-of-n). Exact in closed form.
-* :class:`ByVote`: the answer class with the largest sum of weights wins (majority). Exact where affordable, else Monte Carlo.
-* :class:`ByDraw`: any rule at all on a draw of n candidates. Exact over all subsets where these are few, else Monte Carlo.
+* :class:`ByVote`: the answer class with the largest sum of weights wins (majority). Exact where affordable, else Monte
+  Carlo.
+* :class:`ByDraw`: any rule at all on a draw of n candidates. Exact over all subsets where these are few, else Monte
+  Carlo.
 
-All draws are without replacement from the M slots of a problem. Missing slots, and candidates without an answer, keep their
-slot: they are drawn, they abstain from votes and they lose every comparison. If nothing can be chosen, nothing is chosen.
-Ties share: every tied candidate is chosen with equal probability.
+All draws are without replacement from the M slots of a problem. Missing slots, and candidates without an answer, keep
+their slot: they are drawn, they abstain from votes and they lose every comparison. If nothing can be chosen, nothing is
+chosen. Ties share: every tied candidate is chosen with equal probability.
 """
 
 from __future__ import annotations
@@ -229,8 +231,8 @@ class WeightedMajority(ByVote):
 def rank_probabilities(m: int, ns: tuple[int, ...]) -> Floats:
     """Return (len(ns), m): the probability that the best of n drawn of m distinct slots is the k-th best of all.
 
-    With H(a) = C(m-a, n) / C(m, n), the probability that none of a given slots is drawn, it is H(k) - H(k+1). H is built by
-    its recurrence, H(a+1) = H(a) (m-a-n)/(m-a), which keeps full precision where binomials would overflow.
+    With H(a) = C(m-a, n) / C(m, n), the probability that none of a given slots is drawn, it is H(k) - H(k+1). H is
+    built by its recurrence, H(a+1) = H(a) (m-a-n)/(m-a), which keeps full precision where binomials would overflow.
 
     Raises:
         PrmEvalError: An n below 1 or above m.

@@ -43,10 +43,11 @@ def exact_vote(sizes: Ints, m: int, ns: Sequence[int]) -> Floats:
         m: Slots, at most :data:`MAX_SLOTS_EXACT`.
         ns: Subset sizes.
 
-    For class j to win with c votes, every other class k has fewer than c (coefficient of x^i: C(m_k, i), i < c) or exactly c
-    (a tie, marked z). A tie of t others gives class j 1/(t+1) of the win, which is the integral of z^t over [0, 1]; the
-    integrand is a polynomial in z, so Gauss-Legendre quadrature with enough nodes is exact. All terms are positive, hence no
-    cancellation. One product serves every n (it is the coefficient of x^(n-c)); classes of equal size are computed once.
+    For class j to win with c votes, every other class k has fewer than c (coefficient of x^i: C(m_k, i), i < c) or
+    exactly c (a tie, marked z). A tie of t others gives class j 1/(t+1) of the win, which is the integral of z^t over
+    [0, 1]; the integrand is a polynomial in z, so Gauss-Legendre quadrature with enough nodes is exact. All terms are
+    positive, hence no cancellation. One product serves every n (it is the coefficient of x^(n-c)); classes of equal
+    size are computed once.
     """
     log_choose = _log_binomials(m)
     n_max = max(ns)
@@ -175,7 +176,8 @@ def right_elected(drawn: Floats, member: Ints, right: npt.NDArray[np.bool_], wei
         right: m flags, the same for all slots of a class.
         weights: (m, weightings), positive; 0 abstains.
 
-    What :func:`vote_by_permutations` and :func:`elect` do for one weighting, as one matrix product a class for all of them.
+    What :func:`vote_by_permutations` and :func:`elect` do for one weighting, as one matrix product a class for all of
+    them.
     """
     result = np.zeros(weights.shape[1])
     classes = [np.flatnonzero(member == label) for label in np.unique(member[member >= 0])]

@@ -22,7 +22,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        DataError: Not a plain file, too large, not UTF-8, not JSON, nested too deeply, a key twice, a number that is none.
+        DataError: Not a plain file, too large, not UTF-8, not JSON, nested too deeply, a key twice, a number that is
+            none.
     """
     text = read_bytes(path)
     depth = most = 0

@@ -15,10 +15,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHOWN = 80  # characters of a stranger's value that a fault repeats
-# Bidirectional controls reorder what stands around them; zero-width characters make two names look alike; both are "format" characters.
+# Bidirectional controls reorder what stands around them; zero-width characters make two names look alike; both are
+# "format" characters.
 PLAIN_SYMBOLS = "\u00a9\u00ae\u00b0\u2122"  # the makers of processors write some of these
 BAD_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-# Letters and symbols by category that show nothing: fillers of Hangul, the blank of Braille, what Unicode calls default-ignorable.
+# Letters and symbols by category that show nothing: fillers of Hangul, the blank of Braille, what Unicode calls
+# default-ignorable.
 INVISIBLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
     + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
@@ -100,7 +102,8 @@ def problems(value: Any, hint: Any, where: str = "") -> Iterator[Problem]:
 
     Args:
         value: From a JSON reader.
-        hint: A type: a dataclass, a scalar, ``Literal``, a union, ``list[...]``, ``dict[str, ...]``, ``Annotated`` with a rule.
+        hint: A type: a dataclass, a scalar, ``Literal``, a union, ``list[...]``, ``dict[str, ...]``, ``Annotated`` with
+            a rule.
         where: Path of the value.
     """
     origin = get_origin(hint)

@@ -63,7 +63,8 @@ def register_pool(
     """Copy a graded pool into a results folder and write its entry; of an equal pool that is there only the grades are renewed.
 
     Raises:
-        PrmEvalError: The id is not one, is another pool's, or the pool has no grades; ``headline_n`` is beyond its slots.
+        PrmEvalError: The id is not one, is another pool's, or the pool has no grades; ``headline_n`` is beyond its
+            slots.
     """
     if not re.fullmatch(MODEL, pool_id, re.ASCII) or ".." in pool_id:
         raise PrmEvalError(f"pool id {pool_id!r}: expected {NAME_WORDS}")

@@ -14,20 +14,26 @@ Tier = Literal["baseline", "recomputed", "spot-checked", "reproduced"]
 
 TIERS: dict[Tier, str] = {
     "baseline": (
-        "A rule of this project that needs no reward model, computed here from the pool alone. There is nothing to believe."
+        "A rule of this project that needs no reward model, computed here from the pool alone. There is nothing to "
+        "believe."
     ),
     "recomputed": (
-        "The figures are computed here from the rewards that were submitted, one for every candidate. This rules out wrong "
+        "The figures are computed here from the rewards that were submitted, one for every candidate. This rules out "
+        "wrong "
         "formulas, another pool, left-out candidates and edited figures. It cannot rule out that the rewards were made "
-        "otherwise than by the model: its name and commit are the submitter's word, and the grades of the pool are public."
+        "otherwise than by the model: its name and commit are the submitter's word, and the grades of the pool are "
+        "public."
     ),
     "spot-checked": (
-        "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and got the "
-        "submitted rewards. This rules out rewards that were made up, and edits of many of them with the probability stated. "
+        "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and "
+        "got the "
+        "submitted rewards. This rules out rewards that were made up, and edits of many of them with the probability "
+        "stated. "
         "It cannot rule out a few edited rewards, nor that the model was trained on the problems."
     ),
     "reproduced": (
-        "A maintainer ran the model on every candidate and got the submitted rewards. This rules out every edit. It cannot rule "
+        "A maintainer ran the model on every candidate and got the submitted rewards. This rules out every edit. It "
+        "cannot rule "
         "out that the model was trained on the problems or on this pool."
     ),
 }
@@ -55,8 +61,8 @@ class Cost:
 class Submission:
     """One reward model on one pool, as it lies in a results folder.
 
-    ``org``, ``model``, ``revision`` and ``pool_id`` are from the path. ``licence``, ``base_model`` and ``contact`` are None where
-    there is no disclosure.
+    ``org``, ``model``, ``revision`` and ``pool_id`` are from the path. ``licence``, ``base_model`` and ``contact`` are
+    None where there is no disclosure.
     """
 
     folder: Path

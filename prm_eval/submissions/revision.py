@@ -26,7 +26,8 @@ def revision_name(model: dict[str, Any]) -> str:
         if re.fullmatch("[0-9a-f]{40}", commit, re.ASCII):
             return commit
         raise PrmEvalError(
-            f"the revision {commit!r}, which may move; a commit of 40 hexadecimal digits does not. A rule without weights has no "
+            f"the revision {commit!r}, which may move; a commit of 40 hexadecimal digits does not. A rule without "
+            "weights has no "
             f"revision: its describe() returns {{'id': ..., 'version': 1, 'weights': {RULE!r}}}"
         )
     weights = model.get("weights_sha256")

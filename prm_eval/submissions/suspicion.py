@@ -1,10 +1,11 @@
 """What looks odd in rewards that have no fault: shown on the board beside the row, never a reason to refuse it.
 
-Public grades can be copied. Rewards made from them plus noise are recognised in two ways. With little noise they are better
-than any verifier: the figures say so. With much noise they are still about the grade and about nothing else, whereas whatever
-reads a text gives similar texts similar rewards: among candidates of one problem *and one grade*, rewards of a reward model
-follow the length of a text, its answer and its nearest neighbour's reward; rewards made from grades do not. What this cannot see,
-by construction: a real model's rewards with something added for correct candidates. Only ``prm-eval verify`` sees that.
+Public grades can be copied. Rewards made from them plus noise are recognised in two ways. With little noise they are
+better than any verifier: the figures say so. With much noise they are still about the grade and about nothing else,
+whereas whatever reads a text gives similar texts similar rewards: among candidates of one problem *and one grade*,
+rewards of a reward model follow the length of a text, its answer and its nearest neighbour's reward; rewards made from
+grades do not. What this cannot see, by construction: a real model's rewards with something added for correct
+candidates. Only ``prm-eval verify`` sees that.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ AUROC_LIMIT = (
     0.95  # for the lower end of the interval; the strongest public verifiers we have measured reach 0.90 to 0.98
 )
 GAP_LIMIT = 0.90  # of what lies between the mean and the oracle, likewise
-# Problems with candidates right and wrong. Fewer prove nothing: a real verifier has been seen to get all of three right.
+# Problems with candidates right and wrong. Fewer prove nothing: a real verifier has been seen to get all of three
+# right.
 LEAST_FOR_GRADES, LEAST_FOR_LIMITS = 10, 20
 FEW_VALUES, LEAST_CANDIDATES = 20, 200
 LEAST_IN_CELLS = (
@@ -51,8 +53,8 @@ LEAST_IN_CELLS = (
 CHI_SQUARE_LIMIT = 16.27  # of 3 degrees of freedom: a blind file is below it 999 times of 1,000
 AUROC_Z = 4.0  # random rewards are blind too, but know no grade
 SHUFFLES = 100
-# Numbers without a scale are compared in units of their spread. Log-odds have one: a unit is at least 1, since a sure model's log
-# probabilities crowd near 0 with honest ones of -30 among them.
+# Numbers without a scale are compared in units of their spread. Log-odds have one: a unit is at least 1, since a sure
+# model's log probabilities crowd near 0 with honest ones of -30 among them.
 OUTLIER_UNITS, LEAST_UNIT = 1e3, {"raw": 0.0}
 LEAST_CELL, MOST_CELL, MOST_CELLS = 4, 64, 300
 WORD_PAIRS = 512
@@ -64,7 +66,8 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
     Args:
         submission: Without faults.
         pool: Its pool, graded.
-        rewards: Its aggregated rewards, (problems, M) with NaN where there is none, where the caller has read them already.
+        rewards: Its aggregated rewards, (problems, M) with NaN where there is none, where the caller has read them
+            already.
 
     Raises:
         DataError: The rewards are not of this pool.
@@ -178,8 +181,10 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
     blind = blindness(table, facts.cells)
     if blind is not None and blind < CHI_SQUARE_LIMIT and (mean - 0.5) > AUROC_Z * max(error, 1e-9):
         text = (
-            "within a problem the rewards tell right from wrong, but among candidates of the same grade they have nothing to do "
-            f"with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a reader of texts is far above)"
+            "within a problem the rewards tell right from wrong, but among candidates of the same grade they have "
+            "nothing to do "
+            f"with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a reader of texts "
+            "is far above)"
         )
         yield Suspicion("text-blind", text, blind)
 
@@ -225,8 +230,8 @@ def _gap(table: Floats, facts: PoolFacts) -> tuple[float, float]:
 def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
     """Return how much rewards follow the texts, grade and problem being equal; None where the pool is too small to say.
 
-    The sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of the rewards
-    within their cell: chi-square with 3 degrees of freedom for rewards that do not.
+    The sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of the
+    rewards within their cell: chi-square with 3 degrees of freedom for rewards that do not.
     """
     centre, spread, count = np.zeros(3), np.zeros(3), 0
     for cell in cells:

@@ -1,7 +1,7 @@
 """What a ``verification.json`` must say to be believed: one rule for the checker, which names faults, and the board, which gives tiers.
 
-Nobody signs that file. These are the ways in which it can contradict itself or the submission beside it; that strangers write none
-is seen to by CI (``prm-eval check --new``).
+Nobody signs that file. These are the ways in which it can contradict itself or the submission beside it; that strangers
+write none is seen to by CI (``prm-eval check --new``).
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from typing import Any
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
-kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw" numbers are
+kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw"
+numbers are
 measured in units of the spread of those that the verifier got."""
-MEAN_SHARE = 8  # the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards is
+# the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards
+# is
+MEAN_SHARE = 8
 EDITED = 0.01  # the fraction of edited candidates for which the chance of detection is stated
 MOST_CANDIDATES = 10**8  # no pool has more; a larger figure is not computed with
 PINNED = ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator")

@@ -52,7 +52,8 @@ class Compared:
         row: 1-based row of ``rewards.parquet``.
         problem_id: Of the candidate.
         candidate_id: Of the candidate.
-        difference: The largest of its steps; infinity where one of the two is a refusal, or the numbers of steps differ.
+        difference: The largest of its steps; infinity where one of the two is a refusal, or the numbers of steps
+            differ.
         mean: The mean of its steps; None where the largest is infinite or there are none.
         same_input: Whether the rendered input is the same; None where one of the two has none.
     """
@@ -89,7 +90,8 @@ def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) ->
     except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return  # none, or none that can be read, is written anew
     raise PrmEvalError(
-        f"{path}: {before['compared']:,} candidates agreed before; {compared:,} would say less. Remove that file first, if it is to be "
+        f"{path}: {before['compared']:,} candidates agreed before; {compared:,} would say less. Remove that file "
+        "first, if it is to be "
         "written anew"
     )
 
@@ -116,8 +118,8 @@ def verify_submission(
         progress: Called with the number of candidates done.
 
     Raises:
-        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare; or more
-            candidates agreed before.
+        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare;
+            or more candidates agreed before.
     """
     if pool.pool is None:
         raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")

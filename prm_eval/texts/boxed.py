@@ -12,8 +12,8 @@ MAX_BOXES = 200  # a text with more boxes than this is hostile; only its last on
 def boxed_spans(text: str) -> list[tuple[int, int]]:
     r"""Return the (start, end) of the content of every balanced ``\boxed{...}`` or ``\fbox{...}``, outermost boxes only.
 
-    ``\boxed 5`` (no brace) gives the next number or other character. Unbalanced boxes, as in a truncated text, give nothing.
-    Time is linear in the text: every brace is matched once, whatever the number of boxes.
+    ``\boxed 5`` (no brace) gives the next number or other character. Unbalanced boxes, as in a truncated text, give
+    nothing. Time is linear in the text: every brace is matched once, whatever the number of boxes.
     """
     close = _matching_braces(text)
     spans: list[tuple[int, int]] = []

@@ -1,7 +1,7 @@
 r"""Cut a candidate into steps. A cut never falls inside ``$$..$$``, ``\[..\]``, ``\begin..\end`` or a code fence.
 
-Conventions and their users are listed in Lightman et al. 2023 section 2.3 (a line is a step) and in the model cards of the
-PRMs (a blank line for Qwen2.5-Math-PRM, "Step k:" for Math-Shepherd).
+Conventions and their users are listed in Lightman et al. 2023 section 2.3 (a line is a step) and in the model cards of
+the PRMs (a blank line for Qwen2.5-Math-PRM, "Step k:" for Math-Shepherd).
 """
 
 from __future__ import annotations

@@ -184,8 +184,10 @@ def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None
         "--metadata",
     ]
     lm_eval = [sys.executable, "-m", "lm_eval", "run"]
-    command = [*lm_eval, "--model", "hf", "--model_args", f"pretrained={models['policy']},dtype=float32", "--device", "cpu", "--batch_size", "8",
-               "--gen_kwargs", "max_gen_toks=12", *tail, "problems=p.jsonl", "n_samples=8", "prm_model=slow_model:make"]  # fmt: skip
+    command = [*lm_eval, "--model", "hf", "--model_args", f"pretrained={models['policy']},dtype=float32", "--device",
+    "cpu", "--batch_size", "8",
+               "--gen_kwargs", "max_gen_toks=12", *tail, "problems=p.jsonl", "n_samples=8",
+               "prm_model=slow_model:make"]  # fmt: skip
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
         try:

@@ -250,7 +250,8 @@ def results(tmp_path):
     return tmp_path / "results", register(tmp_path / "results", pool, "demo", "Demo")
 
 
-@pytest.mark.parametrize(("kind", "score_type", "aggregation"), [("prm", "logodds", "prod"), ("prm", "value", "min"), ("orm", "raw", "last")])  # fmt: skip
+@pytest.mark.parametrize(("kind", "score_type", "aggregation"), [("prm", "logodds", "prod"), ("prm", "value", "min"),
+("orm", "raw", "last")])  # fmt: skip
 def test_the_board_and_evaluate_print_the_same_numbers(results, kind, score_type, aggregation) -> None:
     """Every accuracy, limit and standard error of the bulk way is that of ``prm-eval evaluate``."""
     folder, pool = results
@@ -305,7 +306,8 @@ def test_weighted_votes_beyond_enumeration(tmp_path) -> None:
             slow = accuracy(WeightedMajority().choose(slots, [1, 2, 9, 40], seed=seed, draws=50), arrays.correct[row])
             assert values[model, row] == pytest.approx(slow.values, abs=1e-12)
             assert variances[model, row] == pytest.approx(slow.variances)
-    assert set(baseline_curves(arrays, [1, 9], seed=5, draws=50)) == {"first", "random", "shortest", "longest", "majority", "oracle"}  # fmt: skip
+    assert set(baseline_curves(arrays, [1, 9], seed=5, draws=50)) == {"first", "random", "shortest", "longest",
+    "majority", "oracle"}  # fmt: skip
 
 
 def broken(path, change) -> None:

@@ -11,8 +11,10 @@ from prm_eval.grading import answer_classes, extract_answer, is_equivalent
 
 steady = settings(max_examples=200, deadline=None, derandomize=True)
 LATEX = st.lists(
-    st.sampled_from(["\\frac", "{", "}", "(", ")", "[", "]", "\\{", "\\}", "1", "23", "x", "y", "+", "-", "^", "_", "\\sqrt", ",", "=", "<", "\\le", "\\pi", "\\text{a b}",
-                     "\\cup", "\\pm", "|", "!", "%", "\\circ", ".", " ", "\\\\", "&", "\\begin{pmatrix}", "\\end{pmatrix}", "$", "\\left", "\\right", "or", "\\boxed"]),
+    st.sampled_from(["\\frac", "{", "}", "(", ")", "[", "]", "\\{", "\\}", "1", "23", "x", "y", "+", "-", "^", "_",
+    "\\sqrt", ",", "=", "<", "\\le", "\\pi", "\\text{a b}",
+                     "\\cup", "\\pm", "|", "!", "%", "\\circ", ".", " ", "\\\\", "&", "\\begin{pmatrix}",
+                     "\\end{pmatrix}", "$", "\\left", "\\right", "or", "\\boxed"]),
     max_size=25,
 ).map("".join)  # fmt: skip
 FRACTIONS = st.fractions(min_value=-1000, max_value=1000, max_denominator=500)

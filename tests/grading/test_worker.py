@@ -44,7 +44,8 @@ def test_late_decisions_are_ended_and_the_next_one_is_made(worker) -> None:
     worker.is_zero(parse("1"))
     worker.deadline = 0.2
     hard = parse(
-        "(\\sin x + \\cos y + \\tan z + \\ln w)^{40} - (\\sin x + \\cos y + \\tan z + \\ln w)^{39}*(\\cos y + \\sin x + \\ln w + \\tan z)*\\sin^2 t"
+        "(\\sin x + \\cos y + \\tan z + \\ln w)^{40} - (\\sin x + \\cos y + \\tan z + \\ln w)^{39}*(\\cos y + \\sin x "
+        "+ \\ln w + \\tan z)*\\sin^2 t"
     )
     started = time.monotonic()
     verdict, reason = worker.is_zero(hard)

@@ -52,8 +52,10 @@ def test_both_doors_give_the_same_numbers(here, pool) -> None:
     )
     results = found["results"]["problems_bon"]
     here_too = evaluate(pool, [RewardFile(score), RewardFile(steps)], ns=[1, 2, 3, 4])
-    names = {("best_of_n", "score"): "orm", ("best_of_n", "step_scores"): "prm", ("weighted_majority", "score"): "weighted_orm",
-             ("weighted_majority", "step_scores"): "weighted_prm", ("first", None): "first", ("majority", None): "majority", ("oracle", None): "oracle"}  # fmt: skip
+    names = {("best_of_n", "score"): "orm", ("best_of_n", "step_scores"): "prm", ("weighted_majority",
+    "score"): "weighted_orm",
+             ("weighted_majority", "step_scores"): "weighted_prm", ("first", None): "first", ("majority",
+             None): "majority", ("oracle", None): "oracle"}  # fmt: skip
     compared = 0
     for row in here_too.rows:
         name = names.get((row.selector, row.reward_model))

@@ -198,7 +198,8 @@ def test_real_prm800k_record(tmp_path, data) -> None:
 
 def test_lm_eval_samples(tmp_path) -> None:
     """Rows repeat for every filter; responses are taken once; joined by hash, whatever doc_id says."""
-    row = {"doc_id": 0, "doc": {"problem": "p", "answer": "3"}, "target": "3", "resps": [["a \\boxed{3}", "b"]], "filter": "x", "doc_hash": "h1",
+    row = {"doc_id": 0, "doc": {"problem": "p", "answer": "3"}, "target": "3", "resps": [["a \\boxed{3}", "b"]],
+    "filter": "x", "doc_hash": "h1",
            "arguments": {"gen_args_0": {"arg_0": "prompt", "arg_1": {"temperature": 0.7}}}}  # fmt: skip
     other = {**row, "doc_id": 0, "doc": {"question": "q"}, "target": "#### 4", "doc_hash": "h2"}
     pool = import_pool(

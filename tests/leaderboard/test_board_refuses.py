@@ -183,7 +183,8 @@ def test_rewards_of_a_pool_that_is_not_at_hand_are_left_out(results) -> None:
     assert len(board["left_out"]) == 3 and "not at hand" in board["left_out"][0]["why"]
 
 
-# --- names and copies -----------------------------------------------------------------------------------------------------
+# --- names and copies
+# -----------------------------------------------------------------------------------------------------
 
 
 def rename(folder: Path, name: str) -> Path:

@@ -425,7 +425,8 @@ def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
     evil["training_data"] = HOSTILE[4:]
     for kind in ("prm", "orm"):
         submit(
-            results, arrays, "evil", made_up(arrays, 1, stepwise=kind == "prm"), name=f"org/model-{kind}", kind=kind, disclosure=evil,
+            results, arrays, "evil", made_up(arrays, 1, stepwise=kind == "prm"), name=f"org/model-{kind}", kind=kind,
+            disclosure=evil,
             refusals={3: HOSTILE[1]}, device=HOSTILE[5],
             model={"id": f"org/model-{kind}", "revision": "0" * 40, "note": HOSTILE[0], "recipe": None},
         )  # fmt: skip
@@ -499,9 +500,12 @@ def test_a_detail_page_says_what_it_must(results) -> None:
     page = Page(path.read_text(encoding="utf-8"))
     words = " ".join(" ".join(page.words).split())
     for part in (
-        "Accuracy against n", "If the steps were combined otherwise", "soft_min", "Calibration", "Brier", "By subject", "By level",
-        "By difficulty", "1 (easiest)", "The easiest fifth", "rank correlation of reward and length", "The last step is the worst one",
-        "2 of 280 candidates got no reward", "over-length", "The most expensive mistakes", "cannot rule out", "rewards.parquet (SHA-256)",
+        "Accuracy against n", "If the steps were combined otherwise", "soft_min", "Calibration", "Brier", "By subject",
+        "By level",
+        "By difficulty", "1 (easiest)", "The easiest fifth", "rank correlation of reward and length",
+        "The last step is the worst one",
+        "2 of 280 candidates got no reward", "over-length", "The most expensive mistakes", "cannot rule out",
+        "rewards.parquet (SHA-256)",
         "prm-eval evaluate", "Trained on PRM800K", "AUROC within a problem",
     ):  # fmt: skip
         assert part in words, part

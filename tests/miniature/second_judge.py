@@ -1,9 +1,10 @@
 r"""A second judge of miniature solutions, written apart from the oracle: it shares no code with it and works another way.
 
-The oracle keeps lists of signed terms and reads a line with a grammar. This judge holds the problem as a binary term, nested lists
-such as ["-", ["*", 3, 3], 24], and rewrites it. Two numbers of the term may be worked out together where the way from each to the
-place where they meet leads over sums alone (or products alone) and enters no subtracted parentheses. One of them is replaced by what
-the line says, the other disappears. Lines are translated to Python and evaluated as Python.
+The oracle keeps lists of signed terms and reads a line with a grammar. This judge holds the problem as a binary term,
+nested lists such as ["-", ["*", 3, 3], 24], and rewrites it. Two numbers of the term may be worked out together where
+the way from each to the place where they meet leads over sums alone (or products alone) and enters no subtracted
+parentheses. One of them is replaced by what the line says, the other disappears. Lines are translated to Python and
+evaluated as Python.
 """
 
 from __future__ import annotations

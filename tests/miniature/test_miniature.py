@@ -76,7 +76,8 @@ def test_statement_says_the_same_as_the_plan(subject) -> None:
         constants = [x for step in each.plan.operations for x in (step.left, step.right) if isinstance(x, int)]
         said = [abs(int(digits)) for digits in re.findall(r"\d+", each.problem.statement)]
         missing = [x for x in constants if abs(x) not in said]
-        # a square of side 3 and x^2 need no 2 in words, a rectangle has two pairs of sides, a recurrence starts at its first term
+        # a square of side 3 and x^2 need no 2 in words, a rectangle has two pairs of sides, a recurrence starts at its
+        # first term
         assert all(x == 2 for x in missing), (each.problem.statement, missing)
 
 
@@ -208,29 +209,38 @@ RIGHT = "3 \\cdot 3 = 9\n6 \\cdot 4 = 24\n9 - 24 = -15\n-15 + 8 = -7\n\\boxed{-7
     [
         (PLAN, RIGHT, "stated stated stated stated answer", "11111", True),
         # any order of work, operands of a product or sum in either order, spaces as one likes, empty lines are no steps
-        (PLAN, "4\\cdot6=24\n\n  3 \\cdot 3 = 9\n9 - 24 = -15\n8 + (-15) = -7\n\\boxed{ -7 }", "stated stated stated stated answer", "11111", True),
+        (PLAN, "4\\cdot6=24\n\n  3 \\cdot 3 = 9\n9 - 24 = -15\n8 + (-15) = -7\n\\boxed{ -7 }",
+        "stated stated stated stated answer", "11111", True),
         # a wrong value; what is built on it is right given it
-        (PLAN, RIGHT.replace("= 9", "= 6").replace("9 - 24 = -15", "6 - 24 = -18").replace("-15 + 8 = -7", "-18 + 8 = -10").replace("{-7}", "{-10}"),
+        (PLAN, RIGHT.replace("= 9", "= 6").replace("9 - 24 = -15", "6 - 24 = -18").replace("-15 + 8 = -7",
+        "-18 + 8 = -10").replace("{-7}", "{-10}"),
          "value stated stated stated answer", "01111", False),
         # the wrong value is not what the next line uses: that line is unfounded too
         (PLAN, RIGHT.replace("3 = 9", "3 = 6"), "value stated unfounded stated answer", "01011", True),
         # two slips that cancel: a right answer by wrong reasoning
-        (PLAN, RIGHT.replace("-15", "-14").replace("-14 + 8 = -7", "-14 + 8 = -7"), "stated stated value value answer", "11001", True),
+        (PLAN, RIGHT.replace("-15", "-14").replace("-14 + 8 = -7", "-14 + 8 = -7"), "stated stated value value "
+                                                                                    "answer", "11001", True),
         # wrong operand, wrong operator: true lines that the problem does not ask for; later lines build on them
-        (PLAN, "3 \\cdot 3 = 9\n6 \\cdot 5 = 30\n9 - 30 = -21\n-21 + 8 = -13\n\\boxed{-13}", "stated unfounded stated stated answer", "10111", False),
-        (PLAN, "3 + 3 = 6\n6 \\cdot 4 = 24\n6 - 24 = -18\n-18 + 8 = -10\n\\boxed{-10}", "unfounded stated stated stated answer", "01111", False),
+        (PLAN, "3 \\cdot 3 = 9\n6 \\cdot 5 = 30\n9 - 30 = -21\n-21 + 8 = -13\n\\boxed{-13}",
+        "stated unfounded stated stated answer", "10111", False),
+        (PLAN, "3 + 3 = 6\n6 \\cdot 4 = 24\n6 - 24 = -18\n-18 + 8 = -10\n\\boxed{-10}", "unfounded stated stated "
+                                                                                        "stated answer", "01111",
+                                                                                        False),
         # a left-out line: its value was never stated
         (PLAN, RIGHT.replace("3 \\cdot 3 = 9\n", ""), "stated unfounded stated unsupported", "1010", True),
         # the answer alone is not supported, and right
         (PLAN, "\\boxed{-7}", "unsupported", "0", True),
         (PLAN, "\\boxed{-\\frac{14}{2}}", "form", "0", True),
         # repetition: neutral where the line was right; another value contradicts, even as a correction
-        (PLAN, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n" + RIGHT[RIGHT.index("6"):], "stated repeat stated stated stated answer", "111111", True),
+        (PLAN, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n" + RIGHT[RIGHT.index("6"):], "stated repeat stated stated stated "
+                                                                              "answer", "111111", True),
         (PLAN, "3 \\cdot 3 = 8\n3 \\cdot 3 = 8\n3 \\cdot 3 = 9", "value repeat contradiction", "000", False),
         # where the problem has the operation twice, its second statement is no repetition
-        (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 18\n18 \\bmod 4 = 2\n\\boxed{2}", "stated stated stated stated answer", "11111", True),
+        (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 18\n18 \\bmod 4 = 2\n\\boxed{2}",
+        "stated stated stated stated answer", "11111", True),
         # a remainder hides a mistake
-        (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 22\n22 \\bmod 4 = 2\n\\boxed{2}", "stated stated value stated answer", "11011", True),
+        (TWICE, "3 \\cdot 3 = 9\n3 \\cdot 3 = 9\n9 + 9 = 22\n22 \\bmod 4 = 2\n\\boxed{2}",
+        "stated stated value stated answer", "11011", True),
         # sums and products in any order and grouping, with signs where they belong
         (SUM, "6 + 8 = 14\n14 - 4 = 10\n10 - 9 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
         (SUM, "6 - 4 = 2\n8 - 9 = -1\n2 - 1 = 1\n\\boxed{1}", "stated stated stated answer", "1111", True),
@@ -248,12 +258,15 @@ RIGHT = "3 \\cdot 3 = 9\n6 \\cdot 4 = 24\n9 - 24 = -15\n-15 + 8 = -7\n\\boxed{-7
         (PLAN, RIGHT.replace("= 9", "= 09"), "form stated unfounded stated unsupported", "01010", True),
         (PLAN, "3 \\cdot 3 = 9 = 9", "form", "0", False),
         (PLAN, "", "", "", False),
-        (PLAN, RIGHT + "\n\\boxed{-7}\n\\boxed{1}", "stated stated stated stated answer answer unsupported", "1111110", False),
+        (PLAN, RIGHT + "\n\\boxed{-7}\n\\boxed{1}", "stated stated stated stated answer answer unsupported", "1111110",
+        False),
         (PAIR, "1 + 2 = 3\n1 - 5 = -4\n\\boxed{(3, -4)}", "stated stated answer", "111", True),
         (PAIR, "1 + 2 = 3\n1 - 5 = -4\n\\boxed{(-4, 3)}", "stated stated unsupported", "110", False),
         (PAIR, "1 + 2 = 3\n1 - 5 = -4\n\\boxed{3, -4}", "stated stated form", "110", False),
-        (CHANCE, "\\binom{4}{2} = 6\n\\binom{5}{2} = 10\n\\frac{6}{10} = \\frac{3}{5}\n\\boxed{\\frac{3}{5}}", "stated stated stated answer", "1111", True),
-        (CHANCE, "\\binom{4}{2} = 6\n\\binom{5}{2} = 10\n\\frac{6}{10} = \\frac{6}{10}\n\\boxed{\\frac{6}{10}}", "stated stated form form", "1100", True),
+        (CHANCE, "\\binom{4}{2} = 6\n\\binom{5}{2} = 10\n\\frac{6}{10} = \\frac{3}{5}\n\\boxed{\\frac{3}{5}}",
+        "stated stated stated answer", "1111", True),
+        (CHANCE, "\\binom{4}{2} = 6\n\\binom{5}{2} = 10\n\\frac{6}{10} = \\frac{6}{10}\n\\boxed{\\frac{6}{10}}",
+        "stated stated form form", "1100", True),
     ],
 )  # fmt: skip
 def test_the_oracles_rules(plan, text, reasons, right, answer) -> None:

@@ -32,5 +32,6 @@ def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policies_wrote() 
             wrong_reasoning += right and not all(labels)
     assert candidates >= 20_000
     assert wrong_reasoning > 100  # the case that matters occurs
-    print(f"\n{candidates:,} candidates, {len(compared):,} different, {steps:,} steps: every label and answer judged alike; "
+    print(f"\n{candidates:,} candidates, {len(compared):,} different, {steps:,} steps: every label and answer judged "
+          "alike; "
           f"{wrong_reasoning:,} right answers by wrong reasoning")  # fmt: skip

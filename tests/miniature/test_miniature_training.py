@@ -398,7 +398,8 @@ def test_shipped_weights_are_small_and_ordinary() -> None:
 
 @pytest.mark.slow
 def test_shipped_weights_do_what_the_card_says(tmp_path) -> None:
-    # weights of another training, a broken conversion or a changed family would show here; the bounds leave room for 35 problems
+    # weights of another training, a broken conversion or a changed family would show here; the bounds leave room for 35
+    # problems
     from prm_eval.miniature.figures import figures
 
     found = figures(WEIGHTS, tmp_path / "out", count=35, candidates=16)

@@ -1,7 +1,7 @@
 """How each published reference feeds and reads its model, written plainly and slowly from the facts: one candidate, one unpadded forward.
 
-Each function returns (token ids, numbers), the numbers in the units of our recipes. Sources: model cards and the files named in
-``recipes/*.yaml``. Nothing here uses prm_eval.
+Each function returns (token ids, numbers), the numbers in the units of our recipes. Sources: model cards and the files
+named in ``recipes/*.yaml``. Nothing here uses prm_eval.
 """
 
 from __future__ import annotations

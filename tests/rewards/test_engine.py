@@ -248,7 +248,8 @@ def test_full_memory_has_many_names(words) -> None:
 ROPE = {"rope_theta": 10_000.0, "original_max_position_embeddings": 48}
 SCALED = {
     "longrope": lambda: transformers.Phi3Config(
-        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=512, original_max_position_embeddings=48,
+        **SIZES, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=512,
+        original_max_position_embeddings=48,
         rope_parameters={**ROPE, "rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4},
     ),
     "dynamic": lambda: transformers.LlamaConfig(

@@ -63,7 +63,8 @@ def test_constructing_reads_no_weights(models, monkeypatch) -> None:
     assert model.describe()["weights_sha256"] == {"model.safetensors": "0" * 64}
 
 
-# --- adapters ------------------------------------------------------------------------------------------------------------
+# --- adapters
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -97,10 +97,13 @@ source: x
         ("labels: 2", "labels: -2", "head.labels: -2"),
         ("name: mine", "name: [mine", "expected YAML"),
         ("name: mine", "name: &a mine\nnotes: *a", "a YAML alias"),
-        ("kind: prm", "kind: prm\ntokens: {Q: 1}\nrender: {marker: Q, step: '{step}{read}'}\nhead: {type: value}\nscore: {rule: raw}\nsource: y\nchecked_against: y\n---", "expected YAML"),
+        ("kind: prm", "kind: prm\ntokens: {Q: 1}\nrender: {marker: Q, step: '{step}{read}'}\nhead: {type: "
+                      "value}\nscore: {rule: raw}\nsource: y\nchecked_against: y\n---", "expected YAML"),
         ("name: mine", "name: !!python/object/apply:os.system [ls]", "expected YAML"),
-        ("checked_against: x", "checked_against: x\nmax_tokens: many", "max_tokens: 'many'; expected a positive whole number"),
-        ("checked_against: x", "checked_against: x\ntokens: {a: b}", "tokens: {'a': 'b'}; expected a mapping of token texts to ids"),
+        ("checked_against: x", "checked_against: x\nmax_tokens: many", "max_tokens: 'many'; expected a positive whole "
+                                                                       "number"),
+        ("checked_against: x", "checked_against: x\ntokens: {a: b}", "tokens: {'a': 'b'}; expected a mapping of token "
+                                                                     "texts to ids"),
         ("checked_against: x", "checked_against: x\nmodels: ['*x*']", "models: '*x*'"),
         ("before:", "marker: z, before:", "render.marker: 'z'; expected one of tokens"),
         ("before:", "chat: vicuna, before:", "render.chat: 'vicuna'"),
@@ -109,14 +112,16 @@ source: x
         ("{problem}", "{problem}{read}", "render.before: {read} is not filled in there"),
         ("before:", "between: '{k}', before:", "render.between: {k} is not filled in there"),
         ("before:", "after: '{problem}', before:", "render.after: {problem} is not filled in there"),
-        ("before:", "text: '{problem}', before:", "render.text: '{problem}'; expected nothing: it has no meaning for a PRM"),
+        ("before:", "text: '{problem}', before:", "render.text: '{problem}'; expected nothing: it has no meaning for a "
+                                                  "PRM"),
         ("before:", "user: 'Q: {problem}', before:", "render.user: 'Q: {problem}'; expected nothing"),
         ("before:", "read_shift: 5, before:", "render.read_shift: 5; expected 0 or less"),
         ("before:", "read_shift: 0.5, before:", "render.read_shift: 0.5; expected a whole number"),
         ("before:", "read_shift: .nan, before:", "render.read_shift: nan; expected a whole number"),
         ('"{problem}"', "2024-01-01", "render.before: datetime.date(2024, 1, 1); expected a text (quote it)"),
         ('"{problem}"', '"\\ud800"', "expected texts in Unicode"),
-        ("rule: two_way, good: 1, bad: 0", "rule: first_error", "score.rule: first_error; expected for the head linear two_way or"),
+        ("rule: two_way, good: 1, bad: 0", "rule: first_error", "score.rule: first_error; expected for the head linear "
+                                                                "two_way or"),
         ("rule: two_way, good: 1, bad: 0", "rule: by_labels", "score.rule: by_labels; expected with it head.labels 0"),
     ],
 )  # fmt: skip
@@ -157,9 +162,12 @@ source: x
     [
         (WHOLE, "{text}", "{steps}", "render.text: {steps} is not filled in there"),
         (WHOLE, "text:", "before: x, text:", "render.before: 'x'; expected nothing: it has no meaning for an ORM"),
-        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer, trim: true, text: '{text}'", "render.trim: True; expected nothing"),
-        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer, text: '{text}{read}'", "render.text: {read} is not filled in there"),
-        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer", "render.text: ''; expected a template with {text}"),
+        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer, trim: true, text: '{text}'",
+        "render.trim: True; expected nothing"),
+        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer, text: '{text}{read}'",
+        "render.text: {read} is not filled in there"),
+        (WHOLE, "text: \"{problem} {text}{read}\"", "chat: tokenizer", "render.text: ''; expected a template with "
+                                                                       "{text}"),
         (JUDGE, "{step}", "{problem}{step}", "render.step: {problem} is not filled in there"),
         (JUDGE, "kind: prm", "kind: orm", "kind: orm; expected prm, which the rule first_error makes"),
         (JUDGE, "votes: 1", "votes: 0", "generate.votes: 0; expected a positive whole number"),

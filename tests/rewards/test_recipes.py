@@ -43,7 +43,8 @@ def item(problem: str, *steps: str) -> ScoringItem:
     return ScoringItem(problem, "\n\n".join(steps), steps)
 
 
-# --- the bugs of other harnesses -----------------------------------------------------------------------------------------
+# --- the bugs of other harnesses
+# -----------------------------------------------------------------------------------------
 
 
 def test_a_probability_that_underflows_keeps_its_place() -> None:
@@ -190,7 +191,8 @@ def test_code_in_a_checkpoint_is_not_run(tiny) -> None:
     assert load_reward_model(str(tiny["qwen2.5-math-prm"])).score([item("Q", "a")])[0].refusal is None
 
 
-# --- wrong tokenizers, wrong checkpoints ---------------------------------------------------------------------------------
+# --- wrong tokenizers, wrong checkpoints
+# ---------------------------------------------------------------------------------
 
 
 def test_a_wrong_tokenizer_is_an_error_not_a_number(tiny, tmp_path) -> None:
@@ -290,7 +292,8 @@ def test_an_adapter_is_merged_into_its_base(tiny, tmp_path) -> None:
     assert model.score([each])[0].values == pytest.approx((logits[:, 488] - logits[:, 481]).tolist(), abs=1e-4)
 
 
-# --- read and fed as the models were made --------------------------------------------------------------------------------
+# --- read and fed as the models were made
+# --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pad", [0, 2])
@@ -311,7 +314,8 @@ def test_whole_texts_are_read_where_transformers_reads_them(tmp_path, pad) -> No
 def recipe_file(folder: Path, kind: str, render: str, head: str, score: str, more: str = "") -> str:
     file = folder / "own.yaml"
     file.write_text(
-        f"name: own\nkind: {kind}\nrender: {render}\nhead: {head}\nscore: {score}\n{more}\nchecked_against: x\nsource: x\n"
+        f"name: own\nkind: {kind}\nrender: {render}\nhead: {head}\nscore: {score}\n{more}\nchecked_against: x\nsource: "
+        "x\n"
     )
     return str(file)
 
@@ -341,7 +345,8 @@ def test_a_template_that_cuts_the_text_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "splitter", "steps"),
     [
-        ("We solve it.\n\n## Step 1: Add.\n1+1=2\n\n**Step 2:** Done.", "step_k", ["Step 1: We solve it.", "Step 2: Add.\n1+1=2", "Step 3: Done."]),
+        ("We solve it.\n\n## Step 1: Add.\n1+1=2\n\n**Step 2:** Done.", "step_k", ["Step 1: We solve it.",
+        "Step 2: Add.\n1+1=2", "Step 3: Done."]),
         ("Step 1: Add.\nStep 2: Done.", "line", ["Step 1: Add.", "Step 2: Done."]),
         ("Add.\nThe Step 7: of 9", "line", ["Step 1: Add.", "Step 2: The Step 7: of 9"]),
         ("Step 1.\n2", "line", ["Step 1:", "Step 2: 2"]),
@@ -408,7 +413,8 @@ def test_more_tokens_than_a_model_takes_are_refused(models) -> None:
         load_reward_model(str(models["prm"]), max_tokens=99999)
 
 
-# --- hostile texts -------------------------------------------------------------------------------------------------------
+# --- hostile texts
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [*READING, "eurusprm-stage1"])

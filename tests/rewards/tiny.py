@@ -22,14 +22,17 @@ CORPUS = [
     "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n",
 ]
 CHATML = (
-    "{% for m in messages %}{% if loop.first and m.role != 'system' %}<|im_start|>system\nPlease reason step by step, and put your final "
+    "{% for m in messages %}{% if loop.first and m.role != 'system' %}<|im_start|>system\nPlease reason step by step, "
+    "and put your final "
     "answer within \\boxed{}.<|im_end|>\n{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 LLAMA3 = (
     "{{ bos_token }}<|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\nToday Date: "
-    "{% if date_string is defined %}{{ date_string }}{% else %}{{ strftime_now('%d %b %Y') }}{% endif %}{{ '\n\n' }}<|eot_id|>"
-    "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% endfor %}"
+    "{% if date_string is defined %}{{ date_string }}{% else %}{{ strftime_now('%d %b %Y') }}{% endif %}{{ '\n\n' "
+    "}}<|eot_id|>"
+    "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}<|eot_id|>{% "
+    "endfor %}"
 )
 QWEN_SPECIALS = {"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645, "<extra_0>": 151651}
 LLAMA3_SPECIALS = {
@@ -140,8 +143,10 @@ def renumber(vocabulary: dict[str, int], wanted: dict[str, int], keep: dict[str,
 def config(kind: str, vocabulary: int, **more):
     """A two-layer config of the real class."""
     return getattr(transformers, f"{kind}Config")(
-        vocab_size=vocabulary, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        max_position_embeddings=4096, tie_word_embeddings=False, pad_token_id=None, bos_token_id=None, eos_token_id=None, **more,
+        vocab_size=vocabulary, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=4096, tie_word_embeddings=False, pad_token_id=None, bos_token_id=None,
+        eos_token_id=None, **more,
     )  # fmt: skip
 
 
@@ -227,17 +232,21 @@ def build_models(folder: Path) -> dict[str, Path]:
         "versaprm-qwen": save_causal(folder / "versa", "Qwen2", 152_064, versa),
         "math-psa": save_causal(folder / "psa", "Qwen2", 152_064, psa),
         "skywork-o1-prm": save_trunk(
-            folder / "skywork", "Qwen2", 152_064, with_bos, {"v_head.summary.weight": (1, 16), "v_head.summary.bias": (1,), "lm_head.weight": (152_064, 16)}, "Qwen2ForPrmModel"
+            folder / "skywork", "Qwen2", 152_064, with_bos, {"v_head.summary.weight": (1, 16),
+            "v_head.summary.bias": (1,), "lm_head.weight": (152_064, 16)}, "Qwen2ForPrmModel"
         ),
         "reasoneval-7b": save_trunk(
-            folder / "reasoneval7", "Mistral", 32_000, sentencepiece_like({}, pad="<s>"), {"score_head.weight": (3, 16)}, "ReasonEval_7B"
+            folder / "reasoneval7", "Mistral", 32_000, sentencepiece_like({}, pad="<s>"), {"score_head.weight": (3,
+            16)}, "ReasonEval_7B"
         ),
         "reasoneval-34b": save_trunk(
-            folder / "reasoneval34", "Llama", 32_000, sentencepiece_like({}), {"score_head.weight": (3, 16), "score_head.bias": (3,)}, "ReasonEval_34B"
+            folder / "reasoneval34", "Llama", 32_000, sentencepiece_like({}), {"score_head.weight": (3, 16),
+            "score_head.bias": (3,)}, "ReasonEval_34B"
         ),
         "eurusprm-stage1": save_causal(folder / "eurus", "Qwen2", 152_064, qwen, seed=3),
         "eurusprm-reference": save_causal(folder / "reference", "Qwen2", 152_064, qwen, seed=4),
-        "pure": save_trunk(folder / "pure", "Qwen2", 152_064, qwen, {"score.weight": (2, 16), "score.bias": (2,)}, "Qwen2ForTokenClassification"),
+        "pure": save_trunk(folder / "pure", "Qwen2", 152_064, qwen, {"score.weight": (2, 16), "score.bias": (2,)},
+        "Qwen2ForTokenClassification"),
     }  # fmt: skip
     same = {
         "rlhflow-prm-mistral": "rlhflow-prm-deepseek", "rlhflow-orm": "rlhflow-prm-deepseek",

@@ -30,7 +30,8 @@ def case(name: str, kind: str, file: str, mutation: Mutation, row: int | None = 
     CASES.append((name, mutation, kind, file, row))
 
 
-# --- submission.json -----------------------------------------------------------------------------------------------------
+# --- submission.json
+# -----------------------------------------------------------------------------------------------------
 
 
 def text(content: str | bytes) -> Mutation:
@@ -133,7 +134,8 @@ case("totals: tokens", "totals", SUBMISSION, fields(run__tokens=1))
 case("totals: refusals", "totals", SUBMISSION, fields(run__refused={"over-length": 1}))
 
 
-# --- rewards.parquet, row by row -----------------------------------------------------------------------------------------
+# --- rewards.parquet, row by row
+# -----------------------------------------------------------------------------------------
 
 
 def rows(change: Callable[[list[dict[str, Any]]], Any]) -> Mutation:
@@ -226,7 +228,8 @@ def shifted(table: list[dict[str, Any]]) -> None:
         row["step_rewards"], row["n_steps"] = values, len(values)
 
 
-# --- rewards.parquet, as a file ------------------------------------------------------------------------------------------
+# --- rewards.parquet, as a file
+# ------------------------------------------------------------------------------------------
 
 
 def raw(content: bytes) -> Mutation:
@@ -355,7 +358,8 @@ case("bomb: one text in every row", "bomb", REWARDS, dictionary_bomb, 1)
 case("bomb: 560,000 rows", "bomb", REWARDS, many_rows)
 
 
-# --- the folder ----------------------------------------------------------------------------------------------------------
+# --- the folder
+# ----------------------------------------------------------------------------------------------------------
 
 
 def link(name: str, to: str) -> Mutation:

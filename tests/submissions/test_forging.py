@@ -149,7 +149,8 @@ def test_a_forged_submission_is_in_order_and_marked_by_check_and_board(tmp_path,
     assert "\u2691" in (board / "index.html").read_text(encoding="utf-8")
 
 
-# --- real verifiers -------------------------------------------------------------------------------------------------------
+# --- real verifiers
+# -------------------------------------------------------------------------------------------------------
 
 
 def real_pool(data: Path, name: str, folder: Path, **options) -> Pool:

@@ -70,7 +70,8 @@ def folder(board: Path) -> Path:
     return next(board.glob("submissions/*/*/*"))
 
 
-# --- what is committed ---------------------------------------------------------------------------------------------------
+# --- what is committed
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_schemas_are_those_of_the_types() -> None:
@@ -118,7 +119,8 @@ def test_our_own_submissions_are_what_scoring_gives(tmp_path: Path) -> None:
             assert revision_name(model.describe()) == each.revision
 
 
-# --- making one ----------------------------------------------------------------------------------------------------------
+# --- making one
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, monkeypatch) -> None:
@@ -263,7 +265,8 @@ def test_the_form_asks_until_it_has_an_answer() -> None:
         "contact": "me",
     }
     assert sum("Licence" in prompt for prompt in prompts) == 2
-    assert ask({}, dict.fromkeys(answers, "kept") | {f"trained_on_{n}": "no" for n in ("math_test", "prm800k", "this_pool")},
+    assert ask({}, dict.fromkeys(answers, "kept") | {f"trained_on_{n}": "no" for n in ("math_test", "prm800k",
+    "this_pool")},
                lambda prompt: "")["licence"] == "kept"  # fmt: skip
 
 
@@ -280,7 +283,8 @@ def test_answers_come_from_a_file(folder: Path, tmp_path, capsys) -> None:
         assert part in told
 
 
-# --- types, schemas, readers ----------------------------------------------------------------------------------------------
+# --- types, schemas, readers
+# ----------------------------------------------------------------------------------------------
 
 
 def test_the_schema_accepts_what_the_checker_accepts(folder: Path) -> None:
@@ -327,9 +331,12 @@ JSON = st.recursive(
 def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
     """Whatever stands in a field: no exception, nothing that acts on a terminal, and a wrong value is never passed by accident."""
     fields = {
-        "schema": "prm_eval.rewards/2", "name": "a/b", "kind": "prm", "score_type": "logodds", "aggregation": "prod", "splitter": None,
-        "pool_hash": "0" * 64, "disclosure": json.loads(json.dumps(DISCLOSURE)), "model": {"id": "a/b", "revision": COMMIT},
-        "run": {"seconds": 1, "resumed": 0, "candidates": 1, "tokens": None, "refused": {}, "device_name": "x", "versions": {"a": "1"}},
+        "schema": "prm_eval.rewards/2", "name": "a/b", "kind": "prm", "score_type": "logodds", "aggregation": "prod",
+        "splitter": None,
+        "pool_hash": "0" * 64, "disclosure": json.loads(json.dumps(DISCLOSURE)), "model": {"id": "a/b",
+        "revision": COMMIT},
+        "run": {"seconds": 1, "resumed": 0, "candidates": 1, "tokens": None, "refused": {}, "device_name": "x",
+        "versions": {"a": "1"}},
     }  # fmt: skip
     assert not list(problems(fields, SubmissionFile))
     inner = fields
@@ -378,7 +385,8 @@ def test_readers_hand_out_what_lies_there(board: Path, folder: Path) -> None:
         find_submissions(board)
 
 
-# --- what is wrong with a whole folder ------------------------------------------------------------------------------------
+# --- what is wrong with a whole folder
+# ------------------------------------------------------------------------------------
 
 
 def kinds(path: Path, results: Path | None = None, **options) -> set[str]:
@@ -517,7 +525,8 @@ def test_one_fault_does_not_hide_the_others(board: Path, folder: Path) -> None:
     assert found == {"field", "agreement", "text", "disclosure", "n-steps", "missing", "row-count", "extra-file"}
 
 
-# --- verify ---------------------------------------------------------------------------------------------------------------
+# --- verify
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def verify(folder: Path, model=None, **options):

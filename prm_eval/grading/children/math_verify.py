@@ -1,8 +1,8 @@
 """Hugging Face's Math-Verify as a second grader, so that numbers made with it can be compared: ``--grader math-verify``.
 
-It is called as its authors do (gold and response parsed with the LaTeX and the expression extractor, gold first), but in our
-killable child: its own time limits are signals, which fail off the main thread and do not stop what runs in C. Answers are put
-in classes by their printed form, since its verdicts are not transitive.
+It is called as its authors do (gold and response parsed with the LaTeX and the expression extractor, gold first), but
+in our killable child: its own time limits are signals, which fail off the main thread and do not stop what runs in C.
+Answers are put in classes by their printed form, since its verdicts are not transitive.
 """
 
 from __future__ import annotations

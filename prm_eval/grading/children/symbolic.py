@@ -1,9 +1,9 @@
 """Costly or foreign decisions in a killable child, under a deadline and a memory cap.
 
-Sympy says whether an expression is zero: its child gets a tree (nested JSON lists), never text, and builds sympy objects from it;
-nothing is parsed or evaluated. A child is started on first use, reused, killed when it is late and replaced by the next call. No
-signals, no threads: the deadline is a poll on its pipe and a look at its processor time. One lock makes it usable from any
-thread; a forked process starts a child of its own.
+Sympy says whether an expression is zero: its child gets a tree (nested JSON lists), never text, and builds sympy
+objects from it; nothing is parsed or evaluated. A child is started on first use, reused, killed when it is late and
+replaced by the next call. No signals, no threads: the deadline is a poll on its pipe and a look at its processor time.
+One lock makes it usable from any thread; a forked process starts a child of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ START_SECONDS = 30.0  # importing sympy on a busy machine
 MEMORY_BYTES = 1024 * 1024 * 1024
 # the operations that the child builds sympy objects for; a question with others is not asked
 BUILT = frozenset(
-    "+ neg * / ^ root sqrt exp sin cos tan cot sec csc asin acos atan sinh cosh tanh floor acot asec acsc coth sech csch asinh acosh "
+    "+ neg * / ^ root sqrt exp sin cos tan cot sec csc asin acos atan sinh cosh tanh floor acot asec acsc coth sech "
+    "csch asinh acosh "
     "atanh ln log abs ceil max min binom !".split()
 )
 MAX_REPLY = 100_000
@@ -48,8 +49,8 @@ class Child:
 
     Args:
         module: What it runs, with the memory limit as argument; it writes one line when it is ready.
-        deadline: Seconds of processor time a question may take, so that a busy machine gives no other verdicts than an idle one
-            (but no more than :data:`PATIENCE` times as long by the clock).
+        deadline: Seconds of processor time a question may take, so that a busy machine gives no other verdicts than an
+            idle one (but no more than :data:`PATIENCE` times as long by the clock).
     """
 
     def __init__(self, module: str, deadline: float = DEADLINE_SECONDS) -> None:

@@ -163,7 +163,8 @@ def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
 
 _STRING_RULES: tuple[tuple[str, str], ...] = (
     (r"\n|\\!|\\left|\\right|\^\{?\\circ\}?|\\\$|\\\\%|\\%", ""), (r"\\\\", r"\\"), (r"[td]frac", "frac"),
-    (r"\\text\{ [^{}]*\}$", ""), (r"(?<!\d)\.(?=\d)", "0."), (r"^[a-zA-Z]{1,2}=", ""), (r"\\sqrt([^{])", r"\\sqrt{\1}"), (r" ", ""),
+    (r"\\text\{ [^{}]*\}$", ""), (r"(?<!\d)\.(?=\d)", "0."), (r"^[a-zA-Z]{1,2}=", ""), (r"\\sqrt([^{])", r"\\sqrt{\1}"),
+    (r" ", ""),
     (r"\\frac([^{])([^{])", r"\\frac{\1}{\2}"), (r"^0\.5$", r"\\frac{1}{2}"), (r"^(-?\d+)/(-?\d+)$", r"\\frac{\1}{\2}"),
 )  # fmt: skip
 

@@ -1,16 +1,19 @@
 """Decide whether two answers are equivalent, by named rules, cheapest first, closed on doubt.
 
 1. ``same_text``: equal after typography.
-2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a sentence.
-3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these matter,
-   as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is ``no_form``.
+2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a
+   sentence.
+3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these
+   matter, as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is
+   ``no_form``.
 4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
 5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
-6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever more digits
-   with rising precision, at several points. There is no tolerance anywhere.
+6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever
+   more digits with rising precision, at several points. There is no tolerance anywhere.
 7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
 
-Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's name.
+Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
+name.
 """
 
 from __future__ import annotations
@@ -182,8 +185,8 @@ def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, No
 def _conflict(gold: Normal, answer: Normal) -> str | None:
     """Return the rule by which names or units forbid equality: what one side leaves out, it leaves open.
 
-    But a numeral of another base than ten is no decimal, where gold is one; x = 3 and y = 3 are different lines; and where
-    several names tell values apart, ``x = 3, y = 4``, they have to be the same.
+    But a numeral of another base than ten is no decimal, where gold is one; x = 3 and y = 3 are different lines; and
+    where several names tell values apart, ``x = 3, y = 4``, they have to be the same.
     """
     if len(gold.tags) != len(answer.tags):
         return None

@@ -13,8 +13,8 @@ class Policy:
     """What counts as equal beyond exact equality, and what does not although it is.
 
     Attributes:
-        rounded_decimals: 0, or the least number of significant digits with which a decimal may stand for an exact value, if it is
-            that value correctly rounded.
+        rounded_decimals: 0, or the least number of significant digits with which a decimal may stand for an exact
+            value, if it is that value correctly rounded.
         unreduced_fractions: ``2/4`` is ``1/2``.
         percent_as_fraction: ``50%`` is ``0.5`` (besides 50, whose percent sign is left out).
         degrees_as_radians: 180 degrees is pi.

@@ -15,16 +15,19 @@ _AFTER = rf"{_GAP}{_STARS}\s{{0,40}}(?:[\"'“]{{0,2}})(?=[^\s])"
 
 FINAL = re.compile(rf"(?:final|correct){_GAP}(?:answer|result){_GAP}{_STARS}{_GAP}{_IS}{_AFTER}", re.IGNORECASE)
 _ANNOUNCING = (
-    r"\b(?:answer|ans|correct (?:option|choice)|right (?:option|choice)|respuesta(?: final)?|r[ée]ponse(?: finale)?|antwort"
+    r"\b(?:answer|ans|correct (?:option|choice)|right (?:option|choice)|respuesta(?: final)?|r[ée]ponse(?: finale)?"
+    r"|antwort"
     r"|risposta(?: finale)?|resposta(?: final)?|ответ|答案|答え|正解|answer choice)"
     rf"(?:{_GAP}(?:to[^\n.]{{0,60}}?|here|in [^\n.,]{{0,30}}?|then|thus|therefore))?"
 )
 PHRASE = re.compile(
-    rf"(?:{_ANNOUNCING}{_GAP}{_STARS}{_GAP}\.?{_IS}|(?:^|\n)[ \t]{{0,8}}A[:.](?=[ \t]))(?:[ \t]{{0,4}}(?:option|choice))?{_AFTER}",
+    rf"(?:{_ANNOUNCING}{_GAP}{_STARS}{_GAP}\.?{_IS}|(?:^|\n)[ \t]{{0,8}}A[:.](?=[ \t]))(?:[ \t]{{0,4}}(?:option"
+    rf"|choice))?{_AFTER}",
     re.IGNORECASE,
 )
 HEADING = re.compile(
-    r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,8}\**(?:the[ \t])?(?:final[ \t]{1,8})?(?:answer|result)\**[ \t]{0,8}:?\**[ \t]{0,8}\n\s{0,80}"
+    r"(?:^|\n)[ \t]{0,8}(?:#{1,6}[ \t]{0,8}\**(?:the[ \t])?(?:final[ \t]{1,8})?(?:answer|result)\**[ \t]{0,8}:?\**[ "
+    r"\t]{0,8}\n\s{0,80}"
     r"|\*\*(?:the[ \t])?(?:final[ \t]{1,8})?answer:?\*\*[ \t]{0,8}:?[ \t]{0,8}\n\s{0,80}"
     r"|####[ \t]{0,80}(?!\**(?:step|solution|part|case|method|approach|explanation|final|answer)))(?=[^\s])",
     re.IGNORECASE,
@@ -40,7 +43,8 @@ RUN_ON = re.compile(  # not "Question 2:", which may be a part of the same one
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
-    r"(?:^|[.!?:]\s|\n)\s{0,8}\**(?:therefore|thus|hence|so|consequently|in conclusion|finally|in total|altogether|we conclude)\b,?",
+    r"(?:^|[.!?:]\s|\n)\s{0,8}\**(?:therefore|thus|hence|so|consequently|in conclusion|finally|in total|altogether|we "
+    r"conclude)\b,?",
     re.IGNORECASE,
 )
 EMPHASIS = re.compile(
@@ -48,7 +52,8 @@ EMPHASIS = re.compile(
 )  # a last sentence with or in bold
 _UNIT_WORDS = r"(?:\s{1,3}[a-zA-Z]{1,14}\.?){0,4}"
 _LEADING = (
-    r"(?:\bis|\bare|\bequals|=|\bhas|\bhave|\bbe|\bof|\bwas|\bto|\bcosts|\btakes|\bgets|\bneeds|\bearns|\bmakes|\bpays|\bspent"
+    r"(?:\bis|\bare|\bequals|=|\bhas|\bhave|\bbe|\bof|\bwas|\bto|\bcosts|\btakes|\bgets|\bneeds|\bearns|\bmakes|\bpays"
+    r"|\bspent"
     r"|\bspends)\s{1,3}(?:exactly |equal to |about the value )?"
 )
 _VALUE = r"(?:\*\*)?(?:\$[^$\n]{1,200}\$|\\\((?:(?!\\\)).){1,200}\\\)|\\?\$?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?)(?:\*\*)?"
@@ -56,7 +61,8 @@ VALUE_END = re.compile(rf"{_LEADING}({_VALUE}){_UNIT_WORDS}\**\s*[.!]?\s*$")
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on, and so do "p.m." and "a.m."
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\b[ap])\.(?=\s|\$|\\\)|\\\]|\*|[\"'”]|$)|[。]|\n")
 _CLAUSE = re.compile(
-    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|as|which|so|where|when|after|therefore|thus|i\.e\.|that is|given|for a total|by"
+    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|as|which|so|where|when|after|therefore|thus|i\.e\.|that is|given|for "
+    r"a total|by"
     r"|per the|I hope)\b"
     r"|\s*\((?:approx|about|or about|or approx|≈|rounded|since|because|which|i\.e)|\s*(?:≈|\\approx)",
     re.IGNORECASE,

@@ -2,17 +2,19 @@ r"""Find the final answer in a whole response. Nothing here judges it, and nothi
 
 Rules, in order (``Extraction.rule`` says which one found it):
 
-1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes before it that a comma,
-   "and" or "or" joins to it; with the sign before it and the unit, base or factor behind it: ``-\boxed{5}\text{ cm}``. Where the text
-   goes on to say "the final answer is ...", that is taken (``statement``).
+1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes before it
+   that a comma, "and" or "or" joins to it; with the sign before it and the unit, base or factor behind it:
+   ``-\boxed{5}\text{ cm}``. Where the text goes on to say "the final answer is ...", that is taken (``statement``).
 2. ``heading``: what follows ``# Answer`` (PRM800K), ``####`` (GSM8K) or a heading "Final answer".
-3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts ask for.
+3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts
+   ask for.
 4. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, to the end of the sentence.
 5. ``conclusion``: the value with which a last sentence ends that begins with "therefore" or its like, or is emphasised.
 6. ``unclosed_box``: a last box that the mathematics around it closes, though its brace is missing.
 
-A text without any of these has no answer; the last number of a text is never taken for one. What a reasoning model thought
-before ``</think>`` is not its answer, and neither is what it makes up after its answer: another "Question: ...".
+A text without any of these has no answer; the last number of a text is never taken for one. What a reasoning model
+thought before ``</think>`` is not its answer, and neither is what it makes up after its answer: another "Question:
+...".
 """
 
 from __future__ import annotations
@@ -55,11 +57,13 @@ _SIGN = re.compile(  # on one line: a dash that begins a line is a bullet
     r"(?:[=$({\[:,]|\\\(|\\\[|\bis|\bare|\bequals|\bget)[ \t]{0,8}(-|\\\$-?|-\\\$)[ \t]{0,8}$|\n(-)$"
 )
 _BEHIND = re.compile(
-    r"(_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}|(?:\\sqrt(?:\[\d\])?\{[^{}]{1,20}\}|\\pi(?![a-z])|i(?![a-z]))+)"
+    r"(_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}"
+    r"|(?:\\sqrt(?:\[\d\])?\{[^{}]{1,20}\}|\\pi(?![a-z])|i(?![a-z]))+)"
 )
 _AMBIGUOUS = ("", "unit", "s", "in", "a", "cup", "day")  # words of sentences, or units that contradict nothing
 _UNIT_BEHIND = re.compile(
-    r"(?:\\[ ,;~:]|[\s~$]|\\[)\]])*(?:\\(?:text|mathrm|mbox|textrm)\{([^{}]{1,40})\}|([a-zA-Z]{1,12}(?: (?:per )?[a-z]{1,12})?))"
+    r"(?:\\[ ,;~:]|[\s~$]|\\[)\]])*(?:\\(?:text|mathrm|mbox|textrm)\{([^{}]{1,40})\}|([a-zA-Z]{1,12}(?: (?:per "
+    r")?[a-z]{1,12})?))"
     r"(\s?\^\{?\d\}?)?"
 )
 
@@ -68,8 +72,8 @@ _UNIT_BEHIND = re.compile(
 class Extraction:
     """A final answer: its text, where it stands, the rule that found it, how many boxes the text had.
 
-    ``conflict`` says whether the text states another final answer too: another last box, statement, heading or field, that is
-    written otherwise.
+    ``conflict`` says whether the text states another final answer too: another last box, statement, heading or field,
+    that is written otherwise.
     """
 
     answer: str

@@ -1,8 +1,9 @@
 """Exact normal forms: two trees with equal keys are equal; two *complete* keys that differ are different.
 
-A number or expression becomes a polynomial with rational coefficients over atoms: letters, pi, e, i, square roots of primes,
-and, for whatever has no exact form here (functions, other roots, sums in denominators), opaque atoms named by their own key.
-A form without opaque atoms is complete: its atoms are independent, so different polynomials are different values.
+A number or expression becomes a polynomial with rational coefficients over atoms: letters, pi, e, i, square roots of
+primes, and, for whatever has no exact form here (functions, other roots, sums in denominators), opaque atoms named by
+their own key. A form without opaque atoms is complete: its atoms are independent, so different polynomials are
+different values.
 """
 
 from __future__ import annotations

@@ -17,8 +17,10 @@ TRIES = 68
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
 TINY = 1e-6  # two values below this may be one zero and its rounding
 RANGES = (
-    (0.3, 2.7, ""), (-2.7, -0.3, ""), (0.05, 0.95, ""), (2, 9, "even"), (3, 9, "odd"), (3, 30, ""), (-30, -3, ""), (0.05, 0.95, ""),
-    (-9, -3, "odd"), (-9, -2, "even"), (30, 300, ""), (0.05, 0.95, ""), (-300, -30, ""), (-2.7, 2.7, ""), (10, 40, "even"),
+    (0.3, 2.7, ""), (-2.7, -0.3, ""), (0.05, 0.95, ""), (2, 9, "even"), (3, 9, "odd"), (3, 30, ""), (-30, -3, ""),
+    (0.05, 0.95, ""),
+    (-9, -3, "odd"), (-9, -2, "even"), (30, 300, ""), (0.05, 0.95, ""), (-300, -30, ""), (-2.7, 2.7, ""), (10, 40,
+    "even"),
     (10, 40, "odd"), (-0.95, -0.05, ""),
 )  # fmt: skip
 SUSPECT = 1e-2  # a difference smaller than this may be cancellation: it is looked at with more digits
@@ -34,7 +36,8 @@ _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     "sin": cmath.sin, "cos": cmath.cos, "tan": cmath.tan, "sinh": cmath.sinh, "cosh": cmath.cosh, "tanh": cmath.tanh,
     "asin": cmath.asin, "acos": cmath.acos, "atan": cmath.atan, "exp": cmath.exp, "ln": cmath.log, "sqrt": cmath.sqrt,
     "asinh": cmath.asinh, "acosh": cmath.acosh, "atanh": cmath.atanh, "coth": lambda x: 1 / cmath.tanh(x),
-    "sech": lambda x: 1 / cmath.cosh(x), "csch": lambda x: 1 / cmath.sinh(x), "acot": lambda x: math.pi / 2 - cmath.atan(x),
+    "sech": lambda x: 1 / cmath.cosh(x), "csch": lambda x: 1 / cmath.sinh(x),
+    "acot": lambda x: math.pi / 2 - cmath.atan(x),
     "asec": lambda x: cmath.acos(1 / x), "acsc": lambda x: cmath.asin(1 / x),
     "sec": lambda x: 1 / cmath.cos(x), "csc": lambda x: 1 / cmath.sin(x), "cot": lambda x: cmath.cos(x) / cmath.sin(x),
     "neg": lambda x: -x, "abs": lambda x: complex(abs(x)),
@@ -122,7 +125,8 @@ def _draw(generator: random.Random, low: float, high: float, kind: str) -> float
 def surely_different(one: Node, other: Node) -> bool | None:
     """Return True if the two differ at some point, False if they agree at all, None if they cannot be evaluated, or nearly agree.
 
-    Points count where both are defined over the reals; only where there is no such point, those with complex values count.
+    Points count where both are defined over the reals; only where there is no such point, those with complex values
+    count.
     """
     needed = points_needed(one, other)
     agreed = {True: 0, False: 0}

@@ -1,7 +1,8 @@
 """Equality by evaluation at rising precision: two values that agree to 20 digits at 30, 50 at 60 and 240 at 250, are one value.
 
-This is no tolerance: with every digit of working precision there has to be one more of agreement, relative to the value, at several
-seeded points. Two different closed forms of a few hundred signs do not do that; and what is zero is never decided here.
+This is no tolerance: with every digit of working precision there has to be one more of agreement, relative to the
+value, at several seeded points. Two different closed forms of a few hundred signs do not do that; and what is zero is
+never decided here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 r"""Sets of real numbers, however they are written, as one form: ascending pieces that neither touch nor overlap.
 
-``x \ne 1``, ``\mathbb{R} \setminus \{1\}``, ``\{x : x < 1 \text{ or } x > 1\}`` and ``(-\infty,1) \cup (1,\infty)`` all become
-the last. Trees go in and trees come out; what is no set of reals, or has ends that cannot be ordered, comes out as it went in.
+``x \ne 1``, ``\mathbb{R} \setminus \{1\}``, ``\{x : x < 1 \text{ or } x > 1\}`` and ``(-\infty,1) \cup (1,\infty)`` all
+become the last. Trees go in and trees come out; what is no set of reals, or has ends that cannot be ordered, comes out
+as it went in.
 """
 
 from __future__ import annotations
@@ -159,7 +160,8 @@ def _carried(items: tuple[Node, ...]) -> list[Node]:
     first = items[0]
     if isinstance(first, Relation) and first.operators == ("!=",) and is_unknown(first.sides[0]):
         return [
-            first, *(item if isinstance(item, Relation) else Relation(("!=",), (first.sides[0], item)) for item in items[1:])
+            first, *(item if isinstance(item, Relation) else Relation(("!=",), (first.sides[0],
+            item)) for item in items[1:])
         ]  # fmt: skip
     return list(items)
 

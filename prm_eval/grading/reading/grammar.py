@@ -14,7 +14,8 @@ from prm_eval.grading.reading.words import words_node
 MAX_DEPTH = 120  # each bracket or argument counts up to three times
 MAX_DIGITS = 1_000
 RELATIONS = {
-    "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in", r"\notin": "not in", r"\approx": "approx",
+    "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\ne": "!=", r"\in": "in", r"\notin": "not in",
+    r"\approx": "approx",
     r"\sim": "approx", r"\subset": "subset", r"\subseteq": "subset",
 }  # fmt: skip
 # macros that end a product

@@ -11,8 +11,8 @@ The grammar is fixed and input is never evaluated. A macro that is not known is 
     factor   := ["+" | "-"] base ["^" argument] ["!" | "%" | unit]
     base     := NUMBER | LETTER | MACRO argument* | "(" answer ")" | "[" answer "]" | "\{" answer "\}" | "|" sum "|" | WORDS
 
-The rules for brackets are in :mod:`.structures`, those for numbers and units in :mod:`.quantities`, those for letters and macros
-in :mod:`.functions`.
+The rules for brackets are in :mod:`.structures`, those for numbers and units in :mod:`.quantities`, those for letters
+and macros in :mod:`.functions`.
 """
 
 from __future__ import annotations

@@ -31,26 +31,38 @@ class Token:
 
 
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+))|(?P<macro>\\[a-zA-Z]+\*?|\\.)|(?P<dots>\.\.\.+)|(?P<word>[a-zA-Z]+)"
+    r"(?P<space>\s+)|(?P<number>(?:\d+(?:\.\d*)?|\.\d+))|(?P<macro>\\[a-zA-Z]+\*?|\\.)|(?P<dots>\.\.\.+)"
+    r"|(?P<word>[a-zA-Z]+)"
     r"|(?P<op>\*\*|<=|>=|=>|!=|==|<>|[-+*/^_=<>(){}\[\]|,;!&:%'.\"?])",
     re.DOTALL,
 )
 _SAME = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge", r"\leqslant": r"\le",
-    r"\geqslant": r"\ge", r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne", r"\lbrace": r"\{",
-    r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\|": "|", r"\Vert": "|",
-    r"\ast": "*", r"\cdot": "*", r"\times": "*", r"\centerdot": "*", r"\bullet": "*", "**": "^", r"\div": "/", "<=": r"\le",
-    ">=": r"\ge", "!=": r"\ne", "<>": r"\ne", "==": "=", r"\%": "%", r"\land": "and", r"\wedge": "and", r"\&": "and", r"\degree": r"\circ",
-    r"\degrees": r"\circ", r"\varnothing": r"\emptyset", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|", r"\lor": "or",
-    r"\vee": "or", r"\colon": ":", r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "", r"\equiv": "=",
-    r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\smallsetminus": r"\setminus", r"\R": r"\reals", r"\Reals": r"\reals", r"\cdots": r"\dots",
-    r"\ldots": r"\dots", r"\dotsc": r"\dots", r"\dotsb": r"\dots", r"\hdots": r"\dots", r"\Box": "", r"\square": "", r"\prime": "'",
-    r"\to": "to", r"\rightarrow": "to", r"\ang": r"\angle", r"\measuredangle": r"\angle", r"\limits": "", r"\nolimits": "",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
+    r"\leqslant": r"\le",
+    r"\geqslant": r"\ge", r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne",
+    r"\lbrace": r"\{",
+    r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\|": "|",
+    r"\Vert": "|",
+    r"\ast": "*", r"\cdot": "*", r"\times": "*", r"\centerdot": "*", r"\bullet": "*", "**": "^", r"\div": "/",
+    "<=": r"\le",
+    ">=": r"\ge", "!=": r"\ne", "<>": r"\ne", "==": "=", r"\%": "%", r"\land": "and", r"\wedge": "and", r"\&": "and",
+    r"\degree": r"\circ",
+    r"\degrees": r"\circ", r"\varnothing": r"\emptyset", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|",
+    r"\lor": "or",
+    r"\vee": "or", r"\colon": ":", r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "",
+    r"\equiv": "=",
+    r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\smallsetminus": r"\setminus", r"\R": r"\reals", r"\Reals": r"\reals",
+    r"\cdots": r"\dots",
+    r"\ldots": r"\dots", r"\dotsc": r"\dots", r"\dotsb": r"\dots", r"\hdots": r"\dots", r"\Box": "", r"\square": "",
+    r"\prime": "'",
+    r"\to": "to", r"\rightarrow": "to", r"\ang": r"\angle", r"\measuredangle": r"\angle", r"\limits": "",
+    r"\nolimits": "",
     r"\surd": r"\sqrt", r"\lang": r"\langle", r"\rang": r"\rangle", r"\ge": r"\ge",
 }  # fmt: skip
 _WORDS = frozenset(["and", "or", "to"])
 TEXT_MACROS = frozenset(
-    r"\text \mbox \textbf \textit \textrm \mathrm \mathbf \mathit \textsf \texttt \operatorname \operatorname* \emph \textnormal "
+    r"\text \mbox \textbf \textit \textrm \mathrm \mathbf \mathit \textsf \texttt \operatorname \operatorname* \emph "
+    r"\textnormal "
     r"\mathsf \hbox \mathcal \boldsymbol \bm \underline \textup \textsc \mathtt \texttt \pmb \boxed \fbox".split()
 )
 

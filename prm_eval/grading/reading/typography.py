@@ -1,7 +1,7 @@
 r"""Typography: what only changes the looks of an answer is taken out, and other spellings become the one LaTeX spelling.
 
-Strings in, strings out, one table or one pattern each; nothing here knows what the answer means. Every pattern is bounded, so that
-the time stays linear in any text.
+Strings in, strings out, one table or one pattern each; nothing here knows what the answer means. Every pattern is
+bounded, so that the time stays linear in any text.
 """
 
 from __future__ import annotations
@@ -11,21 +11,29 @@ import unicodedata
 from functools import lru_cache
 
 _SIGNS = {
-    "−": "-", "–": "-", "—": "-", "‒": "-", "‐": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
-    "÷": r"\div ", "∞": r"\infty ", "°": r"^\circ ", "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ",
+    "−": "-", "–": "-", "—": "-", "‒": "-", "‐": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
+    "∙": r"\cdot ",
+    "÷": r"\div ", "∞": r"\infty ", "°": r"^\circ ", "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ",
+    "⩾": r"\ge ",
     "≧": r"\ge ", "≠": r"\ne ", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ",
-    "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "’": "'", "‘": "'", "“": '"', "”": '"', "′": "'", "″": "''",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "⌊": r"\lfloor ",
-    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ", "〉": r"\rangle ",
+    "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ", "⌀": r"\emptyset ", "’": "'", "‘": "'", "“": '"', "”": '"',
+    "′": "'", "″": "''",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
+    "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⟨": r"\langle ", "⟩": r"\rangle ", "〈": r"\langle ",
+    "〉": r"\rangle ",
     "∠": r"\angle ", "△": r"\triangle ", "⁄": "/", "∕": "/", "∣": "|", "∶": ":", "：": ":", "，": ",", "。": ".", "、": ",",
     "…": r"\ldots ",
-    "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "₹": r"\INR ", "∘": r"\circ ", "º": r"^\circ ",
-    "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ", "µ": r"\mu ",
+    "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "₹": r"\INR ", "∘": r"\circ ",
+    "º": r"^\circ ",
+    "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ",
+    "µ": r"\mu ",
 }  # fmt: skip
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+        "omega "
         "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
         strict=True,
     )
@@ -37,8 +45,10 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e]")
 _TYPOGRAPHY = re.compile(
     r"(?P<keep>\\\\)"  # the end of a matrix row stays
     r"|\\(?:left|right)\.(?!\d)"  # an invisible delimiter
-    r"|\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|[bB]igg?[lrm]?|quad|qquad|nobreak|hfill|thinspace"
-    r"|medspace|enspace|thickspace|rm|bf|it|sf|tt|boldmath|normalsize|large|Large|huge|Huge|phantom\{[^{}]{0,40}\})(?![a-zA-Z])"
+    r"|\\(?:left|right|middle|displaystyle|textstyle|scriptstyle|limits|[bB]igg?[lrm]?|quad|qquad|nobreak|hfill"
+    r"|thinspace"
+    r"|medspace|enspace|thickspace|rm|bf|it|sf|tt|boldmath|normalsize|large|Large|huge|Huge"
+    r"|phantom\{[^{}]{0,40}\})(?![a-zA-Z])"
     r"|\\[!,;:> \n/]|~|\\[hv]space\*?\{[^{}]{0,40}\}|\\m?kern-?[\d.]{1,8}(?:mu|em|pt)|\{\}|\\label\{[^{}]{0,80}\}"
     r"|\$|\\[()\]]|\\\[(?!\d+(?:pt|em|ex|mm)\])"
 )
@@ -55,12 +65,14 @@ _REPEATING = re.compile(
     r"|\\dot\s?\{?(\d)\}?(?:(\d{0,18})\\dot\s?\{?(\d)\}?)?)"
 )
 _EXCEPT = re.compile(
-    r"^\s*(?:\\text\s?\{)?\s*(?:x (?:is|can be) )?(?:all |any |every )?(?:the )?real(?:s| numbers?| values?)?(?: x)?\s?,?\s?"
+    r"^\s*(?:\\text\s?\{)?\s*(?:x (?:is|can be) )?(?:all |any |every )?(?:the )?real(?:s| numbers?| values?)?(?: "
+    r"x)?\s?,?\s?"
     r"(?:except|but not|other than|excluding)(?: for| at)?\s*\}?\s*\$?(?:x\s*(?:=|\\neq?)\s*)?"
     r"([^a-zA-Z]{1,60}|[^{}]{1,60}?)\$?\s*\}?\.?\s*$"
 )
 _DECORATION = re.compile(
-    r"^\s*(?:=(?!=)|(?:\\(?:therefore|Rightarrow|implies|Longrightarrow|iff|because)(?![a-zA-Z])))|\\(?:text)?color\s?\{\w{1,20}\}|\\checkmark(?![a-z])"
+    r"^\s*(?:=(?!=)|(?:\\(?:therefore|Rightarrow|implies|Longrightarrow|iff|because)(?![a-zA-Z])))"
+    r"|\\(?:text)?color\s?\{\w{1,20}\}|\\checkmark(?![a-z])"
 )
 _COMBINATIONS = re.compile(
     r"(?:_|\^)\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?|\{\}_\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?"
@@ -72,12 +84,14 @@ _LEADING = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_START = re.compile(
-    r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no|never|square|cube|root|half|twice|double|minus|negative|bound|wrong|false|reciprocal"
+    r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no|never|square|cube|root|half|twice|double|minus|negative|bound|wrong|false"
+    r"|reciprocal"
     r"|inverse)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(
-    r"(?<![\d/.])(\d{1,12})(?:\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox)\s?)\{\s?(st|nd|rd|th)\s?\}\}?|\^\{(st|nd|rd|th)\}"
+    r"(?<![\d/.])(\d{1,12})(?:\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox)\s?)\{\s?(st|nd|rd|th)\s?\}\}?|\^\{(st|nd"
+    r"|rd|th)\}"
     r"|(st|nd|rd|th)(?![a-zA-Z]))"
 )
 _BASE_WORDS = re.compile(

@@ -10,12 +10,17 @@ from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol
 
 _SPELLINGS = {
     "mm": "millimeter millimetre", "cm": "centimeter centimetre", "m": "meter metre", "km": "kilometer kilometre kms",
-    "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile", "mg": "milligram", "g": "gram gm", "kg": "kilogram kilo kgs",
-    "lb": "pound lbs", "oz": "ounce", "ton": "tonne", "ml": "milliliter millilitre cc", "l": "liter litre", "gal": "gallon",
+    "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile", "mg": "milligram", "g": "gram gm",
+    "kg": "kilogram kilo kgs",
+    "lb": "pound lbs", "oz": "ounce", "ton": "tonne", "ml": "milliliter millilitre cc", "l": "liter litre",
+    "gal": "gallon",
     "s": "second sec secs", "min": "minute mins", "h": "hour hr hrs", "day": "days", "week": "wk wks", "month": "mo",
-    "year": "yr yrs", "mi/h": "mph", "km/h": "kph kmph kmh", "$": "dollar usd buck us$ usdollar", "cent": "cents penny pennie pence",
-    "EUR": "euro eur", "GBP": "gbp", "JPY": "yen jpy", "INR": "rupee inr rs", "%": "percent percentage pct", "degree": "deg",
-    "rad": "radian", "unit": "units", "ha": "hectare", "N": "newton", "J": "joule", "W": "watt", "Hz": "hertz", "V": "volt",
+    "year": "yr yrs", "mi/h": "mph", "km/h": "kph kmph kmh", "$": "dollar usd buck us$ usdollar",
+    "cent": "cents penny pennie pence",
+    "EUR": "euro eur", "GBP": "gbp", "JPY": "yen jpy", "INR": "rupee inr rs", "%": "percent percentage pct",
+    "degree": "deg",
+    "rad": "radian", "unit": "units", "ha": "hectare", "N": "newton", "J": "joule", "W": "watt", "Hz": "hertz",
+    "V": "volt",
     "cup": "cups", "mol": "mole", "K": "kelvin", "Pa": "pascal", "pt": "pint", "qt": "quart",
 }  # fmt: skip
 _CANONICAL = {
@@ -50,9 +55,12 @@ NO_UNIT = frozenset({
     "hundredths", "thousandth", "thousandths", "point", "mod", "modulo", "hundred", "thousand", "million",
     "billion", "trillion", "to", "from", "wrong", "incorrect", "false", "impossible", "undefined", "infinity",
     "negative", "positive", "guess", "unknown", "never", "cannot", "can't", "doesn't", "don't", "up", "approx", "est",
-    "estimated", "estimate", "rounded", "twice", "double", "doubled", "remainder", "root", "sqrt", "radical", "square-root",
-    "imaginary", "extra", "additional", "other", "groups", "dozens", "tens", "hundreds", "thousands", "millions", "billions", "lakh",
-    "crore", "bn", "mil", "as", "ago", "many", "log", "sin", "cos", "cis", "modulus", "inf", "assuming", "unless", "provided", "otherwise",
+    "estimated", "estimate", "rounded", "twice", "double", "doubled", "remainder", "root", "sqrt", "radical",
+    "square-root",
+    "imaginary", "extra", "additional", "other", "groups", "dozens", "tens", "hundreds", "thousands", "millions",
+    "billions", "lakh",
+    "crore", "bn", "mil", "as", "ago", "many", "log", "sin", "cos", "cis", "modulus", "inf", "assuming", "unless",
+    "provided", "otherwise",
 })  # fmt: skip
 SCALES = {"dozen": 12, "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _UNIT_TEXT = re.compile(r"[^\W\d_]?[^\d+=<>*\\&|~#@\[\]_?!]*(?:\^\{?-?\d\}?[^\d+=<>*\\&|~#@\[\]_?!]*)*")
@@ -156,9 +164,12 @@ def _as_unit(node: Node) -> str | None:
 
 
 _MEASURES = {
-    "$": ("money", 100), "cent": ("money", 1), "s": ("time", 1), "min": ("time", 60), "h": ("time", 3600), "day": ("time", 86400),
-    "week": ("time", 604800), "mm": ("length", 1), "cm": ("length", 10), "m": ("length", 1000), "km": ("length", 1_000_000),
-    "in": ("feet", 1), "ft": ("feet", 12), "yd": ("feet", 36), "mg": ("mass", 1), "g": ("mass", 1000), "kg": ("mass", 1_000_000),
+    "$": ("money", 100), "cent": ("money", 1), "s": ("time", 1), "min": ("time", 60), "h": ("time", 3600),
+    "day": ("time", 86400),
+    "week": ("time", 604800), "mm": ("length", 1), "cm": ("length", 10), "m": ("length", 1000), "km": ("length",
+    1_000_000),
+    "in": ("feet", 1), "ft": ("feet", 12), "yd": ("feet", 36), "mg": ("mass", 1), "g": ("mass", 1000), "kg": ("mass",
+    1_000_000),
     "ml": ("volume", 1), "l": ("volume", 1000),
 }  # fmt: skip
 

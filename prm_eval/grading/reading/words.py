@@ -10,15 +10,19 @@ from prm_eval.grading.reading.tree import Bracket, Node, Number, Symbol, Words
 from prm_eval.grading.reading.units import ABBREVIATIONS, NO_UNIT, SCALES, SINGLE_LETTERS, unit_name
 
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon phi varphi "
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
+    "upsilon phi varphi "
     "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell".split()
 )
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc asin acos atan sinh cosh tanh coth sech csch arcsinh arccosh "
-    "arctanh arsinh arcosh artanh asinh acosh atanh log ln exp lg max min gcd lcm floor ceil abs sgn det Re Im arg cis".split()
+    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc asin acos atan sinh cosh tanh coth sech csch "
+    "arcsinh arccosh "
+    "arctanh arsinh arcosh artanh asinh acosh atanh log ln exp lg max min gcd lcm floor ceil abs sgn det Re Im arg "
+    "cis".split()
 )
 _SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen "
     "nineteen"
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
@@ -28,12 +32,14 @@ _NUMBER_WORDS = {
 }
 _PART_WORDS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _MONTHS = (
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug sep sept "
+    "january february march april may june july august september october november december jan feb mar apr jun jul aug "
+    "sep sept "
     "oct nov dec"
 ).split()
 _SAME_WORDS = {
     "empty set": "no solution", "no solutions": "no solution", "no real solution": "no real solution",
-    "no real solutions": "no real solution", "there is no solution": "no solution", "there are no solutions": "no solution",
+    "no real solutions": "no real solution", "there is no solution": "no solution",
+    "there are no solutions": "no solution",
     "no such solution": "no solution", "does not exist": "does not exist", "dne": "does not exist",
     "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many", "infinite": "infinitely many",
     "infinite solutions": "infinitely many", "undefined": "does not exist", "not defined": "does not exist",
@@ -46,14 +52,16 @@ _NESTED = re.compile(r"\\(?:text[a-z]*|mbox|mathrm|mathbf|emph|underline)\s?\{([
 _ACCENT = re.compile(r"\\[\"'`^~=.]\s?\{?([a-zA-Z])\}?")
 _LIST = re.compile(r"\s*(?:,\s*(?:and|or)\s+|,|;|\s+and\s+|\s*&\s*)\s*")
 _CHOICE = re.compile(
-    r"(?i:(?:the\s+)?(?:correct\s+|right\s+|final\s+)?(?:answer\s+choice|option|choice|answer|letter)?(?:\s+is)?)\s*:?\s*(?i:option\s)?"
+    r"(?i:(?:the\s+)?(?:correct\s+|right\s+|final\s+)?(?:answer\s+choice|option|choice|answer"
+    r"|letter)?(?:\s+is)?)\s*:?\s*(?i:option\s)?"
     r"(?:\(\s*([A-Ja-j])\s*\)|\[\s*([A-J])\s*\]|([A-J])\s?[).:]|([A-J]))\s*[.:]?\s*(.*)",
     re.DOTALL,
 )
 _HEDGE = re.compile(r"\s*(?:or|and|nor|but|not|,|/|&|;|\\text\s?\{\s*(?:or|and)|[\[(]?[A-J][\])]?\s*$)", re.IGNORECASE)
 _OTHER_CHOICE = re.compile(r"[(\[]\s?[A-J]\s?[)\]]|\b[A-J][).:]|\b(?i:not|incorrect|wrong|false|maybe|or|through)\b")
 CHOICE_AND_VALUE = re.compile(  # the (C) of "(C) 15"
-    r"\s*\$?(?:\\(?:text|textbf|mathrm|mbox)\s?\{\s?)?\(?\s?([A-H])\s?\)\s?(?:\}\s?)?(?:\\[ ,;~]|~|\\q?quad|\s|(?<=[\s}]))\s*(?=[^\s])"
+    r"\s*\$?(?:\\(?:text|textbf|mathrm|mbox)\s?\{\s?)?\(?\s?([A-H])\s?\)\s?(?:\}\s?)?(?:\\[ ,;~]|~|\\q?quad|\s"
+    r"|(?<=[\s}]))\s*(?=[^\s])"
 )
 _ZERO, _INFINITY = Number(Fraction(0)), Symbol("infinity")
 _SPELT_SETS: dict[str, Node] = {
@@ -73,12 +81,15 @@ _SPELT_SETS: dict[str, Node] = {
     ),
 }
 _STATING = frozenset(
-    "is are was were equals be has have had get gets got needs need takes take costs cost pays paid pay earns earned makes made "
+    "is are was were equals be has have had get gets got needs need takes take costs cost pays paid pay earns earned "
+    "makes made "
     "spends spent total totals answer : exactly sells sold uses used".split()
 )
 _ABOUT = frozenset(
-    "square squared root cube cubed twice double triple dozen multiple multiples factor factors divisor divisors inverse exceeds "
-    "excluding assuming unless provided rule reciprocal logarithm opposite complement sum product first last beyond bound upper "
+    "square squared root cube cubed twice double triple dozen multiple multiples factor factors divisor divisors "
+    "inverse exceeds "
+    "excluding assuming unless provided rule reciprocal logarithm opposite complement sum product first last beyond "
+    "bound upper "
     "lower negative".split()
 )
 _ISLAND = re.compile(r"(?<![\w.])[-+]?(?:\\USD ?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w/])")

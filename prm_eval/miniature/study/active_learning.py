@@ -1,12 +1,12 @@
 """Active learning (Lightman et al. 2023, section 4.2 and figure 4a): label the wrong answers that convince.
 
-A selector, trained on one random candidate a problem, scores all candidates of the training bank. Of each problem the active
-arm takes N different ones: 80 % the most convincing wrong answers, 20 % the most convincing of what remains. The uniform arm
-takes N different ones at random. Both get process labels, start anew, and are compared at equal N.
+A selector, trained on one random candidate a problem, scores all candidates of the training bank. Of each problem the
+active arm takes N different ones: 80 % the most convincing wrong answers, 20 % the most convincing of what remains. The
+uniform arm takes N different ones at random. Both get process labels, start anew, and are compared at equal N.
 
-The data-efficiency ratio: lines of accuracy against log2 N with one slope for both arms; the horizontal distance of the two lines,
-as a factor of N. The paper's 2.6 comes from the slopes of its two lines, on a figure whose axis is not stated to be linear;
-the two definitions agree where both arms follow the same law.
+The data-efficiency ratio: lines of accuracy against log2 N with one slope for both arms; the horizontal distance of the
+two lines, as a factor of N. The paper's 2.6 comes from the slopes of its two lines, on a figure whose axis is not
+stated to be linear; the two definitions agree where both arms follow the same law.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
 def efficiency(curves: dict[tuple[str, int], Floats], k: int, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Return the ratio with its 95 % interval; seeds and problems are resampled.
 
-    Where a resample's common slope is not positive, its ratio has no meaning; such resamples are counted, and with more than
-    2.5 % of them there is no interval.
+    Where a resample's common slope is not positive, its ratio has no meaning; such resamples are counted, and with more
+    than 2.5 % of them there is no interval.
     """
     values = np.stack([curves[picks, size][:, :, k] for picks in ("active", "uniform") for size in SIZES])
     ratios = [_ratio(means) for means in (values.mean(axis=(1, 2)), *resampled(values, resamples))]

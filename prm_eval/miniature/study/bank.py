@@ -69,7 +69,8 @@ def sampled_bank(
         if line["statement"] != problem.problem.statement or len(line["texts"]) != n:
             raise DataError(
                 path, row, f"{len(line['texts'])} candidates of {line['statement']!r}",
-                f"{n} of {problem.problem.statement!r}", "It is of another study: remove the file, or name another folder.",
+                f"{n} of {problem.problem.statement!r}", "It is of another study: remove the file, or name another "
+                                                         "folder.",
             )  # fmt: skip
     model = load_model(policy, device=device) if len(rows) < len(problems) else None
     with path.open("a", encoding="utf-8") as file:

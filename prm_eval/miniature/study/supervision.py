@@ -1,8 +1,9 @@
 """Process labels against outcome labels (Lightman et al. 2023, figure 4a), with an oracle in place of people.
 
-Three verifiers learn from the same candidates and differ in their labels alone: each step up to the first wrong one (process);
-whether every step is right (outcome, by the oracle); whether the final answer is right (outcome, by final answer). The last
-two differ where a wrong solution has the right answer: what false positives explain is the share of the gap that the second closes.
+Three verifiers learn from the same candidates and differ in their labels alone: each step up to the first wrong one
+(process); whether every step is right (outcome, by the oracle); whether the final answer is right (outcome, by final
+answer). The last two differ where a wrong solution has the right answer: what false positives explain is the share of
+the gap that the second closes.
 """
 
 from __future__ import annotations

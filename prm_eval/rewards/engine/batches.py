@@ -1,7 +1,7 @@
 """Two ways to put sequences through a trunk: packed into one row, or padded to the longest of a batch.
 
-Both order all sequences once and cut batches off the front within a budget of tokens. A batch is therefore decided by what is
-left, so that a run which was interrupted between two batches goes on with the same batches as one that was not.
+Both order all sequences once and cut batches off the front within a budget of tokens. A batch is therefore decided by
+what is left, so that a run which was interrupted between two batches goes on with the same batches as one that was not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From token ids to logits at the read positions: each distinct sequence once, in batches of a budget of tokens.
 
-Numbers depend on nothing but the sequences handed over together: the same ones give the same bits, whatever else was scored
-before, in which process, or after which interruption (between batches). Against any other grouping they agree to rounding
-(1e-5 in float32).
+Numbers depend on nothing but the sequences handed over together: the same ones give the same bits, whatever else was
+scored before, in which process, or after which interruption (between batches). Against any other grouping they agree to
+rounding (1e-5 in float32).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ BATCH_TOKENS = 16_384  # activations of a 7B model: some 3 GB
 CPU_BATCH_TOKENS = 2_048  # what is in work stays in the processor's caches: measured, see benchmarks/README.md
 PROBE_TOKENS = 48  # of the sequences on which packing is tried out
 TOLERANCE = {"float32": 1e-3}  # relative; a wrong mask is off by tenths
-OUT_OF_MEMORY = (  # in errors that torch has no class for: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
+# in errors that torch has no class for: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
+OUT_OF_MEMORY = (
     "not enough memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
@@ -89,7 +90,8 @@ class Engine:
         network: Trunk and head.
         device: Where the network is, as torch spells it.
         dtype: Of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
-        batch_tokens: Rows a forward pass may have (default: 2,048 on the CPU, else 16,384); a longer sequence gets a pass of its own.
+        batch_tokens: Rows a forward pass may have (default: 2,048 on the CPU, else 16,384); a longer sequence gets a
+            pass of its own.
         packing: False pads always; True packs wherever a trial on the first sequences shows that the trunk allows it.
     """
 

@@ -13,7 +13,8 @@ class Network(Protocol):
 
     trunk: Any
     """A transformers decoder without its head (``AutoModel``-like): ``trunk(input_ids=..., attention_mask=..., position_ids=...,
-    past_key_values=..., use_cache=...)`` returns an object with ``last_hidden_state`` of shape (batch, tokens, width)."""
+    past_key_values=..., use_cache=...)`` returns an object with ``last_hidden_state`` of shape (batch, tokens,
+    width)."""
 
     def head(self, hidden: Any) -> Any:
         """Return float32 logits of shape (positions, labels) for float32 hidden states of shape (positions, width)."""

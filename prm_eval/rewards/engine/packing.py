@@ -1,10 +1,10 @@
 """Several token sequences as one row: nothing is padded, and a prefix that two sequences share is computed once.
 
-Sequences are laid out in the order of their ids, so that each shares most with the one before it. A sequence adds rows only
-for what it does not share; its queries see the rows of its prefix, wherever they lie, and its own. All but attention works a
-row at a time, so that only attention has to know: a function of our own, registered with transformers under :data:`ATTENTION`,
-which calls the scaled dot product once a sequence. That is exact work (no mask over foreign rows), the same code on every
-device, and needs no key-value cache.
+Sequences are laid out in the order of their ids, so that each shares most with the one before it. A sequence adds rows
+only for what it does not share; its queries see the rows of its prefix, wherever they lie, and its own. All but
+attention works a row at a time, so that only attention has to know: a function of our own, registered with transformers
+under :data:`ATTENTION`, which calls the scaled dot product once a sequence. That is exact work (no mask over foreign
+rows), the same code on every device, and needs no key-value cache.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def packed(trunk: Any, layout: Layout) -> Iterator[None]:
     """Make a trunk's attention follow a layout, for the calls in this block and this thread.
 
     Raises:
-        NotImplementedError: The installed transformers has no way to register an attention function, or the trunk no config.
+        NotImplementedError: The installed transformers has no way to register an attention function, or the trunk no
+            config.
     """
     _register()
     config = getattr(trunk, "config", None)

@@ -1,7 +1,7 @@
 """Trunks whose numbers depend on the longest sequence of a batch, or on what was computed before: they get one sequence a pass.
 
-With "longrope" (Phi-3) one long sequence gives every sequence of its batch the factors for long ones; with "dynamic" scaling
-transformers keeps the frequencies of the longest sequence until a short one comes.
+With "longrope" (Phi-3) one long sequence gives every sequence of its batch the factors for long ones; with "dynamic"
+scaling transformers keeps the frequencies of the longest sequence until a short one comes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """vLLM in the place of our engine, for classification checkpoints it can pool (``engine=vllm``; needs vllm and a GPU).
 
-vLLM computes every token's logits, packs on its own, and shares no prefixes between pooled sequences (prefix caching is off for
-them), so that our engine is the default. It is for clusters that serve their reward models with vLLM already. The API of its
-pooling models has changed often; what is used here is that of 0.11 and later. Not run in this project's tests, which have no
+vLLM computes every token's logits, packs on its own, and shares no prefixes between pooled sequences (prefix caching is
+off for them), so that our engine is the default. It is for clusters that serve their reward models with vLLM already.
+The API of its pooling models has changed often; what is used here is that of 0.11 and later. Not run in this project's
+tests, which have no
 GPU: ``tests/rewards/test_vllm.py`` compares it with our engine where there is one.
 """
 

@@ -1,9 +1,10 @@
 """Scores on disk as they come, keyed by what was computed: an interrupted run resumes, a second pool pays for what is new.
 
-A cache is a folder with one append-only text file a model. Each line is ``CRC32 JSON``; the JSON has the key ``k`` and the
-values ``v``. A key is the SHA-256 of the model's identity (recipe or class, revision, weight hashes, dtype, device, versions),
-the token ids and the read positions: nothing else decides a score. A line that was cut off, or damaged, is left out: its score
-is computed again. Several processes may write at once; each sees what was there when it began and what it adds itself.
+A cache is a folder with one append-only text file a model. Each line is ``CRC32 JSON``; the JSON has the key ``k`` and
+the values ``v``. A key is the SHA-256 of the model's identity (recipe or class, revision, weight hashes, dtype, device,
+versions), the token ids and the read positions: nothing else decides a score. A line that was cut off, or damaged, is
+left out: its score is computed again. Several processes may write at once; each sees what was there when it began and
+what it adds itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The partial file of a scoring run: the finished candidates in the pool's order, so that an interrupted run goes on.
 
-``rewards.partial.jsonl`` has a first line that says which model and pool it is for and then a line a candidate. One process at
-a time may write it. A line that was not finished is cut off; nothing that was finished is computed again.
+``rewards.partial.jsonl`` has a first line that says which model and pool it is for and then a line a candidate. One
+process at a time may write it. A line that was not finished is cut off; nothing that was finished is computed again.
 """
 
 from __future__ import annotations

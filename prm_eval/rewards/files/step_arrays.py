@@ -1,7 +1,7 @@
 """All rewards of a file at once, as arrays: what :class:`~prm_eval.rewards.files.reward_file.RewardReader` reads row by row.
 
-The board reads hundreds of files. Here a file of 32,000 candidates takes a fraction of a second; a property test holds the two
-readers, and the two ways to aggregate, equal.
+The board reads hundreds of files. Here a file of 32,000 candidates takes a fraction of a second; a property test holds
+the two readers, and the two ways to aggregate, equal.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def read_steps(
         expected: How many step rewards each candidate must have.
 
     Raises:
-        DataError: What :class:`~prm_eval.rewards.files.reward_file.RewardReader` would raise; it is asked, to name the row.
+        DataError: What :class:`~prm_eval.rewards.files.reward_file.RewardReader` would raise; it is asked, to name the
+            row.
     """
     rewards.require_pool(pool)
     _require_size(rewards, "", rewards.path.stat().st_size if rewards.path.is_file() else 0, expected)
@@ -106,7 +107,8 @@ def most_row_groups(candidates: int) -> int:
 def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, names: list[str], expected: Ints) -> None:
     """Insist that a file is no larger than rewards for its pool are, as far as its footer says (``prm-eval check`` trusts it less).
 
-    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes, here in our own process.
+    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes, here in our own
+    process.
     """
     if extra := [name for name in names if name not in (*COLUMNS, "reward")]:
         raise DataError(
@@ -336,8 +338,8 @@ def _running_product(table: Floats) -> Floats:
 def _sums(steps: StepArrays, values: Floats) -> Floats:
     """Return the sum of each candidate's values, compensated (Knuth's two-sum).
 
-    As with ``math.fsum`` it does not depend on the order of the steps: candidates whose steps got the same values in another
-    order must tie here too.
+    As with ``math.fsum`` it does not depend on the order of the steps: candidates whose steps got the same values in
+    another order must tie here too.
     """
     counts = steps.counts[steps.counts > 0]
     result = np.empty(len(counts))

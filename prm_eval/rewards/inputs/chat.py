@@ -43,8 +43,10 @@ def check_tokens(recipe: Recipe, tokenizer: Any, name: str) -> None:
         if not ids or ids[-1] != expected:
             found = ", ".join(map(str, ids[:8])) or "nothing"
             raise ModelError(
-                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: {text!r} is id {found}, "
-                f"expected {expected}. Use the tokenizer the model was trained with, or a recipe of your own (--recipe FILE)."
+                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: {text!r} is id "
+                f"{found}, "
+                f"expected {expected}. Use the tokenizer the model was trained with, or a recipe of your own (--recipe "
+                "FILE)."
             )
 
 

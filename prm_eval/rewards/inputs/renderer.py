@@ -1,12 +1,12 @@
 """Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
 
-How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included, because that
-is what the published references do: the ids are theirs. Where a reference tokenises steps alone and appends separator *ids*, the
-recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text nor ids are
-searched for tags.
+How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included,
+because that is what the published references do: the ids are theirs. Where a reference tokenises steps alone and
+appends separator *ids*, the recipe cuts there. Read positions come from the character offset at which the template has
+``{read}``; neither text nor ids are searched for tags.
 
-What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after tokenising, control tokens
-are counted, and a count other than the template's own is a refusal.
+What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after
+tokenising, control tokens are counted, and a count other than the template's own is a refusal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def fill(parts: Sequence[Part], values: Mapping[str, str]) -> str:
 def numbered(step: str, k: int) -> str:
     """Return a step with "Step k: " before it, in the place of the number it may have.
 
-    A candidate's own numbers do not count steps: a preamble before its "Step 1:", or lines under it, are steps of ours too.
+    A candidate's own numbers do not count steps: a preamble before its "Step 1:", or lines under it, are steps of ours
+    too.
     """
     rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
     return f"Step {k}: {rest}" if rest else f"Step {k}:"
@@ -60,7 +61,8 @@ class Renderer:
         name: Of the checkpoint, for messages.
         separator: Instead of the recipe's separator.
         max_tokens: Texts that must be longer are not even tokenised.
-        pad_id: The config's padding token: a classification head on whole texts is read at the last token that is another one.
+        pad_id: The config's padding token: a classification head on whole texts is read at the last token that is
+            another one.
 
     Raises:
         ModelError: The tokenizer is not the one the recipe expects, or cannot give character offsets.
@@ -192,7 +194,8 @@ class Renderer:
         if not ids:
             raise Refused("no token")
         self._require_own_specials(ids, own)
-        # as transformers' ...ForSequenceClassification: where padding is the end token, as usual, the template's own is passed over
+        # as transformers' ...ForSequenceClassification: where padding is the end token, as usual, the template's own is
+        # passed over
         return Rendered(ids, (max((k for k, token in enumerate(ids) if token != self.pad_id), default=0),))
 
     def _turns(self, problem: str, text: str) -> list[dict[str, str]]:
@@ -305,7 +308,8 @@ class _Writer:
                     raise Refused(f"step {len(positions) + 1} has no token of its own")
                 if expected is not None and ids[position] != expected:
                     raise Refused(
-                        f"the separator after step {len(positions) + 1} merges with its neighbour: token {ids[position]}, not {expected}"
+                        f"the separator after step {len(positions) + 1} merges with its neighbour: token "
+                        f"{ids[position]}, not {expected}"
                     )
                 positions.append(position)
         return tuple(ids), positions
@@ -327,7 +331,8 @@ class _Writer:
         """
         if not self.renderer.tokenizer.is_fast:
             raise ModelError(
-                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) is needed"
+                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) "
+                "is needed"
             )
         encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids += encoded["input_ids"]

@@ -16,12 +16,14 @@ from prm_eval.store.jsonl import file_sha256
 DTYPES = ("float32", "bfloat16", "float16")
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = (
-    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json", "tokenizer.json",
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json",
+    "tokenizer.json",
     "tokenizer.model", "tokenizer_config.json", "vocab.json",
 )  # fmt: skip
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
-    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, or use a revision of "
+    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, or use a "
+    "revision of "
     "the repository that has *.safetensors (many have one as --revision refs/pr/N)"
 )
 

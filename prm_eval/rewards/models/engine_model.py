@@ -22,8 +22,8 @@ class RenderingModel(ABC):
     """A reward model whose candidates are rendered to token ids and scored by an :class:`~prm_eval.rewards.engine.engine.Engine`.
 
     Rendering needs no weights and is done ahead, in a thread of its own, while the engine computes
-    (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered, what logits mean, and makes the
-    engine when weights are needed first.
+    (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered, what logits mean, and
+    makes the engine when weights are needed first.
 
     Attributes:
         name: Of the model, for messages.
@@ -124,7 +124,8 @@ class RenderingModel(ABC):
             return StepRewards((), logits.reason, len(rendered.ids), rendered.input_hash)
         if logits.ndim != 2 or len(logits) != len(rendered.positions):
             raise ModelError(
-                f"{self.name}: the head returned logits of shape {tuple(logits.shape)} for {len(rendered.positions)} positions"
+                f"{self.name}: the head returned logits of shape {tuple(logits.shape)} for {len(rendered.positions)} "
+                "positions"
             )
         if not bool(logits.isfinite().all()):
             return StepRewards((), "non-finite reward", len(rendered.ids), rendered.input_hash)

@@ -18,7 +18,8 @@ def make_model(recipe: Recipe, argument: str | None, options: dict[str, Any]) ->
     """Return the reward model of a recipe and a checkpoint.
 
     Raises:
-        ModelError: It cannot be loaded, does not fit the recipe, does not take the options, or its family is not run at all.
+        ModelError: It cannot be loaded, does not fit the recipe, does not take the options, or its family is not run at
+            all.
     """
     if recipe.refused:
         raise ModelError(f"{argument or recipe.name} is not run: {recipe.refused}")
@@ -60,8 +61,10 @@ def load_checkpoint(name: str, options: dict[str, Any]) -> Any:
                 recipe = named_recipe(generic)
         if recipe is None:
             raise ModelError(
-                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in ForTokenClassification (PRM) "
-                "or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read it with a recipe: "
+                f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in "
+                "ForTokenClassification (PRM) "
+                "or ForSequenceClassification (ORM), or a model that a shipped recipe names. Say how to feed and read "
+                "it with a recipe: "
                 f"RECIPE:{name}, or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
             )
     return make_model(recipe, name, options)

@@ -1,6 +1,7 @@
 """Heads: from float32 hidden states at the read positions to float32 logits, and from logits to values.
 
-Tensors are taken by name from safetensors files; a vocabulary matrix is cut down to the rows that are read before anything is computed.
+Tensors are taken by name from safetensors files; a vocabulary matrix is cut down to the rows that are read before
+anything is computed.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
 
     Args:
         head: Its description.
-        tensors: Those of :func:`head_tensors` that the checkpoint has, on the CPU; for tied models the input matrix stands for the
-            output matrix.
+        tensors: Those of :func:`head_tensors` that the checkpoint has, on the CPU; for tied models the input matrix
+            stands for the output matrix.
         name: Of the checkpoint, for messages.
         width: The trunk's hidden size.
         device: Where to compute.
@@ -108,7 +109,8 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
 def values(score: Score, logits: Any) -> tuple[float, ...]:
     """Return one number a read position from float32 logits (positions, outputs); two-way softmaxes stay log-odds.
 
-    A difference of log-probabilities never underflows, where a probability of 0 that a mask then drops shifts all later steps.
+    A difference of log-probabilities never underflows, where a probability of 0 that a mask then drops shifts all later
+    steps.
     """
     import torch
 

@@ -1,6 +1,7 @@
 """Implicit process reward models: beta times the log-likelihood ratio of two causal models (Yuan et al. 2024, arXiv 2412.01981).
 
-The whole vocabulary enters through one log-sum-exp a token; logits are made for a chunk of tokens at a time and thrown away.
+The whole vocabulary enters through one log-sum-exp a token; logits are made for a chunk of tokens at a time and thrown
+away.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ NO_OPTIONS = {"cache": "scores are kept for one model's forward pass", "engine":
 class LogRatioModel(RecipeCheckpoint):
     """Two causal models; a step's reward is the log-ratio of its tokens, alone ("single") or summed from the start ("accumulative").
 
-    The boundaries are those of the model card's code: the sum starts with the last token before the first step, a step ends one token after
-    the token that follows it, the last step one token after its last.
+    The boundaries are those of the model card's code: the sum starts with the last token before the first step, a step
+    ends one token after the token that follows it, the last step one token after its last.
 
     Args:
         recipe: With the head ``logratio``.
@@ -69,7 +70,8 @@ class LogRatioModel(RecipeCheckpoint):
             if theirs.get(text) != index and not (text in added and text not in theirs and index not in taken):
                 raise ModelError(
                     f"{self.name} and its reference {self.reference} are no pair: {text!r} is token {index} for one, "
-                    f"{theirs.get(text, 'none')} for the other. Give the reference it was trained with: --reference MODEL"
+                    f"{theirs.get(text, 'none')} for the other. Give the reference it was trained with: --reference "
+                    "MODEL"
                 )
 
     def describe(self) -> dict[str, Any]:

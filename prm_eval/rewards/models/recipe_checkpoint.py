@@ -1,8 +1,9 @@
 """Transformers checkpoints as reward models: a recipe, a checkpoint, and one forward pass a candidate.
 
-What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipes.recipe`). Texts are never searched for
-separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied, in float32,
-only where it is read.
+What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipes.recipe`). Texts are never
+searched for
+separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied,
+in float32, only where it is read.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class RecipeCheckpoint:
             raise ModelError("which checkpoint? Give a folder or a hub id after the colon")
         if separator is not None and recipe.render.separator is None:
             raise ModelError(
-                f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to change)"
+                f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to "
+                "change)"
             )
         if aggregation is not None and aggregation not in AGGREGATIONS:
             raise ModelError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
@@ -166,7 +168,8 @@ class RecipeCheckpoint:
         if (head.type, head.prefix) != ("linear", "score") or not any(each.endswith(suffix) for each in architectures):
             raise ModelError(
                 f"engine=vllm runs classification checkpoints only (...{suffix} for this recipe, head linear); "
-                f"{self.name} is {', '.join(architectures) or 'unknown'} with the head {head.type}. Leave the engine out."
+                f"{self.name} is {', '.join(architectures) or 'unknown'} with the head {head.type}. Leave the engine "
+                "out."
             )
 
     def _check_labels(self) -> None:
@@ -258,7 +261,8 @@ class RecipeCheckpoint:
         if lacking:
             others = ", ".join(sorted(key for key in files if ".layers." not in key)[:8])
             raise ModelError(
-                f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; outside its layers it has {others}. "
+                f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; outside its "
+                f"layers it has {others}. "
                 "Give the recipe that fits with --recipe."
             )
         return names

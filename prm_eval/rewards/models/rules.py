@@ -1,7 +1,7 @@
 r"""Two verifiers without weights, for demonstrations and as baselines any trained model should beat.
 
-:class:`ArithmeticPRM` recomputes the plain arithmetic it finds in a step; :class:`BoxedSupportORM` asks whether the boxed
-answer was derived in the text at all. Neither knows mathematics, neither sees gold.
+:class:`ArithmeticPRM` recomputes the plain arithmetic it finds in a step; :class:`BoxedSupportORM` asks whether the
+boxed answer was derived in the text at all. Neither knows mathematics, neither sees gold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ MAX_STEP_CHARS = 2_000
 _NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?"
 _OPERATOR = r"\s*(?:\\cdot|\\times|\\div|[-+*/×·÷−])\s*"
 _CHAIN = re.compile(
-    rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}(?![\d.]*[\w^\\({{/*]|\s*(?:\\cdot|\\times|[*/×·÷]))"
+    rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}(?![\d.]*[\w^\\({{/*]|\s*(?:\\cdot|\\times"
+    r"|[*/×·÷]))"
 )
 _TOKENS = re.compile(r"\\cdot|\\times|\\div|[-+*/×·÷−=]|\d+(?:\.\d+)?")
 

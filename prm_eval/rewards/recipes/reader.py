@@ -24,7 +24,8 @@ _STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut")
 _FIXED = ("separator", "cut")
 SLOTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "steps": {
-        "before": ("problem", *_FIXED), "first": _STEP, "step": _STEP, "between": _FIXED, "after": _FIXED, "user": ("problem",),
+        "before": ("problem", *_FIXED), "first": _STEP, "step": _STEP, "between": _FIXED, "after": _FIXED,
+        "user": ("problem",),
     },
     "text": {"text": ("problem", "text", "separator", "read", "cut")},
     "chat": {"user": ("problem", "text"), "text": ("problem", "text"), "plain": ("problem", "text")},

@@ -1,8 +1,8 @@
 """Recipes: what a reward model is fed and how it is read, as data. One YAML file a family, beside this module or a user's own.
 
-Files are read by :mod:`prm_eval.rewards.recipes.reader`, found by :mod:`prm_eval.rewards.recipes.catalogue`. A recipe names templates
-(:mod:`prm_eval.rewards.inputs.renderer`), a head (:mod:`prm_eval.rewards.models.heads`) and a score rule. It holds no code, and
-reading one runs none.
+Files are read by :mod:`prm_eval.rewards.recipes.reader`, found by :mod:`prm_eval.rewards.recipes.catalogue`. A recipe
+names templates (:mod:`prm_eval.rewards.inputs.renderer`), a head (:mod:`prm_eval.rewards.models.heads`) and a score
+rule. It holds no code, and reading one runs none.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ BOS = ("tokenizer", "always", "required", "never")
 class Render:
     """Templates, filled in for every candidate.
 
-    Slots are ``{problem}``, ``{step}``, ``{step_k}`` (with "Step k: " before it), ``{k}``, ``{index}``, ``{text}`` and ``{separator}``.
-    ``{read}`` reads the head at the token that ends there; text between two ``{cut}`` is tokenised together, as the authors did.
+    Slots are ``{problem}``, ``{step}``, ``{step_k}`` (with "Step k: " before it), ``{k}``, ``{index}``, ``{text}`` and
+    ``{separator}``. ``{read}`` reads the head at the token that ends there; text between two ``{cut}`` is tokenised
+    together, as the authors did.
 
     Attributes:
         before: What stands before the first step.
@@ -33,10 +34,12 @@ class Render:
         between: What stands between two steps.
         after: What stands after the last step.
         text: The whole input (ORM, generative).
-        chat: "tokenizer": the checkpoint's own chat template around user (``user``) and assistant turn (the steps or ``text``).
+        chat: "tokenizer": the checkpoint's own chat template around user (``user``) and assistant turn (the steps or
+            ``text``).
         user: The user turn of that template.
         plain: Instead of it where the tokenizer has no chat template (ORM).
-        bos: "tokenizer": as the tokenizer adds it by itself; "always": if there is one; "required": there must be one; "never".
+        bos: "tokenizer": as the tokenizer adds it by itself; "always": if there is one; "required": there must be one;
+            "never".
         trim: The chat template trims its turns (Llama-3).
         marker: The text, one of ``tokens``, that marks steps: refused in problems and steps.
         separator: What ``{separator}`` stands for; the only thing a user may change.
@@ -87,9 +90,9 @@ class Score:
     """How logits become a number.
 
     Attributes:
-        rule: "two_way" (softmax over exactly ``good`` and ``bad``, kept as log-odds), "classes" (the same over sums of classes),
-            "sigmoid" (the logit is the log-odds), "raw", "by_labels" (raw for one label, two_way 1 against 0 for two), "logratio",
-            "yes_no" or "first_error" (generative).
+        rule: "two_way" (softmax over exactly ``good`` and ``bad``, kept as log-odds), "classes" (the same over sums of
+            classes), "sigmoid" (the logit is the log-odds), "raw", "by_labels" (raw for one label, two_way 1 against 0
+            for two), "logratio", "yes_no" or "first_error" (generative).
         good: Indices of outputs that mean right.
         bad: Indices of outputs that mean wrong.
         steps: For ``logratio``: "single" or "accumulative".
@@ -110,7 +113,8 @@ class Generate:
         temperature: Of sampling; 0 is greedy.
         votes: Judgements a candidate.
         stop: Texts that end a judgement.
-        start: Text the judgement starts with, after the chat template's generation prompt; needs a completions endpoint.
+        start: Text the judgement starts with, after the chat template's generation prompt; needs a completions
+            endpoint.
         decision: Text appended to a judgement, after which yes or no is read ("yes_no").
         choices: The texts of (yes, no).
     """
@@ -140,13 +144,15 @@ class Recipe:
         score_type: How the numbers are to be read.
         aggregation: The authors' step aggregation.
         max_tokens: The length limit its authors state; the config's limit holds too.
-        tokens: Texts and the id each must have in the tokenizer: a wrong tokenizer is an error at load, not a wrong number.
+        tokens: Texts and the id each must have in the tokenizer: a wrong tokenizer is an error at load, not a wrong
+            number.
         generate: See :class:`Generate`.
         refused: Why models of this family are not run at all.
         checked_against: In words, what our implementation is compared with.
         source: Where the facts are from.
         notes: What a reader should know.
-        digest: SHA-256 of what decides the numbers (all keys but those that say for whom and why), part of a reward file's identity.
+        digest: SHA-256 of what decides the numbers (all keys but those that say for whom and why), part of a reward
+            file's identity.
     """
 
     name: str

@@ -32,8 +32,9 @@ def strays(results: Path) -> Iterator[Path]:
 def clashes(results: Path) -> Iterator[tuple[Path, str]]:
     """Yield (folder or registry entry, the other name) of names that look like another of their level.
 
-    The levels: organisations, models of one, revisions of one, pools of one, and the registry of pools. What was verified keeps its
-    name; without that the spelling with the most entries, or the first in order, which is as good as any.
+    The levels: organisations, models of one, revisions of one, pools of one, and the registry of pools. What was
+    verified keeps its name; without that the spelling with the most entries, or the first in order, which is as good as
+    any.
     """
     root = results / "submissions"
     models = [(path, *path.name.partition("__")[::2]) for path in sorted(root.glob("*"))]

@@ -31,7 +31,8 @@ class Options:
     """How strict a check is.
 
     Attributes:
-        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of ours.
+        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of
+            ours.
         tokenizer: A checkpoint folder or hub id, whose tokenizer recomputes the rendered inputs.
     """
 

@@ -12,9 +12,11 @@ MOST_A_KIND = 20  # rows that are listed one by one; what follows is counted
 
 KINDS: dict[str, str] = {
     # the folder
-    "path": "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, and no part of it is a link.",
+    "path": "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, and no part of it is a "
+    "link.",
     "name": (
-        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, 1 l I, - _ .); "
+        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, 1 l I, "
+        "- _ .); "
         "from outside (--new) none of ours."
     ),
     "missing-file": "submission.json and rewards.parquet are there.",
@@ -29,8 +31,10 @@ KINDS: dict[str, str] = {
     "text": "No text holds control, bidirectional, zero-width, unassigned or other invisible characters.",
     "agreement": "The path agrees with the content: name, model id, revision, pool.",
     "revision": "The revision is a 40-hex commit; for local weights the hash of their hashes, for rules their version.",
-    "recipe": "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present content.",
-    "rule": "A rule without weights that comes from outside (--new) is an installed one, under its own name and version.",
+    "recipe": "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present "
+    "content.",
+    "rule": "A rule without weights that comes from outside (--new) is an installed one, under its own name and "
+    "version.",
     "disclosure": "The disclosure is complete: licence, base model, training data, what it was trained on, contact.",
     "totals": "The candidates, tokens and refusals that submission.json counts are those of rewards.parquet.",
     # the pool
@@ -53,10 +57,12 @@ KINDS: dict[str, str] = {
     "refusal": "Every row has rewards or the reason why not, never both; the reason is a line of plain text.",
     "finite": "All rewards are finite, and so is what the declared aggregation makes of them.",
     "n-steps": "n_steps is the number of rewards of the row.",
-    "step-count": "A process reward model has one reward a step, as the declared splitter cuts; an outcome reward model one.",
+    "step-count": "A process reward model has one reward a step, as the declared splitter cuts; an outcome reward "
+    "model one.",
     "aggregate": "Where there is a column reward, it is what the declared aggregation gives.",
     "n-tokens": "n_tokens is not negative, and there where there is an input hash.",
-    "input-hash": "input_hash is there where a recipe renders tokens, and is that of these tokens (recomputed with --model).",
+    "input-hash": "input_hash is there where a recipe renders tokens, and is that of these tokens (recomputed with "
+    "--model).",
     "twins": "Candidates of a problem with the same text (and steps) have the same rewards.",
     # verification.json
     "verification": "verification.json is well formed, for this rewards file and pool, and agrees.",

@@ -1,7 +1,7 @@
 """What a submission says of where its rewards come from: names, rules and recipes, as far as they can be held against what ships.
 
-A name and a commit are the submitter's word until somebody has run the model. What can be asked without running it is asked here:
-as a fault of what comes from outside, as a doubt beside what is on the board.
+A name and a commit are the submitter's word until somebody has run the model. What can be asked without running it is
+asked here: as a fault of what comes from outside, as a doubt beside what is on the board.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a board leaves out before it opens any rewards: the part of ``prm-eval check`` that costs next to nothing.
 
-The rows are looked at by the board's own reader (:func:`prm_eval.rewards.files.step_arrays.read_steps`). What both leave to
-``check``, and why, is in ``results/README.md``.
+The rows are looked at by the board's own reader (:func:`prm_eval.rewards.files.step_arrays.read_steps`). What both
+leave to ``check``, and why, is in ``results/README.md``.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ def check_rows(path: Path, expected: Expected, about: dict[str, Any]) -> tuple[l
     Args:
         path: The file.
         expected: Of its pool.
-        about: ``kind``, ``aggregation`` and ``score_type``, as ``submission.json`` says; ``hashed``: rows need an input hash.
+        about: ``kind``, ``aggregation`` and ``score_type``, as ``submission.json`` says; ``hashed``: rows need an input
+            hash.
     """
     try:
         found = list(_metadata_faults(pq.ParquetFile(path), expected))

@@ -1,6 +1,7 @@
 """A child process that reads strangers' Parquet: whatever such a file does to its reader, it does to the child.
 
-One line of JSON in, one out. The child has a limit on memory and a deadline; a question that kills it is answered with why.
+One line of JSON in, one out. The child has a limit on memory and a deadline; a question that kills it is answered with
+why.
 """
 
 from __future__ import annotations
