@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from prm_eval.selection.accuracies import best_of_n_table, subsampling_sd
-from prm_eval.selection.selectors import rank_probabilities
+from prm_eval.selection.subsets import rank_probabilities
 
 PAPER_NS = (10, 25, 50, 75, 100, 200, 300, 400, 500, 750, 1000, 1250, 1500, 1860)
 MISSING = 0.02

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Verdict = Literal["correct", "incorrect", "no_answer", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("correct", "incorrect", "no_answer", "undecided")
 
 Kind = Literal["prm", "orm"]
-Aggregation = Literal["prod", "min", "mean", "last", "soft_min"]
-AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last", "soft_min")
 
 # How the numbers of a reward file are to be read. "logodds": sigmoid gives the probability of being correct. "value":
 # an estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite
@@ -119,21 +117,3 @@ class StepRewards:
     refusal: str | None = None
     n_tokens: int | None = None
     input_hash: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RewardInfo:
-    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool.
-
-    ``disclosure`` is what people say of the model (:class:`prm_eval.submissions.Disclosure`), None until they have.
-    """
-
-    name: str
-    kind: Kind
-    score_type: ScoreType
-    aggregation: Aggregation
-    splitter: str | None
-    pool_hash: str
-    model: dict[str, Any] = field(default_factory=dict)
-    run: dict[str, Any] = field(default_factory=dict)
-    disclosure: dict[str, Any] | None = None

@@ -226,7 +226,6 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.progress import ScoringBar
     from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
     from prm_eval.rewards import how_fed, load_reward_model, score_pool
-    from prm_eval.rewards.files.reward_file import iter_rewards
     from prm_eval.rewards.scoring import OF_THE_MACHINE
 
     pool = Pool(options.pool).require_sound()
@@ -256,7 +255,7 @@ def _score(options: argparse.Namespace) -> int:
             f"{rewards.folder} declares the aggregation {rewards.info.aggregation}, and that stays; "
             f"see the other with: prm-eval evaluate {pool.path} {rewards.folder} --aggregation {rewards.aggregation}"
         )
-    refusals = Counter(each.refusal.partition(":")[0] for _, _, each in iter_rewards(rewards) if each.refusal)
+    refusals = Counter(each.refusal.partition(":")[0] for _, _, each in rewards.rows() if each.refusal)
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
     if did := rewards.info.run.get("engine"):
         print(

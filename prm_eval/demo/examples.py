@@ -11,7 +11,7 @@ import numpy as np
 from prm_eval.evaluation.curves import GradedSlots, graded_slots
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, Problem
-from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from prm_eval.texts.steps import split_steps
 
 WANTED = 3
@@ -53,8 +53,8 @@ def find_examples(pool: Pool, prm: RewardFile, orm: RewardFile, wanted: int = WA
         DataError: Grades or rewards are not of this pool.
     """
     found: list[tuple[int, GradedSlots, int, int]] = []
-    for graded in graded_slots(pool, "own", [prm, orm]):
-        picked = _majority_against_prm(graded, prm.name)
+    for graded in graded_slots(pool, "own", [NamedRewards("PRM", prm), NamedRewards("ORM", orm)]):
+        picked = _majority_against_prm(graded, "PRM")
         if picked is not None:
             found.append((int((graded.classes == graded.classes[picked[0]]).sum()), graded, *picked))
     found.sort(key=lambda each: (-each[0], each[1].problem.problem_id))
@@ -88,7 +88,7 @@ def _candidates(
 ) -> dict[tuple[str, int], tuple[Candidate, tuple[float, ...]]]:
     """Return text and step rewards of every candidate of the wanted problems, by problem and slot."""
     rewards: Iterator[tuple[str, str, tuple[float, ...]]] = (
-        (problem_id, candidate_id, each.values) for problem_id, candidate_id, each in iter_rewards(prm)
+        (problem_id, candidate_id, each.values) for problem_id, candidate_id, each in prm.rows()
     )
     values = {(problem_id, name): steps for problem_id, name, steps in rewards if problem_id in wanted}
     return {

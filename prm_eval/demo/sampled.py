@@ -32,7 +32,7 @@ def run_demo(
     """
     from prm_eval.evaluation.curves import evaluate
     from prm_eval.evaluation.report import text_table
-    from prm_eval.rewards import RewardFile
+    from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 
     _require_torch()
     models = {role: weights(role) for role in ("orm", "prm")}
@@ -47,8 +47,7 @@ def run_demo(
     pool = Pool(_pool_of(folder / "lm_eval"))
     rewards = [RewardFile(each) for each in pool.reward_folders()]  # one of each kind: the pool is this run's own
     orm, prm = sorted(rewards, key=lambda file: file.info.kind)
-    orm.label, prm.label = "ORM", "PRM"
-    found = evaluate(pool, [orm, prm])
+    found = evaluate(pool, [NamedRewards("ORM", orm), NamedRewards("PRM", prm)])
     section = render_examples(find_examples(pool, prm, orm))
     title = f"prm_eval: a tiny policy, {problems} miniature problems, {samples} candidates each"
     return Demo(pool.path, folder / "lm_eval", write_page(folder, found, title, section), text_table(found), command)

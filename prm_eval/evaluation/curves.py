@@ -5,8 +5,9 @@ Both doors come through :func:`problem_curves`, so that ``lm_eval`` and ``prm-ev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from prm_eval.evaluation.summary import ORACLE, CurveKey, Difference, GroupRow, 
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool, text_lengths
 from prm_eval.records import VERDICTS, Problem
-from prm_eval.rewards.files.reward_file import RewardFile, RewardReader
+from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
+from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.selection.accuracies import Accuracy, accuracy, pass_at_n
 from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED, Selector, Slots, problem_seed
 from prm_eval.store.tables import BlockReader, require_same_ids
@@ -145,39 +147,67 @@ def problem_curves(
     return result
 
 
-def graded_slots(pool: Pool, grades: str, rewards: Sequence[RewardFile]) -> Iterator[GradedSlots]:
-    """Walk a pool with its grades and rewards side by side, one problem in memory at a time.
+@dataclass(frozen=True)
+class GradedSteps:
+    """One problem with its grades, and with the step rewards of every reward model, before any aggregation.
+
+    Attributes:
+        graded: The problem's M slots, without rewards.
+        at: The slot of each candidate that is there, rising.
+        steps: For each reward model, the step rewards of these candidates.
+    """
+
+    graded: GradedSlots
+    at: npt.NDArray[np.int64]
+    steps: dict[str, StepArrays]
+
+
+def graded_slots(pool: Pool, grades: str, rewards: Sequence[NamedRewards | RewardFile]) -> Iterator[GradedSlots]:
+    """Walk a pool with its grades and aggregated rewards, one problem in memory at a time.
 
     Raises:
         DataError: Grades or rewards are not of this pool, or hold something they must not.
+        PrmEvalError: An aggregate that is not finite, or not defined.
+    """
+    m = pool.info.m
+    named = named_apart(rewards)
+    files = {each.label: each.file for each in named}
+    for each in graded_steps(pool, grades, named):
+        aggregated = {label: _aggregated(steps, each.at, m, files[label]) for label, steps in each.steps.items()}
+        yield replace(each.graded, rewards=aggregated)
+
+
+def _aggregated(steps: StepArrays, at: npt.NDArray[np.int64], m: int, file: RewardFile) -> RewardArrays:
+    found, weights = steps.aggregated(file.aggregation, file.info.score_type)
+    return RewardArrays(_spread(found, at, m), _spread(weights, at, m))
+
+
+def graded_steps(pool: Pool, grades: str, rewards: Sequence[NamedRewards]) -> Iterator[GradedSteps]:
+    """Walk a pool with its grades and step rewards side by side, one problem in memory at a time.
+
+    Raises:
+        DataError: Grades or rewards are not of this pool, or hold something they must not.
+        PrmEvalError: Two reward files of the same label.
     """
     m = pool.info.m
     grade_reader = BlockReader(
         pool.require_grades(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
     )
-    readers: list[tuple[str, RewardReader]] = [(each.name, each.reader(pool)) for each in rewards]
-    if len({name for name, _ in readers}) < len(readers):
-        raise PrmEvalError(f"reward files of the same name: {', '.join(name for name, _ in readers)}")
+    readers = {each.label: each.file.reader(pool) for each in rewards}
+    if len(readers) < len(rewards):
+        raise PrmEvalError(f"reward files of the same name: {', '.join(each.label for each in rewards)}")
     for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text", "steps"]):
         first, rows = grade_reader.take(problem.problem_id)
         require_same_ids(grade_reader.path, first, rows, table, str(pool.candidates_path))
         at = table.column("slot").to_numpy().astype(np.int64)
         if len(at) and (at[0] < 0 or at[-1] >= m or (np.diff(at) <= 0).any()):
             raise PrmEvalError(f"{pool.path}: the slots of problem {problem.problem_id!r} are not rising below M = {m}")
-        scored = {name: reader.take(problem, table) for name, reader in readers}
-        yield GradedSlots(
-            problem,
-            *_grade_arrays(rows, at, m, grade_reader, first),
-            _spread(text_lengths(table), at, m),
-            {
-                name: RewardArrays(
-                    _spread([s.reward for s in values], at, m), _spread([s.weight for s in values], at, m)
-                )
-                for name, values in scored.items()
-            },
+        graded = GradedSlots(
+            problem, *_grade_arrays(rows, at, m, grade_reader, first), _spread(text_lengths(table), at, m)
         )
+        yield GradedSteps(graded, at, {label: reader.take(problem, table) for label, reader in readers.items()})
     grade_reader.finish("the pool")
-    for _, reader in readers:
+    for reader in readers.values():
         reader.finish()
 
 
@@ -197,7 +227,7 @@ def _grade_arrays(
     return classes, correct
 
 
-def _spread(values: Sequence[float], at: npt.NDArray[np.int64], m: int) -> Floats:
+def _spread(values: Sequence[float] | Floats, at: npt.NDArray[np.int64], m: int) -> Floats:
     result = np.full(m, np.nan)
     result[at] = values
     return result
@@ -205,7 +235,7 @@ def _spread(values: Sequence[float], at: npt.NDArray[np.int64], m: int) -> Float
 
 def evaluate(
     pool: Pool | str | Path,
-    rewards: Sequence[RewardFile | str | Path] = (),
+    rewards: Sequence[NamedRewards | RewardFile | str | Path] = (),
     *,
     grades: str = "own",
     ns: Sequence[int] | None = None,
@@ -220,7 +250,7 @@ def evaluate(
 
     Args:
         pool: The candidates, or their folder; it must have grades of the named source.
-        rewards: Reward files for this pool, or their folders, with different names.
+        rewards: Reward files for this pool, or their folders; a :class:`NamedRewards` says what tables call it.
         grades: "own" (made by ``prm-eval grade``) or "published" (the source's labels).
         ns: Subset sizes; powers of two and M by default.
         selectors: Names; :data:`DEFAULT_SELECTORS` by default.
@@ -239,8 +269,7 @@ def evaluate(
     if draws < 1 or resamples < 1:
         raise PrmEvalError(f"draws = {draws}, resamples = {resamples}; expected at least 1 of each")
     pool = pool if isinstance(pool, Pool) else Pool(pool)
-    files = [each if isinstance(each, RewardFile) else RewardFile(each) for each in rewards]
-    tell_apart(files)
+    files = named_apart(rewards)
     grid = checked_ns(ns, pool.info.m)
     chosen = load_selectors(selectors)
     values: dict[CurveKey, list[Floats]] = {}
@@ -297,21 +326,25 @@ def _describe(pool: Pool, counts: _Counts) -> dict[str, Any]:
     }
 
 
-def tell_apart(files: Sequence[RewardFile]) -> None:
-    """Give reward files of the same name their folder's name too.
+def named_apart(rewards: Sequence[NamedRewards | RewardFile | str | Path]) -> list[NamedRewards]:
+    """Return reward files with what tables call them: their name, with the folder's where two have the same.
 
     Raises:
         PrmEvalError: The same rewards are given twice.
+        DataError: There are no rewards at one of the paths.
     """
-    names = [each.name for each in files]
-    for each in files:
-        if names.count(each.name) > 1:
-            each.label = f"{each.name} ({each.folder.name})"
-    labels = [each.name for each in files]
-    for each in files:
-        if labels.count(each.name) > 1:
-            folders = ", ".join(str(other.folder) for other in files if other.name == each.name)
-            raise PrmEvalError(f"two reward files are named {each.name!r}: {folders}")
+    opened = [RewardFile(each) if isinstance(each, (str, Path)) else each for each in rewards]
+    named = [NamedRewards(each.name, each) if isinstance(each, RewardFile) else each for each in opened]
+    labels = Counter(each.label for each in named)
+    told = [
+        replace(each, label=f"{each.label} ({each.file.folder.name})") if labels[each.label] > 1 else each
+        for each in named
+    ]
+    for label, count in Counter(each.label for each in told).items():
+        if count > 1:
+            folders = ", ".join(str(each.file.folder) for each in told if each.label == label)
+            raise PrmEvalError(f"two reward files are named {label!r}: {folders}")
+    return told
 
 
 class _Counts:

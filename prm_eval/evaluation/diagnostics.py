@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.selection.accuracies import best_of_n_mean, best_of_n_table
-from prm_eval.selection.selectors import best_of_n_probabilities, rank_probabilities
+from prm_eval.selection.accuracies import best_of_n_table
+from prm_eval.selection.subsets import best_of_n_mean, best_of_n_probabilities, rank_probabilities
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,7 +12,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import default_ns
 from prm_eval.evaluation.diagnostics import Histogram, LastStep, Mistake, Reliability
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval
-from prm_eval.records import Aggregation
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
 
 Floats = npt.NDArray[np.float64]

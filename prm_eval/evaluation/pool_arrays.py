@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,10 @@ from prm_eval.pools.format import CANDIDATES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.rewards.files.step_arrays import StepArrays, read_steps
-from prm_eval.selection.accuracies import accuracy, best_of_n_table
-from prm_eval.selection.selectors import ENUMERATION_LIMIT, Slots, WeightedMajority, all_subsets, problem_seed
-from prm_eval.selection.voting import TIE, drawn_slots, right_elected
+from prm_eval.rewards.files.step_arrays import StepArrays
+from prm_eval.selection.accuracies import monte_carlo_variance
+from prm_eval.selection.selectors import problem_seed
+from prm_eval.selection.voting import vote
 from prm_eval.store.tables import open_table
 from prm_eval.texts.steps import split_steps
 
@@ -101,7 +99,7 @@ class PoolArrays:
             splitter = rewards.info.splitter or self.info.splitter
             self.prepare([splitter])
             expected = self.step_counts[splitter]
-        return read_steps(rewards, self.pool, self.ids, expected)
+        return rewards.read_whole(self.pool, self.ids, expected)
 
 
 def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
@@ -145,8 +143,7 @@ def weighted_votes(
 ) -> tuple[Floats, Floats]:
     """Return the weighted majority accuracies (models, P, len(ns)) of many reward models, and their Monte-Carlo variances.
 
-    The same draws, ties and exact cases as :class:`~prm_eval.selection.selectors.WeightedMajority`, one model at a
-    time; but every problem's draws are made once, for all models.
+    The vote is that of :class:`~prm_eval.selection.selectors.WeightedMajority`, held once a problem for all models.
 
     Args:
         arrays: The pool.
@@ -155,48 +152,18 @@ def weighted_votes(
         seed: As for ``prm-eval evaluate``.
         draws: Permutations a problem where the subsets are too many to enumerate.
     """
-    n_problems, m = arrays.shape
+    n_problems, _ = arrays.shape
     values, variances = np.zeros((2, len(weights), n_problems, len(ns)))
     for row, problem in enumerate(arrays.problems):
-        own_seed = problem_seed(seed, problem.problem_id)
         member, right = arrays.classes[row], arrays.correct[row]
-        votes = np.where(np.isfinite(weights[:, row]) & (member >= 0), weights[:, row], 0.0)
-        least = np.where(votes > 0, votes, np.inf).min(axis=1)
-        alike = (least == votes.max(axis=1)) | ~(votes > 0).any(axis=1)  # a plain vote, which has a form of its own
-        for model in np.flatnonzero(alike):
-            slots = Slots(member, weights[model, row], weights[model, row], arrays.lengths[row])
-            found = accuracy(WeightedMajority().choose(slots, ns, seed=own_seed, draws=draws), right)
-            values[model, row], variances[model, row] = found.values, found.variances
-        if alike.all():
-            continue
-        columns = np.ascontiguousarray(votes[~alike].T)
-        apart = not _nearly_tied(columns)
-        for column, n in enumerate(ns):
-            few = comb(m, n) <= ENUMERATION_LIMIT
-            share = np.zeros(columns.shape[1])
-            if right.any() and n == 2 and apart:  # of two votes the heavier one wins: best of 2 by weight
-                keys = np.where(columns > 0, columns, np.nan).T
-                share = best_of_n_table(keys, np.broadcast_to(right, keys.shape), [2])[:, 0]
-            elif right.any():
-                drawn = _all_draws(m, n) if few else drawn_slots(m, n, own_seed, draws)
-                share = np.clip(right_elected(drawn, member, right, columns), 0.0, 1.0)
-            values[~alike, row, column] = share
-            if not few:
-                smoothed = (share * draws + 1) / (draws + 2)  # as in prm_eval.selection.accuracies.accuracy
-                variances[~alike, row, column] = smoothed * (1 - smoothed) / draws
+        is_right = np.zeros(int(member.max(initial=-1)) + 1, dtype=np.int64)
+        is_right[member[right & (member >= 0)]] = 1
+        votes = np.where(np.isfinite(weights[:, row]) & (member >= 0), weights[:, row], 0.0).T
+        found = vote(member, votes, ns, seed=problem_seed(seed, problem.problem_id), draws=draws, party=is_right)
+        if is_right.any():
+            values[:, row] = found.shares[:, 1].T
+        variances[:, row] = monte_carlo_variance(values[:, row], found.draws.T)
     return values, variances
-
-
-def _nearly_tied(weights: Floats) -> bool:
-    """Say whether two weights of a column differ by so little that a vote calls them tied (:data:`prm_eval.selection.voting.TIE`)."""
-    ordered = np.sort(weights, axis=0)
-    gaps = np.diff(ordered, axis=0)
-    return bool(((gaps > 0) & (gaps <= 2 * TIE * ordered[1:])).any())
-
-
-@lru_cache(maxsize=64)
-def _all_draws(m: int, n: int) -> Floats:
-    return drawn_slots(m, n, 0, 0, all_subsets(m, n))
 
 
 def texts_of(arrays: PoolArrays, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Mapping[str, Any]]:

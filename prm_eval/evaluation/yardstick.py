@@ -29,9 +29,9 @@ from prm_eval.evaluation.measured import Baseline, Curve, Group, Measured, Setti
 from prm_eval.evaluation.pool_arrays import PoolArrays, baseline_curves, weighted_votes
 from prm_eval.evaluation.stats import ClusterBootstrap, Interval, holm, rank_ranges, sign_flip_ps
 from prm_eval.evaluation.summary import ORACLE
-from prm_eval.records import AGGREGATIONS, Aggregation
+from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.rewards.files.step_arrays import StepArrays, aggregate_all
+from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.selection.accuracies import best_of_n_table
 
 Floats = npt.NDArray[np.float64]
@@ -250,11 +250,11 @@ class _Partly:
         self.by_aggregation = {}
         for name in AGGREGATIONS if info.kind == "prm" else (declared,):
             try:
-                rewards, weights = aggregate_all(self.steps, name, info.score_type)
+                rewards, weights = self.steps.aggregated(name, info.score_type)
             except PrmEvalError:
                 if name == declared:
                     raise
-                continue  # a product of raw numbers may not be finite; nobody declared it
+                continue  # not defined for these numbers, or not finite; nobody declared it
             self.by_aggregation[name] = self.arrays.table(rewards)
             if name == declared:
                 self.weights = self.arrays.table(weights)

@@ -36,6 +36,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardFile, RewardModel, how_fed, load_reward_model
+from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import Accuracy
 
 logger = logging.getLogger(__name__)
@@ -260,8 +261,6 @@ class BestOfNTask(ConfigurableTask):
         grade_if_needed(pool, self.options)
         with offloaded(self.policy):
             rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
-        for role, file in rewards.items():
-            file.label = f"{role}: {file.name}"  # an ORM and a PRM may have one name
         self.config.metadata["prm_eval"] |= {
             "pool": {"path": str(pool.path), "content_hash": pool.info.content_hash, "m": pool.info.m},
             "reward_models": {
@@ -281,18 +280,17 @@ class BestOfNTask(ConfigurableTask):
         wanted = {instance.doc["problem_id"] for instance in self._instances}
         result: dict[str, dict[str, dict[str, float]]] = {}
         selectors = load_selectors(list(dict.fromkeys(selector for selector, _ in self.pipelines.values())))
-        for graded in graded_slots(pool, self.options.grades_source, list(dict.fromkeys(rewards.values()))):
+        named = [NamedRewards(role, file) for role, file in rewards.items()]  # an ORM and a PRM may have one name
+        for graded in graded_slots(pool, self.options.grades_source, named):
             if graded.problem.problem_id in wanted:
                 curves = problem_curves(graded, selectors, self.ns, seed=self.options.seed, draws=self.options.draws)
-                result[graded.problem.problem_id] = self._named(graded, curves, rewards)
+                result[graded.problem.problem_id] = self._named(graded, curves)
         return result
 
-    def _named(
-        self, graded: GradedSlots, curves: dict[CurveKey, Accuracy], rewards: dict[str, RewardFile]
-    ) -> dict[str, dict[str, float]]:
+    def _named(self, graded: GradedSlots, curves: dict[CurveKey, Accuracy]) -> dict[str, dict[str, float]]:
         named: dict[str, dict[str, float]] = {}
         for name, (selector, role) in self.pipelines.items():
-            values = curves[selector, rewards[role].name if role else None].values
+            values = curves[selector, role].values
             named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
             if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
                 named[name] |= dict.fromkeys(self._group_metrics(graded.problem), float(values[-1]))

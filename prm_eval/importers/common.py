@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prm_eval.grading import classify, extract_answer
-from prm_eval.records import Aggregation, Candidate, GradeRow, Kind, Problem, ScoreType, StepRewards
+from prm_eval.records import Candidate, GradeRow, Kind, Problem, ScoreType, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.store.jsonl import Row
 
 

@@ -16,8 +16,8 @@ from prm_eval.evaluation.summary import CurveKey
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.reading import final_answer
-from prm_eval.records import Aggregation
-from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.aggregate import aggregate_lists
+from prm_eval.rewards.aggregations import Aggregation
 
 Floats = npt.NDArray[np.float64]
 StepScores = Mapping[tuple[str, str], Sequence[float]]  # (statement, candidate) -> log-odds, one a step or one
@@ -70,12 +70,7 @@ def right_answers(problems: Sequence[MiniatureProblem], texts: Sequence[Sequence
 
 
 def _arrays(scores: StepScores, statement: str, group: Sequence[str], aggregation: Aggregation) -> RewardArrays:
-    pairs = [
-        aggregate(values, aggregation, "logodds") if (values := scores[statement, text]) else (np.nan, np.nan)
-        for text in group
-    ]
-    rewards, weights = zip(*pairs, strict=True)
-    return RewardArrays(np.array(rewards), np.array(weights))
+    return RewardArrays(*aggregate_lists([scores[statement, text] for text in group], aggregation, "logodds"))
 
 
 def _graded(problem: MiniatureProblem, group: Sequence[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

@@ -29,6 +29,7 @@ from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool, PoolWriter
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
+from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.store.jsonl import file_sha256
 
 Floats = npt.NDArray[np.float64]
@@ -139,7 +140,7 @@ def figures(
     pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, progress)
     if not is_graded(pool):
         grade_pool(pool, progress=lambda done: progress("grading", done, len(problems)))
-    files = [_rewards(pool, models, kind, device, progress) for kind in ("orm", "prm")]
+    files = [NamedRewards(kind, _rewards(pool, models, kind, device, progress)) for kind in ("orm", "prm")]
     evaluation = evaluate(
         pool, files, selectors=SELECTORS, seed=SEED, progress=lambda done: progress("evaluating", done, len(problems))
     )
@@ -280,11 +281,9 @@ def _pool(
 def _rewards(pool: Pool, models: Path, kind: str, device: str, progress: Progress) -> RewardFile:
     checkpoint = models / checkpoint_name(kind)
     model = load_reward_model(f"miniature-{kind}:{checkpoint}", device=device, dtype="float32")
-    file = score_pool(
+    return score_pool(
         pool,
         model,
         pool.path / "rewards" / kind,
         lambda done, tokens: progress(f"scoring, {kind}", done, pool.info.n_candidates),
     )
-    file.label = kind
-    return file

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from prm_eval import plugins
 from prm_eval.errors import ModelError
-from prm_eval.records import AGGREGATIONS
 from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.aggregations import AGGREGATIONS
 from prm_eval.rewards.engine.engine import Engine
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.models.engine_model import RenderingModel

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 
 
 @runtime_checkable
@@ -32,3 +34,21 @@ class RewardModel(Protocol):
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
         """Return one result an item, in order: one value a step for a PRM, one value for an ORM, or a refusal."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RewardInfo:
+    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool.
+
+    ``disclosure`` is what people say of the model (:class:`prm_eval.submissions.Disclosure`), None until they have.
+    """
+
+    name: str
+    kind: Kind
+    score_type: ScoreType
+    aggregation: Aggregation
+    splitter: str | None
+    pool_hash: str
+    model: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    disclosure: dict[str, Any] | None = None

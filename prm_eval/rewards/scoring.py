@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
-from prm_eval.records import Candidate, Problem, RewardInfo, ScoringItem, StepRewards
+from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile
@@ -29,7 +29,7 @@ from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter, read_re
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.models.engine_model import RenderingModel
 from prm_eval.rewards.models.writers import SERVER_REFUSED
-from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.protocol import RewardInfo, RewardModel
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.texts.steps import split_steps
 

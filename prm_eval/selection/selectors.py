@@ -15,27 +15,22 @@ chosen. Ties share: every tied candidate is chosen with equal probability.
 
 from __future__ import annotations
 
-import itertools
 import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.selection.voting import elect, exact_vote, exact_vote_cost, vote_by_permutations
+from prm_eval.selection.subsets import ENUMERATION_LIMIT, all_subsets, best_of_n_probabilities, check_ns
+from prm_eval.selection.voting import vote
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-ENUMERATION_LIMIT = 3_000  # subsets of one size; with M = 8 that is all of them
-EXACT_VOTE_SHARE = (
-    0.02  # array operations a drawn slot: the exact vote is taken where it costs about what permutations do
-)
 DEFAULT_DRAWS = 1_000
 DEFAULT_SEED = 20_230_531
 
@@ -130,8 +125,14 @@ class ByVote:
         votes = np.isfinite(weights)
         if (weights[votes] < 0).any():
             raise PrmEvalError(f"selector {self.name}: a negative voting weight")
-        classes = np.where(votes, slots.classes, -1)
-        return _vote(classes, np.where(votes, weights, 0.0), ns, seed, draws)
+        labels, dense = np.unique(slots.classes[votes], return_inverse=True)
+        member = np.full(slots.m, -1, dtype=np.int64)
+        member[votes] = dense
+        found = vote(member, np.where(votes, weights, 0.0)[:, None], ns, seed=seed, draws=draws)
+        probabilities = np.zeros((len(ns), slots.m))
+        # any member of the winning class may be named; they are all the same answer
+        probabilities[:, votes] = (found.shares[:, :, 0] / np.bincount(dense, minlength=len(labels)))[:, dense]
+        return Choice(probabilities, found.draws[:, 0])
 
 
 class ByDraw:
@@ -227,100 +228,8 @@ class WeightedMajority(ByVote):
         return slots.weights
 
 
-@lru_cache(maxsize=64)
-def rank_probabilities(m: int, ns: tuple[int, ...]) -> Floats:
-    """Return (len(ns), m): the probability that the best of n drawn of m distinct slots is the k-th best of all.
-
-    With H(a) = C(m-a, n) / C(m, n), the probability that none of a given slots is drawn, it is H(k) - H(k+1). H is
-    built by its recurrence, H(a+1) = H(a) (m-a-n)/(m-a), which keeps full precision where binomials would overflow.
-
-    Raises:
-        PrmEvalError: An n below 1 or above m.
-    """
-    for n in ns:
-        if not 1 <= n <= m:
-            raise PrmEvalError(f"n = {n} of {m} slots: n must be from 1 to {m} (subsets are drawn without replacement)")
-    a = np.arange(m, dtype=np.float64)
-    result = np.empty((len(ns), m))
-    for row, n in enumerate(ns):
-        none_of = np.cumprod(np.maximum(m - a - n, 0.0) / (m - a))  # H(1) .. H(m)
-        # H(k) - H(k+1) = H(k) n/(m-k), without the cancellation of a difference
-        result[row] = np.concatenate(([1.0], none_of[:-1])) * n / (m - a)
-    result.setflags(write=False)
-    return result
-
-
-def best_of_n_probabilities(keys: Floats, ns: Sequence[int]) -> Floats:
-    """Return (len(ns), M): the probability that each slot has the largest key of a random n-subset, ties shared.
-
-    Args:
-        keys: M keys; NaN is never chosen.
-        ns: Subset sizes.
-
-    Raises:
-        PrmEvalError: An n below 1 or above M.
-    """
-    m = len(keys)
-    by_rank = rank_probabilities(m, tuple(ns))
-    order = np.argsort(-keys, kind="stable")  # NaN sorts last
-    ranked = keys[order]
-    group = np.concatenate(([0], np.cumsum(ranked[1:] != ranked[:-1])))
-    sizes = np.bincount(group)
-    shared = np.stack([np.bincount(group, weights=row)[group] / sizes[group] for row in by_rank])
-    result = np.zeros_like(shared)
-    result[:, order] = np.where(np.isnan(ranked), 0.0, shared)
-    return result
-
-
-def _vote(classes: Ints, weights: Floats, ns: Sequence[int], seed: int, draws: int) -> Choice:
-    """Vote over subsets by the cheapest exact method, else by permutations."""
-    m = len(classes)
-    rank_probabilities(m, tuple(ns))  # checks every n
-    voting = classes >= 0
-    probabilities = np.zeros((len(ns), m))
-    used = np.zeros(len(ns), dtype=np.int64)
-    if not voting.any():
-        return Choice(probabilities, used)
-    labels, dense = np.unique(classes[voting], return_inverse=True)
-    sizes = np.bincount(dense, minlength=len(labels))
-    member = np.full(m, -1, dtype=np.int64)
-    member[voting] = dense
-    equal = len(np.unique(weights[voting])) == 1 and weights[voting][0] > 0
-    if equal and exact_vote_cost(sizes, m, max(ns)) <= max(200.0, EXACT_VOTE_SHARE * draws * m):
-        win = exact_vote(sizes, m, ns)
-    else:
-        win = np.zeros((len(ns), len(labels)))
-        few = [row for row, n in enumerate(ns) if math.comb(m, n) <= ENUMERATION_LIMIT]
-        many = [row for row in range(len(ns)) if row not in few]
-        for row in few:
-            win[row] = _enumerate_votes(member, weights, ns[row], len(labels))
-        if many:
-            win[many] = vote_by_permutations(member, weights, [ns[row] for row in many], len(labels), seed, draws)
-            used[many] = draws
-    # any member of the winning class may be named; they are all the same answer
-    probabilities[:, voting] = win[:, dense] / sizes[dense]
-    return Choice(probabilities, used)
-
-
-@lru_cache(maxsize=64)
-def all_subsets(m: int, n: int) -> Ints:
-    """Return (C(m, n), n): all subsets of n of m slots."""
-    return np.array(list(itertools.combinations(range(m), n)), dtype=np.int64).reshape(-1, n)
-
-
-def _enumerate_votes(member: Ints, weights: Floats, n: int, n_classes: int) -> Floats:
-    drawn = all_subsets(len(member), n)
-    votes = member[drawn] >= 0
-    rows = np.broadcast_to(np.arange(len(drawn))[:, None], drawn.shape)
-    index = rows[votes] * n_classes + member[drawn][votes]
-    size = len(drawn) * n_classes
-    cast = np.bincount(index, weights=weights[drawn][votes], minlength=size).astype(np.float64).reshape(-1, n_classes)
-    result: Floats = elect(cast).mean(axis=0)
-    return result
-
-
 def _by_draws(m: int, ns: Sequence[int], seed: int, draws: int, select: Callable[[Ints], Floats]) -> Choice:
-    rank_probabilities(m, tuple(ns))
+    check_ns(ns, m)
     probabilities = np.zeros((len(ns), m))
     used = np.zeros(len(ns), dtype=np.int64)
     for row, n in enumerate(ns):

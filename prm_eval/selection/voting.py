@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
+
+from prm_eval.selection.subsets import ENUMERATION_LIMIT, all_subsets, best_of_n_mean, check_ns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 TIE = 1e-9  # sums of weights that agree to this relative difference are tied: float sums depend on their order
+# array operations a drawn slot: the exact vote is taken where it costs about what permutations do
+EXACT_VOTE_SHARE = 0.02
 MAX_SLOTS_EXACT = 1_000  # C(1000, 500) still fits a float64
-
-
-def elect(cast: Floats) -> Floats:
-    """Return, for each row of class sums, the share of the win each class has: tied classes share, no votes elect nobody."""
-    best = cast.max(axis=1, keepdims=True)
-    winners = (cast >= best * (1 - TIE)) & (best > 0)
-    result: Floats = winners / np.maximum(winners.sum(axis=1, keepdims=True), 1)
-    return result
 
 
 def exact_vote_cost(sizes: Ints, m: int, n_max: int) -> float:
@@ -108,106 +106,201 @@ def _log_binomials(m: int) -> list[Floats]:
     return [logs[a] - logs[: a + 1] - logs[a::-1] for a in range(m + 1)]
 
 
-def vote_by_permutations(
-    member: Ints, weights: Floats, ns: Sequence[int], n_classes: int, seed: int, draws: int
-) -> Floats:
-    """Estimate (len(ns), n_classes) winning probabilities from random permutations of the slots.
+@dataclass(frozen=True)
+class Vote:
+    """The outcome of votes over random n-subsets.
 
-    One permutation serves every n (its first n slots are the draw), and a problem's permutations are the same for every
-    selector and reward model: differences between them are then much less noisy than the values.
+    Attributes:
+        shares: (len(ns), parties, weightings): the share of the draws that each party wins; ties share.
+        draws: (len(ns), weightings): the number of draws each was estimated with; 0 where it is exact.
     """
+
+    shares: Floats
+    draws: Ints
+
+
+def vote(member: Ints, weights: Floats, ns: Sequence[int], *, seed: int, draws: int, party: Ints | None = None) -> Vote:
+    """Let the slots of random n-subsets vote: the answer class with the largest sum of weights wins.
+
+    Exact where that is affordable: equal weights by :func:`exact_vote`, few subsets by going through them, two votes by
+    which is the heavier. Else by seeded permutations of the slots. One permutation serves every n (its first n slots are
+    the draw), and a problem's permutations are the same for every selector and reward model: differences between them
+    are then much less noisy than the values.
+
+    Args:
+        member: m answer classes, from 0; -1 for a slot that has no vote.
+        weights: (m, weightings), not negative; 0 abstains.
+        ns: Subset sizes.
+        seed: Of the permutations.
+        draws: How many, where there are too many subsets.
+        party: For each class, from 0, the party whose win it counts for; by default each is its own. Who only asks
+            whether a right class wins has two parties, which is faster than one for each class.
+
+    Raises:
+        PrmEvalError: An n below 1 or above m.
+    """
+    m, kinds = weights.shape
+    check_ns(ns, m)
+    classes = max(int(member.max(initial=-1)) + 1, 0 if party is None else len(party))
+    party = np.arange(classes) if party is None else party
+    shares = np.zeros((len(ns), int(party.max(initial=-1)) + 1, kinds))
+    used = np.zeros((len(ns), kinds), dtype=np.int64)
+    votes = np.where((member >= 0)[:, None], weights, 0.0)
+    plain = _plain_votes(member, votes, ns, draws, classes)
+    for column, win in plain.items():
+        shares[:, :, column] = _by_party(win, party, shares.shape[1])
+    rest = np.setdiff1d(np.flatnonzero((votes > 0).any(axis=0)), list(plain))
+    if not len(rest):
+        return Vote(shares, used)
+    apart = rest[~_nearly_tied(votes[:, rest])]
+    order = np.argsort(member, kind="stable")  # the slots of a class side by side
+    drawn = _Draws(m, seed, draws, order)
+    for row in np.argsort(ns, kind="stable"):
+        n, asked = ns[row], rest
+        if n == 2 and len(apart):
+            shares[row][:, apart] = _heavier_of_two(member, votes[:, apart], party, shares.shape[1])
+            asked = np.setdiff1d(rest, apart)
+        if not len(asked):
+            continue
+        if not drawn.enumerates(n):
+            used[row, asked] = draws
+        columns = np.ascontiguousarray(votes[order][:, asked])
+        shares[row][:, asked] = _elected(drawn.of(n), member[order], columns, party, shares.shape[1])
+    return Vote(np.clip(shares, 0.0, 1.0), used)
+
+
+def _plain_votes(member: Ints, votes: Floats, ns: Sequence[int], draws: int, classes: int) -> dict[int, Floats]:
+    """Return (len(ns), classes) winning probabilities of the weightings that are one vote each, where that is affordable."""
     m = len(member)
-    wins = np.zeros((len(ns), n_classes))
-    grid = sorted(set(ns))
-    generator = np.random.default_rng(seed)
-    batch = max(1, min(draws, 4_000_000 // m))
-    done = 0
-    while done < draws:
-        count = min(batch, draws - done)
-        order = generator.permuted(np.broadcast_to(np.arange(m), (count, m)), axis=1)[:, : grid[-1]]
-        cast = np.zeros(count * n_classes)
-        start = 0
-        for n in grid:
-            drawn = order[:, start:n]
-            rows = np.broadcast_to(np.arange(count)[:, None], drawn.shape)
-            classes = member[drawn]
-            votes = classes >= 0
-            index = rows[votes] * n_classes + classes[votes]
-            cast += np.bincount(index, weights=weights[drawn][votes], minlength=count * n_classes)
-            share = elect(cast.reshape(count, n_classes)).sum(axis=0)
-            for row in [i for i, wanted in enumerate(ns) if wanted == n]:
-                wins[row] += share
-            start = n
-        done += count
-    result: Floats = wins / draws
+    positive = votes > 0
+    least = np.where(positive, votes, np.inf).min(axis=0)
+    found: dict[int, Floats] = {}
+    for column in np.flatnonzero(positive.any(axis=0) & (least == votes.max(axis=0))):
+        sizes = np.bincount(member[positive[:, column]], minlength=classes)
+        there = sizes > 0
+        if exact_vote_cost(sizes[there], m, max(ns)) <= max(200.0, EXACT_VOTE_SHARE * draws * m):
+            found[int(column)] = np.zeros((len(ns), classes))
+            found[int(column)][:, there] = exact_vote(sizes[there], m, ns)
+    return found
+
+
+def _by_party(win: Floats, party: Ints, parties: int) -> Floats:
+    """Return (len(ns), parties) of (len(ns), classes)."""
+    result = np.zeros((len(win), parties))
+    for label, share in zip(party, win.T, strict=False):
+        result[:, label] += share
     return result
 
 
-def drawn_slots(m: int, n: int, seed: int, draws: int, subsets: Ints | None = None) -> Floats:
-    """Return (draws, m) of 0 and 1: the slots in each draw of n, the very draws of :func:`vote_by_permutations`.
+def _heavier_of_two(member: Ints, columns: Floats, party: Ints, parties: int) -> Floats:
+    """Return (parties, weightings) at n = 2, where no two weights are nearly tied: the class of the heavier slot wins."""
+    keys = np.where(columns > 0, columns, np.nan).T
+    result = np.empty((parties, columns.shape[1]))
+    for label in range(parties):
+        counts_for = np.where(member >= 0, party[member] == label, False).astype(np.float64)
+        result[label] = best_of_n_mean(keys, np.broadcast_to(counts_for, keys.shape), [2])[:, 0]
+    return result
 
-    ``subsets`` are the draws instead, where all of them are enumerated.
-    """
-    if subsets is None:
-        subsets = _orders(m, seed, draws)[:, :n].astype(np.int64)
+
+def _nearly_tied(columns: Floats) -> npt.NDArray[np.bool_]:
+    """Say of each column whether two of its weights differ by so little that a vote calls them tied (:data:`TIE`)."""
+    ordered = np.sort(columns, axis=0)
+    gaps = np.diff(ordered, axis=0)
+    return np.asarray(((gaps > 0) & (gaps <= 2 * TIE * ordered[1:])).any(axis=0))
+
+
+class _Draws:
+    """The draws of one problem, for rising n, as (draws, m) of 0 and 1; columns in a given order of the slots."""
+
+    def __init__(self, m: int, seed: int, draws: int, order: Ints) -> None:
+        self._m, self._seed, self._draws, self._order = m, seed, draws, order
+        self._place = np.empty(m, dtype=np.int64)
+        self._place[order] = np.arange(m)
+        self._drawn: Floats | None = None
+        self._n = 0
+
+    def enumerates(self, n: int) -> bool:
+        """Say whether all subsets are gone through."""
+        return comb(self._m, n) <= ENUMERATION_LIMIT
+
+    def of(self, n: int) -> Floats:
+        """Return the draws of n; must be asked for rising n."""
+        if self.enumerates(n):
+            return _all_draws(self._m, n)[:, self._order]
+        if self._drawn is None:
+            self._drawn = np.zeros((self._draws, self._m))
+        added = _orders(self._m, self._seed, self._draws)[:, self._n : n]
+        np.put_along_axis(self._drawn, self._place[added], 1.0, axis=1)
+        self._n = n
+        return self._drawn
+
+
+@lru_cache(maxsize=64)
+def _all_draws(m: int, n: int) -> Floats:
+    """Return (C(m, n), m) of 0 and 1."""
+    subsets = all_subsets(m, n)
     result = np.zeros((len(subsets), m))
     np.put_along_axis(result, subsets, 1.0, axis=1)
+    result.setflags(write=False)
     return result
 
 
 @lru_cache(maxsize=2)
-def _orders(m: int, seed: int, draws: int) -> npt.NDArray[np.int16]:
-    """Return the permutations of one problem's slots, in the blocks in which :func:`vote_by_permutations` makes them."""
+def _orders(m: int, seed: int, draws: int) -> npt.NDArray[np.int32]:
+    """Return (draws, m): the permutations of one problem's slots, drawn in blocks of bounded size."""
     generator = np.random.default_rng(seed)
     batch = max(1, min(draws, 4_000_000 // m))
     blocks = [
-        generator.permuted(np.broadcast_to(np.arange(m), (min(batch, draws - done), m)), axis=1)
+        generator.permuted(np.broadcast_to(np.arange(m), (min(batch, draws - done), m)), axis=1).astype(np.int32)
         for done in range(0, draws, batch)
     ]
-    return np.concatenate(blocks).astype(np.int16)
+    return np.concatenate(blocks)
 
 
-def right_elected(drawn: Floats, member: Ints, right: npt.NDArray[np.bool_], weights: Floats) -> Floats:
-    """Return, for each of many weightings of one problem's slots, how often the elected class is a right one.
+def _elected(drawn: Floats, member: Ints, weights: Floats, party: Ints, parties: int) -> Floats:
+    """Return (parties, weightings): the share of the draws that each party wins.
 
     Args:
-        drawn: (draws, m) of 0 and 1, from :func:`drawn_slots`.
-        member: m classes; -1 for a slot that has no vote.
-        right: m flags, the same for all slots of a class.
-        weights: (m, weightings), positive; 0 abstains.
+        drawn: (draws, m) of 0 and 1.
+        member: m classes, rising; -1 first.
+        weights: (m, weightings); 0 abstains.
+        party: For each class, its party.
+        parties: How many there are.
 
-    What :func:`vote_by_permutations` and :func:`elect` do for one weighting, as one matrix product a class for all of
-    them.
+    Tied classes share a draw, whatever their parties; a draw without votes elects nobody.
     """
-    result = np.zeros(weights.shape[1])
-    classes = [np.flatnonzero(member == label) for label in np.unique(member[member >= 0])]
-    good = [slots for slots in classes if right[slots[0]]]
-    bad = [slots for slots in classes if not right[slots[0]]]
-    if not good:
-        return result
+    wins = np.zeros((parties, weights.shape[1]))
+    labels, starts = np.unique(member, return_index=True)
+    bounds = [
+        (int(party[label]), slice(start, stop))
+        for label, start, stop in zip(labels, starts, [*starts[1:], len(member)], strict=True)
+        if label >= 0
+    ]
     block = max(1, 20_000 // max(1, weights.shape[1]))  # draws at a time: the tables stay in the processor's cache
-    for start in range(0, len(drawn), block):
-        part = drawn[start : start + block]
-        good_sums, best_good = _sums_and_best(part, good, weights)
-        bad_sums, best_bad = _sums_and_best(part, bad, weights)
-        near = np.abs(best_good - best_bad) <= TIE * np.maximum(best_good, best_bad)
-        result += ((best_good > best_bad) & ~near).sum(axis=0)
-        ties = np.nonzero(near & (best_good > 0))
-        if len(ties[0]):
-            least = np.maximum(best_good, best_bad)[ties] * (1 - TIE)
-            good_winners = np.sum([sums[ties] >= least for sums in good_sums], axis=0)
-            bad_winners = np.sum([sums[ties] >= least for sums in bad_sums], axis=0)
-            shares = good_winners / (good_winners + bad_winners)
-            result += np.bincount(ties[1], weights=shares, minlength=len(result))
-    return result / len(drawn)
+    for first in range(0, len(drawn), block):
+        part = drawn[first : first + block]
+        sums = [(label, _sum_of(part, slots, weights)) for label, slots in bounds]
+        best = np.zeros((parties, len(part), weights.shape[1]))
+        for label, cast in sums:
+            np.maximum(best[label], cast, out=best[label])
+        least = best.max(axis=0) * (1 - TIE)
+        reach = (best >= least) & (least > 0)
+        contested = reach.sum(axis=0) > 1
+        wins += (reach & ~contested).sum(axis=1)
+        draw, column = np.nonzero(contested)
+        if len(draw):
+            winners = np.zeros((parties, len(draw)))
+            for label, cast in sums:
+                winners[label] += cast[draw, column] >= least[draw, column]
+            for label, share in enumerate(winners / winners.sum(axis=0)):
+                wins[label] += np.bincount(column, weights=share, minlength=weights.shape[1])
+    return wins / len(drawn)
 
 
-def _sums_and_best(drawn: Floats, classes: list[Ints], weights: Floats) -> tuple[list[Floats], Floats]:
-    """Return each class's sum of weights in each draw, and the largest of them."""
-    best = np.zeros((len(drawn), weights.shape[1]))
-    sums = []
-    for slots in classes:
-        # a matrix product of inner dimension 1 is slower than the product it stands for
-        sums.append(drawn[:, slots] * weights[slots] if len(slots) == 1 else drawn[:, slots] @ weights[slots])
-        np.maximum(best, sums[-1], out=best)
-    return sums, best
+def _sum_of(drawn: Floats, slots: slice, weights: Floats) -> Floats:
+    """Return (draws, weightings): a class's sum of weights in each draw."""
+    one = (
+        slots.stop - slots.start == 1
+    )  # a matrix product of inner dimension 1 is slower than the product it stands for
+    cast: Floats = drawn[:, slots] * weights[slots] if one else drawn[:, slots] @ weights[slots]
+    return cast

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 from prm_eval.pools.format import PoolInfo
-from prm_eval.records import Aggregation, Kind, ScoreType
+from prm_eval.records import Kind, ScoreType
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.store.typed import Number, Size, Text
 
 SUBMISSION = "prm_eval.rewards/2"

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from prm_eval.evaluation.curves import graded_slots
 from prm_eval.pools.pool import Pool
+from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
 from prm_eval.submissions.records import Submission, Suspicion
@@ -81,8 +82,8 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
 
 def read_rewards(submission: Submission, pool: Pool) -> Floats:
     """Return the aggregated rewards of a submission, (problems, M)."""
-    name = submission.rewards.name
-    return np.stack([each.rewards[name].rewards for each in graded_slots(pool, "own", [submission.rewards])])
+    named = NamedRewards("", submission.rewards)
+    return np.stack([each.rewards[named.label].rewards for each in graded_slots(pool, "own", [named])])
 
 
 @dataclass(frozen=True)

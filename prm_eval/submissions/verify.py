@@ -20,7 +20,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import sigmoid
 from prm_eval.rewards.engine.machine import device_name
-from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import score_distinct, scoring_item
 from prm_eval.store.jsonl import file_sha256
@@ -249,7 +249,7 @@ Chosen = tuple[int, tuple[str, str], ScoringItem, StepRewards]
 def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Iterator[Chosen]:
     """Yield (row, ids, what the model is shown, what was submitted) of the chosen rows."""
     wanted, splitter = set(rows.tolist()), rewards.info.splitter or pool.info.splitter
-    submitted = iter_rewards(rewards)
+    submitted = rewards.rows()
     at = 0
     for problem, candidates in pool:
         for candidate in candidates:

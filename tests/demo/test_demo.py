@@ -13,7 +13,6 @@ from prm_eval.grading.pool import grade_pool
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards import load_reward_model, score_pool
 from prm_eval.rewards.aggregate import aggregate
-from prm_eval.rewards.files.reward_file import iter_rewards
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def judged(tmp_path_factory):
 def brute_force(pool: Pool, prm) -> set[str]:
     """Problems where one wrong answer has strictly the most votes and the candidate of the highest product is right."""
     products: dict[str, list[tuple[float, str]]] = {}
-    for problem_id, candidate_id, each in iter_rewards(prm):
+    for problem_id, candidate_id, each in prm.rows():
         if each.values:
             reward = aggregate(each.values, prm.aggregation, prm.info.score_type)[0]
             products.setdefault(problem_id, []).append((reward, candidate_id))

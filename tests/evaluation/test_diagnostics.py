@@ -9,10 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.errors import DataError
 from prm_eval.evaluation.curves import evaluate
 from prm_eval.evaluation.diagnostics import (
     chosen_length,
@@ -30,13 +28,10 @@ from prm_eval.evaluation.measured import board_settings
 from prm_eval.evaluation.pool_arrays import baseline_curves, load_arrays, weighted_votes
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.grading.pool import grade_pool
-from prm_eval.records import AGGREGATIONS, SCORE_TYPES
-from prm_eval.rewards.aggregate import aggregate
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.rewards.files.step_arrays import StepArrays, aggregate_all
 from prm_eval.selection.accuracies import accuracy, best_of_n_mean, best_of_n_table, pass_at_n
-from prm_eval.selection.selectors import Slots, WeightedMajority, all_subsets, problem_seed
-from prm_eval.selection.voting import drawn_slots, right_elected
+from prm_eval.selection.selectors import Slots, WeightedMajority, problem_seed
+from prm_eval.selection.subsets import all_subsets
 from tests.leaderboard.leaderboards import disclosure, made_up, register, submit
 
 NAN = float("nan")
@@ -170,75 +165,6 @@ def test_expensive_mistakes_are_those_that_lose_most(seed) -> None:
         assert not correct[each.row, each.chosen] and correct[each.row, each.better]
         assert rewards[each.row, each.chosen] == np.nanmax(rewards[each.row][~correct[each.row]])
         assert 0 <= sum(each.shares) <= 1 + 1e-12
-
-
-values_of = {
-    "logodds": st.floats(-40, 40, width=32),
-    "value": st.floats(-0.5, 1.5, width=32),
-    "raw": st.floats(-8, 8, width=32),
-}
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data(), st.sampled_from(SCORE_TYPES), st.sampled_from(AGGREGATIONS))
-def test_all_at_once_aggregates_as_one_by_one(data, score_type, aggregation) -> None:
-    """Same rewards and weights to rounding, the same order, and ties exactly where the slow way has them."""
-    lists = data.draw(st.lists(st.lists(values_of[score_type], max_size=9), min_size=1, max_size=12))
-    lists += [list(reversed(each)) for each in lists] if aggregation != "last" else []
-    flat = np.array([value for each in lists for value in each], dtype=np.float64)
-    steps = StepArrays(flat, np.array([len(each) for each in lists], dtype=np.int64), {}, 0, 0)
-    rewards, weights = aggregate_all(steps, aggregation, score_type)
-    for row, each in enumerate(lists):
-        if not each:
-            assert math.isnan(rewards[row]) and math.isnan(weights[row])
-            continue
-        reward, weight = aggregate(each, aggregation, score_type)
-        assert rewards[row] == pytest.approx(reward, rel=1e-12, abs=1e-300)
-        assert weights[row] == pytest.approx(weight, rel=1e-11, abs=1e-300)
-    if aggregation != "last" and (aggregation, score_type) not in (("prod", "value"), ("prod", "raw")):
-        half = len(lists) // 2  # the same steps in another order tie
-        assert np.array_equal(rewards[:half], rewards[half:], equal_nan=True)
-
-
-def test_an_aggregate_that_is_not_finite_is_refused() -> None:
-    steps = StepArrays(np.full(200, 1e200), np.array([200]), {}, 0, 0)
-    with pytest.raises(PrmEvalError, match="not finite"):
-        aggregate_all(steps, "prod", "raw")
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(2, 9), st.integers(1, 4), st.integers(1, 3))
-def test_votes_of_many_models_are_the_votes_of_each(seed, m, models, distinct) -> None:
-    """Whatever is tied, missing or refused: the matrix product elects what the selector elects."""
-    generator = np.random.default_rng(seed)
-    classes = generator.integers(-1, 4, m)
-    right = generator.random(4) < 0.4
-    correct = (classes >= 0) & right[classes]
-    weights = generator.integers(1, distinct + 1, (models, m)) / distinct
-    weights[generator.random((models, m)) < 0.2] = np.nan
-    for n in range(1, m + 1):
-        drawn = drawn_slots(m, n, 0, 0, all_subsets(m, n))
-        votes = np.where(np.isfinite(weights) & (classes >= 0), weights, 0.0)
-        found = right_elected(drawn, classes, correct, votes.T)
-        for model in range(models):
-            slots = Slots(classes, weights[model], weights[model], np.ones(m))
-            slow = accuracy(WeightedMajority().choose(slots, [n], seed=1, draws=10), correct).values[0]
-            assert found[model] == pytest.approx(slow, abs=1e-12)
-
-
-def test_the_draws_are_those_of_the_slow_way() -> None:
-    """Monte Carlo: the same permutations, so the same share to the last vote."""
-    generator = np.random.default_rng(3)
-    classes, weights = generator.integers(-1, 6, 40), generator.random((3, 40))
-    correct = classes == 2
-    for n in (5, 12, 20):
-        drawn = drawn_slots(40, n, 77, 400)
-        assert (drawn.sum(axis=1) == n).all()
-        found = right_elected(drawn, classes, correct, weights.T)
-        for model in range(3):
-            slots = Slots(classes, weights[model], weights[model], np.ones(40))
-            slow = accuracy(WeightedMajority().choose(slots, [n], seed=77, draws=400), correct).values[0]
-            assert found[model] == pytest.approx(slow, abs=1e-12)
 
 
 @pytest.fixture

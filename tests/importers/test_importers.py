@@ -9,12 +9,12 @@ import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers import detect_format, import_pool
-from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.rewards.files.reward_file import RewardFile
 from tests.conftest import PLAIN, write_jsonl
 
 
 def rewards_of(pool, name):
-    return [(values.values, values.refusal) for _, _, values in iter_rewards(RewardFile(pool.path / "rewards" / name))]
+    return [(values.values, values.refusal) for _, _, values in RewardFile(pool.path / "rewards" / name).rows()]
 
 
 def test_plain(pool) -> None:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from prm_eval.evaluation.pool_arrays import PoolArrays, load_arrays
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.reward_file import refusal_reason, reward_schema
+from prm_eval.rewards.files.reading import reward_schema
+from prm_eval.rewards.files.step_arrays import refusal_reason
 from prm_eval.rewards.recipes.catalogue import named_recipe
 
 RECIPES = {"prm": "token-classification", "orm": "sequence-classification"}  # of no model family, for any score type

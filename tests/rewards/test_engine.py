@@ -14,7 +14,6 @@ import pytest
 from prm_eval.errors import PrmEvalError
 from prm_eval.records import StepRewards
 from prm_eval.rewards import load_reward_model, score_pool
-from prm_eval.rewards.files.reward_file import iter_rewards
 from prm_eval.rewards.inputs.rendered import Rendered
 from tests.conftest import write_jsonl
 
@@ -327,7 +326,7 @@ def make_pool(folder: Path, problems: int = 6, samples: int = 4):
 
 
 def rewards_of(file) -> list[tuple[str, str, StepRewards]]:
-    return list(iter_rewards(file))
+    return list(file.rows())
 
 
 def test_a_second_pool_pays_only_for_what_is_new(models, tmp_path) -> None:

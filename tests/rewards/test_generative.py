@@ -17,7 +17,6 @@ import transformers
 from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
-from prm_eval.rewards.files.reward_file import iter_rewards
 from prm_eval.rewards.models.generative import first_error
 from prm_eval.rewards.models.writers import LocalBackend
 from prm_eval.texts.steps import split_steps
@@ -312,4 +311,4 @@ def test_a_server_that_refuses_everything_leaves_nothing_behind(server, pool, tm
     assert not (tmp_path / "r" / "submission.json").exists()
     server.answer = chat("\\boxed{-1}")
     mended = score_pool(pool, judge(server), tmp_path / "r")
-    assert {each.refusal for _, _, each in iter_rewards(mended)} == {None}
+    assert {each.refusal for _, _, each in mended.rows()} == {None}

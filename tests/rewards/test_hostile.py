@@ -10,7 +10,6 @@ from prm_eval.errors import DataError
 from prm_eval.importers import import_pool
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model, score_pool
-from prm_eval.rewards.files.reward_file import iter_rewards
 from tests.conftest import write_jsonl
 
 pytest.importorskip("torch")
@@ -55,7 +54,7 @@ def test_hostile_candidates_are_refused_or_scored_and_shift_nobody(models, tmp_p
     for name, each in rows.items():
         pool = import_pool(write_jsonl(tmp_path / f"{name}.jsonl", each), tmp_path / name).pool
         model = load_reward_model(str(models[kind]), max_tokens=2_000)
-        found[name] = [r for _, _, r in iter_rewards(score_pool(pool, model, tmp_path / f"{name}-rewards"))]
+        found[name] = [r for _, _, r in score_pool(pool, model, tmp_path / f"{name}-rewards").rows()]
     for result in found["full"]:
         assert (result.refusal is None) == bool(result.values)
         assert result.refusal != ""

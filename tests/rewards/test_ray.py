@@ -69,13 +69,12 @@ def test_a_worker_scores_its_block_as_this_process_does(models, tmp_path, small_
     """What an actor returns for a block are the rewards of a local run, bit by bit; without a Ray to start."""
     import torch
 
-    from prm_eval.rewards.files.reward_file import iter_rewards
     from prm_eval.rewards.ray_runner import Worker, _result
     from prm_eval.rewards.scoring import block_ranges
     from prm_eval.store.jsonl import canonical_json
 
     pool, model = make_pool(tmp_path), load_reward_model(str(models["prm"]))
-    local = [each for _, _, each in iter_rewards(score_pool(pool, model, tmp_path / "local"))]
+    local = [each for _, _, each in score_pool(pool, model, tmp_path / "local").rows()]
     worker = Worker(str(pool.path), str(models["prm"]), {}, canonical_json(model.describe()), torch.get_num_threads())
     assert list(block_ranges(pool)) == [(0, 8), (8, 8), (16, 8)]
     for start, count in reversed(list(block_ranges(pool))):  # in any order

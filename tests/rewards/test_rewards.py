@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards import RewardFile, aggregate, load_reward_model, score_pool
-from prm_eval.rewards.files.reward_file import iter_rewards
 from prm_eval.rewards.models.rules import ArithmeticPRM, equality_holds
 from prm_eval.texts.steps import split_steps
 
@@ -237,7 +236,7 @@ def test_scoring_resumes_where_it_stopped(pool, tmp_path, monkeypatch) -> None:
     rest = Counting()
     finished = score_pool(pool, rest, tmp_path / "part")
     assert rest.scored == 8 - 4
-    assert list(iter_rewards(finished)) == list(iter_rewards(whole))
+    assert list(finished.rows()) == list(whole.rows())
     assert not partial.exists()
     again = Counting()
     score_pool(pool, again, tmp_path / "part")
@@ -274,7 +273,7 @@ def test_identical_candidates_are_scored_once(tmp_path) -> None:
     rewards = score_pool(
         import_pool(write_jsonl(tmp_path / "d.jsonl", rows), tmp_path / "p").pool, model, tmp_path / "r"
     )
-    values = [each.values for _, _, each in iter_rewards(rewards)]
+    values = [each.values for _, _, each in rewards.rows()]
     assert model.scored == 2
     assert values[0] == values[2]
 
@@ -295,7 +294,7 @@ class Broken(ArithmeticPRM):
 def test_what_a_model_returns_is_checked(pool, tmp_path) -> None:
     """NaN becomes a refusal with its reason, a wrong number of rewards an error; neither becomes a number."""
     refused = score_pool(pool, Broken_for_nan(), tmp_path / "nan")
-    assert {each.refusal for _, _, each in iter_rewards(refused)} == {"non-finite reward"}
+    assert {each.refusal for _, _, each in refused.rows()} == {"non-finite reward"}
     with pytest.raises(ModelError, match="returned 9 rewards for a candidate that needs"):
         score_pool(pool, Broken(StepRewards((0.0,) * 9)), tmp_path / "nine")
 

@@ -20,7 +20,7 @@ from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.leaderboard import build
 from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
-from prm_eval.rewards.files.reward_file import RewardWriter, iter_rewards
+from prm_eval.rewards.files.reward_file import RewardWriter
 from prm_eval.store.typed import json_schema, problems
 from prm_eval.submissions import (
     KINDS,
@@ -110,7 +110,7 @@ def test_our_own_submissions_are_what_scoring_gives(tmp_path: Path) -> None:
         if each.org == "prm_eval" and each.pool_id == "demo-35x8":
             model = load_reward_model(each.model)
             again = score_pool(pool, model, tmp_path / each.model, name=f"{each.org}/{each.model}")
-            assert list(iter_rewards(again)) == list(iter_rewards(each.rewards))
+            assert list(again.rows()) == list(each.rewards.rows())
             changing = {"run", "disclosure"}
             ours, theirs = (json.loads((one / "submission.json").read_text()) for one in (again.folder, each.folder))
             assert {k: v for k, v in ours.items() if k not in changing} == {
@@ -186,7 +186,7 @@ def test_submission_json_says_what_a_machine_can_know(models, pool, tmp_path) ->
     assert about["recipe"] == "token-classification" and len(about["recipe_sha256"]) == 64
     assert (about["dtype"], about["device"]) == ("float32", "cpu") and run["device_name"]
     assert {"python", "torch", "transformers", "prm_eval", "tokenizers"} <= set(run["versions"])
-    rows = [row for _, _, row in iter_rewards(RewardFile(folder))]
+    rows = [row for _, _, row in RewardFile(folder).rows()]
     assert run["candidates"] == len(rows) and run["tokens"] == sum(row.n_tokens or 0 for row in rows)
     assert folder.parent.name == revision_name(about) and folder.parent.name.startswith("sha256-")
     assert check_submission(folder, tmp_path / "results") == []
@@ -210,7 +210,7 @@ def test_refusals_are_counted_by_reason(models, pool, tmp_path) -> None:
     """A model that refuses half the pool must say so in its description, not only row by row."""
     pytest.importorskip("torch")
     rewards = score_pool(pool, load_reward_model(str(models["orm"]), max_tokens=30), tmp_path / "r")
-    refused = [row.refusal for _, _, row in iter_rewards(rewards) if row.refusal]
+    refused = [row.refusal for _, _, row in rewards.rows() if row.refusal]
     assert refused and rewards.info.run["refused"] == {"over-length": len(refused)}
 
 
@@ -364,7 +364,7 @@ def test_files_of_the_first_version_are_still_read(pool, tmp_path) -> None:
     rewards = score_pool(pool, Model(), tmp_path / "r")
     edit_json(rewards.folder / "submission.json", schema="prm_eval.rewards/1", disclosure=...)
     assert RewardFile(rewards.folder).info.disclosure is None
-    assert len(list(iter_rewards(RewardFile(rewards.folder)))) == pool.info.n_candidates
+    assert len(list(RewardFile(rewards.folder).rows())) == pool.info.n_candidates
     edit_json(rewards.folder / "submission.json", schema="prm_eval.rewards/3")
     with pytest.raises(DataError, match="rewards/2"):
         RewardFile(rewards.folder)

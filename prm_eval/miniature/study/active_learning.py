@@ -20,7 +20,7 @@ from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
 from prm_eval.miniature.study.summaries import difference, draw, interval, resampled
 from prm_eval.miniature.study.supervision import HEADLINE, drawn_arm, policy_alone
-from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.aggregate import aggregate_lists
 
 SIZES = (1, 2, 4, 8)
 WRONG_SHARE = 0.8
@@ -57,7 +57,8 @@ def active(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
 
 
 def _convincing(steps: Steps) -> list[list[float]]:
-    return [[aggregate(each, "prod", "logodds")[0] if each else -np.inf for each in row] for row in steps]
+    aggregated = (aggregate_lists(row, "prod", "logodds")[0] for row in steps)
+    return [np.nan_to_num(row, nan=-np.inf).tolist() for row in aggregated]
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:

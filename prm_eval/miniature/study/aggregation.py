@@ -9,7 +9,7 @@ import numpy as np
 from prm_eval.miniature.study.laboratory import Laboratory, best_of_n
 from prm_eval.miniature.study.summaries import difference, draw, interval
 from prm_eval.miniature.study.supervision import SIZES, drawn_arm
-from prm_eval.records import Aggregation
+from prm_eval.rewards.aggregations import Aggregation
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last")
 

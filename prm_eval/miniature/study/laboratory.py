@@ -21,8 +21,8 @@ from prm_eval.miniature.data import BATCH, Labelled, Labelling
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.miniature.verifiers import score, train_verifier
-from prm_eval.records import Aggregation
-from prm_eval.rewards.aggregate import aggregate
+from prm_eval.rewards.aggregate import aggregate_lists
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.accuracies import best_of_n_table
 
 Floats = npt.NDArray[np.float64]
@@ -215,7 +215,5 @@ def _read_steps(path: Path, m: int) -> Steps:
 
 def best_of_n(steps: Steps, bank: Bank, ns: Sequence[int], aggregation: Aggregation = "prod") -> Floats:
     """Return (problems, len(ns)) expected accuracies of best-of-n; candidates without a step lose."""
-    rewards = np.array(
-        [[aggregate(each, aggregation, "logodds")[0] if each else np.nan for each in row] for row in steps]
-    )
+    rewards = np.array([aggregate_lists(row, aggregation, "logodds")[0] for row in steps])
     return best_of_n_table(rewards, bank.correct, ns)

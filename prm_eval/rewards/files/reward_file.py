@@ -11,41 +11,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.format import write_json
 from prm_eval.pools.pool import Pool
-from prm_eval.records import AGGREGATIONS, SCORE_TYPES, Aggregation, Candidate, Problem, RewardInfo, StepRewards
-from prm_eval.rewards.aggregate import aggregate
-from prm_eval.store.tables import BlockReader, TableWriter, require_same_ids
-from prm_eval.texts.steps import SPLITTERS, split_steps
+from prm_eval.records import SCORE_TYPES, Candidate, StepRewards
+from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
+from prm_eval.rewards.files.reading import RewardReader, iter_rows, read_whole, reward_schema
+from prm_eval.rewards.files.step_arrays import Form, Sink, StepArrays, refusal_reason
+from prm_eval.rewards.protocol import RewardInfo
+from prm_eval.rewards.recipes.catalogue import shipped_recipes
+from prm_eval.store.tables import TableWriter
+from prm_eval.texts.steps import SPLITTERS
+
+Ints = npt.NDArray[np.int64]
 
 SCHEMA_VERSION = "prm_eval.rewards/2"
 READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)  # /1 has no disclosure and says less of the run
 
 
-def reward_schema(single: bool) -> pa.Schema:
-    """Return the columns of ``rewards.parquet``; ``single`` stores float32, as reward models compute it."""
-    return pa.schema(
-        [
-            pa.field("problem_id", pa.string(), nullable=False),
-            pa.field("candidate_id", pa.string(), nullable=False),
-            pa.field("step_rewards", pa.list_(pa.float32() if single else pa.float64())),
-            pa.field("n_steps", pa.int32(), nullable=False),
-            pa.field("n_tokens", pa.int32()),
-            pa.field("input_hash", pa.string()),
-            pa.field("refusal", pa.string()),
-        ]
-    )
-
-
 @dataclass(frozen=True)
-class Scored:
-    """The reward of one candidate: what it is ranked by and its voting weight; NaN where the model refused."""
+class NamedRewards:
+    """A reward file and what tables call it."""
 
-    reward: float
-    weight: float
+    label: str
+    file: RewardFile
 
 
 class RewardFile:
@@ -65,14 +58,22 @@ class RewardFile:
         self.info = read_reward_info(self.folder)
         self.aggregation: Aggregation = aggregation or self.info.aggregation
         self.path = self.folder / "rewards.parquet"
-        self.label: str | None = None
 
     @property
     def name(self) -> str:
-        """What the rewards are called: the label, or the model's name, with the aggregation where it is not the declared one."""
-        if self.label is not None:
-            return self.label
+        """What the rewards are called: the model's name, with the aggregation where it is not the declared one."""
         return self.info.name if self.aggregation == self.info.aggregation else f"{self.info.name}[{self.aggregation}]"
+
+    def form(self, pool: Pool) -> Form:
+        """Return what this file says of its rows, for a pool whose splitter is its own where it names none."""
+        recipe = shipped_recipes().get(str(self.info.model.get("recipe")))
+        return Form(
+            self.info.kind,
+            self.info.score_type,
+            self.info.aggregation,
+            self.info.splitter or pool.info.splitter,
+            hashed=recipe is not None and recipe.head.type != "generate",
+        )
 
     def require_pool(self, pool: Pool) -> None:
         """Insist that these rewards are for this pool.
@@ -89,89 +90,43 @@ class RewardFile:
                 "Score this pool: prm-eval score POOL --reward-model ...",
             )
 
-    def reader(self, pool: Pool) -> RewardReader:
-        """Return a reader that walks along the pool.
+    def reader(self, pool: Pool, sink: Sink | None = None) -> RewardReader:
+        """Return a reader that walks along the pool, problem by problem.
 
         Raises:
             DataError: The rewards are for another pool.
         """
         self.require_pool(pool)
-        return RewardReader(self, pool)
+        return RewardReader(self.path, self.form(pool), pool, sink)
 
-
-class RewardReader:
-    """Hands out the rewards of one problem after the other, checked against the pool's candidates."""
-
-    def __init__(self, rewards: RewardFile, pool: Pool) -> None:
-        self._rewards, self._pool = rewards, pool
-        self._reader = BlockReader(rewards.path, reward_schema(single=False))
-        self._splitter = rewards.info.splitter or pool.info.splitter
-
-    def take(self, problem: Problem, table: pa.Table) -> list[Scored]:
-        """Return the reward of every candidate of a problem.
-
-        Args:
-            problem: The next problem of the pool.
-            table: The pool's candidates of that problem, with columns problem_id, candidate_id, text and steps.
+    def read_whole(self, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints) -> StepArrays:
+        """Return all step rewards, as :func:`~prm_eval.rewards.files.reading.read_whole` does.
 
         Raises:
-            DataError: Other candidates, a value that is not finite, neither rewards nor a refusal, or a number of steps
-                that is not the splitter's.
+            DataError: For another pool, a fault in a row, or totals in ``submission.json`` that are not those of the rows.
         """
-        first, rows = self._reader.take(problem.problem_id)
-        require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
-        expected = self._step_counts(table)
-        columns = (rows.column(name).to_pylist() for name in ("step_rewards", "n_steps", "refusal"))
-        return [self._one(first + offset, *row) for offset, row in enumerate(zip(expected, *columns, strict=True))]
+        self.require_pool(pool)
+        found = read_whole(self.path, self.form(pool), pool, ids, steps)
+        self._require_totals(found)
+        return found
 
-    def _step_counts(self, table: pa.Table) -> list[int]:
-        """Return how many rewards each candidate must have: one for an ORM, one a step for a PRM."""
-        if self._rewards.info.kind == "orm":
-            return [1] * table.num_rows
-        pairs = zip(table.column("text").to_pylist(), table.column("steps").to_pylist(), strict=True)
-        return [len(split_steps(text, self._splitter, given)) for text, given in pairs]
+    def _require_totals(self, found: StepArrays) -> None:
+        """Insist that ``submission.json`` counts what is there, where it counts (the format's first version did not)."""
+        own = {
+            "candidates": len(found.counts),
+            "tokens": found.tokens if found.told_tokens else None,
+            "refused": found.refusals,
+        }
+        for name, value in own.items():
+            if name in self.info.run and self.info.run[name] != value:
+                said, there = (str(each)[:100] for each in (self.info.run[name], value))
+                raise DataError(
+                    self.folder / "submission.json", None, f"run.{name} = {said}", f"{there}, as in rewards.parquet"
+                )
 
-    def _one(
-        self, row: int, expected: int, values: list[float | None] | None, count: int, refusal: str | None
-    ) -> Scored:
-        if refusal is not None:
-            if values:
-                raise DataError(self._reader.path, row, f"rewards and the refusal {refusal!r}", "one of the two")
-            return Scored(math.nan, math.nan)
-        if not values:
-            raise DataError(self._reader.path, row, "no step rewards", "rewards, or a refusal with its reason")
-        finite = [value for value in values if value is not None and math.isfinite(value)]
-        if len(finite) != len(values):
-            raise DataError(self._reader.path, row, f"a reward that is not finite in {values}", "finite numbers")
-        if len(finite) != count:
-            raise DataError(self._reader.path, row, f"{len(finite)} rewards", f"{count}, as n_steps says")
-        if count != expected:
-            what = (
-                f"as the splitter {self._splitter!r} cuts the candidate"
-                if self._rewards.info.kind == "prm"
-                else "one for an ORM"
-            )
-            raise DataError(self._reader.path, row, f"{count} steps", f"{expected}, {what}")
-        reward, weight = aggregate(finite, self._rewards.aggregation, self._rewards.info.score_type)
-        return Scored(reward, weight)
-
-    def finish(self) -> None:
-        """Insist that the file has no rows beyond the pool's."""
-        self._reader.finish("the pool")
-
-
-def iter_rewards(rewards: RewardFile) -> Iterator[tuple[str, str, StepRewards]]:
-    """Yield (problem id, candidate id, rewards) of every row."""
-    from prm_eval.store.tables import iter_blocks
-
-    for _, problem_id, table in iter_blocks(rewards.path, reward_schema(single=False)):
-        for row in table.to_pylist():
-            values = tuple(row["step_rewards"] or ())
-            yield (
-                problem_id,
-                row["candidate_id"],
-                StepRewards(values, row["refusal"], row["n_tokens"], row["input_hash"]),
-            )
+    def rows(self) -> Iterator[tuple[str, str, StepRewards]]:
+        """Yield (problem id, candidate id, rewards) of every row as it stands, unchecked."""
+        return iter_rows(self.path)
 
 
 class RewardWriter:
@@ -237,11 +192,6 @@ class RewardWriter:
         self._table.__exit__(kind, error, trace)
 
 
-def refusal_reason(refusal: str) -> str:
-    """Return a refusal without its particulars, which follow a colon: what refusals are counted by."""
-    return refusal.partition(":")[0][:200]
-
-
 def read_reward_info(folder: Path) -> RewardInfo:
     """Read ``submission.json``.
 
@@ -261,7 +211,7 @@ def read_reward_info(folder: Path) -> RewardInfo:
     allowed: dict[str, Sequence[Any]] = {
         "kind": ("prm", "orm"),
         "score_type": SCORE_TYPES,
-        "aggregation": AGGREGATIONS,
+        "aggregation": tuple(AGGREGATIONS),
         "splitter": (*SPLITTERS, None),
     }
     for name, values in allowed.items():

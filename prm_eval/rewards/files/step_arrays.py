@@ -1,44 +1,41 @@
-"""All rewards of a file at once, as arrays: what :class:`~prm_eval.rewards.files.reward_file.RewardReader` reads row by row.
+"""Step rewards as arrays, and the one checker of the rows of ``rewards.parquet``.
 
-The board reads hundreds of files. Here a file of 32,000 candidates takes a fraction of a second; a property test holds
-the two readers, and the two ways to aggregate, equal.
+Every reader of reward files goes through :func:`read_block`: what evaluates a pool problem by problem, the board, which
+takes a file at once, and ``prm-eval check``, which wants every fault. They differ in what they do with a fault, which is
+the business of a :data:`Sink`. Steps are aggregated after reading, never while.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pools.pool import Pool
-from prm_eval.records import Aggregation, ScoreType
-from prm_eval.rewards.aggregate import LEAST_WEIGHT, SOFT_MIN_TEMPERATURE
-from prm_eval.rewards.files.reward_file import RewardFile, refusal_reason, reward_schema
-from prm_eval.rewards.recipes.catalogue import shipped_recipes
-from prm_eval.store.tables import open_table
+from prm_eval.records import Kind, ScoreType
+from prm_eval.rewards.aggregate import aggregate_all
+from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.store.typed import shown
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
-COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "input_hash", "refusal"]
-TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
-LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
 MOST_REFUSAL = 300  # characters of a refusal
-MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
-MOST_BYTES = 4 * 1024**3
+REWARD_TOLERANCE = 1e-5  # of an aggregated reward that a file brings along, relative to its size and 1
 
 
 @dataclass(frozen=True)
 class StepArrays:
-    """The step rewards of a whole pool by one reward model, candidate after candidate.
+    """The step rewards of candidates by one reward model, candidate after candidate.
 
     Attributes:
         values: All step rewards.
@@ -60,124 +57,226 @@ class StepArrays:
         result: Ints = np.cumsum(self.counts) - self.counts
         return result
 
+    def aggregated(self, aggregation: Aggregation, score_type: ScoreType) -> tuple[Floats, Floats]:
+        """Return the (rewards, weights) of all candidates, NaN where refused.
 
-def read_steps(
-    rewards: RewardFile, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expected: Ints
-) -> StepArrays:
-    """Read a reward file, checked against the pool's candidates.
+        Raises:
+            PrmEvalError: The aggregation is not defined for these numbers, or not finite.
+        """
+        return aggregate_all(self.values, self.counts, aggregation, score_type)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What ``submission.json`` says of the rows.
+
+    Attributes:
+        kind: A PRM has one number a step, an ORM one.
+        score_type: How the numbers are to be read.
+        aggregation: The declared one.
+        splitter: How candidates are cut into steps.
+        hashed: Every row that was scored needs the hash of its token ids.
+    """
+
+    kind: Kind
+    score_type: ScoreType
+    aggregation: Aggregation
+    splitter: str
+    hashed: bool = False
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """One thing that is wrong with a row.
+
+    Attributes:
+        kind: As in :data:`prm_eval.submissions.KINDS`.
+        row: 1-based; None for the file as a whole.
+        found: What is there.
+        expected: What should be there.
+        decisive: The rewards of the row cannot be used; other faults are of form.
+    """
+
+    kind: str
+    row: int | None
+    found: str
+    expected: str
+    decisive: bool = True
+
+
+Sink = Callable[[RowFault], None]
+"""What is done with a fault: raise it, or keep it and go on."""
+
+
+def raising(path: Path, *, form_too: bool) -> Sink:
+    """Return a sink that raises the first fault as a :class:`~prm_eval.errors.DataError` of the file.
 
     Args:
-        rewards: The file.
-        pool: Its pool.
-        ids: The pool's problem and candidate ids, in order.
-        expected: How many step rewards each candidate must have.
-
-    Raises:
-        DataError: What :class:`~prm_eval.rewards.files.reward_file.RewardReader` would raise; it is asked, to name the
-            row.
+        path: The file.
+        form_too: Raise faults of form too; else they pass.
     """
-    rewards.require_pool(pool)
-    _require_size(rewards, "", rewards.path.stat().st_size if rewards.path.is_file() else 0, expected)
-    file = open_table(rewards.path, reward_schema(single=False))
-    _require_bounded(rewards, file.metadata, file.schema_arrow.names, expected)
-    try:  # a text that every row repeats is unpacked once
-        table = pq.ParquetFile(rewards.path, read_dictionary=list(TEXTS)).read(columns=COLUMNS)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            rewards.path, None, f"data that cannot be read ({error})", "an undamaged Parquet file"
-        ) from None
-    _require_short_texts(rewards, table)
-    if table.num_rows != len(expected):
-        _name_the_row(rewards, pool)
-        raise DataError(rewards.path, None, f"{table.num_rows:,} rows", f"{len(expected):,}, one a candidate")
-    found = _arrays(table, ids, expected)
-    if found is None:
-        _name_the_row(rewards, pool)
-        raise DataError(rewards.path, None, "rows that contradict the pool", "rewards for its candidates, in order")
-    _require_told(rewards, table)
-    _require_totals(rewards, found)
-    return found
+
+    def sink(fault: RowFault) -> None:
+        if fault.decisive or form_too:
+            _raise(path, fault)
+
+    return sink
 
 
-def most_row_groups(candidates: int) -> int:
-    """Return into how many row groups a rewards file may be cut: each costs its reader."""
-    return 64 + candidates // 1_000
+def _raise(path: Path, fault: RowFault) -> NoReturn:
+    raise DataError(path, fault.row, fault.found, fault.expected)
 
 
-def _require_bounded(rewards: RewardFile, metadata: pq.FileMetaData, names: list[str], expected: Ints) -> None:
-    """Insist that a file is no larger than rewards for its pool are, as far as its footer says (``prm-eval check`` trusts it less).
+def refusal_reason(refusal: str) -> str:
+    """Return a refusal without its particulars, which follow a colon: what refusals are counted by."""
+    return refusal.partition(":")[0][:200]
 
-    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes, here in our own
-    process.
+
+def read_block(rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Sink) -> StepArrays:
+    """Return the step rewards of consecutive rows, and tell the sink of every fault, row by row.
+
+    Args:
+        rows: Rows of ``rewards.parquet``, the candidates of the pool in its order.
+        first_row: 1-based number of the first of them in the file.
+        steps: How many steps each candidate has.
+        form: What the file says of itself.
+        sink: Told of faults; where it does not raise, a row with a decisive fault counts as refused.
     """
-    if extra := [name for name in names if name not in (*COLUMNS, "reward")]:
-        raise DataError(
-            rewards.path, None, f"a column {extra[0][:100]!r}", f"only {', '.join(COLUMNS)}, perhaps reward"
+    block = _Block.of(rows, steps, form)
+    faulty = np.zeros(len(block.counts), dtype=bool)
+    checks = [(check, check.rows(block)) for check in CHECKS]
+    for row in np.flatnonzero(np.any([mask for _, mask in checks], axis=0)):
+        for check, mask in checks:
+            if mask[row]:
+                sink(RowFault(check.kind, first_row + int(row), *check.words(block, int(row)), check.decisive))
+                faulty[row] |= check.decisive
+    kept = ~faulty & ~block.refused
+    reasons = Counter(refusal_reason(str(reason)) for reason in block.reasons.drop_null().to_pylist())
+    return StepArrays(
+        block.values if kept[block.counts > 0].all() else block.values[np.repeat(kept, block.counts)],
+        np.where(kept, block.counts, 0),
+        {reason: reasons[reason] for reason in sorted(reasons)},
+        int(pc.sum(block.tokens).as_py() or 0),
+        len(block.tokens) - block.tokens.null_count,
+    )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows, unpacked: what every check looks at.
+
+    Attributes:
+        form: What the file says of itself.
+        values: All step rewards; NaN for null.
+        counts: How many each row has.
+        wanted: How many each row must have, where it is not refused.
+        claimed: ``n_steps``; 0 for null.
+        unclaimed: Whether ``n_steps`` is null.
+        refused: Whether there is a refusal.
+        reasons: The refusals.
+        tokens: ``n_tokens``.
+        hashes: ``input_hash``.
+        rewards: The aggregated rewards that the file brings along.
+        brings: Whether it brings one for the row.
+    """
+
+    form: Form
+    values: Floats
+    counts: Ints
+    wanted: Ints
+    claimed: Ints
+    unclaimed: Bools
+    refused: Bools
+    reasons: pa.ChunkedArray
+    tokens: pa.ChunkedArray
+    hashes: pa.ChunkedArray
+    rewards: Floats
+    brings: Bools
+
+    @classmethod
+    def of(cls, rows: pa.Table, steps: Ints, form: Form) -> _Block:
+        lists = rows.column("step_rewards").combine_chunks()
+        lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+        claims = rows.column("reward") if "reward" in rows.column_names else pa.nulls(rows.num_rows, pa.float64())
+        return cls(
+            form,
+            _numbers(lists.flatten()),
+            pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64),
+            np.ones(rows.num_rows, dtype=np.int64) if form.kind == "orm" else steps,
+            pc.fill_null(rows.column("n_steps"), 0).to_numpy().astype(np.int64),
+            _is_null(rows.column("n_steps")),
+            pc.is_valid(rows.column("refusal")).to_numpy().astype(bool),
+            rows.column("refusal").cast(pa.string()),
+            pc.cast(rows.column("n_tokens"), pa.int64()),
+            rows.column("input_hash"),
+            _numbers(claims),
+            ~_is_null(claims),
         )
-    if metadata.num_row_groups > most_row_groups(len(expected)):
-        found = f"{metadata.num_row_groups:,} row groups"
-        raise DataError(rewards.path, None, found, f"at most {most_row_groups(len(expected)):,}")
-    if metadata.num_rows > 2 * len(expected) + 1_000:
-        raise DataError(rewards.path, None, f"{metadata.num_rows:,} rows", f"{len(expected):,}, one a candidate")
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    steps = int(expected.sum())
-    values = sum(each.num_values for each in chunks if each.path_in_schema.startswith("step_rewards"))
-    most = min(MOST_VALUES, 2 * (steps + len(expected)) + 1_000)
-    if values > most:
-        raise DataError(rewards.path, None, f"{values:,} step rewards", f"at most {most:,}")
-    _require_size(rewards, " when unpacked", sum(max(0, each.total_uncompressed_size) for each in chunks), expected)
+
+    def steps_of(self, row: int) -> list[float]:
+        """Return the step rewards of a row."""
+        start = int(self.counts[:row].sum())
+        return [float(value) for value in self.values[start : start + self.counts[row]]]
+
+    @cached_property
+    def not_finite(self) -> Bools:
+        """The rows with a value that is not finite."""
+        result = np.zeros(len(self.counts), dtype=bool)
+        bad = ~np.isfinite(self.values)
+        if bad.any():
+            result[np.repeat(np.arange(len(self.counts)), self.counts)[bad]] = True
+        return result
+
+    @cached_property
+    def aggregates(self) -> Floats:
+        """The aggregated rewards of the rows that have rewards; NaN elsewhere, and infinite where they are not finite."""
+        kept = (self.counts > 0) & ~self.refused & ~self.not_finite
+        values, counts = self.values[np.repeat(kept, self.counts)], np.where(kept, self.counts, 0)
+        try:
+            return aggregate_all(values, counts, self.form.aggregation, self.form.score_type)[0]
+        except PrmEvalError:  # some row's: one by one, to tell which
+            result = np.full(len(counts), np.nan)
+            for row in np.flatnonzero(kept):
+                try:
+                    one = (np.array(self.steps_of(int(row))), counts[row : row + 1])
+                    result[row] = aggregate_all(*one, self.form.aggregation, self.form.score_type)[0][0]
+                except PrmEvalError:
+                    result[row] = np.inf
+            return result
 
 
-def _require_size(rewards: RewardFile, when: str, size: int, expected: Ints) -> None:
-    most = min(MOST_BYTES, bytes_of_rewards(len(expected), int(expected.sum())))
-    if size > most:
-        raise DataError(rewards.path, None, f"{size:,} bytes{when}", f"at most {most:,}")
+def _numbers(column: Any) -> Floats:
+    result: Floats = pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    return result.astype(np.float64)
 
 
-def _require_short_texts(rewards: RewardFile, table: pa.Table) -> None:
-    """Insist on short texts, while each distinct one is there once."""
-    for name in TEXTS:
-        for chunk in table.column(name).chunks:
-            if (at := first_long_text(chunk)) is not None:
-                raise DataError(rewards.path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
+@dataclass(frozen=True)
+class Check:
+    """One thing that every row is asked.
 
-
-def _require_told(rewards: RewardFile, table: pa.Table) -> None:
-    """Insist that what a file says beside its rewards has the form of it: token counts, input hashes, reasons to refuse.
-
-    Raises:
-        DataError: Names the first row that has not.
+    Attributes:
+        kind: The kind of fault.
+        rows: (block) -> a flag for every row that has the fault.
+        words: (block, row) -> found, expected.
+        decisive: The rewards of the row cannot be used.
     """
-    tokens, hashes, reasons = (table.column(name) for name in ("n_tokens", "input_hash", "refusal"))
-    lost = pc.and_(pc.is_null(tokens), pc.is_valid(hashes))
-    recipe = shipped_recipes().get(str(rewards.info.model.get("recipe")))
-    renders = recipe is not None and recipe.head.type != "generate"
-    wrong = {
-        "no input_hash, though the recipe renders token ids": pc.and_(
-            pc.and_(pc.is_null(hashes), pc.is_null(reasons)), renders
-        ),
-        "an n_tokens that is negative, or none beside an input_hash": pc.or_(
-            pc.fill_null(pc.less(tokens, 0), False), lost
-        ),
-        "an input_hash that is not 64 hexadecimal digits": _unlike(hashes, _not_hexadecimal),
-        "a refusal that is no line of plain text": _unlike(reasons, _not_plain),
-    }
-    for what, rows in wrong.items():
-        at = int(pc.index(rows, True).as_py())
-        if at >= 0:
-            raise DataError(rewards.path, at + 1, what, "one as in results/README.md; prm-eval check names every row")
+
+    kind: str
+    rows: Callable[[_Block], Bools]
+    words: Callable[[_Block, int], tuple[str, str]]
+    decisive: bool = True
 
 
-def _unlike(column: pa.ChunkedArray, is_wrong: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
+def _unlike(column: pa.ChunkedArray, is_wrong: Callable[[pa.Array], pa.Array]) -> Bools:
     """Say of each row whether its text is wrong, by asking once for each distinct text; null is right."""
-    chunks = []
+    masks = []
     for chunk in column.chunks:
         if pa.types.is_dictionary(chunk.type):
-            chunks.append(pc.fill_null(pc.take(is_wrong(chunk.dictionary), chunk.indices), False))
+            masks.append(pc.fill_null(pc.take(is_wrong(chunk.dictionary), chunk.indices), False))
         else:
-            chunks.append(pc.fill_null(is_wrong(chunk), False))
-    return pa.chunked_array(chunks, pa.bool_())
+            masks.append(pc.fill_null(is_wrong(chunk), False))
+    result: Bools = pa.chunked_array(masks, pa.bool_()).to_numpy().astype(bool)
+    return result
 
 
 def _not_hexadecimal(texts: pa.Array) -> pa.Array:
@@ -191,175 +290,110 @@ def _not_plain(texts: pa.Array) -> pa.Array:
     return pc.or_(pc.or_(wrong, blank), pc.greater(pc.utf8_length(texts), MOST_REFUSAL))
 
 
-def _require_totals(rewards: RewardFile, found: StepArrays) -> None:
-    """Insist that ``submission.json`` counts what is there, where it counts (the first version of the format did not)."""
-    run = rewards.info.run
-    own = {
-        "candidates": len(found.counts),
-        "tokens": found.tokens if found.told_tokens else None,
-        "refused": found.refusals,
-    }
-    for name, value in own.items():
-        if name in run and run[name] != value:
-            said, there = (str(each)[:100] for each in (run[name], value))
-            raise DataError(
-                rewards.folder / "submission.json", None, f"run.{name} = {said}", f"{there}, as in rewards.parquet"
-            )
+def _is_null(column: Any) -> Bools:
+    result: Bools = np.asarray(pc.is_null(column)).astype(bool)
+    return result
 
 
-def first_long_text(column: pa.Array) -> int | None:
-    """Return the first row whose text is longer than any such text is; looks at the dictionary, unpacks nothing."""
-    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
-    lengths = pc.binary_length(texts)
-    if len(texts) == 0 or (pc.max(lengths).as_py() or 0) <= LONGEST_TEXT:
-        return None
-    long = pc.greater(lengths, LONGEST_TEXT)
-    if pa.types.is_dictionary(column.type):
-        long = pc.take(long, column.indices)
-    return max(0, int(pc.index(long, True).as_py()))
+def _bad_tokens(block: _Block) -> Bools:
+    negative = pc.fill_null(pc.less(block.tokens, 0), False).to_numpy().astype(bool)
+    result: Bools = negative | (_is_null(block.tokens) & ~_is_null(block.hashes))
+    return result
 
 
-def bytes_of_rewards(candidates: int, steps: int) -> int:
-    """Return how many bytes a rewards file may have, packed or not: generous for text, 16 a step."""
-    return 1_000_000 + 1_000 * candidates + 16 * steps
+def _false_claims(block: _Block) -> Bools:
+    if not block.brings.any():
+        return block.brings
+    truth = block.aggregates
+    near = np.abs(block.rewards - truth) <= REWARD_TOLERANCE * np.maximum(1.0, np.abs(truth))
+    result: Bools = block.brings & np.isfinite(truth) & ~near
+    return result
 
 
-def _arrays(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], expected: Ints) -> StepArrays | None:
-    """Return the arrays, or None where any row is not as it must be."""
-    for name, wanted in zip(("problem_id", "candidate_id"), ids, strict=True):
-        if not table.column(name).cast(pa.string()).equals(wanted.cast(pa.string())):
-            return None
-    lists = table.column("step_rewards").combine_chunks()
-    lists = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
-    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-    flat = lists.flatten()
-    if flat.null_count:
-        return None
-    values = flat.to_numpy(zero_copy_only=False).astype(np.float64)
-    refused = pc.is_valid(table.column("refusal")).to_numpy().astype(bool)
-    claimed = pc.fill_null(table.column("n_steps"), -1).to_numpy().astype(np.int64)
-    right = np.where(refused, counts == 0, (counts == expected) & (counts > 0) & (claimed == counts))
-    if not right.all() or not np.isfinite(values).all():
-        return None
-    reasons = Counter(
-        refusal_reason(str(reason)) for reason in table.column("refusal").cast(pa.string()).drop_null().to_pylist()
+def _wrong_counts(block: _Block) -> Bools:
+    result: Bools = ~block.refused & (block.counts > 0) & (block.counts != block.wanted)
+    return result
+
+
+def _wanted_words(block: _Block, row: int) -> tuple[str, str]:
+    why = (
+        "one for an ORM" if block.form.kind == "orm" else f"as the splitter {block.form.splitter!r} cuts the candidate"
     )
-    tokens = table.column("n_tokens")
-    return StepArrays(
-        values,
-        counts,
-        {reason: reasons[reason] for reason in sorted(reasons)},
-        int(pc.sum(pc.cast(tokens, pa.int64())).as_py() or 0),
-        len(tokens) - tokens.null_count,
-    )
+    return f"{block.counts[row]:,} steps", f"{block.wanted[row]:,}, {why}"
 
 
-def _name_the_row(rewards: RewardFile, pool: Pool) -> None:
-    """Read the file row by row, for the error that names the row."""
-    reader = rewards.reader(pool)
-    for problem, table in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
-        reader.take(problem, table)
-    reader.finish()
+CHECKS: tuple[Check, ...] = (
+    Check("null", lambda block: block.unclaimed, lambda *_: ("an n_steps that is null", "a count")),
+    Check(
+        "refusal",
+        lambda block: block.refused & (block.counts > 0),
+        lambda block, row: (f"rewards and the refusal {shown(block.reasons[row].as_py())}", "one of the two"),
+    ),
+    Check(
+        "refusal",
+        lambda block: ~block.refused & (block.counts == 0),
+        lambda *_: ("no step rewards", "rewards, or a refusal with its reason"),
+    ),
+    Check(
+        "finite",
+        lambda block: block.not_finite & ~block.refused,
+        lambda block, row: (f"a reward that is not finite in {shown_numbers(block.steps_of(row))}", "finite numbers"),
+    ),
+    Check(
+        "n-steps",
+        lambda block: ~block.refused & (block.counts > 0) & ~block.unclaimed & (block.counts != block.claimed),
+        lambda block, row: (f"{block.counts[row]:,} rewards", f"{block.claimed[row]:,}, as n_steps says"),
+    ),
+    Check("step-count", _wrong_counts, _wanted_words),
+    Check(
+        "finite",
+        lambda block: np.isinf(block.aggregates),
+        lambda block, _: (f"rewards whose {block.form.aggregation} is not finite, or not defined", "a finite number"),
+        decisive=False,
+    ),
+    Check(
+        "aggregate",
+        _false_claims,
+        lambda block, row: (
+            f"the reward {block.rewards[row]:g}",
+            f"{block.aggregates[row]:g}, the {block.form.aggregation} of its steps",
+        ),
+        decisive=False,
+    ),
+    Check(
+        "refusal",
+        lambda block: _unlike(block.reasons, _not_plain),
+        lambda block, row: (f"the reason {shown(block.reasons[row].as_py())}", "a line of plain text"),
+        decisive=False,
+    ),
+    Check(
+        "n-steps",
+        lambda block: block.refused & (block.claimed != 0),
+        lambda block, row: (f"n_steps {block.claimed[row]}", "0 for a refused candidate"),
+        decisive=False,
+    ),
+    Check(
+        "n-tokens",
+        _bad_tokens,
+        lambda block, row: (f"n_tokens {block.tokens[row].as_py()}", "the number of rendered tokens"),
+        decisive=False,
+    ),
+    Check(
+        "input-hash",
+        lambda block: block.form.hashed & _is_null(block.hashes) & ~block.refused,
+        lambda *_: ("no input_hash", "one: the recipe renders token ids"),
+        decisive=False,
+    ),
+    Check(
+        "input-hash",
+        lambda block: _unlike(block.hashes, _not_hexadecimal),
+        lambda block, row: (f"input_hash {shown(block.hashes[row].as_py())}", "64 hexadecimal digits"),
+        decisive=False,
+    ),
+)
+"""Every question that a row is asked."""
 
 
-def aggregate_all(steps: StepArrays, aggregation: Aggregation, score_type: ScoreType) -> tuple[Floats, Floats]:
-    """Return the (rewards, weights) of all candidates, NaN where refused: :func:`~prm_eval.rewards.aggregate.aggregate` at once.
-
-    Raises:
-        PrmEvalError: An aggregate that is not finite.
-    """
-    scored = steps.counts > 0
-    rewards, weights = np.full(len(scored), np.nan), np.full(len(scored), np.nan)
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        found, probability = _aggregate(steps, aggregation, score_type)
-    if not (np.isfinite(found).all() and np.isfinite(probability).all()):
-        raise PrmEvalError(f"the {aggregation} of step rewards is not finite for some candidate")
-    rewards[scored] = found
-    weights[scored] = np.clip(probability, LEAST_WEIGHT, 1.0)
-    return rewards, weights
-
-
-def _aggregate(steps: StepArrays, aggregation: Aggregation, score_type: ScoreType) -> tuple[Floats, Floats]:
-    """Return reward and probability of the candidates that were scored."""
-    if score_type == "logodds":
-        if aggregation == "prod":
-            total = _sums(steps, _log_sigmoid(steps.values))
-            return total, np.exp(total)
-        if aggregation in ("min", "last"):
-            chosen = _of_numbers(steps, steps.values, aggregation)
-            return chosen, _sigmoid(chosen)
-        found = _of_numbers(steps, _sigmoid(steps.values), aggregation)
-        return found, found
-    found = _of_numbers(steps, steps.values, aggregation)
-    return found, _sigmoid(found) if score_type == "raw" else found
-
-
-def _of_numbers(steps: StepArrays, values: Floats, aggregation: Aggregation) -> Floats:
-    counts = steps.counts[steps.counts > 0]
-    if not len(counts):
-        return np.zeros(0)
-    starts = np.cumsum(counts) - counts
-    if aggregation == "min":
-        return np.minimum.reduceat(values, starts)
-    if aggregation == "last":
-        result: Floats = values[starts + counts - 1]
-        return result
-    if aggregation == "mean":
-        return _sums(steps, values) / counts
-    if aggregation == "prod":
-        product = np.empty(len(counts))
-        for rows, table in _by_count(counts, values):
-            product[rows] = _running_product(table)
-        return product
-    signed = 2 * values - 1
-    least = np.repeat(np.minimum.reduceat(signed, starts), counts)
-    weights = np.exp((least - signed) / SOFT_MIN_TEMPERATURE)
-    soft = _sums(steps, weights * signed) / _sums(steps, weights)
-    return (soft + 1) / 2
-
-
-def _by_count(counts: Ints, values: Floats) -> Iterator[tuple[Ints, Floats]]:
-    """Yield (candidates, (candidates, count) values) for every number of steps that occurs."""
-    starts = np.cumsum(counts) - counts
-    order = np.argsort(counts, kind="stable")
-    bounds = np.flatnonzero(np.diff(counts[order], prepend=-1, append=-1))
-    for first, last in pairwise(bounds):
-        rows = order[first:last]
-        yield rows, values[starts[rows][:, None] + np.arange(counts[rows[0]])]
-
-
-def _running_product(table: Floats) -> Floats:
-    result = np.ones(len(table))
-    for column in table.T:
-        result = result * column  # in the order of the steps, as math.prod does
-    return result
-
-
-def _sums(steps: StepArrays, values: Floats) -> Floats:
-    """Return the sum of each candidate's values, compensated (Knuth's two-sum).
-
-    As with ``math.fsum`` it does not depend on the order of the steps: candidates whose steps got the same values in
-    another order must tie here too.
-    """
-    counts = steps.counts[steps.counts > 0]
-    result = np.empty(len(counts))
-    for rows, table in _by_count(counts, values):
-        total, lost = np.zeros(len(rows)), np.zeros(len(rows))
-        for column in table.T:
-            following = total + column
-            back = following - total
-            lost += (total - (following - back)) + (column - back)
-            total = following
-        result[rows] = total + lost
-    return result
-
-
-def _sigmoid(x: Floats) -> Floats:
-    small = np.exp(-np.abs(x))
-    result: Floats = np.where(x >= 0, 1 / (1 + small), small / (1 + small))
-    return result
-
-
-def _log_sigmoid(x: Floats) -> Floats:
-    result: Floats = np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
-    return result
+def shown_numbers(values: Sequence[float]) -> str:
+    """Return the first numbers of a row, for a message."""
+    return "[" + ", ".join(f"{value:g}" for value in values[:8]) + (", ...]" if len(values) > 8 else "]")

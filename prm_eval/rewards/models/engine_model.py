@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from prm_eval.errors import ModelError
-from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.engine.engine import Unfit
 from prm_eval.rewards.files.cache import ScoreFile, Values, identity_hash, open_cache
 from prm_eval.rewards.inputs.rendered import Rendered

@@ -12,8 +12,9 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.pools.format import software_versions
-from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import logit, sigmoid
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.inputs.renderer import Refused, fill, numbered
 from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.models.writers import Backend, HttpBackend, LocalBackend

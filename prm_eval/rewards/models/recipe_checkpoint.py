@@ -15,7 +15,8 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.pools.format import software_versions
-from prm_eval.records import AGGREGATIONS, Aggregation, Kind, ScoreType, ScoringItem
+from prm_eval.records import Kind, ScoreType, ScoringItem
+from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.engine.engine import Engine
 from prm_eval.rewards.files.cache import make_folder
 from prm_eval.rewards.inputs.rendered import Rendered

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.texts.boxed import boxed_spans
 
 RIGHT, UNKNOWN, WRONG = 2.0, 1.0, -4.0  # log-odds: a checked step, a step with nothing to check, a false equality

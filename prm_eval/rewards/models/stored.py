@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from prm_eval.errors import ModelError
 from prm_eval.pools.pool import Pool
-from prm_eval.records import Aggregation, Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from prm_eval.errors import DataError
-from prm_eval.records import AGGREGATIONS, SCORE_TYPES
+from prm_eval.records import SCORE_TYPES
+from prm_eval.rewards.aggregations import AGGREGATIONS
 from prm_eval.rewards.recipes.recipe import BOS, CHATS, HEADS, RULES, Generate, Head, Recipe, Render, Score
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.store.jsonl import canonical_json
@@ -105,7 +106,7 @@ def _build(path: Path, content: dict[str, Any]) -> Recipe:
     if "score_type" in content:
         values["score_type"] = check.one_of("score_type", content["score_type"], SCORE_TYPES)
     if "aggregation" in content:
-        values["aggregation"] = check.one_of("aggregation", content["aggregation"], AGGREGATIONS)
+        values["aggregation"] = check.one_of("aggregation", content["aggregation"], tuple(AGGREGATIONS))
     if content.get("max_tokens") is not None:
         values["max_tokens"] = check.whole("max_tokens", content["max_tokens"])
     if "render" in content:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from prm_eval.records import Aggregation, Kind, ScoreType
+from prm_eval.records import Kind, ScoreType
+from prm_eval.rewards.aggregations import Aggregation
 
 HEADS = ("label_mlp", "linear", "value", "lm_rows", "lm_row_mean", "logratio", "generate")
 RULES = ("two_way", "classes", "sigmoid", "raw", "by_labels", "logratio", "yes_no", "first_error")

@@ -9,7 +9,7 @@ from typing import Any
 from prm_eval.errors import PrmEvalError
 from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoringItem, StepRewards
-from prm_eval.rewards.files.reward_file import RewardFile, iter_rewards
+from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.inputs.renderer import Renderer
 from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.recipes.catalogue import named_recipe
@@ -70,7 +70,7 @@ def renderer_of(model: dict[str, Any], tokenizer: str) -> Renderer:
 
 def _items(pool: Pool, rewards: RewardFile) -> Iterator[tuple[ScoringItem, StepRewards]]:
     """Yield every candidate as the model saw it, with its row; the rows are known to be the pool's, in order."""
-    rows = iter_rewards(rewards)
+    rows = rewards.rows()
     splitter = rewards.info.splitter or pool.info.splitter
     for problem, candidates in pool:
         for candidate in candidates:

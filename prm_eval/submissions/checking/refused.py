@@ -1,6 +1,6 @@
 """What a board leaves out before it opens any rewards: the part of ``prm-eval check`` that costs next to nothing.
 
-The rows are looked at by the board's own reader (:func:`prm_eval.rewards.files.step_arrays.read_steps`). What both
+The rows are looked at by the reader of whole files (:func:`prm_eval.rewards.files.reading.read_whole`). What both
 leave to ``check``, and why, is in ``results/README.md``.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 OUT_OF_MEMORY = 77  # exit status
+MOST_FAULTS = 100_000  # that are told
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from prm_eval.errors import PrmEvalError
+    from prm_eval.rewards.files.step_arrays import Form
     from prm_eval.submissions.checking.rows import Expected, check_rows, expected_of, size_limit
 
     pools: dict[str, Any] = {}
@@ -38,8 +40,10 @@ def main() -> None:
         path, limit = Path(question["rewards"]), size_limit(expected[key])
         if path.stat().st_size > limit:
             return {"found": [("size", None, f"{path.stat().st_size:,} bytes", f"at most {limit:,}")], "totals": {}}
-        found, totals = check_rows(path, expected[key], question["about"])
-        return {"found": found[:100_000], "totals": totals}
+        form = Form(**question["about"], splitter=question["splitter"] or pool.info.splitter)
+        faults, totals = check_rows(path, expected[key], form)
+        found = [(each.kind, each.row, each.found, each.expected) for each in faults[:MOST_FAULTS]]
+        return {"found": found, "totals": totals}
 
     _say({"ready": True})
     for line in sys.stdin.buffer:

@@ -1,0 +1,116 @@
+"""The table of step aggregations: how the rewards of a candidate's steps become one reward.
+
+This module is all there is to add one: the type, the checks, the options, the schema, the board's charts and the documents
+are made from :data:`AGGREGATIONS`. It computes nothing (:mod:`prm_eval.rewards.aggregate` does), so that the command line
+can list the names without loading numpy.
+
+Sources: "Let's Verify Step by Step" (Lightman et al. 2023) section 2.6 and appendix F.2 compare product and minimum;
+RewardMATH (Kim et al. 2024) prints the others, under the names given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from prm_eval.records import SCORE_TYPES, ScoreType
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+Aggregation = Literal["prod", "min", "mean", "last", "soft_min"]
+Transform = Literal["same", "sigmoid", "logit", "log", "exp", "log_sigmoid"]
+
+SOFT_MIN_TEMPERATURE = 0.1
+PROBABILITIES: tuple[ScoreType, ...] = ("logodds", "value")
+
+
+class Steps(Protocol):
+    """The steps of many candidates, and the ways to make one number a candidate of them."""
+
+    def minimum(self) -> Floats: ...  # noqa: D102 - what they do is said where they do it
+    def maximum(self) -> Floats: ...  # noqa: D102
+    def last(self) -> Floats: ...  # noqa: D102
+    def total(self) -> Floats: ...  # noqa: D102
+    def mean(self) -> Floats: ...  # noqa: D102
+    def product(self) -> Floats: ...  # noqa: D102
+    def soft_minimum(self, temperature: float) -> Floats: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Way:
+    """A formula in three parts: transform every step, combine a candidate's steps, transform what comes of it.
+
+    Attributes:
+        before: Of every step's number.
+        combine: (steps) -> one number a candidate, in the order of the candidates.
+        after: Of the combined number.
+    """
+
+    before: Transform
+    combine: Callable[[Steps], Floats]
+    after: Transform
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One step aggregation.
+
+    Attributes:
+        meaning: What it is, in one line.
+        source: Who uses it.
+        logodds: For log-odds; the combined number is the reward, what follows makes its probability. A product is ranked
+            by its logarithm, so that long solutions do not underflow into ties.
+        numbers: For values and raw numbers; what comes of it at the end is the reward.
+        takes: The score types for which it is defined; the others have no probabilities.
+        elsewhere: What others call it.
+    """
+
+    meaning: str
+    source: str
+    logodds: Way
+    numbers: Way
+    takes: tuple[ScoreType, ...] = SCORE_TYPES
+    elsewhere: str = ""
+
+
+AGGREGATIONS: dict[Aggregation, Rule] = {
+    "prod": Rule(
+        "the product: the probability that every step is right",
+        "Lightman et al. 2023, section 2.6",
+        logodds=Way("log_sigmoid", lambda steps: steps.total(), "exp"),
+        numbers=Way("same", lambda steps: steps.product(), "same"),
+    ),
+    "min": Rule(
+        "the lowest step",
+        "Lightman et al. 2023, appendix F.2; Wang et al. 2024 (Math-Shepherd)",
+        logodds=Way("same", lambda steps: steps.minimum(), "sigmoid"),
+        numbers=Way("same", lambda steps: steps.minimum(), "same"),
+    ),
+    "mean": Rule(
+        "the arithmetic mean of the steps' probabilities",
+        "Dong et al. 2024 (RLHFlow)",
+        logodds=Way("sigmoid", lambda steps: steps.mean(), "same"),
+        numbers=Way("same", lambda steps: steps.mean(), "same"),
+    ),
+    "last": Rule(
+        "the last step",
+        "Snell et al. 2024",
+        logodds=Way("same", lambda steps: steps.last(), "sigmoid"),
+        numbers=Way("same", lambda steps: steps.last(), "same"),
+    ),
+    "soft_min": Rule(
+        "the mean of the steps, weighted by the softmin of their probabilities (on [-1, 1], temperature 0.1)",
+        "Cheng et al. 2025 (PURE)",
+        logodds=Way("sigmoid", lambda steps: steps.soft_minimum(SOFT_MIN_TEMPERATURE), "same"),
+        numbers=Way("same", lambda steps: steps.soft_minimum(SOFT_MIN_TEMPERATURE), "same"),
+    ),
+}
+"""Every step aggregation by name, in the order in which tables show them."""
+
+if set(AGGREGATIONS) != set(get_args(Aggregation)):  # the type is written out for type checkers
+    raise TypeError(f"the type Aggregation lists {get_args(Aggregation)}, the table {tuple(AGGREGATIONS)}")

@@ -1,0 +1,203 @@
+"""Reading ``rewards.parquet``: problem by problem along a pool, a whole file at once, or row by row as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prm_eval.errors import DataError
+from prm_eval.pools.pool import Pool
+from prm_eval.records import Problem, StepRewards
+from prm_eval.rewards.files.step_arrays import Form, RowFault, Sink, StepArrays, raising, read_block
+from prm_eval.store.tables import BlockReader, iter_blocks, open_table, require_same_ids
+from prm_eval.texts.steps import split_steps
+
+Ints = npt.NDArray[np.int64]
+
+COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "input_hash", "refusal"]
+CLAIM = "reward"  # the aggregated number, which a file may bring along
+TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
+LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
+MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
+MOST_BYTES = 4 * 1024**3
+
+
+def reward_schema(single: bool) -> pa.Schema:
+    """Return the columns of ``rewards.parquet``; ``single`` stores float32, as reward models compute it."""
+    return pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("candidate_id", pa.string(), nullable=False),
+            pa.field("step_rewards", pa.list_(pa.float32() if single else pa.float64())),
+            pa.field("n_steps", pa.int32(), nullable=False),
+            pa.field("n_tokens", pa.int32()),
+            pa.field("input_hash", pa.string()),
+            pa.field("refusal", pa.string()),
+        ]
+    )
+
+
+class RewardReader:
+    """Hands out the step rewards of one problem after the other, checked against the pool's candidates.
+
+    Args:
+        path: ``rewards.parquet``.
+        form: What ``submission.json`` says of it.
+        pool: The pool it was made for.
+        sink: Told of faults; by default decisive ones are raised.
+    """
+
+    def __init__(self, path: Path, form: Form, pool: Pool, sink: Sink | None = None) -> None:
+        self._form, self._pool = form, pool
+        self._sink = sink or raising(path, form_too=False)
+        self._reader = BlockReader(path, reward_schema(single=False))
+
+    def take(self, problem: Problem, table: pa.Table) -> StepArrays:
+        """Return the step rewards of every candidate of a problem.
+
+        Args:
+            problem: The next problem of the pool.
+            table: The pool's candidates of that problem, with columns problem_id, candidate_id, text and steps.
+
+        Raises:
+            DataError: Other candidates, or a fault that the sink raises.
+        """
+        first, rows = self._reader.take(problem.problem_id)
+        require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
+        return read_block(rows, first, self._steps(table), self._form, self._sink)
+
+    def _steps(self, table: pa.Table) -> Ints:
+        if self._form.kind == "orm":
+            return np.ones(table.num_rows, dtype=np.int64)
+        pairs = zip(table.column("text").to_pylist(), table.column("steps").to_pylist(), strict=True)
+        return np.array([len(split_steps(text, self._form.splitter, given)) for text, given in pairs], dtype=np.int64)
+
+    def finish(self) -> None:
+        """Insist that the file has no rows beyond the pool's.
+
+        Raises:
+            DataError: It has.
+        """
+        self._reader.finish("the pool")
+
+
+def read_whole(
+    path: Path, form: Form, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints
+) -> StepArrays:
+    """Read a reward file at once: for a board, which reads hundreds.
+
+    Args:
+        path: ``rewards.parquet``.
+        form: What ``submission.json`` says of it.
+        pool: Its pool.
+        ids: The pool's problem and candidate ids, in order.
+        steps: How many steps each candidate has.
+
+    Raises:
+        DataError: The file is larger than rewards for this pool can be, has other candidates, or any fault, also of form.
+    """
+    _require_size(path, "", path.stat().st_size if path.is_file() else 0, steps)
+    file = open_table(path, reward_schema(single=False))
+    names = file.schema_arrow.names
+    _require_bounded(path, file.metadata, names, steps)
+    wanted = [*COLUMNS, CLAIM] if CLAIM in names else COLUMNS
+    try:  # a text that every row repeats is unpacked once
+        table = pq.ParquetFile(path, read_dictionary=list(TEXTS)).read(columns=wanted)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
+    _require_short_texts(path, table)
+    _require_candidates(path, form, pool, table, ids)
+    return read_block(table, 1, steps, form, raising(path, form_too=True))
+
+
+def _require_candidates(
+    path: Path, form: Form, pool: Pool, table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray]
+) -> None:
+    there = (table.column(name).cast(pa.string()) for name in ("problem_id", "candidate_id"))
+    if all(one.equals(other.cast(pa.string())) for one, other in zip(there, ids, strict=True)):
+        return
+    reader = RewardReader(path, form, pool)  # walks along the pool, for the row at which they part
+    for problem, candidates in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
+        reader.take(problem, candidates)
+    reader.finish()
+    raise DataError(path, None, "rows that contradict the pool", "rewards for its candidates, in order")
+
+
+def most_row_groups(candidates: int) -> int:
+    """Return into how many row groups a rewards file may be cut: each costs its reader."""
+    return 64 + candidates // 1_000
+
+
+def bytes_of_rewards(candidates: int, steps: int) -> int:
+    """Return how many bytes a rewards file may have, packed or not: generous for text, 16 a step."""
+    return 1_000_000 + 1_000 * candidates + 16 * steps
+
+
+def first_long_text(column: pa.Array) -> int | None:
+    """Return the first row whose text is longer than any such text is; looks at the dictionary, unpacks nothing."""
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    lengths = pc.binary_length(texts)
+    if len(texts) == 0 or (pc.max(lengths).as_py() or 0) <= LONGEST_TEXT:
+        return None
+    long = pc.greater(lengths, LONGEST_TEXT)
+    if pa.types.is_dictionary(column.type):
+        long = pc.take(long, column.indices)
+    return max(0, int(pc.index(long, True).as_py()))
+
+
+def footer_faults(metadata: pq.FileMetaData, candidates: int, steps: int) -> Iterator[RowFault]:
+    """Yield what is too large in a file for a pool, as far as its footer says, before anything is unpacked.
+
+    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes.
+    """
+    if metadata.num_row_groups > most_row_groups(candidates):
+        found = f"{metadata.num_row_groups:,} row groups"
+        yield RowFault("row-groups", None, found, f"at most {most_row_groups(candidates):,}")
+        return
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    unpacked, most = sum(max(0, each.total_uncompressed_size) for each in chunks), bytes_of_rewards(candidates, steps)
+    if unpacked > min(MOST_BYTES, most):
+        yield RowFault("bomb", None, f"{unpacked:,} bytes when unpacked", f"at most {min(MOST_BYTES, most):,}")
+    values = sum(each.num_values for each in chunks if each.path_in_schema.startswith("step_rewards"))
+    most_values = min(MOST_VALUES, 2 * (steps + candidates) + 1_000)
+    if values > most_values:
+        yield RowFault("bomb", None, f"{values:,} step rewards", f"at most {most_values:,}")
+    if metadata.num_rows > 2 * candidates + 1_000:
+        yield RowFault("bomb", None, f"{metadata.num_rows:,} rows", f"{candidates:,}, one a candidate")
+
+
+def _require_bounded(path: Path, metadata: pq.FileMetaData, names: list[str], steps: Ints) -> None:
+    if extra := [name for name in names if name not in (*COLUMNS, CLAIM)]:
+        raise DataError(path, None, f"a column {extra[0][:100]!r}", f"only {', '.join(COLUMNS)}, perhaps {CLAIM}")
+    for fault in footer_faults(metadata, len(steps), int(steps.sum())):
+        raise DataError(path, fault.row, fault.found, fault.expected)
+
+
+def _require_size(path: Path, when: str, size: int, steps: Ints) -> None:
+    most = min(MOST_BYTES, bytes_of_rewards(len(steps), int(steps.sum())))
+    if size > most:
+        raise DataError(path, None, f"{size:,} bytes{when}", f"at most {most:,}")
+
+
+def _require_short_texts(path: Path, table: pa.Table) -> None:
+    """Insist on short texts, while each distinct one is there once."""
+    for name in TEXTS:
+        for chunk in table.column(name).chunks:
+            if (at := first_long_text(chunk)) is not None:
+                raise DataError(path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
+
+
+def iter_rows(path: Path) -> Iterator[tuple[str, str, StepRewards]]:
+    """Yield (problem id, candidate id, rewards) of every row as it stands, unchecked."""
+    for _, problem_id, table in iter_blocks(path, reward_schema(single=False)):
+        for row in table.to_pylist():
+            values = tuple(row["step_rewards"] or ())
+            about = StepRewards(values, row["refusal"], row["n_tokens"], row["input_hash"])
+            yield problem_id, row["candidate_id"], about

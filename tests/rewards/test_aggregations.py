@@ -1,0 +1,171 @@
+"""The table of step aggregations against definitions written out: a wrong formula is a wrong board, without a word.
+
+The definitions here are slow, scalar and independent of the arrays that compute; an aggregation without one fails.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.records import SCORE_TYPES
+from prm_eval.rewards.aggregate import LEAST_WEIGHT, aggregate, aggregate_all, aggregate_lists, sigmoid
+from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
+
+NAMES = tuple(AGGREGATIONS)
+VALUES = {
+    "logodds": st.floats(-40, 40, width=32),
+    "value": st.floats(-0.5, 1.5, width=32),
+    "raw": st.floats(-8, 8, width=32),
+}
+
+
+def soft_minimum(p: list[float]) -> float:
+    signed = [2 * each - 1 for each in p]
+    weights = [math.exp((min(signed) - each) / 0.1) for each in signed]
+    return (math.fsum(w * s for w, s in zip(weights, signed, strict=True)) / math.fsum(weights) + 1) / 2
+
+
+def mean(numbers: list[float]) -> float:
+    return math.fsum(numbers) / len(numbers)
+
+
+def logit(p: float) -> float:
+    p = min(max(p, 1e-12), 1 - 1e-12)
+    return math.log(p) - math.log1p(-p)
+
+
+# of probabilities p, or of raw numbers
+DEFINITIONS = {
+    "prod": math.prod,
+    "min": min,
+    "max": max,
+    "mean": mean,
+    "last": lambda p: p[-1],
+    "soft_min": soft_minimum,
+    "geometric_mean": lambda p: math.exp(mean([math.log(each) for each in p])) if all(p) else 0.0,
+    "mean_logodds": lambda p: sigmoid(mean([logit(each) for each in p])),
+}
+
+
+def test_the_type_is_the_table() -> None:
+    """A name that type checkers know and the table does not (or the other way round) would be found only when used."""
+    assert get_args(Aggregation) == NAMES
+    assert set(DEFINITIONS) >= set(NAMES), "an aggregation without a definition in this file"
+    for rule in AGGREGATIONS.values():
+        assert rule.meaning and rule.source and set(rule.takes) <= set(SCORE_TYPES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from(SCORE_TYPES), st.sampled_from(NAMES))
+def test_every_aggregation_is_its_definition(data, score_type, name) -> None:
+    """Rewards and weights of many candidates at once, refused ones among them; NaN where the model refused."""
+    lists = data.draw(st.lists(st.lists(VALUES[score_type], max_size=9), min_size=1, max_size=12))
+    flat = [value for each in lists for value in each]
+    defined = score_type in AGGREGATIONS[name].takes
+    outside = score_type == "value" and "raw" not in AGGREGATIONS[name].takes and any(not 0 <= v <= 1 for v in flat)
+    if flat and (not defined or outside):
+        with pytest.raises(PrmEvalError, match=f"{name} is of probabilities"):
+            aggregate_lists(lists, name, score_type)
+        return
+    rewards, weights = aggregate_lists(lists, name, score_type)
+    for each, reward, weight in zip(lists, rewards, weights, strict=True):
+        if not each:
+            assert math.isnan(reward) and math.isnan(weight)
+            continue
+        p = [sigmoid(value) for value in each] if score_type == "logodds" else each
+        exactly = name == "mean_logodds" and score_type == "logodds"  # not through probabilities that round to 1
+        expected = sigmoid(mean(each)) if exactly else DEFINITIONS[name](p)
+        probability = sigmoid(expected) if score_type == "raw" else min(1.0, max(LEAST_WEIGHT, expected))
+        assert weight == pytest.approx(probability, rel=1e-6, abs=1e-12)
+        assert 0 < weight <= 1
+        if score_type != "logodds":
+            assert reward == pytest.approx(expected, rel=1e-9, abs=1e-300)
+        assert (reward, weight) == aggregate(each, name, score_type)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(("logodds", "value")), st.sampled_from(NAMES))
+def test_the_order_of_steps_does_not_matter(data, score_type, name) -> None:
+    """Candidates whose steps got the same values in another order tie, but by the last step and a product of values."""
+    numbers = st.floats(0, 1, width=32) if score_type == "value" else VALUES[score_type]
+    one = data.draw(st.lists(numbers, min_size=1, max_size=9))
+    other = data.draw(st.permutations(one))
+    if name == "last" or (name, score_type) == ("prod", "value"):
+        return
+    assert aggregate(one, name, score_type)[0] == aggregate(other, name, score_type)[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(VALUES["logodds"], min_size=1, max_size=9), st.sampled_from(NAMES), st.floats(0, 5))
+def test_a_better_step_never_makes_a_candidate_worse(values, name, more) -> None:
+    """Monotone in every step; the soft minimum is not (its weights move), which is what its authors wrote."""
+    if name == "soft_min":
+        return
+    for step in range(len(values)):
+        better = [*values[:step], values[step] + more, *values[step + 1 :]]
+        assert aggregate(better, name, "logodds")[0] >= aggregate(values, name, "logodds")[0] - 1e-9
+
+
+def test_no_name_falls_through() -> None:
+    """With a name that is in no table, an unnamed else would return some other aggregation under it."""
+    with pytest.raises(PrmEvalError, match="unknown aggregation 'median'; expected one of prod, min"):
+        aggregate([0.9, 0.5], "median", "value")
+    assert aggregate([0.9, 0.5, 0.99], "geometric_mean", "value")[0] == pytest.approx(0.7638, abs=5e-4)
+    assert aggregate([0.9, 0.5, 0.99], "soft_min", "value")[0] == pytest.approx(0.50016, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["prod", "geometric_mean"])
+def test_long_solutions_do_not_underflow_into_ties(name) -> None:
+    """2,000 doubtful steps have a product below the smallest float; by its logarithm they still differ."""
+    poor, poorer = aggregate([-3.0] * 2_000, name, "logodds"), aggregate([-3.0] * 1_999 + [-4.0], name, "logodds")
+    assert poor[0] > poorer[0]
+    assert poor[1] > 0 and poorer[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "score_type", "words"),
+    [
+        ([], "prod", "logodds", "no step rewards"),
+        ([math.nan], "min", "raw", "not finite"),
+        ([math.inf, 1.0], "last", "value", "not finite"),
+        ([1e200, 1e200], "prod", "raw", "prod of step rewards as large as 1e\\+200 is not finite"),
+        ([0.5, 2.0], "geometric_mean", "raw", "these rewards are raw numbers"),
+        ([0.5, 1.5], "mean_logodds", "value", "found the step reward 1.5"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(values, name, score_type, words) -> None:
+    with pytest.raises(PrmEvalError, match=words):
+        aggregate(values, name, score_type)
+
+
+def test_an_aggregate_that_is_not_finite_is_refused_among_many() -> None:
+    with pytest.raises(PrmEvalError, match="not finite"):
+        aggregate_all(np.full(201, 1e200), np.array([1, 0, 200]), "prod", "raw")
+
+
+def test_the_figures_of_rewardmath(data) -> None:
+    """Accuracy (the right candidate strictly above all nine wrong ones) of published step rewards, by aggregation."""
+    with gzip.open(data / "rewards_only" / "rewardmath_483x10.jsonl.gz", "rt", encoding="utf-8") as file:
+        problems = [json.loads(line)["rewards"] for line in file]
+    published = {
+        ("Math_Shepherd", "min"): 15.32,
+        ("Math_Shepherd", "prod"): 17.18,
+        ("Math_Shepherd", "last"): 18.22,
+        ("ReasonEval_7B", "min"): 19.46,
+        ("ReasonEval_7B", "mean"): 20.08,
+        ("ReasonEval_7B", "geometric_mean"): 20.29,
+        ("Easy_to_hard", "prod"): 14.08,
+    }
+    for (model, name), accuracy in published.items():
+        rewards = np.array([aggregate_lists(each[model], name, "value")[0] for each in problems])
+        right = (rewards[:, :1] > rewards[:, 1:]).all(axis=1)
+        assert 100 * right.mean() == pytest.approx(accuracy, abs=0.005), (model, name)
