@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-Aggregation = Literal["prod", "min", "mean", "last", "soft_min"]
+Aggregation = Literal["prod", "min", "mean", "last", "soft_min", "geometric_mean", "mean_logodds"]
 Transform = Literal["same", "sigmoid", "logit", "log", "exp", "log_sigmoid"]
 
 SOFT_MIN_TEMPERATURE = 0.1
@@ -108,6 +108,22 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
         "Cheng et al. 2025 (PURE)",
         logodds=Way("sigmoid", lambda steps: steps.soft_minimum(SOFT_MIN_TEMPERATURE), "same"),
         numbers=Way("same", lambda steps: steps.soft_minimum(SOFT_MIN_TEMPERATURE), "same"),
+    ),
+    "geometric_mean": Rule(
+        "the geometric mean: the product, without its preference for few steps",
+        "Kim et al. 2024 (RewardMATH)",
+        logodds=Way("log_sigmoid", lambda steps: steps.mean(), "exp"),
+        numbers=Way("log", lambda steps: steps.mean(), "exp"),
+        takes=PROBABILITIES,
+        elsewhere="geo_mean",
+    ),
+    "mean_logodds": Rule(
+        "the mean of the steps' log-odds, as a probability",
+        "Kim et al. 2024 (RewardMATH)",
+        logodds=Way("same", lambda steps: steps.mean(), "sigmoid"),
+        numbers=Way("logit", lambda steps: steps.mean(), "sigmoid"),
+        takes=PROBABILITIES,
+        elsewhere="mean_logit",
     ),
 }
 """Every step aggregation by name, in the order in which tables show them."""
