@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-Aggregation = Literal["prod", "min", "mean", "last", "soft_min", "geometric_mean", "mean_logodds"]
+Aggregation = Literal["prod", "min", "max", "mean", "last", "soft_min", "geometric_mean", "mean_logodds"]
 Transform = Literal["same", "sigmoid", "logit", "log", "exp", "log_sigmoid"]
 
 SOFT_MIN_TEMPERATURE = 0.1
@@ -90,6 +90,12 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
         "Lightman et al. 2023, appendix F.2; Wang et al. 2024 (Math-Shepherd)",
         logodds=Way("same", lambda steps: steps.minimum(), "sigmoid"),
         numbers=Way("same", lambda steps: steps.minimum(), "same"),
+    ),
+    "max": Rule(
+        "the highest step",
+        "Kim et al. 2024 (RewardMATH)",
+        logodds=Way("same", lambda steps: steps.maximum(), "sigmoid"),
+        numbers=Way("same", lambda steps: steps.maximum(), "same"),
     ),
     "mean": Rule(
         "the arithmetic mean of the steps' probabilities",
