@@ -97,6 +97,12 @@ def test_every_command_of_a_shell_block_parses(path: Path, block: str) -> None:
         check(words)
 
 
+def test_the_readme_has_the_command_of_the_tests() -> None:
+    """Continuous integration, and whoever contributes, start from it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ["make", "test"] in [words for block in blocks(readme, "bash") for words in commands(block.text)]
+
+
 def test_a_wrong_command_would_be_found() -> None:
     """The test above can fail: a flag, a command, a task, a key of metadata, a target and a module that do not exist."""
     for line in (
@@ -245,6 +251,8 @@ def test_every_grading_option_is_on_its_page_with_its_default() -> None:
     from prm_eval.grading.deciding.options import PRESETS, STRICT
 
     text = (ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
-    listed = {row[0].strip("`").partition("=")[0]: row[2] for row in table(text, "option")}
-    assert listed == {each.name: "on" if getattr(STRICT, each.name) else "off" for each in fields(STRICT)}
+    listed = {row[0].strip("`").partition("=")[0]: row[2].strip("`") for row in table(text, "option")}
+    defaults = {each.name: getattr(STRICT, each.name) for each in fields(STRICT)}
+    shown = {name: value if isinstance(value, str) else "on" if value else "off" for name, value in defaults.items()}
+    assert listed == shown
     assert all(f"`{name}`" in text for name in PRESETS)

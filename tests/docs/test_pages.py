@@ -110,6 +110,18 @@ def test_links_and_anchors_resolve(path: Path) -> None:
             assert anchor in slugs(there.read_text(encoding="utf-8")), target
 
 
+def test_pages_that_code_and_settings_cite_are_there() -> None:
+    """A docstring or message that cites a page, or a section of the design, must lead to it."""
+    cited: set[str] = set()
+    for path in [*(ROOT / "prm_eval").rglob("*.py"), ROOT / "pyproject.toml", ROOT / "Makefile"]:
+        text = path.read_text(encoding="utf-8")
+        cited |= set(re.findall(r"docs/[\w.-]+\.md", text))
+        for section in re.findall(r"design\.md section (\d)", text, flags=re.IGNORECASE):
+            assert section in "123456", f"{path}: section {section}"
+    assert cited, "the import contract cites the design"
+    assert not [name for name in cited if not (ROOT / name).is_file()]
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     """A page that nothing links to is not read."""
     seen, todo = set(), [ROOT / "README.md"]
