@@ -83,12 +83,13 @@ def with_block(path: Path, name: str, content: str) -> str:
     """Return the text of a document with ``content`` between the markers of a name; it ends with a newline.
 
     Raises:
-        DataError: The document is not there, or has not one pair of these markers, in order.
+        DataError: The document is not there, or does not have these markers once each, in this order.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     text = _text(path, "a document", "Give the root of a checkout")
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise DataError(path, None, f"no one pair of markers {begin} ... {end}", "one, in this order")
+    counts = (text.count(begin), text.count(end))
+    if counts != (1, 1) or text.index(begin) > text.index(end):
+        raise DataError(path, None, f"{counts[0]} {begin} and {counts[1]} {end}", "one of each, in this order")
     head, _, rest = text.partition(begin)
     return f"{head}{begin}\n{content}{end}{rest.partition(end)[2]}"
 

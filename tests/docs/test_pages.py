@@ -46,7 +46,7 @@ def test_the_generator_writes_checks_and_says_what_is_missing(
     assert main([str(tmp_path), "--check"]) == 0
     (tmp_path / "README.md").write_text("no markers", encoding="utf-8")
     assert main([str(tmp_path)]) == 1
-    assert "README.md: found no one pair of markers" in capsys.readouterr().err
+    assert "README.md: found 0 <!-- board-head:begin -->" in capsys.readouterr().err
 
 
 def test_a_block_replaces_what_stands_between_its_markers_and_nothing_else(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_block_replaces_what_stands_between_its_markers_and_nothing_else(tmp_p
     made = with_block(page, "x", "new\n")
     assert made == "a\n<!-- x:begin -->\nnew\n<!-- x:end -->\nb\n<!-- y:begin -->\n<!-- y:end -->\n"
     page.write_text(made + made, encoding="utf-8")
-    with pytest.raises(DataError, match="no one pair of markers"):
+    with pytest.raises(DataError, match="found 2 <!-- x:begin"):
         with_block(page, "x", "new\n")
 
 
