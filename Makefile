@@ -8,7 +8,7 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint documents results results-miniature clean
+.PHONY: demo test lint results results-miniature clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
@@ -17,6 +17,7 @@ test: lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # What the documents take from code and results: the command line, the recipes, the board and its head.
+.PHONY: documents
 documents: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli.document
 

@@ -131,7 +131,8 @@ def command_line(parser: argparse.ArgumentParser) -> str:
         "",
         HOW,
         "",
-        *_about(parser),
+        *_paragraph(parser.description or ""),
+        *_closing(parser.epilog),
         "Exit status: 0 in order, 1 faults found, 2 usage.",
         "",
     ]
@@ -152,28 +153,33 @@ def commands_of(parser: argparse.ArgumentParser, text: str = "", depth: int = 0)
                     yield from commands_of(inner, helps.get(name) or "", depth + 1)
 
 
-def _about(parser: argparse.ArgumentParser, text: str = "") -> list[str]:
-    """Return description and epilog as paragraphs; an epilog of several lines, or one indented, is shown as it is."""
-    lines = [*textwrap.wrap(_plain(parser.description or text), WIDTH), ""]
-    epilog = textwrap.dedent(parser.epilog or "").strip()
-    if "\n" in epilog or epilog.startswith("example"):
-        lines += ["```text", *epilog.splitlines(), "```", ""]
-    elif epilog:
-        lines += [*textwrap.wrap(_plain(epilog), WIDTH), ""]
-    return lines
+def _paragraph(text: str) -> list[str]:
+    return [*textwrap.wrap(_plain(text), WIDTH), ""]
+
+
+def _closing(epilog: str | None) -> list[str]:
+    """Return an epilog: "example: COMMAND" as a block to copy, several lines as they are, anything else as a paragraph."""
+    text = textwrap.dedent(epilog or "").strip()
+    example = re.fullmatch(r"examples?:\s+(.+)", text, flags=re.IGNORECASE)
+    if example:
+        return ["```bash", example[1], "```", ""]
+    if "\n" in text:
+        return ["```text", *text.splitlines(), "```", ""]
+    return _paragraph(text) if text else []
 
 
 def _section(command: Command) -> list[str]:
     actions = [each for each in command.parser._actions if _is_shown(each)]
-    lines = _about(command.parser, f"{command.text}.")
+    lines = _paragraph(command.parser.description or f"{command.text}.")
+    closing = _closing(command.parser.epilog)
     if not actions:
-        return lines[:-1]
+        return [*lines, *closing][:-1]
     must = [_written(each) for each in actions if each.required and each.option_strings]
     free = ["[OPTIONS]"] if any(each.option_strings and not each.required for each in actions) else []
     places = [_written(each) for each in actions if not each.option_strings]
     rows = [[f"`{_written(each, every=True)}`", _plain(_help_of(each))] for each in actions]
     usage = " ".join([command.name, *places, *must, *free])
-    return [*lines, "```text", usage, "```", "", _table(["argument", "meaning"], rows).rstrip()]
+    return [*lines, "```text", usage, "```", "", *closing, _table(["argument", "meaning"], rows).rstrip()]
 
 
 def _is_shown(action: argparse.Action) -> bool:

@@ -78,7 +78,7 @@ def test_the_page_of_commands_names_every_argument_and_no_hidden_one() -> None:
 
     parser = argparse.ArgumentParser(prog="tool", description="What it does.")
     inner = parser.add_subparsers().add_parser(
-        "go", help="go | stop", description="Go.", epilog="example:\n  tool go X"
+        "go", help="go | stop", description="Go.", epilog="example: tool go X --how fast"
     )
     inner.add_argument("place", nargs="+", help="where")
     inner.add_argument("-n", "--number", type=int, default=3, help="how often (default: %(default)s)")
@@ -89,7 +89,7 @@ def test_the_page_of_commands_names_every_argument_and_no_hidden_one() -> None:
     assert "```text\ntool go PLACE [PLACE ...] --how {fast,slow} [OPTIONS]\n```" in page
     assert "| `-n, --number NUMBER` | how often (default: 3) |" in page
     assert "| `--how {fast,slow}` | required: in which way |" in page
-    assert "```text\nexample:\n  tool go X\n```" in page
+    assert "```bash\ntool go X --how fast\n```" in page
     assert "--old" not in page and "--help" not in page
     real = command_line(build_parser())
     assert {"prm-eval score", "prm-eval pool import"} <= set(re.findall(r"^#+ (.+)$", real, flags=re.MULTILINE))
