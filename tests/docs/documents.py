@@ -90,6 +90,8 @@ def commands(block: str) -> Iterator[list[str]]:
         lexer.whitespace_split = True
         words: list[str] = []
         for word in [*lexer, ";"]:
+            if word == "...":  # "and other options": a placeholder as well
+                continue
             if word not in SEPARATORS:
                 words.append(word)
             elif words:
