@@ -1,4 +1,5 @@
 # make demo: the main job on the small pool that ships.   make test: every check that main must pass.
+# make documents: the generated parts of README.md and docs/.
 # make results: the pool and the submissions of this project in results/, made anew (what is there already stays as it is).
 # All set themselves up in $(VENV); Python 3.10 or newer and make are all they need.
 VENV ?= .venv
@@ -14,6 +15,11 @@ demo: $(VENV)/.demo
 
 test: lint
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+# What the documents take from code and results: the command line, the recipes, the board and its head.
+.PHONY: documents
+documents: $(VENV)/.demo
+	$(VENV)/bin/python -m prm_eval.cli.document
 
 RESULTS ?= results
 EVAL = $(VENV)/bin/python -m prm_eval.cli
@@ -32,7 +38,8 @@ results: $(VENV)/.demo
 		$(EVAL) verify $(RESULTS)/submissions/prm_eval__$$rule/rule-1/demo-35x8 --reward-model $$rule --all --by prm_eval || exit 1; \
 	done
 	$(EVAL) check $(RESULTS)
-	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
+	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme docs/board.md)
+	$(if $(filter results,$(RESULTS)),$(VENV)/bin/python -m prm_eval.cli.document)
 
 # The miniature's models and rules on its pools, which are in results/pools already (results/README.md says how they were made).
 MINIATURE = prm_eval/miniature/weights
@@ -57,7 +64,8 @@ results-miniature: $(VENV)/.demo
 		done; \
 	done
 	$(EVAL) check $(RESULTS)
-	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
+	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme docs/board.md)
+	$(if $(filter results,$(RESULTS)),$(VENV)/bin/python -m prm_eval.cli.document)
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -23,7 +23,7 @@ def demo(tmp_path_factory):
 
 
 def test_the_demonstration_gives_the_numbers_it_gave(demo) -> None:
-    """A changed grader, rule, closed form, seed or tie would show here; then results/ and the README change with it, or not."""
+    """A changed grader, rule, closed form, seed or tie would show here; then results/ and docs/numbers.md change with it, or not."""
     rewards = [score_pool(demo, load_reward_model(name), demo.path / "rewards" / name) for name in (PRM, ORM)]
     found, golden = evaluate(demo, rewards).to_json(), json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert found["pool"] == golden["pool"]
@@ -41,9 +41,9 @@ def close(mine: dict, theirs: dict) -> bool:
     )
 
 
-def test_the_readme_shows_that_table(demo) -> None:
-    """The table in the README is the one that the hand-written demonstration prints."""
-    readme = (GOLDEN.parent.parent.parent / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_numbers_shows_that_table(demo) -> None:
+    """The table in docs/numbers.md is the one that the hand-written demonstration prints."""
+    page = (GOLDEN.parent.parent.parent / "docs" / "numbers.md").read_text(encoding="utf-8")
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     for selector, model, name in (
         ("best_of_n", PRM, "best of n, arithmetic"),
@@ -53,9 +53,7 @@ def test_the_readme_shows_that_table(demo) -> None:
         values = [
             f"{100 * r['value']:.2f}" for r in golden["rows"] if (r["selector"], r["reward_model"]) == (selector, model)
         ]
-        line = [line for line in readme.splitlines() if line.startswith(name + "  ")][
-            -1
-        ]  # the table above is the miniature's
+        (line,) = [line for line in page.splitlines() if line.startswith(name + "  ")]
         assert [word for word in line.replace(name, "").split() if "." in word][:4] == values
 
 

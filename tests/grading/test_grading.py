@@ -296,12 +296,12 @@ def test_a_deep_stack_of_the_caller_changes_no_verdict_to_true() -> None:
         assert dig(sys.getrecursionlimit() - depth - room, f"y+{room}") is False
 
 
-def test_the_readme_rows_are_so() -> None:
-    """Each example row of the README, and each of its known limits, is what the grader does."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_rows_of_the_page_are_so() -> None:
+    """Each example row of docs/grading.md, and each of its known limits, is what the grader does."""
+    page = (Path(__file__).parents[2] / "docs" / "grading.md").read_text(encoding="utf-8")
     shown = [
         [cell.strip(" `") for cell in line.strip("|").split("|")]
-        for line in readme.splitlines()
+        for line in page.splitlines()
         if line.startswith("| `") and line.rstrip(" |").endswith(("_form", "identity", "conflict", "choice"))
     ]
     assert len(shown) == 5

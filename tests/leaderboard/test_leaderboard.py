@@ -161,13 +161,13 @@ def test_the_readme_gets_the_table(results, tmp_path) -> None:
 
 
 def test_the_shipped_board_is_up_to_date() -> None:
-    """results/leaderboard and the README's table are what ``prm-eval leaderboard --readme README.md`` makes."""
+    """results/leaderboard and the tables of docs/board.md are what ``prm-eval leaderboard --readme docs/board.md`` makes."""
     if not (ROOT / "results" / "leaderboard").is_dir():
         pytest.skip("no board is shipped")
     files = stale(ROOT / "results")
-    assert not files, f"run: prm-eval leaderboard --readme README.md; stale: {files}"
+    assert not files, f"run: prm-eval leaderboard --readme docs/board.md; stale: {files}"
     table = (ROOT / "results" / "leaderboard" / "leaderboard.md").read_text(encoding="utf-8")
-    assert f"{BEGIN}\n{table}{END}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n{table}{END}" in (ROOT / "docs" / "board.md").read_text(encoding="utf-8")
 
 
 # --- the numbers --------------------------------------------------------------------------------------------------

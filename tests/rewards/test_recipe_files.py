@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
-from prm_eval.rewards.recipes.catalogue import named_recipe, recipe_for, recipe_table, shipped_recipes
+from prm_eval.rewards.recipes.catalogue import named_recipe, recipe_for, shipped_recipes
 from prm_eval.rewards.recipes.reader import read_recipe
 from prm_eval.rewards.recipes.template import parse_template
 from tests.conftest import ROOT
@@ -248,14 +248,6 @@ def test_metadata_takes_recipes() -> None:
     from prm_eval.harness.options import ROLE_KEYS
 
     assert {"prm_recipe", "orm_recipe", "prm_base_url", "prm_votes", "prm_reference"} <= ROLE_KEYS
-
-
-def test_the_readme_table_is_the_recipes() -> None:
-    """A table that is kept by hand goes stale."""
-    header, *rows = recipe_table()
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    lines += [f"| {' | '.join([f'`{row[0]}`', *row[1:]])} |" for row in rows]
-    assert "\n".join(lines) in (ROOT / "README.md").read_text(encoding="utf-8"), "\n" + "\n".join(lines)
 
 
 def test_every_recipe_says_what_it_was_checked_against_and_its_example_is_right() -> None:
