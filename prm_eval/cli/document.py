@@ -1,9 +1,10 @@
 """The parts of the documents that are made from code and results: ``python -m prm_eval.cli.document [--check] [ROOT]``.
 
 Written are ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in
-``docs/reward-models.md``, that of step aggregations in ``docs/numbers.md``, the tables of the board in ``docs/board.md`` and their head in ``README.md`` (both from
-``results/leaderboard/leaderboard.md``, as ``prm-eval leaderboard`` left it). What the text says depends on neither the
-terminal nor the version of Python: it is made from the parser's actions, not from its formatted help.
+``docs/reward-models.md``, that of step aggregations in ``docs/numbers.md``, the tables of the board in
+``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
+``prm-eval leaderboard`` left it). What the text says depends on neither the terminal nor the version of Python: it is
+made from the parser's actions, not from its formatted help.
 """
 
 from __future__ import annotations
