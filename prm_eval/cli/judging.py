@@ -111,16 +111,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(html_page(found, options.title or _title(options.pool)), encoding="utf-8")
+        title = options.title or f"Best of n on {found.pool['problem_set'].get('name') or options.pool.name}"
+        options.html.write_text(html_page(found, title), encoding="utf-8")
         print(f"page       {options.html}", file=sys.stderr)
     return 0
-
-
-def _title(folder: Path) -> str:
-    from prm_eval.pools.pool import Pool
-
-    pool = Pool(folder)
-    return f"Best of n on {pool.info.problem_set.get('name') or pool.path.name}"
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -101,7 +101,8 @@ def _verify(options: argparse.Namespace) -> int:
         raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
-    if given["dtype"] is None:  # what another dtype differs by would be the tolerance
+    if given["dtype"] is None:
+        # what another dtype differs by would be the tolerance
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
@@ -152,11 +153,8 @@ def _leaderboard(options: argparse.Namespace) -> int:
             print(f"stale: {name}")
         for each in left_out:
             print(f"left out: {each.path}: {each.why}", file=sys.stderr)
-        print(
-            f"{counted(len(files), 'stale file')}; prm-eval leaderboard makes them again"
-            if files
-            else f"{output} is up to date"
-        )
+        stale = f"{counted(len(files), 'stale file')}; prm-eval leaderboard makes them again"
+        print(stale if files else f"{output} is up to date")
         return 1 if files else 0
     with Bar("rendering", None, "page") as progress:
         built = build(options.results, output, jobs=options.jobs, progress=progress)

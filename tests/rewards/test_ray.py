@@ -49,7 +49,7 @@ def files(folder: Path) -> tuple[bytes, dict]:
     return (folder / "rewards.parquet").read_bytes(), info
 
 
-def test_without_ray_the_command_says_what_to_install(models, tmp_path, monkeypatch) -> None:
+def test_without_ray_the_command_says_what_to_install(models, tmp_path, monkeypatch, capsys) -> None:
     """A missing extra is one line, not a traceback, and comes before anything is computed."""
     from prm_eval.cli.commands import main
 
@@ -61,8 +61,11 @@ def test_without_ray_the_command_says_what_to_install(models, tmp_path, monkeypa
     with pytest.raises(ModelError, match=r"pip install 'prm_eval\[ray\]'"):
         score_pool(pool, model, tmp_path / "r", runner=RayRunner(str(models["prm"])))
     command = ["score", str(pool.path), "--reward-model", str(models["prm"]), "-o", str(tmp_path / "r")]
-    assert main([*command, "--engine", "ray"]) == 1
+    for spelling in ("--runner", "--engine"):
+        assert main([*command, spelling, "ray"]) == 1
+        assert "--runner ray needs Ray: pip install 'prm_eval[ray]'" in capsys.readouterr().err
     assert main([*command, "--workers", "2"]) == 1
+    assert "--workers is for --runner ray" in capsys.readouterr().err
 
 
 def test_a_worker_scores_its_block_as_this_process_does(models, tmp_path, small_blocks) -> None:

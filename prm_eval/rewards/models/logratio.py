@@ -130,7 +130,7 @@ class LogRatioModel(RecipeCheckpoint):
         )
 
     def release(self) -> None:
-        """Let go of the weights of both; they are loaded again when something is to be scored."""
+        """Free the weights of both; they are loaded again when something is to be scored."""
         vars(self).pop("_pair", None)
 
     def _causal(self, name: str, revision: str | None, config: Any) -> tuple[Any, Any]:
