@@ -21,8 +21,8 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import SCORE_TYPES, Candidate, StepRewards
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reading import RewardReader, iter_rows, read_whole, reward_schema
+from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.files.step_arrays import Form, Sink, StepArrays, refusal_reason
-from prm_eval.rewards.protocol import RewardInfo
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.store.tables import TableWriter
 from prm_eval.texts.steps import SPLITTERS
