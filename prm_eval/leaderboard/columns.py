@@ -169,6 +169,20 @@ def _trained_on(row: Entry, scene: Scene) -> Cell:
 
 
 def _refused(row: Entry, scene: Scene) -> Cell:
+    """Return the share that was refused, in per cent; few of many are not called none."""
+    count, of = sum(row.measured.refusals.values()), row.measured.candidates
+    share = count / of
+    text = "0" if not count else "< 0.1" if share < 0.001 else percent(share)
+    return Cell(
+        text,
+        sort=sort_key(share),
+        title=f"{grouped(count)} of {grouped(of)} candidates",
+        csv=(share,),
+        json=rounded(share),
+    )
+
+
+def _refusals(row: Entry, scene: Scene) -> Cell:
     return Cell(csv=(sum(row.measured.refusals.values()),), json=row.measured.refusals)
 
 
@@ -338,7 +352,17 @@ COLUMNS: tuple[Column, ...] = (
         csv=InCsv(tuple(f"trained_on_{name}" for name in ASKED)),
         json="trained_on",
     ),
-    Column("refused", _refused, csv=InCsv(("refused",)), json="refused"),
+    Column(
+        "refused",
+        _refused,
+        heading="Refused %",
+        meaning="Share of the candidates that the model refused; these lose every comparison",
+        page=OnPage(menu="Refused %", after="gap"),
+        markdown=InMarkdown(after="gap"),
+        csv=InCsv(("refused_share",)),
+        json="refused_share",
+    ),
+    Column("refusals", _refusals, csv=InCsv(("refused",)), json="refused"),
     Column("doubts", _doubts, heading="Doubts", markdown=InMarkdown(), csv=InCsv(("suspicions",)), json="suspicions"),
     Column("aggregation", lambda row, scene: Cell(json=row.submission.rewards.aggregation), json="aggregation"),
     Column("aggregations", _aggregations, json="aggregations"),

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from importlib.resources import files
+from types import SimpleNamespace
 
 import pytest
 
@@ -173,3 +174,31 @@ def test_columns_stand_as_in_the_table_or_after_another() -> None:
     assert [each.key for each, _ in in_order(columns, lambda each: each.page)] == ["a", "d", "b", "c"]
     with pytest.raises(ValueError, match=r"'e' is to follow 'x'; expected one of \['a'\]"):
         in_order((column("a"), column("x", there=False), column("e", after="x")), lambda each: each.page)
+
+
+# --- single columns ---------------------------------------------------------------------------------------------------
+
+
+def test_the_refused_share_is_the_same_in_all_outputs(board) -> None:
+    """Refused candidates lose every comparison: a reader must see how many of them stand behind a low accuracy."""
+    boards = json.loads((board / "leaderboard.json").read_text(encoding="utf-8"))["boards"]
+    rows = {(each["pool"]["pool_id"], row["model"]): row for each in boards for row in each["rows"]}
+    assert rows["demo-35x8", "Hasty-PRM-1.5B"]["refused_share"] == round(2 / 280, 6)
+    assert rows["demo-35x8", "Careful-PRM-7B"]["refused_share"] == 0.0
+    with (board / "leaderboard.csv").open(encoding="utf-8", newline="") as stream:
+        found = {(row["pool"], row["model"]): row["refused_share"] for row in csv.DictReader(stream)}
+    assert found["demo-35x8", "lab-b/Hasty-PRM-1.5B"] == "0.007143" and found["demo-35x8", "first"] == ""
+    page = (board / "index.html").read_text(encoding="utf-8")
+    assert '<td class="c-refused" data-v="0.007143" title="2 of 280 candidates">0.7</td>' in page
+    assert page.count('<td class="c-refused" data-v="0.000000"') == 6
+    markdown = (board / "leaderboard.md").read_text(encoding="utf-8")
+    assert "| gap | refused % | trained on |" in markdown and " % | 0.7 | PRM800K |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "text"), [(0, 100, "0"), (1, 22_400, "< 0.1"), (1, 1_000, "0.1"), (7, 8, "87.5"), (8, 8, "100.0")]
+)
+def test_few_refused_are_not_called_none(count, of, text) -> None:
+    column = next(column for column in COLUMNS if column.key == "refused")
+    measured = SimpleNamespace(refusals={"over-length": count}, candidates=of)
+    assert column.entry(SimpleNamespace(measured=measured), None).text == text
