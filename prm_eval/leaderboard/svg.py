@@ -25,6 +25,8 @@ STYLE = (
     ".f6{fill:#f08aa2}.f7{fill:#b9b0d0}.mj{stroke:#e9e9e6}.fmj{fill:#e9e9e6}.or{stroke:#8b9098}.for{fill:#8b9098}.mn{stroke:#5f646c}"
     ".fmn{fill:#8b9098}}"
 )
+# no drawing
+NOTHING = Markup("")
 
 
 def number(value: float) -> str:
