@@ -132,15 +132,43 @@ def verify_submission(
     scored = list(_score_again(rewards, pool.pool, model, rows, progress))
     spread = spread_of([value for *_, again in scored for value in again.values]) if scale == "raw" else 1.0
     compared = list(_compare(scored, rewards.info.score_type, spread))
+    result = _verification(
+        rewards,
+        model,
+        compared,
+        pool_hash=pool.content_hash,
+        of=of,
+        seed=None if sample is None else seed,
+        scale=scale,
+        tolerance=tolerance,
+        verified_by=verified_by,
+    )
+    write_json(folder / "verification.json", as_json(result))
+    return result
+
+
+def _verification(
+    rewards: RewardFile,
+    model: RewardModel,
+    compared: Sequence[Compared],
+    *,
+    pool_hash: str,
+    of: int,
+    seed: int | None,
+    scale: Literal["probability", "raw"],
+    tolerance: float,
+    verified_by: str,
+) -> VerificationFile:
+    """Return what ``verification.json`` says of a comparison; without a seed, of all candidates."""
     beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
     mean = _mean(compared)
-    result = VerificationFile(
+    return VerificationFile(
         schema="prm_eval.verification/1",
-        pool_hash=pool.content_hash,
+        pool_hash=pool_hash,
         rewards_sha256=file_sha256(rewards.path),
         model=model.describe() | {"id": rewards.info.model.get("id", model.name)},
-        scope="all" if sample is None else "sample",
-        seed=None if sample is None else seed,
+        scope="all" if seed is None else "sample",
+        seed=seed,
         compared=len(compared),
         of=of,
         scale=scale,
@@ -156,8 +184,6 @@ def verify_submission(
         device_name=device_name(str(getattr(model, "device", "cpu"))),
         versions=software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
     )
-    write_json(folder / "verification.json", as_json(result))
-    return result
 
 
 def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
