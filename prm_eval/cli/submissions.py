@@ -111,21 +111,21 @@ def _verify(options: argparse.Namespace) -> int:
         found = verify_submission(
             folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=progress
         )
-    compared, of = found["compared"], found["of"]
+    compared, of = found.compared, found.of
     print(f"compared   {compared:,} of {of:,} candidates" + ("" if options.all else f", seed {seed}"))
-    greatest = "none" if found["max_difference"] is None else f"{found['max_difference']:.3g}"
-    mean = "none" if found["mean_difference"] is None else f"{found['mean_difference']:.3g}"
-    limits = f"tolerance {found['tolerance']:g}, for the mean {found['tolerance'] / MEAN_SHARE:g}"
-    print(f"difference at most {greatest}, mean {mean} ({found['scale']}; {limits})")
-    print(f"beyond     {found['beyond']:,} candidates; {found['inputs_differ']:,} with another rendered input")
+    greatest = "none" if found.max_difference is None else f"{found.max_difference:.3g}"
+    mean = "none" if found.mean_difference is None else f"{found.mean_difference:.3g}"
+    limits = f"tolerance {found.tolerance:g}, for the mean {found.tolerance / MEAN_SHARE:g}"
+    print(f"difference at most {greatest}, mean {mean} ({found.scale}; {limits})")
+    print(f"beyond     {found.beyond:,} candidates; {found.inputs_differ:,} with another rendered input")
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
         print(
             f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability "
             f"{chance:.4f}"
         )
-    print(f"verdict    {found['verdict']}; written to {options.folder / 'verification.json'}")
-    return 0 if found["verdict"] == "agrees" else 1
+    print(f"verdict    {found.verdict}; written to {options.folder / 'verification.json'}")
+    return 0 if found.verdict == "agrees" else 1
 
 
 def _pool_of(folder: Path, results: Path) -> RegisteredPool:

@@ -18,8 +18,8 @@ from prm_eval.leaderboard.workers import Workers, workers
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
-from prm_eval.submissions.checking.refused import refused
-from prm_eval.submissions.readers import read_submission, submission_folders
+from prm_eval.submissions.checking.refused import screened
+from prm_eval.submissions.readers import read_submission
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
@@ -100,15 +100,13 @@ class Boards:
 
     def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool]:
         found: dict[str, list[Submission]] = {name: [] for name in self._pools}
-        faulty = refused(self._results, self._pools)
-        for path, faults in faulty.items():
+        seen = screened(self._results, self._pools)
+        for path, faults in seen.refused.items():
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             self._leave_out(path, f"{faults[0]}{more}")
-        for folder in submission_folders(self._results):
-            if folder in faulty:
-                continue
+        for folder, file in seen.taken.items():
             try:
-                submission = read_submission(folder)
+                submission = read_submission(folder, file)
                 found[submission.pool_id].append(submission)
             except PrmEvalError as error:
                 self._leave_out(folder, error)
