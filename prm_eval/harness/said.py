@@ -43,6 +43,15 @@ class Verdicts:
     by_length: bool
 
 
+def speak_in_lm_eval() -> None:
+    """Let what this package logs appear beside what lm_eval logs, which hides it otherwise; a program's own set-up stays."""
+    host, ours = logging.getLogger("lm_eval"), logging.getLogger("prm_eval")
+    if host.handlers and not ours.handlers and not logging.getLogger().handlers:
+        for handler in host.handlers:
+            ours.addHandler(handler)
+        ours.setLevel(host.level)
+
+
 def count_verdicts(pool: Pool, source: str, most: int | None, count_tokens: CountTokens | None) -> Verdicts:
     """Count the verdicts on a pool.
 
@@ -111,6 +120,12 @@ def token_counter(model: Any) -> CountTokens | None:
     return lambda text: len(encode(text, add_special_tokens=False))
 
 
+def print_last(text: str) -> None:
+    """Write to standard output, where lm_eval's own table goes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def say_table(found: Evaluation, pool: Pool) -> None:
     """Say our table after everything else: at the end of ``prm-eval run``, of ``lm_eval run``, or, in Python, now."""
     text = (
@@ -120,6 +135,6 @@ def say_table(found: Evaluation, pool: Pool) -> None:
     if notes is not None:
         notes.last_words.append(text)
     elif Path(sys.argv[0]).name in ("lm_eval", "lm-eval", "lm_eval.exe"):
-        atexit.register(logger.info, "%s", text)
+        atexit.register(print_last, text)
     else:
         logger.info("%s", text)

@@ -31,7 +31,7 @@ from prm_eval.harness.offload import movable_policy, offloaded
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
 from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
 from prm_eval.harness.repeats import repeats_warning
-from prm_eval.harness.said import say_table, say_verdicts
+from prm_eval.harness.said import say_table, say_verdicts, speak_in_lm_eval
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
 from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.pools.format import software_versions
@@ -74,6 +74,7 @@ class BestOfNTask(ConfigurableTask):
     """
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
+        speak_in_lm_eval()
         settings = {key: value for key, value in (config or {}).items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         self.options: Options = read_options(metadata)
