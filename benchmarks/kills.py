@@ -10,8 +10,9 @@ killed process notes every text before the journal sees it. Asked of each trial:
 * both doors print the same numbers of that pool;
 * texts repeat within a problem no more often than in undisturbed runs.
 
-To fit many kills into minutes the runs are forked from a warm process, which has imported everything and knows our tasks
-only; nothing else of lm_eval is changed. Exit status 1 where something was lost.
+To fit many kills into minutes the runs are forked from a warm process, which has imported everything, knows our tasks only
+and does not ask pip what is installed; nothing else of lm_eval is changed. Most kills are timed to fall into generation.
+Exit status 1 where something was lost.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -126,10 +128,11 @@ class Door:
 
 
 def warm_up() -> None:
-    """Import what a run imports, and let lm_eval know our tasks only: its own 14,000 files take 11 s to list."""
+    """Import what a run imports, and leave out what takes seconds: lm_eval's own 14,000 task files, and what pip knows."""
+    import lm_eval.evaluator
     import lm_eval.tasks
     import torch
-    import transformers  # noqa: F401
+    from lm_eval.api.instance import Instance
     from lm_eval.models import huggingface, openai_completions  # noqa: F401
 
     import prm_eval.harness.task  # noqa: F401
@@ -137,6 +140,9 @@ def warm_up() -> None:
     torch.set_num_threads(1)
     manager = lm_eval.tasks.TaskManager
     manager.__init__ = functools.partialmethod(manager.__init__, include_defaults=False)
+    lm_eval.evaluator.add_env_info = lambda storage: None
+    model = huggingface.HFLM(pretrained=str(weights("policy")), device="cpu", dtype="float32")
+    model.generate_until([Instance("generate_until", {}, ("1+1\n", {"until": [], "max_gen_toks": 2}), 0)])
 
 
 def witness(door: Door, number: int) -> None:
@@ -144,6 +150,8 @@ def witness(door: Door, number: int) -> None:
     from lm_eval.models import huggingface, openai_completions
 
     def noted(text: str) -> str:
+        if not Path("first").exists():
+            Path("first").touch()
         os.write(number, json.dumps(text).encode() + b"\n")
         return text
 
@@ -224,8 +232,16 @@ def run_trial(door: Door, folder: Path, seconds: float, most: int, source: rando
     trial = Trial()
     while True:
         child = start(door, folder, seed)
-        moment = source.uniform(0, seconds) if trial.kills < most else None
-        status = wait(child, moment)
+        status = None
+        if trial.kills == most:
+            status = wait(child, None)
+        elif source.random() < 0.15:  # anywhere in a run, also before and after generation
+            status = wait(child, source.uniform(0, 2 * seconds))
+        else:
+            before = sum(witnessed(folder).values())
+            while status is None and sum(witnessed(folder).values()) == before:
+                status = wait(child, 0.05)
+            status = wait(child, source.uniform(0, seconds)) if status is None else status
         if status is None:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -235,6 +251,9 @@ def run_trial(door: Door, folder: Path, seconds: float, most: int, source: rando
             missing = sum((seen - kept).values())
             trial.on_the_way = max(trial.on_the_way, missing)
             trial.lost = max(trial.lost, missing - trial.kills)
+            if kept and not any(folder.glob(f"runs/{TASK}/journal/*")):  # it was finished, but for its last words
+                shutil.rmtree(folder / "runs")
+                (folder / "witness").unlink()
             continue
         if status:
             trial.faults.append(f"exit status {status}: {(folder / 'log').read_text()[-600:]}")
@@ -310,17 +329,20 @@ def measure(options: argparse.Namespace, source: random.Random, places: Iterator
     door = Door(options.door, options.problems, options.samples, options.batch, server)
     undisturbed, seconds = [], []
     for k in range(options.undisturbed):
+        place = next(places)
         began = time.monotonic()
-        undisturbed.append(run_trial(door, next(places), 1.0, 0, source, 1234 + k))
-        seconds.append(time.monotonic() - began)
-    print(f"undisturbed: {', '.join(f'{each:.0f}' for each in seconds)} s a run", flush=True)
+        undisturbed.append(run_trial(door, place, 1.0, 0, source, 1234 + k))
+        whole = time.monotonic() - began
+        written = (place / "witness").stat()
+        seconds.append(max(written.st_mtime - (place / "first").stat().st_mtime, 0.1))
+        print(f"undisturbed: {whole:.0f} s, of which {seconds[-1]:.1f} s of generation", flush=True)
     over = threading.Event()
     if server is not None:
         threading.Thread(target=trouble, args=(server, source, over, max(seconds) / 4), daemon=True).start()
     trials: list[Trial] = []
     while sum(each.kills for each in trials) < options.kills:
         most = min(options.a_trial, options.kills - sum(each.kills for each in trials))
-        trials.append(run_trial(door, next(places), min(seconds), most, source))
+        trials.append(run_trial(door, next(places), max(seconds), most, source))
         print(f"  {sum(each.kills for each in trials)} kills, {len(trials)} runs finished", flush=True)
     over.set()
     return report(door, undisturbed, trials)
