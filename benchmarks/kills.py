@@ -241,7 +241,8 @@ def run_trial(door: Door, folder: Path, seconds: float, most: int, source: rando
             before = sum(witnessed(folder).values())
             while status is None and sum(witnessed(folder).values()) == before:
                 status = wait(child, 0.05)
-            status = wait(child, source.uniform(0, seconds)) if status is None else status
+            left = 1 - min(before / (door.problems * door.samples), 0.95)
+            status = wait(child, source.uniform(0, seconds * left)) if status is None else status
         if status is None:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
@@ -342,7 +343,7 @@ def measure(options: argparse.Namespace, source: random.Random, places: Iterator
     trials: list[Trial] = []
     while sum(each.kills for each in trials) < options.kills:
         most = min(options.a_trial, options.kills - sum(each.kills for each in trials))
-        trials.append(run_trial(door, next(places), max(seconds), most, source))
+        trials.append(run_trial(door, next(places), min(seconds), most, source))
         print(f"  {sum(each.kills for each in trials)} kills, {len(trials)} runs finished", flush=True)
     over.set()
     return report(door, undisturbed, trials)
