@@ -49,14 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run ``lm_eval run`` with our tasks; all its options are its own."""
+    """Run ``lm_eval run`` with our tasks; all its options are its own, but for ``--retry-minutes``."""
     from prm_eval.harness import run_lm_eval
 
     try:
-        run_lm_eval(arguments)
+        for text in run_lm_eval(arguments):
+            print(text)
     except PrmEvalError as error:
         print(f"prm-eval run: {error}", file=sys.stderr)
         return EXIT_FAULTS
+    except KeyboardInterrupt:
+        print("prm-eval run: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
