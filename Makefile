@@ -7,12 +7,12 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint results results-miniature clean
+.PHONY: demo test lint browser results results-miniature clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
 
-test: lint
+test: lint browser
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 RESULTS ?= results
@@ -58,6 +58,10 @@ results-miniature: $(VENV)/.demo
 	done
 	$(EVAL) check $(RESULTS)
 	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme README.md)
+
+# Chromium for the tests of the board's page, where there is no browser and apt-get may bring one; it never fails.
+browser:
+	@bash .ci/browser
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .
