@@ -64,8 +64,6 @@ def elected_by(weights: np.ndarray, problem: Slots) -> Rule:
                 sums[problem.classes[slot]] = sums.get(problem.classes[slot], 0.0) + weights[slot]
         best = max(sums.values(), default=0.0)
         winners = [label for label, value in sums.items() if value == best > 0]
-        return {
-            slot: 1 / len(winners) / len(members[label]) for label in winners for slot in members[label]
-        }
+        return {slot: 1 / len(winners) / len(members[label]) for label in winners for slot in members[label]}
 
     return rule

@@ -155,7 +155,9 @@ def test_rounding_never_leaves_the_unit_interval() -> None:
     assert accuracy(choice, np.ones(10, dtype=bool)).values.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("values, sd", [([0.0, 1.0, 1.0], 0.0), ([0.5], 0.5), ([0.5] * 4, 0.25), ([0.2, 0.8], 0.08**0.5)])
+@pytest.mark.parametrize(
+    "values, sd", [([0.0, 1.0, 1.0], 0.0), ([0.5], 0.5), ([0.5] * 4, 0.25), ([0.2, 0.8], 0.08**0.5)]
+)
 def test_the_spread_of_draws(values: list[float], sd: float) -> None:
     """sqrt(sum e(1-e)) / P by hand: what is certain on every problem does not spread."""
     assert subsampling_sd(np.array(values)) == pytest.approx(sd)

@@ -65,9 +65,7 @@ def test_the_largest_key_is_chosen(name: str, problem: Slots) -> None:
     made, keys = BY_KEY[name]
     found = chosen(made(), problem)
     for n in range(1, problem.m + 1):
-        assert found[n - 1] == pytest.approx(
-            over_all_subsets(problem.m, n, best_by(keys(problem), problem)), abs=1e-12
-        )
+        assert found[n - 1] == pytest.approx(over_all_subsets(problem.m, n, best_by(keys(problem), problem)), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", BY_VOTE)

@@ -160,7 +160,15 @@ def test_the_hash_of_a_file_is_of_all_its_bytes(tmp_path: Path, size: int) -> No
 
 @pytest.mark.parametrize(
     "value, text",
-    [("a", "a"), ("", ""), (3, "3"), (-0.5, "-0.5"), (10**20, str(10**20)), (1e300, "1e+300"), ("\u00fc\U0001f600", "ü😀")],
+    [
+        ("a", "a"),
+        ("", ""),
+        (3, "3"),
+        (-0.5, "-0.5"),
+        (10**20, str(10**20)),
+        (1e300, "1e+300"),
+        ("\u00fc\U0001f600", "ü😀"),
+    ],
 )
 def test_a_text_or_a_number_is_text(tmp_path: Path, value, text: str) -> None:
     """Answers of some files are numbers; they are spelt out as Python does."""

@@ -55,7 +55,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("content, message", REFUSED, ids=[f"{at}-{message[:24]}" for at, (_, message) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    "content, message", REFUSED, ids=[f"{at}-{message[:24]}" for at, (_, message) in enumerate(REFUSED)]
+)
 def test_what_is_not_plain_json_is_refused(tmp_path: Path, content: bytes | str, message: str) -> None:
     """What Python's reader lets pass, other readers take otherwise: NaN, a key twice (which one counts?), huge numbers."""
     with pytest.raises(DataError, match=r"submission\.json") as caught:
@@ -115,7 +117,9 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("make, message", [(Path.mkdir, "not a plain file|can be read"), (lambda path: None, "can be read")])
+@pytest.mark.parametrize(
+    "make, message", [(Path.mkdir, "not a plain file|can be read"), (lambda path: None, "can be read")]
+)
 def test_a_folder_or_nothing(tmp_path: Path, make, message: str) -> None:
     """Neither is a traceback of the operating system."""
     make(tmp_path / "submission.json")

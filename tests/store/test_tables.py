@@ -61,7 +61,9 @@ def test_blocks_are_the_runs_of_one_problem(tmp_path_factory, runs, group: int, 
 @given(count=st.integers(1, 25), group=st.integers(1, 9), data=st.data())
 def test_any_rows_from_any_place(tmp_path_factory, count: int, group: int, data) -> None:
     """A resumed run reads from where it stopped: the rows are those, however the file is divided."""
-    path = write(tmp_path_factory.mktemp("t") / "t.parquet", [("p", value) for value in range(count)], row_group_size=group)
+    path = write(
+        tmp_path_factory.mktemp("t") / "t.parquet", [("p", value) for value in range(count)], row_group_size=group
+    )
     start = data.draw(st.integers(0, count - 1))
     length = data.draw(st.integers(1, count - start))
     assert read_rows(path, SCHEMA, start, length).column("value").to_pylist() == list(range(start, start + length))
@@ -168,7 +170,9 @@ def test_wrong_columns(tmp_path: Path, columns: dict, message: str) -> None:
 
 def test_a_column_twice_is_ambiguous(tmp_path: Path) -> None:
     """Parquet allows two columns of one name; which one would be read is nobody's business to guess."""
-    twice = pa.table([pa.array(["a"]), pa.array([1], pa.int32()), pa.array([2], pa.int32())], ["problem_id", "value", "value"])
+    twice = pa.table(
+        [pa.array(["a"]), pa.array([1], pa.int32()), pa.array([2], pa.int32())], ["problem_id", "value", "value"]
+    )
     pq.write_table(twice, tmp_path / "t.parquet")
     with pytest.raises(DataError, match="one column 'value'"):
         open_table(tmp_path / "t.parquet", SCHEMA)

@@ -73,7 +73,22 @@ def test_each_convention_cuts_where_it_says(splitter: str, column: int, case) ->
 
 
 PIECES = st.sampled_from(
-    ["a", "Step 1: b", "\n", "\n\n", " ", "$$", "\\[", "\\]", "\\begin{x}", "\\end{x}", "```", "\n```\n", "Step 2. c", "é"]
+    [
+        "a",
+        "Step 1: b",
+        "\n",
+        "\n\n",
+        " ",
+        "$$",
+        "\\[",
+        "\\]",
+        "\\begin{x}",
+        "\\end{x}",
+        "```",
+        "\n```\n",
+        "Step 2. c",
+        "é",
+    ]
 )
 TEXTS = st.lists(PIECES, max_size=14).map("".join)
 
