@@ -13,7 +13,9 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
 
 test: lint browser
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	rm -f .coverage .coverage.*
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	$(VENV)/bin/python -m tests.floors
 
 RESULTS ?= results
 EVAL = $(VENV)/bin/python -m prm_eval.cli

@@ -303,7 +303,7 @@ def test_compressed_files(tmp_path: Path) -> None:
     for name, row in (("plain", PLAIN_ROW), ("scored", SCORED)):
         (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode() + b"\n"))
     assert import_pool(tmp_path / "plain.jsonl.gz", tmp_path / "pool").pool.info.n_problems == 1
-    with pytest.raises(DataError, match="a compressed file; expected an uncompressed one.* gunzip it first"):
+    with pytest.raises(DataError, match=r"a compressed file; expected an uncompressed one.* gunzip it first"):
         import_pool(tmp_path / "scored.jsonl.gz", tmp_path / "other")
 
 

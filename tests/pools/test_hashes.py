@@ -198,7 +198,7 @@ def test_what_is_no_description(tmp_path: Path, content: object, message: str) -
 def test_a_description_is_read_whole(tmp_path: Path) -> None:
     """What the file leaves out is empty; counts follow from it."""
     info = read_pool_info(described(tmp_path, GOOD))
-    assert info == PoolInfo(**{**GOOD})
+    assert info == PoolInfo(**GOOD)
     assert (info.n_missing, info.short_hash, info.sampling, info.files) == (1, "0" * 12, {}, {})
 
 
