@@ -12,7 +12,6 @@ from prm_eval.grading.pool import is_graded
 from prm_eval.importers import import_pool
 from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile
-from prm_eval.rewards.files.reward_file import iter_rewards
 from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.rewards.scoring import OF_THE_MACHINE
 from tests.conftest import PLAIN, write_jsonl
@@ -107,9 +106,9 @@ def test_refusals_are_those_that_the_run_counted(pool, tmp_path, monkeypatch) ->
     assert list(found.refused) == ["over-length", "no token"]
     assert found.refusal_lines == ["2 of 8: over-length", "1 of 8: no token"]
     assert not found.nothing_scored
-    monkeypatch.setattr(jobs, "iter_rewards", lambda rewards: pytest.fail("the file was read a second time"))
-    assert jobs.run_scoring(pool, Refusing(reasons), tmp_path / "r").refused == found.refused
-    monkeypatch.setattr(jobs, "iter_rewards", iter_rewards)
+    with monkeypatch.context() as patch:
+        patch.setattr(RewardFile, "rows", lambda self: pytest.fail("the file was read a second time"))
+        assert jobs.run_scoring(pool, Refusing(reasons), tmp_path / "r").refused == found.refused
     about = tmp_path / "r" / "submission.json"
     fields = json.loads(about.read_text())
     for said in (None, "many", {"over-length": "2"}):
