@@ -1,4 +1,5 @@
-"""How the house is kept: size, functions, docstrings, lines, tests of this repository, beside the figures of version 0.1.0.
+"""How the house is kept: size, functions, docstrings, lines, tests of this repository, beside the figures of version
+0.1.0.
 
 python benchmarks/house.py [--root FOLDER] [--json]
 
@@ -54,7 +55,8 @@ class Row:
 
 
 def functions(tree: ast.AST, public: bool = True) -> Iterator[tuple[Function, bool]]:
-    """Yield every function and whether it is public: no underscore in its name or in those of its classes, and in no function."""
+    """Yield every function and whether it is public: no underscore in its name or in those of its classes, and in no
+    function."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, Function):
             yield node, public and not node.name.startswith("_")

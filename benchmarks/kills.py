@@ -1,18 +1,19 @@
-"""Kill real runs of lm_eval at random moments, and see what is lost: python benchmarks/kills.py [--door hf|api] [--kills 100].
+"""Kill real runs of lm_eval at random moments, and see what is lost: python benchmarks/kills.py [--door hf|api]
+[--kills 100].
 
-Each trial is one run that is killed (SIGKILL) at random moments, started again with the same command, and so on until it
-ends by itself. With ``--door hf`` it is ``lm_eval run --model hf`` with the policy that ships; with ``--door api`` it is
-``prm-eval run --model local-chat-completions`` against a server that dies and comes back meanwhile. A witness inside the
-killed process notes every text before the journal sees it. Asked of each trial:
+Each trial is one run that is killed (SIGKILL) at random moments, started again with the same command, and so on until
+it ends by itself. With ``--door hf`` it is ``lm_eval run --model hf`` with the policy that ships; with ``--door api``
+it is ``prm-eval run --model local-chat-completions`` against a server that dies and comes back meanwhile. A witness
+inside the killed process notes every text before the journal sees it. Asked of each trial:
 
 * every text that came back is in the journal, but at most the one that a kill found on its way there;
 * in the end each problem has exactly N candidates, and all that were kept are among them;
 * both doors print the same numbers of that pool;
 * texts repeat within a problem no more often than in undisturbed runs.
 
-To fit many kills into minutes the runs are forked from a warm process, which has imported everything, knows our tasks only
-and does not ask pip what is installed; nothing else of lm_eval is changed. Most kills are timed to fall into generation.
-Exit status 1 where something was lost.
+To fit many kills into minutes the runs are forked from a warm process, which has imported everything, knows our tasks
+only and does not ask pip what is installed; nothing else of lm_eval is changed. Most kills are timed to fall into
+generation. Exit status 1 where something was lost.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ class Door:
 
     def arguments(self, seed: int) -> list[str]:
         shared = ["--tasks", TASK, "--output_path", "out", "--seed", str(seed), "--metadata",
-                  f"problems=miniature:test:0:{self.problems}", f"n_samples={self.samples}", "dump_dir=runs"]  # fmt: skip
+                  f"problems=miniature:test:0:{self.problems}", f"n_samples={self.samples}",
+                  "dump_dir=runs"]  # fmt: skip
         if self.server is None:
             model = f"pretrained={weights('policy')},dtype=float32"
             return ["--model", "hf", "--model_args", model, "--device", "cpu", "--batch_size", str(self.batch), *shared]
@@ -128,7 +130,8 @@ class Door:
 
 
 def warm_up() -> None:
-    """Import what a run imports, and leave out what takes seconds: lm_eval's own 14,000 task files, and what pip knows."""
+    """Import what a run imports, and leave out what takes seconds: lm_eval's own 14,000 task files, and what pip
+    knows."""
     import lm_eval.evaluator
     import lm_eval.tasks
     import torch

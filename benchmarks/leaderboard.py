@@ -1,4 +1,5 @@
-"""How long a large board takes: 300 made-up submissions to a made-up pool of 500 problems x 64 candidates of about 8 steps.
+"""How long a large board takes: 300 made-up submissions to a made-up pool of 500 problems x 64 candidates of about 8
+steps.
 
     OMP_NUM_THREADS=1 python benchmarks/leaderboard.py
 

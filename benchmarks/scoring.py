@@ -151,7 +151,8 @@ def off_by(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
 
 
 def selections(found: list[torch.Tensor], groups: Groups) -> list[int]:
-    """Return the first of the best candidates of each problem, by the product of its steps; equal ids have equal rewards."""
+    """Return the first of the best candidates of each problem, by the product of its steps; equal ids have equal
+    rewards."""
     chosen, start = [], 0
     for group in groups:
         rewards = [

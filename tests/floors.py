@@ -1,6 +1,7 @@
 """The floors of branch coverage: what a run of the tests measured, room by room, against what it must not fall below.
 
-``make test`` runs this after pytest: ``python -m tests.floors [DATA_FILE]``. Exit status 1 where a room is below its floor.
+``make test`` runs this after pytest: ``python -m tests.floors [DATA_FILE]``. Exit status 1 where a room is below its
+floor.
 """
 
 from __future__ import annotations

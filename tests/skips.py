@@ -1,4 +1,5 @@
-"""The list at the end of a test run of what was skipped and why: a check that never ran must not look like one that passed."""
+"""The list at the end of a test run of what was skipped and why: a check that never ran must not look like one that
+passed."""
 
 from __future__ import annotations
 

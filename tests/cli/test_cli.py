@@ -114,7 +114,8 @@ def test_help_names_every_command(capsys) -> None:
 
 @pytest.mark.slow
 def test_demo_runs_the_main_job(tmp_path) -> None:
-    """`prm-eval demo --handwritten`: the real lm_eval command over the shipped pool; its numbers are those of evaluate."""
+    """`prm-eval demo --handwritten`: the real lm_eval command over the shipped pool; its numbers are those of
+    evaluate."""
     done = cli("demo", "--handwritten", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"][
@@ -137,7 +138,8 @@ def test_demo_runs_the_main_job(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_demo_samples_the_policy_that_ships(tmp_path) -> None:
-    """`prm-eval demo`: lm_eval samples the shipped policy; both doors give one number, and the PRM picks better than a vote."""
+    """`prm-eval demo`: lm_eval samples the shipped policy; both doors give one number, and the PRM picks better than a
+    vote."""
     done = cli("demo", "--problems", "35", "--samples", "4", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"]
@@ -169,7 +171,8 @@ scoring.CHUNK = scoring.LARGEST_CHUNK = 2
 
 @pytest.mark.slow
 def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None:
-    """The lm_eval command with an hf model is killed while it scores; replay= finishes: nothing is generated again, and what
+    """The lm_eval command with an hf model is killed while it scores; replay= finishes: nothing is generated again, and
+    what
     was scored is not scored again."""
     write_jsonl(tmp_path / "p.jsonl", [{k: v for k, v in row.items() if k != "samples"} for row in PLAIN])
     (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
@@ -236,7 +239,8 @@ def wait_for(condition, seconds: float, process: subprocess.Popen):
 
 
 class Server(ThreadingHTTPServer):
-    """A server that speaks as much of the OpenAI protocol as lm_eval's clients use, with vLLM's meaning of a request's seed."""
+    """A server that speaks as much of the OpenAI protocol as lm_eval's clients use, with vLLM's meaning of a request's
+    seed."""
 
     requests_seen: list[dict]
 
@@ -285,7 +289,8 @@ def server():
     ("backend", "route"), [("local-chat-completions", "chat/completions"), ("local-completions", "completions")]
 )
 def test_api_models_and_the_one_seed_trap(tmp_path, server, backend, route, monkeypatch) -> None:
-    """A real HTTP server: with lm_eval's own seed the run is stopped before a request is sent; with seed=None it samples."""
+    """A real HTTP server: with lm_eval's own seed the run is stopped before a request is sent; with seed=None it
+    samples."""
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.tasks import TaskManager
 

@@ -124,7 +124,8 @@ def asked(monkeypatch) -> list[tuple]:
 def test_engine_is_what_computes_and_runner_who_walks_the_pool(
     pool, asked, capsys, flags, runner, engine, says
 ) -> None:
-    """One flag meant both: vLLM's workers could not be asked for. The old spelling works for one version, and says so."""
+    """One flag meant both: vLLM's workers could not be asked for. The old spelling works for one version, and says
+    so."""
     assert main(["score", str(pool.path), "--reward-model", "arithmetic", "-o", "r", *flags]) == 1
     ((name, model, given, workers),) = asked
     assert (name, model, given["engine"], workers) == (runner, "arithmetic", engine, None)

@@ -23,7 +23,8 @@ def demo(tmp_path_factory):
 
 
 def test_the_demonstration_gives_the_numbers_it_gave(demo) -> None:
-    """A changed grader, rule, closed form, seed or tie would show here; then results/ and docs/numbers.md change with it, or not."""
+    """A changed grader, rule, closed form, seed or tie would show here; then results/ and docs/numbers.md change with
+    it, or not."""
     rewards = [score_pool(demo, load_reward_model(name), demo.path / "rewards" / name) for name in (PRM, ORM)]
     found, golden = evaluate(demo, rewards).to_json(), json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert found["pool"] == golden["pool"]

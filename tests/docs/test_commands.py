@@ -104,7 +104,8 @@ def test_the_readme_has_the_command_of_the_tests() -> None:
 
 
 def test_a_wrong_command_would_be_found() -> None:
-    """The test above can fail: a flag, a command, a task, a key of metadata, a target and a module that do not exist."""
+    """The test above can fail: a flag, a command, a task, a key of metadata, a target and a module that do not
+    exist."""
     for line in (
         "prm-eval score POOL --reward-models RM -o DIR",
         "prm-eval scores POOL",

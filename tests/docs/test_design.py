@@ -22,7 +22,8 @@ def rooms() -> set[str]:
 
 
 def test_every_room_is_named_and_no_other() -> None:
-    """A room without a line has no rule of what may be done in it; a line without a room describes a house that is not there."""
+    """A room without a line has no rule of what may be done in it; a line without a room describes a house that is not
+    there."""
     named = [row[0].strip("`").rstrip("/") for row in table(DESIGN, "room")]
     assert len(named) == len(set(named))
     assert set(named) == rooms()

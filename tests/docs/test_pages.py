@@ -28,7 +28,8 @@ def test_generated_parts_are_fresh() -> None:
 def test_the_generator_writes_checks_and_says_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--check writes nothing and fails where a part is stale; without it the part is written; a page without markers is named."""
+    """--check writes nothing and fails where a part is stale; without it the part is written; a page without markers is
+    named."""
     for name in ("docs/command-line.md", "docs/reward-models.md", "docs/board.md", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -64,7 +65,8 @@ def test_the_head_of_the_board_has_ranked_rows_only() -> None:
     """Three rows a pool, in the board's order, without baselines; a stranger's name with a bar stays one cell."""
     heads = "| rank | model | c | d | e | f | g |\n|---|---|---|---|---|---|---|\n"
     rows = "".join(f"| {k} | a\\|{k} | c | d | e | f | g |\n" for k in range(1, 6))
-    board = f"**One** (`one`)\n\n{heads}{rows}|  | *mean* | c | d | e | f | g |\n\n**Two** (`two`)\n\nnot at hand\n\nRank: ...\n"
+    baseline = "|  | *mean* | c | d | e | f | g |\n"
+    board = f"**One** (`one`)\n\n{heads}{rows}{baseline}\n**Two** (`two`)\n\nnot at hand\n\nRank: ...\n"
     head = board_head(board).splitlines()
     assert head[2:7] == ["| rank | model | c | d | e | f |", "|---|---|---|---|---|---|"] + [
         f"| {k} | a\\|{k} | c | d | e | f |" for k in (1, 2, 3)

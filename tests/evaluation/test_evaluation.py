@@ -43,7 +43,8 @@ def test_published_numbers_on_real_rewards(real) -> None:
 
 
 def test_our_grader_on_the_same_pool(real) -> None:
-    """Our grader differs from the published labels on one candidate of 496, where the label is wrong: 10{,}000 is 10000."""
+    """Our grader differs from the published labels on one candidate of 496, where the label is wrong: 10{,}000 is
+    10000."""
     grade_pool(real)
     found = list(disagreements(real, "published"))
     assert [(d.problem.gold, d.ours.answer, d.ours.grade) for d in found] == [("10{,}000", "10000", "correct")]

@@ -1,4 +1,5 @@
-"""The rules that the doors share: when is graded, by which grades, under which aggregations, and what is said of refusals."""
+"""The rules that the doors share: when is graded, by which grades, under which aggregations, and what is said of
+refusals."""
 
 from __future__ import annotations
 
@@ -99,7 +100,8 @@ def test_verification_finds_a_fault_in_a_reward_folder_and_goes_on(pool) -> None
 
 
 def test_refusals_are_those_that_the_run_counted(pool, tmp_path, monkeypatch) -> None:
-    """The whole file was read a second time to count what submission.json says; a file that does not say is still counted."""
+    """The whole file was read a second time to count what submission.json says; a file that does not say is still
+    counted."""
     reasons = ["over-length: 9 tokens", None, "over-length: 7 tokens", "no token", None, None, None, None]
     found = jobs.run_scoring(pool, Refusing(reasons), tmp_path / "r")
     assert found.refused == {"over-length": 2, "no token": 1}

@@ -1,4 +1,5 @@
-"""Statistics against cases that can be counted: all resamples of three problems, all sign flips of ten, ranks by definition."""
+"""Statistics against cases that can be counted: all resamples of three problems, all sign flips of ten, ranks by
+definition."""
 
 from __future__ import annotations
 
@@ -106,7 +107,8 @@ def test_columns_are_resampled_together() -> None:
 
 
 def test_pools_too_large_for_one_block_are_resampled_alike() -> None:
-    """Counts are made in blocks of bounded memory: 80,000 problems in blocks of 100 resamples, one stream of resamples."""
+    """Counts are made in blocks of bounded memory: 80,000 problems in blocks of 100 resamples, one stream of
+    resamples."""
     n, resamples = 80_000, 101
     values = np.random.default_rng(0).random((n, 2))
     found = ClusterBootstrap(n, seed=4, resamples=resamples).means(values)
@@ -169,7 +171,8 @@ def all_flips(difference: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sign_flips_estimate_the_share_of_all_patterns(seed: int) -> None:
-    """Ten problems have 1,024 patterns: the estimate is within its error of their share, ties at the observed sum included."""
+    """Ten problems have 1,024 patterns: the estimate is within its error of their share, ties at the observed sum
+    included."""
     difference = np.round(np.random.default_rng(seed).normal(0.2, 0.5, 10), 1)
     exact = all_flips(difference)
     found = sign_flip_p(difference, seed=1, resamples=20_000)
@@ -224,7 +227,8 @@ def test_holm_is_its_definition(ps: list[float]) -> None:
 @MANY
 @given(st.lists(st.floats(0.0001, 1), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_holm_follows_the_order_of_its_tests(ps: list[float], random) -> None:
-    """Adjusted values keep the order, are never below the plain ones or above 1, and go with their tests when shuffled."""
+    """Adjusted values keep the order, are never below the plain ones or above 1, and go with their tests when
+    shuffled."""
     adjusted = holm(np.array(ps))
     assert (adjusted >= np.array(ps) - 1e-15).all()
     assert (adjusted <= 1).all()
@@ -255,7 +259,8 @@ def boards(draw):
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(boards())
 def test_who_is_better_is_an_order(values: np.ndarray) -> None:
-    """No entry is better than itself, no two better than each other, better ones have the larger mean, ranges follow."""
+    """No entry is better than itself, no two better than each other, better ones have the larger mean, ranges
+    follow."""
     bootstrap = ClusterBootstrap(len(values), seed=0, resamples=500)
     resampled = bootstrap.means(values)
     better = told_apart(values, resampled)

@@ -1,4 +1,5 @@
-"""The script that brings Chromium: if it failed a run, or installed beside a browser that is there, nobody could run the tests."""
+"""The script that brings Chromium: if it failed a run, or installed beside a browser that is there, nobody could run
+the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ SCRIPT = ROOT / ".ci" / "browser"
 
 
 def machine(folder: Path, *, user: int, browser: str | None, apt: int | None) -> dict[str, str]:
-    """A path with the few programs of one kind of machine; its apt-get writes down how it was called and exits with ``apt``."""
+    """A path with the few programs of one kind of machine; its apt-get writes down how it was called and exits with
+    ``apt``."""
     tools = folder / "bin"
     tools.mkdir()
     for tool in ("bash", "timeout"):
@@ -46,7 +48,8 @@ def machine(folder: Path, *, user: int, browser: str | None, apt: int | None) ->
     ids=["there", "chrome", "not root, there", "installs", "apt fails", "not root", "no apt"],
 )
 def test_it_installs_only_where_it_must_and_may(tmp_path, user, browser, apt, calls, said) -> None:
-    """Every kind of machine: exit status 0 always, apt-get only as root where no browser is, and a line that says what to do."""
+    """Every kind of machine: exit status 0 always, apt-get only as root where no browser is, and a line that says what
+    to do."""
     environment = machine(tmp_path, user=user, browser=browser, apt=apt)
     bash = str(shutil.which("bash"))
     done = subprocess.run([bash, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,5 @@
-"""The measuring script of the house. If it counted wrongly, or a bar were missed without a word, the figures would be decoration."""
+"""The measuring script of the house. If it counted wrongly, or a bar were missed without a word, the figures would be
+decoration."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def rows() -> dict[str, house.Row]:
     ],
 )
 def test_this_repository_meets_the_bar(rows: dict[str, house.Row], bar: str) -> None:
-    """Long lines, few tests, a README that is a manual, a flat package: what 0.1.0 was blamed for does not come back."""
+    """Long lines, few tests, a README that is a manual, a flat package: what 0.1.0 was blamed for does not come
+    back."""
     assert rows[bar].met, f"{bar}: {rows[bar].now}, the bar is {rows[bar].bar}"
 
 

@@ -1,4 +1,5 @@
-"""The list of skips. If it left one out, a machine without a browser, data or torch would seem to have checked everything."""
+"""The list of skips. If it left one out, a machine without a browser, data or torch would seem to have checked
+everything."""
 
 from __future__ import annotations
 

@@ -145,7 +145,8 @@ TEXTS = ["1+1 = 2\n\\boxed{2}", "1+1 = 3\n\\boxed{3}", "none", "so \\boxed{6}", 
 
 
 def test_candidates_are_kept_before_anything_can_fail(here, monkeypatch, caplog) -> None:
-    """A reward model that fails after generation costs nothing: the candidates are on disk, and the log says how to go on."""
+    """A reward model that fails after generation costs nothing: the candidates are on disk, and the log says how to go
+    on."""
     monkeypatch.setattr("prm_eval.rewards.models.rules.ArithmeticPRM.score", lambda self, items: 1 / 0)
     with caplog.at_level(logging.ERROR), pytest.raises(ZeroDivisionError):
         run(model=Canned(TEXTS), metadata=settings(here, prm_model="arithmetic"))
@@ -211,7 +212,8 @@ def test_request_cache_is_refused(here) -> None:
 
 
 def test_use_cache_gives_right_numbers_here(here) -> None:
-    """lm_eval's --use_cache collapses repeats unless do_sample is set; our tasks set it, and a second run samples anew."""
+    """lm_eval's --use_cache collapses repeats unless do_sample is set; our tasks set it, and a second run samples
+    anew."""
     counts = []
     for _ in range(2):
         model = Canned(TEXTS)
@@ -389,7 +391,8 @@ def test_an_orm_and_a_prm_of_the_same_name_stay_two_models(here, pool) -> None:
 
 
 def test_the_policy_makes_room_and_comes_back(here, models, monkeypatch) -> None:
-    """policy_offload: while candidates are scored the policy is on the CPU, afterwards where it was, also after a failure."""
+    """policy_offload: while candidates are scored the policy is on the CPU, afterwards where it was, also after a
+    failure."""
     import torch
 
     from prm_eval.rewards.models.recipe_checkpoint import RecipeModel

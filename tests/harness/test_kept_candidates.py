@@ -228,7 +228,8 @@ def test_several_ranks_and_another_number_of_them(here, monkeypatch) -> None:  #
         for rank in range(count):
             task = BestOfNTask({"task": "problems_bon", "output_type": "generate_until", "test_split": "test",
                                 "doc_to_text": "{{problem}}", "doc_to_target": "answer", "num_fewshot": 0,
-                                "generation_kwargs": {"do_sample": True, "until": []}, "metadata": dict(given)})  # fmt: skip
+                                "generation_kwargs": {"do_sample": True, "until": []},
+                                "metadata": dict(given)})  # fmt: skip
             lm = models[rank] = Policy(tag=f"{tag}{rank}-")
             assert lm is not None  # read from this frame, as from lm_eval's
             task.build_all_requests(rank=rank, world_size=count)
@@ -310,7 +311,9 @@ def test_a_full_disk_moves_the_journal(here, tmp_path_factory, monkeypatch, capl
     assert journals(here) == []
 
 
-def test_where_no_disk_has_room_candidates_wait_in_memory(here, tmp_path_factory, monkeypatch, caplog) -> None:  # noqa: F811
+def test_where_no_disk_has_room_candidates_wait_in_memory(  # noqa: F811
+    here, tmp_path_factory, monkeypatch, caplog
+) -> None:
     """Nothing takes them: the run goes on, says so, and writes everything once there is room again."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
@@ -328,7 +331,9 @@ def test_where_no_disk_has_room_candidates_wait_in_memory(here, tmp_path_factory
     assert KeptCandidates(here, {"policy": "p"}).texts == {("a", "k"): [str(k) for k in range(6)]}
 
 
-def test_a_folder_that_cannot_be_written_does_not_stop_generation(here, tmp_path_factory, monkeypatch) -> None:  # noqa: F811
+def test_a_folder_that_cannot_be_written_does_not_stop_generation(  # noqa: F811
+    here, tmp_path_factory, monkeypatch
+) -> None:
     """A file lies where the journal's folder should be: candidates are kept elsewhere from the start."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
@@ -382,7 +387,8 @@ def test_journals_hold_no_secret(here) -> None:  # noqa: F811
 
 
 def test_a_checkpoint_that_was_written_over_is_another_policy(models) -> None:
-    """Training saves step after step under one name: candidates of an older step must not be taken for the newer one's."""
+    """Training saves step after step under one name: candidates of an older step must not be taken for the newer
+    one's."""
     import torch
     from lm_eval.models.huggingface import HFLM
 

@@ -1,4 +1,5 @@
-"""What ``--metadata`` says, read: lm_eval hands over texts, numbers and lists as it guesses them, and each must mean the same."""
+"""What ``--metadata`` says, read: lm_eval hands over texts, numbers and lists as it guesses them, and each must mean
+the same."""
 
 from __future__ import annotations
 

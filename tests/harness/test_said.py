@@ -66,7 +66,8 @@ def test_a_run_says_how_many_have_no_answer_and_which_setting_cut_them(tmp_path,
     said = [record.message for record in caplog.records]
     assert "verdicts on 5 candidates: correct 1, incorrect 1, no_answer 3" in said
     assert (
-        "3 of 5 candidates (60 %) have no answer; 2 of these end in the middle of a sentence (cut by max_gen_toks=192). "
+        "3 of 5 candidates (60 %) have no answer; 2 of these end in the middle of a sentence (cut by "
+        "max_gen_toks=192). "
         "Was it too small? --gen_kwargs max_gen_toks=384" in said
     )
     caplog.clear()
@@ -213,7 +214,8 @@ def test_what_counts_as_a_server_that_went_away() -> None:
 
     gone = [requests.ConnectionError(), requests.Timeout(), aiohttp.ServerDisconnectedError(), ConnectionResetError(),
             TimeoutError(), aiohttp.ClientResponseError(None, (), status=503), http(500), http(429)]  # fmt: skip
-    ours = [ValueError(), http(400), http(401), http(404), KeyboardInterrupt(), MemoryError(), PrmEvalError("x"), OSError(28, "full"),
+    ours = [ValueError(), http(400), http(401), http(404), KeyboardInterrupt(), MemoryError(), PrmEvalError("x"),
+    OSError(28, "full"),
             aiohttp.ClientResponseError(None, (), status=401)]  # fmt: skip
     assert [server_went_away(each) for each in gone] == [True] * len(gone)
     assert [server_went_away(each) for each in ours] == [False] * len(ours)
@@ -328,9 +330,11 @@ def test_repeats_across_a_restart_are_found() -> None:
 
 @pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(tmp_path) -> None:
-    """The real thing, a few times: lm_eval run --model hf with the policy that ships, SIGKILL, the same command again."""
+    """The real thing, a few times: lm_eval run --model hf with the policy that ships, SIGKILL, the same command
+    again."""
     pytest.importorskip("torch")
-    command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "3", "--problems", "3", "--samples", "8",
+    command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "3", "--problems", "3", "--samples",
+    "8",
                "--batch", "4", "--undisturbed", "1"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

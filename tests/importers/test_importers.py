@@ -146,7 +146,8 @@ def prm800k_row(unique_id: str, k: int, **fields):
 
 
 def test_prm800k_in_any_order(tmp_path) -> None:
-    """Rows of a problem need not stand together; missing candidates up to 1,860 keep their slots; neutral counts as positive."""
+    """Rows of a problem need not stand together; missing candidates up to 1,860 keep their slots; neutral counts as
+    positive."""
     rows = [prm800k_row("p/1", 1), prm800k_row("p/2", 2), prm800k_row("p/1", 3)]
     pool = import_pool(write_jsonl(tmp_path / "s.jsonl", rows), tmp_path / "out").pool
     assert (pool.info.m, pool.info.n_candidates, pool.info.splitter) == (1860, 3, "given")

@@ -1,4 +1,5 @@
-"""Rows that are wrong in one place: each stops the import with file, row, what was found and what was expected, and leaves no pool."""
+"""Rows that are wrong in one place: each stops the import with file, row, what was found and what was expected, and
+leaves no pool."""
 
 from __future__ import annotations
 
@@ -363,7 +364,8 @@ def test_whose_answer_counts(given: str | None, text: str, answer: str | None) -
 
 
 def test_published_grades_make_classes() -> None:
-    """What the source calls correct is one class, though our grader might not agree; wrong answers are classed by ours."""
+    """What the source calls correct is one class, though our grader might not agree; wrong answers are classed by
+    ours."""
     answers = ["2", "two", "1/2", "0.5", None, "7", None]
     correct = [True, True, False, False, False, False, True]
     rows = published_grades(answers, correct, [0, 2, 3, 4, 5, 7, 9])

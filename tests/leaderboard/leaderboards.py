@@ -141,7 +141,8 @@ disclosure = complete
 
 
 def demo_results(results: Path) -> Path:
-    """Make a results folder of the pool that ships (twice: all slots, and four of them) and five made-up reward models."""
+    """Make a results folder of the pool that ships (twice: all slots, and four of them) and five made-up reward
+    models."""
     from prm_eval.demo import demo_file
     from prm_eval.grading.pool import grade_pool
     from prm_eval.importers import import_pool

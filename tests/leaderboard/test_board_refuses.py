@@ -1,4 +1,5 @@
-"""What ``prm-eval check`` refuses is not on the board: left out, with the reason, and never in the way of the others."""
+"""What ``prm-eval check`` refuses is not on the board: left out, with the reason, and never in the way of the
+others."""
 
 from __future__ import annotations
 

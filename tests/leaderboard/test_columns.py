@@ -1,4 +1,5 @@
-"""One table of columns: else a figure stands on the page and not in the CSV, under another name, or is computed thrice."""
+"""One table of columns: else a figure stands on the page and not in the CSV, under another name, or is computed
+thrice."""
 
 from __future__ import annotations
 

@@ -125,7 +125,8 @@ def test_another_python_gives_the_same_bytes(results, tmp_path, python) -> None:
     """PRM_EVAL_OTHER_PYTHONS="/path/to/python3.10 ..." names interpreters that have this package installed."""
     if python is None:
         pytest.skip("no other Python named in PRM_EVAL_OTHER_PYTHONS")
-    code = f"from prm_eval.leaderboard import build; from pathlib import Path; build(Path({str(results)!r}), Path({str(tmp_path / 'b')!r}))"
+    places = f"Path({str(results)!r}), Path({str(tmp_path / 'b')!r})"
+    code = f"from prm_eval.leaderboard import build; from pathlib import Path; build({places})"
     subprocess.run([python, "-c", code], check=True, cwd=tmp_path)
     assert contents(tmp_path / "b") == contents(results / "leaderboard")
 
@@ -160,7 +161,8 @@ def test_the_readme_gets_the_table(results, tmp_path) -> None:
 
 
 def test_the_shipped_board_is_up_to_date() -> None:
-    """results/leaderboard and the tables of docs/board.md are what ``prm-eval leaderboard --readme docs/board.md`` makes."""
+    """results/leaderboard and the tables of docs/board.md are what ``prm-eval leaderboard --readme docs/board.md``
+    makes."""
     if not (ROOT / "results" / "leaderboard").is_dir():
         pytest.skip("no board is shipped")
     files = stale(ROOT / "results")
@@ -275,7 +277,8 @@ def test_rank_ranges_are_not_idle() -> None:
 
 
 def test_ranks_of_the_degenerate() -> None:
-    """Equal on every problem: not told apart. Better on every problem by the same: told apart if the problems are many."""
+    """Equal on every problem: not told apart. Better on every problem by the same: told apart if the problems are
+    many."""
     base = np.random.default_rng(0).random(40) / 2
     values = np.stack([base, base, base + 0.25], axis=1)
     bootstrap = ClusterBootstrap(40, seed=0, resamples=400)
@@ -397,7 +400,8 @@ def test_formulas_take_bounded_time() -> None:
 
 
 def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
-    """Every free text of a submission, a problem and a candidate is an attack; no page has an element or attribute from it."""
+    """Every free text of a submission, a problem and a candidate is an attack; no page has an element or attribute from
+    it."""
     from prm_eval.grading.pool import grade_pool
     from prm_eval.importers import import_pool
     from tests.conftest import write_jsonl
@@ -519,7 +523,8 @@ def test_doing_it_again_names_the_model(results) -> None:
 
 
 def test_tiers_are_marked_and_explained(tmp_path) -> None:
-    """What was run again says so, with figures; what did not agree, or was changed since, is "recomputed" and says why."""
+    """What was run again says so, with figures; what did not agree, or was changed since, is "recomputed" and says
+    why."""
     results = demo_results(tmp_path / "results")
     source = next((ROOT / "results" / "submissions").glob("*/*/*/verification.json"))
     fields = json.loads(source.read_text(encoding="utf-8"))
@@ -685,7 +690,8 @@ def test_a_board_is_not_written_into_results(results, tmp_path) -> None:
 
 
 def test_a_pool_without_submissions_before_one_with_them(results, tmp_path) -> None:
-    """The first pool by name decided the columns of leaderboard.csv, and the next one's submissions then stopped the board."""
+    """The first pool by name decided the columns of leaderboard.csv, and the next one's submissions then stopped the
+    board."""
     mine = tmp_path / "mine"
     shutil.copytree(results, mine)
     first = sorted((mine / "pools").glob("*.json"))[0]

@@ -223,16 +223,24 @@ def test_light_and_dark_follow_the_reader_and_the_button(board, browser, scheme)
 
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; })
+  const light = ([r, g, b]) => [r, g, b]
+    .map((c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; })
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (node) => { for (let n = node; n; n = n.parentElement) { const c = rgb(getComputedStyle(n).backgroundColor); if (c.length === 3) return c; } return [255, 255, 255]; };
+  const ground = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const c = rgb(getComputedStyle(n).backgroundColor);
+      if (c.length === 3) return c;
+    }
+    return [255, 255, 255];
+  };
   const bad = [];
   for (const node of document.querySelectorAll("main *, header *, footer *, figure text, .mini text")) {
     const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
     if (!own || node.closest("[hidden], option, math") || !node.getClientRects().length) continue;
     const style = getComputedStyle(node), ink = rgb(node instanceof SVGElement ? style.fill : style.color);
     const [a, b] = [light(ink), light(ground(node))].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < 4.5) bad.push([node.tagName, node.className.baseVal ?? node.className, node.textContent.slice(0, 30), ratio.toFixed(2)]);
+    const name = node.className.baseVal ?? node.className;
+    if (ratio < 4.5) bad.push([node.tagName, name, node.textContent.slice(0, 30), ratio.toFixed(2)]);
   }
   return bad;
 }"""

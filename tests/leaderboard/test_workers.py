@@ -1,4 +1,5 @@
-"""Processes that hold a board's pool: results out of order, or a wait for a dead process, would spoil or stop a board."""
+"""Processes that hold a board's pool: results out of order, or a wait for a dead process, would spoil or stop a
+board."""
 
 from __future__ import annotations
 

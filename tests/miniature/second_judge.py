@@ -1,4 +1,5 @@
-r"""A second judge of miniature solutions, written apart from the oracle: it shares no code with it and works another way.
+r"""A second judge of miniature solutions, written apart from the oracle: it shares no code with it and works another
+way.
 
 The oracle keeps lists of signed terms and reads a line with a grammar. This judge holds the problem as a binary term,
 nested lists such as ["-", ["*", 3, 3], 24], and rewrites it. Two numbers of the term may be worked out together where

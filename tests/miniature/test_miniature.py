@@ -47,7 +47,8 @@ CHANCE = Plan((Operation("C", 4, 2), Operation("C", 5, 2), Operation("/", Ref(0)
 
 
 def test_a_set_is_what_the_issue_asks_for() -> None:
-    """All subjects and levels in equal numbers; two to eight steps, a box at the end; the same seed gives the same set."""
+    """All subjects and levels in equal numbers; two to eight steps, a box at the end; the same seed gives the same
+    set."""
     problems = miniature_problems("test", 0, 350)
     cells = {(each.problem.subject, each.problem.level) for each in problems}
     assert len(cells) == 35 and {level for _, level in cells} == {1, 2, 3, 4, 5}

@@ -1,4 +1,5 @@
-"""The oracle against a second judge, on every candidate of the pools that ship; ``python -m pytest -s`` prints what was compared."""
+"""The oracle against a second judge, on every candidate of the pools that ship; ``python -m pytest -s`` prints what was
+compared."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ POOLS = sorted((Path(__file__).parents[2] / "results" / "pools").glob("miniature
 
 
 def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policies_wrote() -> None:
-    """Otherwise a step label or a grade of the miniature, and with it every figure of the laboratory, depends on who judges."""
+    """Otherwise a step label or a grade of the miniature, and with it every figure of the laboratory, depends on who
+    judges."""
     compared: dict[tuple[str, str], object] = {}
     candidates = steps = wrong_reasoning = 0
     for problem, group in chain.from_iterable(Pool(path) for path in POOLS):

@@ -1,4 +1,5 @@
-"""The oracle against a second judge that shares no code with it (tests/miniature/second_judge.py), and against any text at all."""
+"""The oracle against a second judge that shares no code with it (tests/miniature/second_judge.py), and against any text
+at all."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ def both(plan, text):
 
 
 def test_two_judges_on_thousands_of_texts() -> None:
-    """6,000 texts, right and corrupted by digits, operators, operands, values, dropped, swapped, doubled and foreign lines."""
+    """6,000 texts, right and corrupted by digits, operators, operands, values, dropped, swapped, doubled and foreign
+    lines."""
     rng = random.Random(20_230_531)
     sound = false_positives = wrong = 0
     for number, each in enumerate(islice(iter_problems("train", 11), 6_000)):

@@ -130,7 +130,8 @@ def test_both_arms_get_equally_many_different_candidates(laboratory) -> None:
 
 
 def test_active_picks_are_wrong_answers_first() -> None:
-    """80 % of the picks are the most convincing wrong answers, over the problems together where a problem has too few."""
+    """80 % of the picks are the most convincing wrong answers, over the problems together where a problem has too
+    few."""
     from types import SimpleNamespace
 
     from prm_eval.miniature.data import Labelled

@@ -1,4 +1,5 @@
-"""Content hashes: two pools with one hash are one pool. A field that the hash forgets could be changed behind everybody's back."""
+"""Content hashes: two pools with one hash are one pool. A field that the hash forgets could be changed behind
+everybody's back."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ ALWAYS = ("problem_id", "statement", "slot", "text")
 
 
 def changes(record: Problem | Candidate) -> list[tuple[str, object]]:
-    """Every field with another value, and without one where it may be missing; a candidate's problem is changed with its problem."""
+    """Every field with another value, and without one where it may be missing; a candidate's problem is changed with
+    its problem."""
     names = [each.name for each in dataclasses.fields(record)]
     names = [name for name in names if not (isinstance(record, Candidate) and name == "problem_id")]
     return [(name, OTHER[name]) for name in names] + [(name, None) for name in names if name not in ALWAYS]
@@ -111,7 +113,8 @@ def test_the_schema_is_hashed(monkeypatch) -> None:
 
 
 def test_the_hash_of_one_pool_is_pinned(tmp_path: Path) -> None:
-    """Registered pools and every submission name their pool by this hash: it must come out the same in every version."""
+    """Registered pools and every submission name their pool by this hash: it must come out the same in every
+    version."""
     assert pool_hash(**PARTS) == "3aff920e78573dcc4383d98a48248d791f55f746c1994c7f1175de15bd1b1790"
     assert (
         write(tmp_path / "p", [(PROBLEM, [CANDIDATE])]).info.content_hash
@@ -365,7 +368,8 @@ def test_lengths_are_in_characters(tmp_path: Path) -> None:
 
 
 def test_json_is_written_at_once(tmp_path: Path) -> None:
-    """Sorted, readable, ended by a newline; what JSON cannot say leaves the old file and no partial one in its place."""
+    """Sorted, readable, ended by a newline; what JSON cannot say leaves the old file and no partial one in its
+    place."""
     write_json(tmp_path / "x.json", {"b": "ü", "a": [1]})
     assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": [\n    1\n  ],\n  "b": "ü"\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -150,5 +150,6 @@ def test_writer_refuses_what_would_lose_or_mix(tmp_path) -> None:
     ],
 )
 def test_what_a_policy_is_called(policy, name) -> None:
-    """A table that shows where a checkpoint lies on someone's disk differs between two machines, and tells what it should not."""
+    """A table that shows where a checkpoint lies on someone's disk differs between two machines, and tells what it
+    should not."""
     assert policy_name(policy) == name

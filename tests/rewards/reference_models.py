@@ -1,4 +1,5 @@
-"""How each published reference feeds and reads its model, written plainly and slowly from the facts: one candidate, one unpadded forward.
+"""How each published reference feeds and reads its model, written plainly and slowly from the facts: one candidate, one
+unpadded forward.
 
 Each function returns (token ids, numbers), the numbers in the units of our recipes. Sources: model cards and the files
 named in ``recipes/*.yaml``. Nothing here uses prm_eval.
@@ -115,7 +116,8 @@ def skywork(folder, problem, steps):
 
 
 def reasoneval(folder, problem, steps, size):
-    """Markers are put between the steps, their places noted, and taken out again; see the order of the last two moves at 7B."""
+    """Markers are put between the steps, their places noted, and taken out again; see the order of the last two moves
+    at 7B."""
     tokenizer = tokenizer_of(folder)
     marker = tokenizer.pad_token
     text = (

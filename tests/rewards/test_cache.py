@@ -1,4 +1,5 @@
-"""The score cache: keyed by all that decides a score, never believing a damaged line, bounded, safe with several processes."""
+"""The score cache: keyed by all that decides a score, never believing a damaged line, bounded, safe with several
+processes."""
 
 from __future__ import annotations
 

@@ -262,7 +262,8 @@ SCALED = {
 @pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("packing", [True, False])
 def test_positions_that_look_at_the_longest_sequence(name, packing) -> None:
-    """Phi-3's factors, and frequencies that transformers keeps: a score would depend on the batch and on what came before."""
+    """Phi-3's factors, and frequencies that transformers keeps: a score would depend on the batch and on what came
+    before."""
     network = TinyNetwork(SCALED[name]())
     engine = Engine(network, device="cpu", dtype="float32", packing=packing)
     candidates = some_candidates()
@@ -370,7 +371,8 @@ def test_rendering_runs_ahead_in_another_thread(models, tmp_path, monkeypatch) -
 
 
 def test_progress_counts_every_candidate_and_token(models, tmp_path) -> None:
-    """The bar ends at all candidates, refused, duplicate and resumed ones included; tokens are those that were computed."""
+    """The bar ends at all candidates, refused, duplicate and resumed ones included; tokens are those that were
+    computed."""
     pool, seen = make_pool(tmp_path), []
     model = load_reward_model(str(models["prm"]), max_tokens=60)
     score_pool(pool, model, tmp_path / "r", progress=lambda done, tokens: seen.append((done, tokens)))
@@ -427,7 +429,8 @@ def stored(folder: Path) -> int:
 
 
 def test_kill_in_the_middle_of_a_block_recomputes_nothing(models, tmp_path) -> None:
-    """kill -9 between two batches: the resumed run computes exactly the rest, and the file is that of an undisturbed run."""
+    """kill -9 between two batches: the resumed run computes exactly the rest, and the file is that of an undisturbed
+    run."""
     pool = make_pool(tmp_path)  # with so few tokens a batch, a block of eight candidates takes five
     whole = start(pool, models["prm"], tmp_path / "whole", batch_tokens=60)
     assert "computed 18" in whole.communicate()[0]  # six problems of four candidates, of which three are distinct
@@ -499,7 +502,8 @@ def qwen_checkpoint(folder: Path, texts: list[str]) -> Path:
 
 @pytest.mark.slow
 def test_the_real_pool(data, tmp_path, capsys) -> None:
-    """62 x 8 real candidates: a slow reference to 1e-5, waste, head rows, duplicates, a kill -9 and a resume, all counted."""
+    """62 x 8 real candidates: a slow reference to 1e-5, waste, head rows, duplicates, a kill -9 and a resume, all
+    counted."""
     from prm_eval.importers import import_pool
 
     file = data / "bon" / "math_cot_100_rm.jsonl"
@@ -529,11 +533,12 @@ def test_the_real_pool(data, tmp_path, capsys) -> None:
     left = stored(tmp_path / "killed")
     rest = start(pool, checkpoint, tmp_path / "killed", block=256, separator="<extra_0>").communicate()[0]
     distinct = len({result.input_hash for _, _, result in found if result.refusal is None})
+    shared, waste = did.prefix_tokens_saved, did.padding_waste
     with capsys.disabled():
         print(f"""
     {len(found)} candidates, {distinct} distinct, {n_steps} steps, {did.tokens:,} tokens; refused: {refused or "none"}
     off the slow reference by at most {worst:.1e}
-    packed: {did.computed_tokens:,} tokens computed ({did.prefix_tokens_saved:,} shared), padding waste {did.padding_waste:.1%}
+    packed: {did.computed_tokens:,} tokens computed ({shared:,} shared), padding waste {waste:.1%}
     padded: {padded.counters.computed_tokens:,} tokens computed, padding waste {padded.counters.padding_waste:.1%}
     head rows {did.head_rows:,}, read positions {did.read_positions:,}
     killed with {left} scored; the resumed run {rest.split(chr(10))[-2]} of {distinct}""")

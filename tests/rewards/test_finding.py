@@ -1,4 +1,5 @@
-"""Reward models by name: each way a name is read, their order, and what is said of a name or an option that leads nowhere."""
+"""Reward models by name: each way a name is read, their order, and what is said of a name or an option that leads
+nowhere."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from prm_eval.rewards.models.stored import StoredRewardModel
 
 
 class Required:
-    """A third party's model with nothing but the seven required parts; and, where it is told to, with a part missing."""
+    """A third party's model with nothing but the seven required parts; and, where it is told to, with a part
+    missing."""
 
     kind = "orm"
     score_type = "raw"
@@ -109,7 +111,8 @@ def test_the_docstring_says_the_order_of_the_resolvers() -> None:
     ],
 )
 def test_a_name_that_leads_nowhere_says_what_is_near_and_how_names_are_written(name, message) -> None:
-    """A misspelt recipe before a hub id was looked up on the hub, with a message about tokens and private repositories."""
+    """A misspelt recipe before a hub id was looked up on the hub, with a message about tokens and private
+    repositories."""
     with pytest.raises(PrmEvalError) as caught:
         load_reward_model(name)
     assert message in str(caught.value)
@@ -130,7 +133,8 @@ def test_a_config_is_loaded_once(models, monkeypatch, kind) -> None:
 
 
 def test_an_option_that_a_model_does_not_take_is_named_whoever_makes_the_model(models) -> None:
-    """Found by signature in one place: for registered classes, objects, recipes, and the two kinds that recipes have besides."""
+    """Found by signature in one place: for registered classes, objects, recipes, and the two kinds that recipes have
+    besides."""
     for name, options, message in (
         ("arithmetic", {"device": "cpu"}, "it takes no device"),
         ("boxed-support", {"splitter": "line", "device": "cpu"}, "it takes no splitter, device"),
@@ -148,7 +152,8 @@ def test_an_option_that_a_model_does_not_take_is_named_whoever_makes_the_model(m
 
 
 def test_no_recipe_model_hides_its_options() -> None:
-    """A constructor that swallows ``**options`` would take a misspelt one in silence, and the scores would not be what was asked."""
+    """A constructor that swallows ``**options`` would take a misspelt one in silence, and the scores would not be what
+    was asked."""
     for made in (*factory.MODELS.values(), factory.RecipeModel):
         wrong = factory.misfit(made, (None, None), dict.fromkeys(["no_such_option"], 1))
         assert wrong is not None and wrong.options == ("no_such_option",)
@@ -178,7 +183,8 @@ def test_a_model_with_the_required_parts_only_is_scored_and_released(pool, tmp_p
 
 
 def test_every_model_of_ours_has_the_parts_that_the_scorer_asks_for(models) -> None:
-    """A model whose release or counters are called otherwise keeps its weights, or is recorded as having computed nothing."""
+    """A model whose release or counters are called otherwise keeps its weights, or is recorded as having computed
+    nothing."""
     from prm_eval.rewards.protocol import CountsWork, HoldsWeights, OnDevice, RendersAhead, work_done
 
     model = load_reward_model(str(models["prm"]))
@@ -193,7 +199,8 @@ def test_every_model_of_ours_has_the_parts_that_the_scorer_asks_for(models) -> N
 
 
 def test_registered_names_are_those_of_the_plugins(monkeypatch) -> None:
-    """The command `prm-eval plugins` lists what a name can be; a resolver with a list of its own would drift from it."""
+    """The command `prm-eval plugins` lists what a name can be; a resolver with a list of its own would drift from
+    it."""
     entry = plugins.installed("reward model")["arithmetic"]
     monkeypatch.setattr(plugins, "installed", lambda what: {"mine": entry})
     assert which("mine", {}) == [1]

@@ -28,7 +28,8 @@ ITEM = ScoringItem("What is 1+1?", "We add.\n\nSo 3.", ("We add.", "So 3."))
 
 @pytest.fixture
 def server(monkeypatch):
-    """An OpenAI-compatible server that says what the test tells it to; ``server.answer(path, body)`` returns (status, reply)."""
+    """An OpenAI-compatible server that says what the test tells it to; ``server.answer(path, body)`` returns (status,
+    reply)."""
     monkeypatch.setattr("prm_eval.rewards.models.writers.FIRST_WAIT_SECONDS", 0.0)
 
     class Handler(BaseHTTPRequestHandler):
@@ -127,7 +128,8 @@ def test_order_is_kept_when_requests_run_side_by_side(server) -> None:
 
 
 def test_a_server_that_stumbles_and_one_that_says_no(server) -> None:
-    """503 and broken JSON are tried again, 400 refuses the candidate, 401 and a dead server stop the run with the next step."""
+    """503 and broken JSON are tried again, 400 refuses the candidate, 401 and a dead server stop the run with the next
+    step."""
     replies = [(503, {}), (200, b"{half"), (200, {"choices": [{"message": {"content": "\\boxed{-1}"}}]})]
     server.answer = lambda path, body: replies.pop(0)
     assert judge(server).score([ITEM])[0].values == (1.0, 1.0)
@@ -223,7 +225,8 @@ def test_thinkprm_over_http(server, causal) -> None:
 
 
 def test_a_local_model_judges_as_its_full_logits_say(causal) -> None:
-    """The choice is the softmax over the tokens in which the continuations differ; the same seed writes the same judgement."""
+    """The choice is the softmax over the tokens in which the continuations differ; the same seed writes the same
+    judgement."""
     model = load_reward_model(f"thinkprm:{causal}", max_tokens=8)
     backend = model.backend
     prompt = backend.prompt(model.question(ITEM), model.how.start) + " well\nIs the solution correct? "
@@ -258,7 +261,8 @@ def test_a_local_judge_that_babbles_is_refused(causal) -> None:
 
 
 def test_a_prompt_has_one_bos(server, tmp_path) -> None:
-    """A Llama-3 template writes bos, and a server that is sent text writes another: a prompt no model was trained on."""
+    """A Llama-3 template writes bos, and a server that is sent text writes another: a prompt no model was trained
+    on."""
     tokenizer = tiny_models.llama3_tokenizer()
     folder = tiny_models.save_causal(tmp_path / "m", "Llama", 128_256, tokenizer)
     server.answer = lambda path, body: (

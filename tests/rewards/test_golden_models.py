@@ -1,4 +1,5 @@
-"""The published values of real weights. They run when PRM_EVAL_MODELS names a folder with the weights as ORG/NAME, and are skipped otherwise."""
+"""The published values of real weights. They run when PRM_EVAL_MODELS names a folder with the weights as ORG/NAME, and
+are skipped otherwise."""
 
 from __future__ import annotations
 
@@ -53,7 +54,10 @@ JANET_LAST = (
     "${0} every day at the farmers' "
     "market. The answer is: {0}"
 )
-INEQUALITY = "Let $x,$ $y,$ and $z$ be positive real numbers such that $xyz(x + y + z) = 1.$  Find the minimum value of\n\\[(x + y)(y + z).\\]"
+INEQUALITY = (
+    "Let $x,$ $y,$ and $z$ be positive real numbers such that $xyz(x + y + z) = 1.$  Find the minimum value of\n"
+    "\\[(x + y)(y + z).\\]"
+)
 INEQUALITY_STEPS = (
     "1. The problem asks us to find the minimum value of $(x + y)(y + z)$ given that $x,$ $y,$ and $z$ are positive "
     "real numbers and $xyz(x + y + z) = 1$.",

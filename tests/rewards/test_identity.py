@@ -1,4 +1,5 @@
-"""What identifies a number: everything that decides it, so that nothing old is returned for something new; and adapters."""
+"""What identifies a number: everything that decides it, so that nothing old is returned for something new; and
+adapters."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def edit(file: Path, **changes) -> None:
 
 
 def test_a_changed_template_or_config_is_another_model(models, pool, tmp_path) -> None:
-    """Both decide every number of a local folder; the weights' hashes alone would give the old rewards for the new model."""
+    """Both decide every number of a local folder; the weights' hashes alone would give the old rewards for the new
+    model."""
     for change in ("chat_template.jinja", "config.json"):
         folder = tmp_path / change
         shutil.copytree(models["orm_chat"], folder)
@@ -90,7 +92,8 @@ def test_an_adapter_has_its_bases_config_and_tokenizer(adapter) -> None:
 
 
 def test_all_of_an_adapter_and_its_base_identifies_its_numbers(adapter) -> None:
-    """The scale stands in adapter_config.json and most of the weights in the base: changed, both gave the old scores."""
+    """The scale stands in adapter_config.json and most of the weights in the base: changed, both gave the old
+    scores."""
     folder, base = adapter
     first = load_reward_model(f"math-psa:{folder}")
     edit(folder / "adapter_config.json", lora_alpha=64)

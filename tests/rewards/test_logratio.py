@@ -44,7 +44,8 @@ def load(pair, **options):
 
 
 def test_two_tokenizers_are_no_pair(pair, tmp_path) -> None:
-    """Of the same size, they give the likelihood of another text; a token added to one of them, as for padding, is harmless."""
+    """Of the same size, they give the likelihood of another text; a token added to one of them, as for padding, is
+    harmless."""
     tokenizer = chat_tokenizer()
     vocabulary = {text: 99 - index if index < 100 else index for text, index in tokenizer.get_vocab().items()}
     from tokenizers import Tokenizer, models, pre_tokenizers

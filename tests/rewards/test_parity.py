@@ -1,4 +1,5 @@
-"""The engine against plain transliterations of the published references: same ids, same numbers to 1e-5, for every family."""
+"""The engine against plain transliterations of the published references: same ids, same numbers to 1e-5, for every
+family."""
 
 from __future__ import annotations
 
@@ -81,7 +82,8 @@ def test_engine_equals_the_reference(tiny, name) -> None:
 
 @pytest.mark.parametrize("name", LOG_RATIO)
 def test_log_ratio_equals_the_reference(tiny, name, monkeypatch) -> None:
-    """Chunked log-sum-exp over tokens of several candidates: the numbers of two full softmaxes, one candidate at a time."""
+    """Chunked log-sum-exp over tokens of several candidates: the numbers of two full softmaxes, one candidate at a
+    time."""
     monkeypatch.setattr("prm_eval.rewards.models.logratio.CHUNK_TOKENS", 7)
     model = load_reward_model(f"{name}:{tiny[name]}", reference=str(tiny["eurusprm-reference"]))
     for item, found in zip(ITEMS, model.score(ITEMS), strict=True):

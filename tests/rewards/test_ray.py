@@ -88,7 +88,8 @@ def test_a_worker_scores_its_block_as_this_process_does(models, tmp_path, small_
 
 
 def test_a_worker_finds_what_is_named_from_where_the_command_was_given(models, tmp_path, monkeypatch) -> None:
-    """Workers start in another folder: a model, recipe or cache given by a relative path was not found, or made elsewhere."""
+    """Workers start in another folder: a model, recipe or cache given by a relative path was not found, or made
+    elsewhere."""
     from prm_eval.rewards.ray_runner import Worker
     from prm_eval.store.jsonl import canonical_json
 
@@ -103,7 +104,8 @@ def test_a_worker_finds_what_is_named_from_where_the_command_was_given(models, t
 
 @pytest.mark.slow
 def test_two_workers_one_killed_give_the_bits_of_one_process(models, tmp_path, monkeypatch) -> None:
-    """Two actors, the first killed with kill -9 on the way: the file equals the local one, byte for byte; then a resume."""
+    """Two actors, the first killed with kill -9 on the way: the file equals the local one, byte for byte; then a
+    resume."""
     ray = require_ray()
     monkeypatch.setenv("PRM_EVAL_TEST_CHECKPOINT", str(models["prm"]))
     monkeypatch.setenv("PRM_EVAL_TEST_GRAVE", str(tmp_path / "grave"))

@@ -26,9 +26,11 @@ def item(problem: str, *steps: str) -> ScoringItem:
 FAMILIES = """Qwen/Qwen2.5-Math-PRM-7B Qwen/Qwen2.5-Math-PRM-72B Qwen/Qwen2.5-Math-7B-PRM800K Qwen/Qwen2.5-Math-RM-72B
 peiyi9979/math-shepherd-mistral-7b-prm RLHFlow/Llama3.1-8B-PRM-Mistral-Data RLHFlow/Llama3.1-8B-PRM-Deepseek-Data
 RLHFlow/Llama3.1-8B-ORM-Mistral-Data RLHFlow/Llama3.1-8B-ORM-Deepseek-Data Skywork/Skywork-o1-Open-PRM-Qwen-2.5-1.5B
-Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B GAIR/ReasonEval-7B GAIR/ReasonEval-34B PRIME-RL/EurusPRM-Stage1 PRIME-RL/EurusPRM-Stage2
+Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B GAIR/ReasonEval-7B GAIR/ReasonEval-34B PRIME-RL/EurusPRM-Stage1
+PRIME-RL/EurusPRM-Stage2
 jinachris/PURE-PRM-7B jinachris/Qwen2.5-Math-7B-PRM800K UW-Madison-Lee-Lab/VersaPRM UW-Madison-Lee-Lab/Llama-PRM800K
-UW-Madison-Lee-Lab/Qwen-PRM800K HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2 HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2 openreasoner/Math-psa launch/ThinkPRM-1.5B launch/ThinkPRM-14B GenPRM/GenPRM-7B""".split()
+UW-Madison-Lee-Lab/Qwen-PRM800K HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2
+HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2 openreasoner/Math-psa launch/ThinkPRM-1.5B launch/ThinkPRM-14B GenPRM/GenPRM-7B""".split()
 
 
 def test_hub_names_find_their_recipe_and_only_theirs() -> None:
@@ -176,7 +178,8 @@ source: x
     ],
 )  # fmt: skip
 def test_what_would_crash_at_the_first_candidate_is_a_fault_of_the_file(tmp_path, recipe, old, new, message) -> None:
-    """A KeyError, a NaN or a refusal of everything after hours of generation; ignored templates are another input than was asked for."""
+    """A KeyError, a NaN or a refusal of everything after hours of generation; ignored templates are another input than
+    was asked for."""
     file = tmp_path / "mine.yaml"
     assert old in recipe
     file.write_text(recipe)
@@ -188,7 +191,8 @@ def test_what_would_crash_at_the_first_candidate_is_a_fault_of_the_file(tmp_path
 
 
 def test_outputs_that_the_checkpoint_does_not_have_are_found_at_load(models, tmp_path) -> None:
-    """A recipe that leaves the number of labels to the config: an IndexError at the first candidate, or column 0 of two."""
+    """A recipe that leaves the number of labels to the config: an IndexError at the first candidate, or column 0 of
+    two."""
     file = tmp_path / "mine.yaml"
     for recipe, labels, old, new in ((GOOD, "orm", "labels: 2", "labels: 0"), (WHOLE, "prm", "labels: 1", "labels: 0")):
         file.write_text(recipe.replace(old, new))
@@ -217,7 +221,8 @@ def test_a_users_recipe_file_is_used(models, tmp_path) -> None:
 
 
 def test_score_takes_a_recipe_on_the_command_line(pool, models, tmp_path, capsys) -> None:
-    """The whole way: prm-eval score --recipe FILE, what the reward file says of it, and which recipe is guessed without."""
+    """The whole way: prm-eval score --recipe FILE, what the reward file says of it, and which recipe is guessed
+    without."""
     from prm_eval.cli.commands import main
 
     file = tmp_path / "mine.yaml"
@@ -290,7 +295,8 @@ def test_the_digest_is_of_what_decides_the_numbers(tmp_path) -> None:
 
 
 def test_a_checkpoint_of_the_miniature_is_known_wherever_it_lies() -> None:
-    """``prm-eval miniature all -o OUT`` makes OUT/miniature-orm; fed as a PRM by its architecture it gives other numbers."""
+    """``prm-eval miniature all -o OUT`` makes OUT/miniature-orm; fed as a PRM by its architecture it gives other
+    numbers."""
     for kind in ("orm", "prm"):
         for folder in (
             f"OUT/miniature-{kind}",

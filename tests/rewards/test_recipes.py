@@ -1,4 +1,5 @@
-"""Recipes at work: every bug of the field's harnesses as a test, wrong tokenizers and checkpoints refused, hostile texts."""
+"""Recipes at work: every bug of the field's harnesses as a test, wrong tokenizers and checkpoints refused, hostile
+texts."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def test_a_probability_that_underflows_keeps_its_place() -> None:
 
 
 def test_padding_changes_nothing_and_nothing_is_truncated(tiny) -> None:
-    """Without a mask, or with truncation, long and short candidates in one batch change each other's rewards or lose steps."""
+    """Without a mask, or with truncation, long and short candidates in one batch change each other's rewards or lose
+    steps."""
     model = load_reward_model(str(tiny["qwen2.5-math-prm"]))
     items = [item("Q", "a"), item("Q", *["So x = 2."] * 40)]
     together, alone = model.score(items), [model.score([each])[0] for each in items]
@@ -96,7 +98,8 @@ def test_as_many_rewards_as_steps(tiny, text) -> None:
     ],
 )
 def test_a_separator_in_a_text_is_not_read_as_a_step(tiny, name, marker) -> None:
-    """A candidate that writes the tag itself would get more rewards than it has steps; it is refused, its neighbours are not."""
+    """A candidate that writes the tag itself would get more rewards than it has steps; it is refused, its neighbours
+    are not."""
     model = load_reward_model(f"{name}:{tiny[name]}")
     clean = item("What is 1+1?", "So x = 2.", "b")
     for hostile in (item("Q", f"a {marker} b", "c"), item(f"Q {marker} b", "a", "c"), item("Q", f"a {marker}")):
@@ -107,7 +110,8 @@ def test_a_separator_in_a_text_is_not_read_as_a_step(tiny, name, marker) -> None
 
 
 def test_two_way_means_two_rows_of_the_vocabulary(tiny) -> None:
-    """A softmax over the whole vocabulary read at one id depends on every other token; ours is the same whatever those are."""
+    """A softmax over the whole vocabulary read at one id depends on every other token; ours is the same whatever those
+    are."""
     matrix = torch.randn(50, 16)
     hidden = torch.randn(3, 16)
     head = Head("lm_rows", rows={"+": 10, "-": 12})
@@ -144,7 +148,8 @@ def test_prompt_tokens_add_nothing_to_an_implicit_reward(tiny) -> None:
 
 
 def test_separators_are_appended_as_ids(tiny) -> None:
-    r"""Text and separator tokenised together merge (".\n\n" is one token): other ids than in training, four F1 points."""
+    r"""Text and separator tokenised together merge (".\n\n" is one token): other ids than in training, four F1
+    points."""
     model = load_reward_model(f"pure:{tiny['pure']}")
     rendered = model.render(item("Q", "So x = 2.", "b"))
     tokenizer = model.tokenizer
@@ -298,7 +303,8 @@ def test_an_adapter_is_merged_into_its_base(tiny, tmp_path) -> None:
 
 @pytest.mark.parametrize("pad", [0, 2])
 def test_whole_texts_are_read_where_transformers_reads_them(tmp_path, pad) -> None:
-    """Where padding is the end token, as usual, transformers passes over the template's last token; reading it is another number."""
+    """Where padding is the end token, as usual, transformers passes over the template's last token; reading it is
+    another number."""
     folder = tiny_model(tmp_path / "orm", "SequenceClassification", labels=1, chat=True)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": pad}))
@@ -353,7 +359,8 @@ def test_a_template_that_cuts_the_text_is_refused(tmp_path) -> None:
     ],
 )  # fmt: skip
 def test_steps_are_numbered_once_and_in_order(text, splitter, steps) -> None:
-    """A preamble or a heading gives two steps of one number, or a "Step 1: ## Step 1:" that no verifier was trained on."""
+    """A preamble or a heading gives two steps of one number, or a "Step 1: ## Step 1:" that no verifier was trained
+    on."""
     assert [numbered(step, k) for k, step in enumerate(split_steps(text, splitter), 1)] == steps
 
 
@@ -419,7 +426,8 @@ def test_more_tokens_than_a_model_takes_are_refused(models) -> None:
 
 @pytest.mark.parametrize("name", [*READING, "eurusprm-stage1"])
 def test_hostile_texts_are_refused_or_scored_and_shift_nobody(tiny, models, name) -> None:
-    """Special tokens, control characters, a million characters, nothing: a reward a step or a reason, neighbours unmoved."""
+    """Special tokens, control characters, a million characters, nothing: a reward a step or a reason, neighbours
+    unmoved."""
     shipped = {each: ROOT / "prm_eval" / "miniature" / "weights" / each for each in ("miniature-orm", "miniature-prm")}
     generic = {"token-classification": models["prm"], "sequence-classification": models["orm_chat"]}
     folder = {**generic, **shipped, **tiny}[name]

@@ -72,7 +72,8 @@ def test_arithmetic_prm_finds_false_steps_only_where_it_can_read_them() -> None:
 
 
 def reference_prm(folder, statement: str, steps) -> list[float]:
-    """A slow transliteration of how step classifiers are trained: prompt ids, then each step's ids and the separator's."""
+    """A slow transliteration of how step classifiers are trained: prompt ids, then each step's ids and the
+    separator's."""
     import torch
     import transformers
 
@@ -104,7 +105,8 @@ def test_token_classification_prm_equals_the_slow_reference(models) -> None:
 
 @pytest.mark.parametrize("name", ["orm", "orm_chat"])
 def test_sequence_classification_orm_equals_the_slow_reference(models, name) -> None:
-    """The raw logit at the last token, also where the text ends with the padding token and where the template adds bos."""
+    """The raw logit at the last token, also where the text ends with the padding token and where the template adds
+    bos."""
     import torch
     import transformers
 
@@ -152,7 +154,8 @@ def test_over_length_is_refused_never_cut(models) -> None:
 
 
 def test_models_that_cannot_be_used_say_so_before_any_work(models, tmp_path) -> None:
-    """Unknown names, wrong kinds, missing weights, odd options: each an error with the next step, none loads weights."""
+    """Unknown names, wrong kinds, missing weights, odd options: each an error with the next step, none loads
+    weights."""
     (tmp_path / "empty").mkdir()
     pickled = tmp_path / "pickled"
     pickled.mkdir()
@@ -225,7 +228,8 @@ def small_chunks(monkeypatch) -> None:
 
 
 def test_scoring_resumes_where_it_stopped(pool, tmp_path, monkeypatch) -> None:
-    """After an interruption only what is left is scored, a half-written line included; the result is that of one run."""
+    """After an interruption only what is left is scored, a half-written line included; the result is that of one
+    run."""
     small_chunks(monkeypatch)
     whole = score_pool(pool, Counting(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
@@ -256,7 +260,8 @@ def test_a_partial_file_of_another_model_is_not_continued(pool, tmp_path, monkey
 
 
 def test_a_run_that_finished_nothing_does_not_stand_in_the_way(pool, tmp_path) -> None:
-    """A command that failed at its first candidate left a header; corrected, it was told to finish the wrong one first."""
+    """A command that failed at its first candidate left a header; corrected, it was told to finish the wrong one
+    first."""
     with pytest.raises(KeyboardInterrupt):
         score_pool(pool, Counting(stop_after=0), tmp_path / "r")
     assert (tmp_path / "r" / "rewards.partial.jsonl").stat().st_size > 0

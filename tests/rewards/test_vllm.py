@@ -72,7 +72,8 @@ def test_without_vllm_the_error_says_what_to_install(models, monkeypatch) -> Non
 
 
 def test_vllm_is_refused_where_it_computes_something_else(models, tmp_path) -> None:
-    """It pools the heads it knows: columns 0 and 1 of a vocabulary, read as two labels, are plausible numbers that mean nothing."""
+    """It pools the heads it knows: columns 0 and 1 of a vocabulary, read as two labels, are plausible numbers that mean
+    nothing."""
     from tests.rewards import tiny
 
     tokenizer = tiny.sentencepiece_like({"ки": 12902, "+": 648, "-": 387})
@@ -84,7 +85,8 @@ def test_vllm_is_refused_where_it_computes_something_else(models, tmp_path) -> N
 
 
 def test_vllm_reads_a_whole_text_where_we_do(models, monkeypatch, tmp_path) -> None:
-    """It classifies by the last token; where the template's last one is padding, transformers and we read the one before."""
+    """It classifies by the last token; where the template's last one is padding, transformers and we read the one
+    before."""
     import json
     import shutil
 

@@ -1,4 +1,5 @@
-"""Tiny random models of the real architectures, with tokenizers of the real shapes: the tokens a recipe names have their real ids."""
+"""Tiny random models of the real architectures, with tokenizers of the real shapes: the tokens a recipe names have
+their real ids."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ def byte_level(
 
 
 def sentencepiece_like(fixed: dict[str, int], pad: str = "</s>"):
-    """A tokenizer of the Llama-2 and Mistral shape: a space is a visible mark, put before the text; unknown characters are bytes."""
+    """A tokenizer of the Llama-2 and Mistral shape: a space is a visible mark, put before the text; unknown characters
+    are bytes."""
     characters = sorted(set("".join(CORPUS)) - {"\n"})
     pieces = [
         *(f"<0x{i:02X}>" for i in range(256)),

@@ -1,4 +1,5 @@
-"""The definitions, written out: every subset of n slots, one after the other. Slow, and too plain to be wrong in the same way."""
+"""The definitions, written out: every subset of n slots, one after the other. Slow, and too plain to be wrong in the
+same way."""
 
 from __future__ import annotations
 

@@ -118,7 +118,8 @@ def test_a_better_order_never_loses(problem) -> None:
 @MANY
 @given(slots())
 def test_perfect_rewards_reach_the_oracle_and_reversed_ones_the_floor(problem) -> None:
-    """With rewards that put every correct candidate first bon@n is pass@n; with the reverse it is 1 minus pass@n of the wrong."""
+    """With rewards that put every correct candidate first bon@n is pass@n; with the reverse it is 1 minus pass@n of the
+    wrong."""
     answered = problem.classes >= 0
     correct = problem.classes == 0
     ns = list(range(1, problem.m + 1))
@@ -165,7 +166,8 @@ def test_the_spread_of_draws(values: list[float], sd: float) -> None:
 
 
 def test_the_room_offers_what_it_says() -> None:
-    """`prm_eval.selection` loads its names on first use; one that is listed and not there would fail only in a user's hands."""
+    """`prm_eval.selection` loads its names on first use; one that is listed and not there would fail only in a user's
+    hands."""
     for name in prm_eval.selection.__all__:
         assert callable(getattr(prm_eval.selection, name))
     assert set(prm_eval.selection.__all__) == set(dir(prm_eval.selection))

@@ -1,4 +1,5 @@
-"""The one weighted vote, against counting by hand: if it errs, majority and weighted majority are wrong in every door."""
+"""The one weighted vote, against counting by hand: if it errs, majority and weighted majority are wrong in every
+door."""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ def test_parties_add_their_classes(case, party) -> None:
 
 @pytest.mark.parametrize("n", [1, 3, 5, 12, 20, 40])
 def test_permutations_are_the_documented_ones(n) -> None:
-    """Monte Carlo by hand over the permutations of the seed: today's shares are next year's, and every model's draws."""
+    """Monte Carlo by hand over the permutations of the seed: today's shares are next year's, and every model's
+    draws."""
     generator = np.random.default_rng(3)
     member, weights = generator.integers(-1, 6, 40), generator.random((40, 3))
     found = vote(member, weights, [1, 3, 5, 12, 20, 40], seed=77, draws=400)

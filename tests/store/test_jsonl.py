@@ -1,4 +1,5 @@
-"""JSON lines of strangers: every fault has its file and row, half a file is never read as a whole one, and no line is dropped."""
+"""JSON lines of strangers: every fault has its file and row, half a file is never read as a whole one, and no line is
+dropped."""
 
 from __future__ import annotations
 

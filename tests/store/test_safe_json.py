@@ -59,7 +59,8 @@ REFUSED = [
     "content, message", REFUSED, ids=[f"{at}-{message[:24]}" for at, (_, message) in enumerate(REFUSED)]
 )
 def test_what_is_not_plain_json_is_refused(tmp_path: Path, content: bytes | str, message: str) -> None:
-    """What Python's reader lets pass, other readers take otherwise: NaN, a key twice (which one counts?), huge numbers."""
+    """What Python's reader lets pass, other readers take otherwise: NaN, a key twice (which one counts?), huge
+    numbers."""
     with pytest.raises(DataError, match=r"submission\.json") as caught:
         read_json(write(tmp_path, content))
     assert message in str(caught.value)

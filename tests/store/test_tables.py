@@ -1,4 +1,5 @@
-"""Parquet in bounded memory: rows come out as they went in, a wrong file is a fault with its row, half a file is no file."""
+"""Parquet in bounded memory: rows come out as they went in, a wrong file is a fault with its row, half a file is no
+file."""
 
 from __future__ import annotations
 

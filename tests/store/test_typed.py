@@ -149,7 +149,8 @@ def test_a_fault_says_where_what_was_found_and_what_was_expected(value, where, f
 
 
 def test_every_fault_is_told_at_once() -> None:
-    """A file that is mended fault by fault is checked as many times; a misspelt key comes before the one it leaves missing."""
+    """A file that is mended fault by fault is checked as many times; a misspelt key comes before the one it leaves
+    missing."""
     wrong = without("count") | {"cuont": 1, "flag": 0, "inner": {"name": "", "share": "x"}}
     told = [each.where for each in faults(Everything, wrong)]
     assert told == ["cuont", "count", "flag", "inner.name", "inner.share"]
@@ -296,7 +297,8 @@ ODD = ANYTHING | st.text(max_size=5) | st.floats()
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_refused_is_what_has_faults(name, data) -> None:
-    """Reading and checking are one rule: a file is built, as its type in all its depth, if and only if nothing is found."""
+    """Reading and checking are one rule: a file is built, as its type in all its depth, if and only if nothing is
+    found."""
     kind = KINDS[name]
     value = data.draw(objects(kind, whole=False))
     inner: Any = value

@@ -1,4 +1,5 @@
-"""A good submission, corrupted in every way we could think of: each is found, in the right file and row, and none breaks the checker."""
+"""A good submission, corrupted in every way we could think of: each is found, in the right file and row, and none
+breaks the checker."""
 
 from __future__ import annotations
 
@@ -478,7 +479,8 @@ def test_there_are_enough_and_of_every_kind() -> None:
 def test_the_corruption_is_found(
     submission: Path, checker: Checker, mutation, kind: str, file: str, row: int | None
 ) -> None:
-    """The fault is named: its kind, its file, its row where it has one; within seconds, without a crash, in plain ASCII."""
+    """The fault is named: its kind, its file, its row where it has one; within seconds, without a crash, in plain
+    ASCII."""
     mutation(submission)
     started = time.monotonic()
     faults = checker.submission(submission)

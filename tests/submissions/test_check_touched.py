@@ -1,4 +1,5 @@
-"""What CI runs on a pull request: the touched submissions are checked with the base branch's pools, then shown beside the references."""
+"""What CI runs on a pull request: the touched submissions are checked with the base branch's pools, then shown beside
+the references."""
 
 from __future__ import annotations
 

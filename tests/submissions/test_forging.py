@@ -1,4 +1,5 @@
-"""Rewards made from the grades: flagged at every level of noise at which they are of use; real verifiers are not flagged."""
+"""Rewards made from the grades: flagged at every level of noise at which they are of use; real verifiers are not
+flagged."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory) -> Pool:
-    """80 problems of 24 candidates: every problem has six ways of going about it, a candidate follows one, with words changed."""
+    """80 problems of 24 candidates: every problem has six ways of going about it, a candidate follows one, with words
+    changed."""
     chance = random.Random(1)
     rows = []
     for number in range(80):
@@ -65,7 +67,8 @@ def test_rewards_made_from_the_grades_plus_noise_are_flagged(pool, sigma: float)
 
 
 def test_with_enough_noise_it_is_not_seen_and_not_worth_it(pool) -> None:
-    """The limit of the test, as results/README.md states it: where nothing is flagged any more, nothing is gained either."""
+    """The limit of the test, as results/README.md states it: where nothing is flagged any more, nothing is gained
+    either."""
     from prm_eval.selection.accuracies import best_of_n_table
 
     facts, generator = facts_of(pool), np.random.default_rng(7)
@@ -102,7 +105,8 @@ def test_the_order_of_right_and_wrong_is_measured_exactly() -> None:
 
 
 def test_suspicions_of_a_submission(tmp_path) -> None:
-    """Through the files: the rule that ships is not suspected of forging; six values among 280 are mentioned; the grades are seen."""
+    """Through the files: the rule that ships is not suspected of forging; six values among 280 are mentioned; the
+    grades are seen."""
     from tests.leaderboard.board import rows_of, write_rows
 
     results = ROOT / "results"
@@ -125,7 +129,8 @@ def test_suspicions_of_a_submission(tmp_path) -> None:
 
 @pytest.mark.parametrize("sigma", [0.1, 0.3])
 def test_a_forged_submission_is_in_order_and_marked_by_check_and_board(tmp_path, capsys, sigma: float) -> None:
-    """From files to page: grades plus noise are rewards without a fault, so the mark beside the row is all that warns a reader."""
+    """From files to page: grades plus noise are rewards without a fault, so the mark beside the row is all that warns a
+    reader."""
     import json
 
     from prm_eval.cli.commands import main
@@ -161,7 +166,8 @@ def real_pool(data: Path, name: str, folder: Path, **options) -> Pool:
 
 @pytest.mark.parametrize("name", ["math_cot_100_rm", "ovm_gsm8k_verifier_scored"])
 def test_strong_real_verifiers_are_not_flagged(data, tmp_path, name: str) -> None:
-    """Qwen2.5-Math-RM recovers most of the gap, OVM is right in 98 % of pairs and solves all its problems: both are honest."""
+    """Qwen2.5-Math-RM recovers most of the gap, OVM is right in 98 % of pairs and solves all its problems: both are
+    honest."""
     from prm_eval.evaluation.curves import graded_slots
     from prm_eval.rewards import RewardFile
 

@@ -1,4 +1,5 @@
-"""What a submission says of where its rewards come from: held against what is installed and shipped, refused from outside, marked on the board."""
+"""What a submission says of where its rewards come from: held against what is installed and shipped, refused from
+outside, marked on the board."""
 
 from __future__ import annotations
 
@@ -103,7 +104,8 @@ def marks(folder: Path) -> dict[str, str]:
 
 
 def test_what_cannot_be_seen_is_marked_on_the_board(folder: Path) -> None:
-    """A recipe that nobody has, other content under a known name, a rule that nobody ran: readers must see that it is a mere word."""
+    """A recipe that nobody has, other content under a known name, a rule that nobody ran: readers must see that it is a
+    mere word."""
     assert marks(folder) == {}
     edit_json(folder / "submission.json", model__recipe="nonsense")
     assert "'nonsense', which does not ship" in marks(folder)["own-recipe"]
@@ -123,7 +125,8 @@ def test_what_cannot_be_seen_is_marked_on_the_board(folder: Path) -> None:
 
 
 def test_absurdly_far_rewards_are_marked() -> None:
-    """One submitted -1e7 makes every other difference look small, to readers and to whoever measures in units of the spread."""
+    """One submitted -1e7 makes every other difference look small, to readers and to whoever measures in units of the
+    spread."""
     ordinary = np.random.default_rng(1).normal(0, 3, 1_000)
     assert outliers(ordinary, "raw") is None
     assert outliers(np.append(ordinary, -1e7), "raw").value == 1

@@ -1,4 +1,5 @@
-"""A stranger's ``submission.json`` is read once: what was checked is what is shown, though the file may change in between."""
+"""A stranger's ``submission.json`` is read once: what was checked is what is shown, though the file may change in
+between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Rows of a stranger's rewards file, checked in this process (the checker itself does it in a child): each fault, its kind and its row."""
+"""Rows of a stranger's rewards file, checked in this process (the checker itself does it in a child): each fault, its
+kind and its row."""
 
 from __future__ import annotations
 
@@ -121,7 +122,8 @@ CHANGES: list[tuple[str, int, dict[str, Any], str, int | None, str]] = [
 
 @pytest.mark.parametrize("why, at, fields, kind, row, words", CHANGES, ids=[case[0] for case in CHANGES])
 def test_one_row_at_fault(tmp_path: Path, expected: Expected, why, at, fields, kind, row, words) -> None:
-    """One fault of one kind at one row; nothing else is said but that a candidate is missing where its row names another."""
+    """One fault of one kind at one row; nothing else is said but that a candidate is missing where its row names
+    another."""
     rows = good_rows(expected)
     rows[at] = {**rows[at], **fields}
     found, _ = check_rows(written(tmp_path / "r.parquet", rows), expected, {**PRM, "hashed": True})

@@ -1,4 +1,5 @@
-"""Submissions: made, filled in, read, checked, verified. (What is wrong with a file: test_check_mutations.py; forging: test_forging.py.)"""
+"""Submissions: made, filled in, read, checked, verified. (What is wrong with a file: test_check_mutations.py; forging:
+test_forging.py.)"""
 
 from __future__ import annotations
 
@@ -101,7 +102,8 @@ def test_the_results_that_ship_are_in_order() -> None:
 
 
 def test_our_own_submissions_are_what_scoring_gives(tmp_path: Path) -> None:
-    """Made anew from the text that ships, pool and rewards are the committed ones: all but when and where they were computed."""
+    """Made anew from the text that ships, pool and rewards are the committed ones: all but when and where they were
+    computed."""
     from prm_eval.demo import demo_pool
 
     pool = demo_pool(tmp_path / "pool")
@@ -171,7 +173,8 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
 
 
 def test_submission_json_says_what_a_machine_can_know(models, pool, tmp_path) -> None:
-    """A checkpoint folder: weight hashes, config, recipe, device, versions and counts are there without anyone typing them."""
+    """A checkpoint folder: weight hashes, config, recipe, device, versions and counts are there without anyone typing
+    them."""
     pytest.importorskip("torch")
     from prm_eval.grading.pool import grade_pool
 
@@ -330,7 +333,8 @@ JSON = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
-    """Whatever stands in a field: no exception, nothing that acts on a terminal, and a wrong value is never passed by accident."""
+    """Whatever stands in a field: no exception, nothing that acts on a terminal, and a wrong value is never passed by
+    accident."""
     fields = {
         "schema": "prm_eval.rewards/2", "name": "a/b", "kind": "prm", "score_type": "logodds", "aggregation": "prod",
         "splitter": None,
@@ -372,7 +376,8 @@ def test_files_of_the_first_version_are_still_read(pool, tmp_path) -> None:
 
 
 def test_readers_hand_out_what_lies_there(board: Path, folder: Path) -> None:
-    """The board shows these fields; a mix-up of path and content would show one model's rewards under another's name."""
+    """The board shows these fields; a mix-up of path and content would show one model's rewards under another's
+    name."""
     (one,) = find_submissions(board)
     assert (one.org, one.model, one.revision, one.pool_id) == ("some-org", "some.model_1", COMMIT, POOL_ID)
     assert (one.folder, one.tier, one.disclosure.trained_on.this_pool) == (folder, "recomputed", "unknown")
@@ -415,7 +420,8 @@ def test_a_folder_that_is_not_called_like_a_submission(board: Path, folder: Path
 
 @pytest.mark.parametrize("name", ["submissions", "pools"])
 def test_a_submission_cannot_pass_for_a_results_folder(board: Path, folder: Path, name: str) -> None:
-    """A folder of that name inside made the checker look for submissions there, find none and call everything in order."""
+    """A folder of that name inside made the checker look for submissions there, find none and call everything in
+    order."""
     (folder / name).mkdir()
     assert kinds(folder) == {"extra-file"}
     (folder / "submission.json").unlink()
@@ -477,7 +483,8 @@ def test_another_pools_malformed_entry_does_not_stop_a_check(board: Path, folder
     [(pa.list_, pa.float16()), (pa.list_, pa.float64()), (pa.large_list, pa.float32()), (pa.large_list, pa.float64())],
 )
 def test_rewards_of_any_width_are_read_by_checker_and_board(board: Path, folder: Path, list_of, number) -> None:
-    """Other writers make other widths of one thing: one that the checker accepts and the board refuses, or the reverse, is a trap."""
+    """Other writers make other widths of one thing: one that the checker accepts and the board refuses, or the reverse,
+    is a trap."""
     rows = rows_of(folder)
     for row in rows:
         row["step_rewards"] = row["step_rewards"] and np.array(row["step_rewards"], np.float16).tolist()
@@ -503,7 +510,8 @@ def test_a_wrong_column_is_told_what_is_accepted(folder: Path) -> None:
 
 
 def test_strays_copies_and_names_that_differ_by_case(board: Path, folder: Path) -> None:
-    """Files between folders are read by nobody; a copy is another's work; two spellings of a name are a trap for readers."""
+    """Files between folders are read by nobody; a copy is another's work; two spellings of a name are a trap for
+    readers."""
     (board / "submissions" / "notes.txt").write_text("x")
     assert kinds(board) == {"extra-file"}
     (board / "submissions" / "notes.txt").unlink()
@@ -673,7 +681,8 @@ def test_verify_scores_a_real_network_again(models, pool, tmp_path) -> None:
 def test_verify_runs_in_the_dtype_of_the_submission(
     folder: Path, monkeypatch, capsys, submitted: str, flags: list[str], used: str
 ) -> None:
-    """Run in another dtype, an honest submission differs by the rounding, and the tolerance for that would cover edits."""
+    """Run in another dtype, an honest submission differs by the rounding, and the tolerance for that would cover
+    edits."""
     edit_json(folder / "submission.json", model__dtype=submitted)
     asked: list[dict] = []
     monkeypatch.setattr("prm_eval.rewards.load_reward_model", lambda name, **given: (asked.append(given), Model())[1])
@@ -682,7 +691,8 @@ def test_verify_runs_in_the_dtype_of_the_submission(
 
 
 def test_the_stated_probability_of_detection_holds(folder: Path) -> None:
-    """1 % of the candidates edited, many seeds: the share of samples that meet one is the probability that is printed."""
+    """1 % of the candidates edited, many seeds: the share of samples that meet one is the probability that is
+    printed."""
     of, sample, edited = 1_000, 100, 10
     stated = detection_probability(edited, sample, of)
     assert stated == pytest.approx(1 - math.comb(of - edited, sample) / math.comb(of, sample), rel=1e-12)

@@ -1,4 +1,5 @@
-r"""Cuts and boxes, convention by convention. A cut at another place gives a PRM other steps, and shifts every reward after it."""
+r"""Cuts and boxes, convention by convention. A cut at another place gives a PRM other steps, and shifts every reward
+after it."""
 
 from __future__ import annotations
 
