@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures of another file are imported, and asked for by name
 """Candidates are kept as they come: cut off anywhere, the same command goes on, and nothing mixes that must not."""
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def kept_texts(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("cuts", [(5,), (1, 1, 1), (8, 3), (15,), (0, 7)])
-def test_the_same_command_goes_on(here, cuts) -> None:  # noqa: F811
+def test_the_same_command_goes_on(here, cuts) -> None:
     """Cut off any number of times: what came back is never asked for again, and each problem gets N in the end."""
     kept = 0
     for turn, after in enumerate(cuts):
@@ -95,7 +96,7 @@ def test_the_same_command_goes_on(here, cuts) -> None:  # noqa: F811
     assert journals(here) == []
 
 
-def test_a_run_that_was_never_cut_off_is_what_it_was(here) -> None:  # noqa: F811
+def test_a_run_that_was_never_cut_off_is_what_it_was(here) -> None:
     """No journal is left, no request differs, the order of the slots is lm_eval's."""
     run(model=Policy(), metadata=metadata(here))
     (pool,) = dumps(here)
@@ -103,7 +104,7 @@ def test_a_run_that_was_never_cut_off_is_what_it_was(here) -> None:  # noqa: F81
     assert journals(here) == []
 
 
-def test_a_failure_after_generation_asks_for_nothing_and_makes_the_same_pool(here, monkeypatch) -> None:  # noqa: F811
+def test_a_failure_after_generation_asks_for_nothing_and_makes_the_same_pool(here, monkeypatch) -> None:
     """Killed while it scored: the same command asks the policy nothing, and finds the pool with its rewards again."""
     cut_off(here, 11, tag="first-")
     with monkeypatch.context() as patch:
@@ -120,7 +121,7 @@ def test_a_failure_after_generation_asks_for_nothing_and_makes_the_same_pool(her
     assert journals(here) == []
 
 
-def test_a_pool_that_is_gone_is_made_again_from_the_journal(here, monkeypatch) -> None:  # noqa: F811
+def test_a_pool_that_is_gone_is_made_again_from_the_journal(here, monkeypatch) -> None:
     """The journal names the pool; where that was removed, its own lines are still there."""
     import shutil
 
@@ -142,7 +143,7 @@ def test_a_pool_that_is_gone_is_made_again_from_the_journal(here, monkeypatch) -
         ({"model": Policy(name="another")}, 'pretrained "policy", not "another"'),
     ],
 )
-def test_other_candidates_are_set_aside_and_said(here, caplog, changed, said) -> None:  # noqa: F811
+def test_other_candidates_are_set_aside_and_said(here, caplog, changed, said) -> None:
     """Another policy's, or another temperature's candidates never enter a pool; they stay, and the log says why."""
     cut_off(here, 5, tag="old-")
     model = changed.pop("model", None) or Policy(tag="new-")
@@ -158,7 +159,7 @@ def test_other_candidates_are_set_aside_and_said(here, caplog, changed, said) ->
     assert len(model.asked) == 11  # the first command goes on where it was
 
 
-def test_another_prompt_takes_no_candidates(here) -> None:  # noqa: F811
+def test_another_prompt_takes_no_candidates(here) -> None:
     """A problem whose statement, or whose prompt, was changed under its id gets new candidates."""
     cut_off(here, 8)
     rows = [{**PLAIN[0], "problem": "What is 1+2?"}, PLAIN[1]]
@@ -167,7 +168,7 @@ def test_another_prompt_takes_no_candidates(here) -> None:  # noqa: F811
     assert len(model.asked) == 16
 
 
-def test_limit_and_another_n_use_what_is_there(here) -> None:  # noqa: F811
+def test_limit_and_another_n_use_what_is_there(here) -> None:
     """--limit and n_samples decide how much is wanted, not what a candidate is; what is left over stays for later."""
     cut_off(here, 10)
     model = Policy()
@@ -180,7 +181,7 @@ def test_limit_and_another_n_use_what_is_there(here) -> None:  # noqa: F811
     assert journals(here) == []
 
 
-def test_two_problems_with_one_prompt_share_nothing(here) -> None:  # noqa: F811
+def test_two_problems_with_one_prompt_share_nothing(here) -> None:
     """Equal statements under two ids: every candidate belongs to one of them, whatever was cut off."""
     rows = [{"id": name, "problem": "What is 1+1?", "answer": "2"} for name in "ab"]
     path = problems(here, rows)
@@ -193,7 +194,7 @@ def test_two_problems_with_one_prompt_share_nothing(here) -> None:  # noqa: F811
     assert len(set(texts)) == len(texts) == 16
 
 
-def test_greedy_runs_go_on(here) -> None:  # noqa: F811
+def test_greedy_runs_go_on(here) -> None:
     """n_samples=1 and greedy decoding: long benchmarks of single answers are cut off too."""
     options = {"gen_kwargs": {"do_sample": False, "temperature": 0}}
     cut_off(here, 1, more={"n_samples": 1}, **options)
@@ -202,7 +203,7 @@ def test_greedy_runs_go_on(here) -> None:  # noqa: F811
     assert len(model.asked) == 1
 
 
-def test_use_cache_keeps_working(here) -> None:  # noqa: F811
+def test_use_cache_keeps_working(here) -> None:
     """lm_eval's cache wraps the model and has a hook of its own: both hear of every reply."""
     from sqlitedict import SqliteDict
 
@@ -215,7 +216,7 @@ def test_use_cache_keeps_working(here) -> None:  # noqa: F811
     assert len(model.asked) == 11
 
 
-def test_several_ranks_and_another_number_of_them(here, monkeypatch) -> None:  # noqa: F811
+def test_several_ranks_and_another_number_of_them(here, monkeypatch) -> None:
     """Two ranks are cut off; one process takes up what both left, or three do; every candidate is used once."""
     from prm_eval.harness.task import BestOfNTask
 
@@ -259,7 +260,7 @@ def test_several_ranks_and_another_number_of_them(here, monkeypatch) -> None:  #
     assert len(set(texts)) == len(texts) == 24
 
 
-def test_a_damaged_journal_stops_before_generation(here) -> None:  # noqa: F811
+def test_a_damaged_journal_stops_before_generation(here) -> None:
     """A line in the middle that is not what was written: named with its place; a torn last line is no matter."""
     cut_off(here, 5)
     (path,) = journals(here)
@@ -291,7 +292,7 @@ def full_disk(monkeypatch, blocked: tuple[str, ...], after: int = 0) -> list[int
     return over
 
 
-def test_a_full_disk_moves_the_journal(here, tmp_path_factory, monkeypatch, caplog) -> None:  # noqa: F811
+def test_a_full_disk_moves_the_journal(here, tmp_path_factory, monkeypatch, caplog) -> None:
     """ENOSPC while candidates come: they go on elsewhere, the log says where and how to bring them back."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
@@ -311,9 +312,7 @@ def test_a_full_disk_moves_the_journal(here, tmp_path_factory, monkeypatch, capl
     assert journals(here) == []
 
 
-def test_where_no_disk_has_room_candidates_wait_in_memory(  # noqa: F811
-    here, tmp_path_factory, monkeypatch, caplog
-) -> None:
+def test_where_no_disk_has_room_candidates_wait_in_memory(here, tmp_path_factory, monkeypatch, caplog) -> None:
     """Nothing takes them: the run goes on, says so, and writes everything once there is room again."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
@@ -331,9 +330,7 @@ def test_where_no_disk_has_room_candidates_wait_in_memory(  # noqa: F811
     assert KeptCandidates(here, {"policy": "p"}).texts == {("a", "k"): [str(k) for k in range(6)]}
 
 
-def test_a_folder_that_cannot_be_written_does_not_stop_generation(  # noqa: F811
-    here, tmp_path_factory, monkeypatch
-) -> None:
+def test_a_folder_that_cannot_be_written_does_not_stop_generation(here, tmp_path_factory, monkeypatch) -> None:
     """A file lies where the journal's folder should be: candidates are kept elsewhere from the start."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
@@ -343,7 +340,7 @@ def test_a_folder_that_cannot_be_written_does_not_stop_generation(  # noqa: F811
     assert len(list(elsewhere.glob("prm_eval-*/*.jsonl"))) == 1
 
 
-def test_another_process_at_the_same_journal_is_refused(here, monkeypatch) -> None:  # noqa: F811
+def test_another_process_at_the_same_journal_is_refused(here, monkeypatch) -> None:
     """The same command twice at once would give each problem up to 2N candidates."""
 
     def busy(self, path):
@@ -356,7 +353,7 @@ def test_another_process_at_the_same_journal_is_refused(here, monkeypatch) -> No
     assert model.asked == []
 
 
-def test_an_interrupted_notebook_goes_on_in_the_same_process(here) -> None:  # noqa: F811
+def test_an_interrupted_notebook_goes_on_in_the_same_process(here) -> None:
     """The traceback keeps the first run's journal open; the second run of the cell must not be refused for it."""
     try:
         run(model=Policy(5), metadata=metadata(here))
@@ -368,7 +365,7 @@ def test_an_interrupted_notebook_goes_on_in_the_same_process(here) -> None:  # n
     assert held is not None
 
 
-def test_power_cuts_are_waited_for_before_the_journal_goes(here, monkeypatch) -> None:  # noqa: F811
+def test_power_cuts_are_waited_for_before_the_journal_goes(here, monkeypatch) -> None:
     """The pool's files and folder are on the disk before anything of the journal is removed."""
     order: list[str] = []
     monkeypatch.setattr("prm_eval.harness.task_journal.sync_folder", lambda folder: order.append("sync"))
@@ -378,7 +375,7 @@ def test_power_cuts_are_waited_for_before_the_journal_goes(here, monkeypatch) ->
     assert order == ["sync", "remove"]
 
 
-def test_journals_hold_no_secret(here) -> None:  # noqa: F811
+def test_journals_hold_no_secret(here) -> None:
     """Model arguments are the key of a journal; a header with a token in it must not be written beside them."""
     cut_off(here, 2, more={"auth_token": "s3cret", "header": {"Authorization": "s3cret"}, "quantization": "awq"})
     text = journals(here)[0].read_text()
@@ -403,7 +400,7 @@ def test_a_checkpoint_that_was_written_over_is_another_policy(models) -> None:
     assert first != policy_identity(model, {"dtype": "float32"}, {"temperature": 1.0})
 
 
-def test_a_run_that_goes_on_samples_with_another_seed(here, models) -> None:  # noqa: F811
+def test_a_run_that_goes_on_samples_with_another_seed(here, models) -> None:
     """lm_eval sets seed 1234 at each start: the same texts would come again, as duplicates that nobody sees."""
     from lm_eval.models.huggingface import HFLM
 
@@ -428,7 +425,7 @@ def test_a_run_that_goes_on_samples_with_another_seed(here, models) -> None:  # 
     assert len(set(seeds)) == 2
 
 
-def test_pool_and_results_record_how_candidates_were_made(here) -> None:  # noqa: F811
+def test_pool_and_results_record_how_candidates_were_made(here) -> None:
     """Prompt, system text, seed and sampling as used; a replay records the pool's, not the task file's."""
     found = run(
         model=Policy(), metadata=metadata(here), gen_kwargs={"temperature": 0.3}, system_instruction="Be brief."

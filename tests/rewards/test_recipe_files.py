@@ -30,7 +30,8 @@ Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B GAIR/ReasonEval-7B GAIR/ReasonEval-34B P
 PRIME-RL/EurusPRM-Stage2
 jinachris/PURE-PRM-7B jinachris/Qwen2.5-Math-7B-PRM800K UW-Madison-Lee-Lab/VersaPRM UW-Madison-Lee-Lab/Llama-PRM800K
 UW-Madison-Lee-Lab/Qwen-PRM800K HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2
-HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2 openreasoner/Math-psa launch/ThinkPRM-1.5B launch/ThinkPRM-14B GenPRM/GenPRM-7B""".split()
+HuggingFaceH4/Qwen2.5-Math-1.5B-Instruct-PRM-0.2 openreasoner/Math-psa launch/ThinkPRM-1.5B
+launch/ThinkPRM-14B GenPRM/GenPRM-7B""".split()
 
 
 def test_hub_names_find_their_recipe_and_only_theirs() -> None:
