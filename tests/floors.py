@@ -77,12 +77,17 @@ def main(arguments: Sequence[str] | None = None, floors: Mapping[str, int] = FLO
     parser.add_argument("data", nargs="?", default=".coverage", help="what coverage wrote (default: .coverage)")
     asked = parser.parse_args(arguments)
     from coverage import Coverage
+    from coverage.exceptions import NoDataError
 
     measured = Coverage(data_file=asked.data)
     measured.load()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        measured.json_report(outfile=str(report))
+        try:
+            measured.json_report(outfile=str(report))
+        except NoDataError:
+            print(f"{asked.data}: nothing was measured; run make test, or pytest --cov, first", file=sys.stderr)
+            return 1
         rooms = by_room(json.loads(report.read_text())["files"], list(floors))
     print("\n".join(lines(rooms, floors)))
     below = [room for room, found in rooms.items() if is_below(found, floors[room])]
