@@ -1,4 +1,4 @@
-"""Scores kept on disk by what was computed: interrupted runs resume, and a second pool computes only its new candidates.
+"""Scores on disk, found by what was computed: runs resume, and a second pool computes only its new candidates.
 
 A cache is a folder with one append-only text file a model. Each line is sealed like one of a journal
 (:mod:`prm_eval.store.journal`); its record has the key ``k`` and the values ``v``. A key is the SHA-256 of the model's

@@ -193,7 +193,7 @@ def _require_size(path: Path, when: str, size: int, steps: Ints) -> None:
 
 
 def _require_short_texts(path: Path, table: pa.Table) -> None:
-    """Insist on short texts, before the dictionaries of distinct texts are unpacked."""
+    """Insist on short texts, before the dictionary columns are unpacked."""
     for name in TEXTS:
         for chunk in table.column(name).chunks:
             if (at := first_long_text(chunk)) is not None:
