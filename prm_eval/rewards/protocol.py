@@ -27,9 +27,9 @@ class RewardModel(Protocol):
     """A verifier that never sees a gold answer: :class:`~prm_eval.records.ScoringItem` has none.
 
     A third party registers a class (or a function) under the entry-point group ``prm_eval.reward_models``. It is called
-    as ``factory(argument, **options)``: the argument is the part after the colon in ``name:argument`` (or None), and the
-    options are those that the user gave (``device``, ``dtype``, ``batch_tokens``, ...). The factory must be quick and
-    must fail early, before hours of generation; weights are loaded at the first call of :meth:`score`.
+    as ``factory(argument, **options)``: the argument is the part after the colon in ``name:argument`` (or None), and
+    the options are those that the user gave (``device``, ``dtype``, ``batch_tokens``, ...). The factory must be quick
+    and must fail early, before hours of generation; weights are loaded at the first call of :meth:`score`.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """The scoring of a pool by a reward model: it can be resumed, and each distinct candidate is computed once.
 
 Models that render ahead (:class:`~prm_eval.rewards.protocol.RendersAhead`, as all models on our engine do) get whole
-problems in **blocks** that depend only on the pool. A score depends only on its block, to the last bit on a CPU: neither
-interruptions nor the process that computes it, here or under Ray, change it. Within a block, scores are kept in a
-journal as they are computed.
+problems in **blocks** that depend only on the pool. A score depends only on its block, to the last bit on a CPU:
+neither interruptions nor the process that computes it, here or under Ray, change it. Within a block, scores are kept in
+a journal as they are computed.
 """
 
 from __future__ import annotations
