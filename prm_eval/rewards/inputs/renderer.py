@@ -183,7 +183,7 @@ class Renderer:
         return Rendered(ids, self._checked(ids, positions, 1, writer.literals))
 
     def _render_chat(self, item: ScoringItem) -> Rendered:
-        """Return a candidate in the tokenizer's chat template; other control tokens than the template's own are refused."""
+        """Return a candidate in the tokenizer's chat template; control tokens besides the template's own are refused."""
         if getattr(self.tokenizer, "chat_template", None):
             turns = self._turns(item.statement, item.text)
             text = apply_chat_template(self.tokenizer, turns)
@@ -336,7 +336,8 @@ class _Writer:
     def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
         """Return the index of the last token that begins before each offset; ``ids`` is extended.
 
-        The second condition is for tokenizers that trim offsets: they give a token of white space the empty span at its end.
+        The second condition is for tokenizers that trim offsets and give a token of white space the empty span at its
+        end.
         """
         if not self.renderer.tokenizer.is_fast:
             raise ModelError(

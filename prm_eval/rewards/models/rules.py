@@ -94,7 +94,8 @@ class BoxedSupportORM:
 def equality_holds(chain: str) -> bool:
     """Say whether ``a op b op c = d`` is true, by exact rational arithmetic.
 
-    The left side may differ from ``d`` by rounding to the digits of ``d``. ``chain`` has matched the pattern of this module: numbers, the four operations, one equality sign.
+    The left side may differ from ``d`` by rounding to the digits of ``d``. ``chain`` has matched the pattern of this
+    module: numbers, the four operations, one equality sign.
     """
     left, _, right = chain.rpartition("=")
     value = _evaluate(left)
