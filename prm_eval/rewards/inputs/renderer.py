@@ -183,7 +183,7 @@ class Renderer:
         return Rendered(ids, self._checked(ids, positions, 1, writer.literals))
 
     def _render_chat(self, item: ScoringItem) -> Rendered:
-        """Return a candidate in the tokenizer's chat template; control tokens besides the template's own are refused."""
+        """Return a candidate in the tokenizer's chat template; control tokens other than the template's are refused."""
         if getattr(self.tokenizer, "chat_template", None):
             turns = self._turns(item.statement, item.text)
             text = apply_chat_template(self.tokenizer, turns)

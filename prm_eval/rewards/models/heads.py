@@ -107,10 +107,10 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
 
 
 def values(score: Score, logits: Any) -> tuple[float, ...]:
-    """Return one number for each read position from float32 logits (positions, outputs); two-way softmaxes stay log-odds.
+    """Return one number for each read position from float32 logits of shape (positions, outputs).
 
-    A difference of log-probabilities never underflows. A probability can become 0, and if a mask then drops it, all
-    later steps are shifted.
+    Two-way softmaxes stay log-odds: a difference of log-probabilities never underflows. A probability can become 0, and
+    if a mask then drops it, all later steps are shifted.
     """
     import torch
 

@@ -1,8 +1,8 @@
 """Transformers checkpoints as reward models: a recipe, a checkpoint, and one forward pass a candidate.
 
-The recipe (:mod:`prm_eval.rewards.recipes.recipe`) says what a model is fed and how it is read. Texts are never searched
-for separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is
-applied in float32, and only at the positions that are read.
+The recipe (:mod:`prm_eval.rewards.recipes.recipe`) says what a model is fed and how it is read. Texts are never
+searched for separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the
+head is applied in float32, and only at the positions that are read.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class BoxedSupportORM:
         return {"id": "prm_eval/boxed-support", "version": 1, "weights": "none: a rule"}
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Return the log-odds of each candidate, by how often its boxed answer stands earlier in the text (at most 4)."""
+        """Return the log-odds of each candidate, by how often its boxed answer stands earlier (at most 4 times)."""
         return [StepRewards((self._candidate(item.text),)) for item in items]
 
     @staticmethod
