@@ -1,4 +1,4 @@
-"""Reward models: found by name, fed steps without gold, their numbers kept in reward files."""
+"""Reward models: they are found by name, see no gold answer, and their numbers are kept in reward files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Apply a step aggregation to the step rewards of many candidates at once, or of one.
 
-Which aggregations there are, and their formulas, is in :mod:`prm_eval.rewards.aggregations`.
+The aggregations and their formulas are in :mod:`prm_eval.rewards.aggregations`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 LEAST_WEIGHT = 1e-300
-LEAST_PROBABILITY = (
-    1e-12  # of a step, where log-odds are taken of a printed probability: rounding makes 0 and 1 of some
-)
+# log-odds are taken of step probabilities of at least this and at most 1 minus this: rounding makes 0 and 1 of some
+LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Steps:
 
     Attributes:
         values: All step rewards.
-        counts: How many each candidate has, at least one.
+        counts: The number of steps of each candidate, at least one.
     """
 
     values: Floats
@@ -41,7 +40,7 @@ class Steps:
 
     @cached_property
     def starts(self) -> Ints:
-        """Where the values of each candidate begin."""
+        """The index at which the values of each candidate begin."""
         result: Ints = np.cumsum(self.counts) - self.counts
         return result
 
@@ -61,7 +60,7 @@ class Steps:
     def total(self) -> Floats:
         """Return the sum of each candidate's steps, compensated (Knuth's two-sum).
 
-        It does not depend on the order of the steps: candidates whose steps got the same values in another order tie.
+        The sum does not depend on the order of the steps: candidates with the same step rewards in another order tie.
         """
         result = np.empty(len(self.counts))
         for rows, table in self._by_count():
@@ -88,14 +87,14 @@ class Steps:
         return result
 
     def soft_minimum(self, temperature: float) -> Floats:
-        """Return the mean of p on [-1, 1], weighted by the softmin at a temperature, as a number of [0, 1] again."""
+        """Return the mean of p on [-1, 1], weighted by the softmin at a temperature, mapped back to [0, 1]."""
         signed = 2 * self.values - 1
         least = np.repeat(np.minimum.reduceat(signed, self.starts), self.counts)
         weights = np.exp((least - signed) / temperature)
         return (Steps(weights * signed, self.counts).total() / Steps(weights, self.counts).total() + 1) / 2
 
     def _by_count(self) -> Iterator[tuple[Ints, Floats]]:
-        """Yield (candidates, (candidates, count) values) for every number of steps that occurs."""
+        """Yield (candidates, (candidates, count) values) for each number of steps that occurs."""
         order = np.argsort(self.counts, kind="stable")
         bounds = np.flatnonzero(np.diff(self.counts[order], prepend=-1, append=-1))
         for first, last in pairwise(bounds):
@@ -107,7 +106,7 @@ def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: Sco
     """Return the (reward, weight) of one candidate; :func:`aggregate_all` says what they are.
 
     Raises:
-        PrmEvalError: No values, or what :func:`aggregate_all` refuses.
+        PrmEvalError: There are no values, or :func:`aggregate_all` refuses them.
     """
     if not len(values):
         raise PrmEvalError("no step rewards to aggregate")
@@ -133,14 +132,14 @@ def aggregate_all(
 
     Args:
         values: The step rewards of all candidates, one candidate after the other, finite.
-        counts: How many each candidate has; 0 where the model refused it, which gives NaN and NaN.
+        counts: The number of steps of each candidate; 0 where the model refused it, which gives NaN for both numbers.
         aggregation: A name of :data:`~prm_eval.rewards.aggregations.AGGREGATIONS`.
-        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the reward clipped to
-            [0, 1] for "value", and its sigmoid for "raw".
+        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the reward clipped
+            to [0, 1] for "value", and the sigmoid of the reward for "raw".
 
     Raises:
-        PrmEvalError: An unknown aggregation, one that is not defined for these numbers, a value that is not finite, or an
-            aggregate that is not.
+        PrmEvalError: The aggregation is unknown or not defined for these numbers, or a value or an aggregate is not
+            finite.
     """
     rule = rule_of(aggregation)
     scored = counts > 0
@@ -155,7 +154,7 @@ def aggregate_all(
     if not (np.isfinite(found).all() and np.isfinite(probability).all()):
         raise PrmEvalError(f"the {aggregation} of step rewards as large as {np.abs(values).max():g} is not finite")
     rewards[scored] = found
-    # never quite 0: a candidate drawn alone would not be chosen, and wmaj@1 would not be the mean
+    # never quite 0: a candidate that is drawn alone must be chosen, so that wmaj@1 is the mean
     weights[scored] = np.clip(probability, LEAST_WEIGHT, 1.0)
     return rewards, weights
 
@@ -164,7 +163,7 @@ def rule_of(aggregation: str) -> Rule:
     """Return a step aggregation by name.
 
     Raises:
-        PrmEvalError: There is none of that name.
+        PrmEvalError: There is no aggregation of that name.
     """
     for name, rule in AGGREGATIONS.items():
         if name == aggregation:
@@ -182,7 +181,7 @@ def _require_defined(rule: Rule, aggregation: str, values: Floats, score_type: S
 
 
 def _apply(rule: Rule, steps: Steps, score_type: ScoreType) -> tuple[Floats, Floats]:
-    """Return reward and probability of candidates that were scored."""
+    """Return the reward and the probability of each candidate that was scored."""
     way = rule.logodds if score_type == "logodds" else rule.numbers
     combined = way.combine(Steps(_TRANSFORMS[way.before](steps.values), steps.counts))
     after = _TRANSFORMS[way.after](combined)
@@ -216,7 +215,7 @@ _TRANSFORMS: dict[Transform, Callable[[Floats], Floats]] = {
     "exp": np.exp,
     "log_sigmoid": _log_sigmoid,
 }
-"""What :data:`~prm_eval.rewards.aggregations.Transform` names, on arrays."""
+"""The function on arrays of each name in :data:`~prm_eval.rewards.aggregations.Transform`."""
 
 
 def sigmoid(x: float) -> float:

@@ -1,8 +1,8 @@
 """The table of step aggregations: how the rewards of a candidate's steps become one reward.
 
-This module is all there is to add one: the type, the checks, the options, the schema, the board's charts and the documents
-are made from :data:`AGGREGATIONS`. It computes nothing (:mod:`prm_eval.rewards.aggregate` does), so that the command line
-can list the names without loading numpy.
+A new aggregation is added in this module alone: the type, the checks, the options, the schema, the board's charts and
+the documents are made from :data:`AGGREGATIONS`. The numbers are computed in :mod:`prm_eval.rewards.aggregate`, so that
+the command line can list the names without loading numpy.
 
 Sources: "Let's Verify Step by Step" (Lightman et al. 2023) section 2.6 and appendix F.2 compare product and minimum;
 RewardMATH (Kim et al. 2024) prints the others, under the names given here.
@@ -30,9 +30,9 @@ PROBABILITIES: tuple[ScoreType, ...] = ("logodds", "value")
 
 
 class Steps(Protocol):
-    """The steps of many candidates, and the ways to make one number a candidate of them."""
+    """The steps of many candidates, and the ways to combine each candidate's steps into one number."""
 
-    def minimum(self) -> Floats: ...  # noqa: D102 - what they do is said where they do it
+    def minimum(self) -> Floats: ...  # noqa: D102 - the class that implements them says what they do
     def maximum(self) -> Floats: ...  # noqa: D102
     def last(self) -> Floats: ...  # noqa: D102
     def total(self) -> Floats: ...  # noqa: D102
@@ -43,12 +43,12 @@ class Steps(Protocol):
 
 @dataclass(frozen=True)
 class Way:
-    """A formula in three parts: transform every step, combine a candidate's steps, transform what comes of it.
+    """A formula in three parts: transform each step, combine a candidate's steps, transform the result.
 
     Attributes:
-        before: Of every step's number.
+        before: The transform of each step's number.
         combine: (steps) -> one number a candidate, in the order of the candidates.
-        after: Of the combined number.
+        after: The transform of the combined number.
     """
 
     before: Transform
@@ -58,15 +58,15 @@ class Way:
 
 @dataclass(frozen=True)
 class Rule:
-    """One step aggregation.
+    """A step aggregation.
 
     Attributes:
         meaning: What it is, in one line.
         source: Who uses it.
-        logodds: For log-odds; the combined number is the reward, what follows makes its probability. A product is ranked
-            by its logarithm, so that long solutions do not underflow into ties.
-        numbers: For values and raw numbers; what comes of it at the end is the reward.
-        takes: The score types for which it is defined; the others have no probabilities.
+        logodds: The formula for log-odds: the combined number is the reward, and the last transform makes it a
+            probability. A product is ranked by its logarithm, so that long solutions do not underflow into ties.
+        numbers: The formula for values and raw numbers: the result of the last transform is the reward.
+        takes: The score types for which it is defined; the others are no probabilities.
         elsewhere: What others call it.
     """
 

@@ -1,4 +1,4 @@
-"""Reward models by name: the ways a name is read, in order (:data:`RESOLVERS`), and the options it may come with."""
+"""Reward models by name: the ways to read a name, in order (:data:`RESOLVERS`), and the options of a model."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ OPTIONS = (
     "temperature",
     "votes",
 )
-"""Options a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both arrive here."""
+"""The options that a user may give a reward model; ``--metadata prm_device=...`` and ``--device`` both set one."""
 TEXTS = ("base_url", "cache", "device", "dtype", "engine", "recipe", "reference", "revision", "separator")
 SORT = "reward model"
 
 
 @dataclass(frozen=True)
 class Resolver:
-    """One way to read the name of a reward model.
+    """A way to read the name of a reward model.
 
     Attributes:
-        reads: What names it reads, in words.
-        resolve: Called with a name and the options that were given; returns the model, or None for a name of another
-            sort. A name of its sort that leads to no model is a :class:`~prm_eval.errors.ModelError`.
+        reads: The names that it reads, in words.
+        resolve: A function that is called with a name and the options that were given. It returns the model, or None
+            for a name of another sort, and raises :class:`~prm_eval.errors.ModelError` for a name of its sort without
+            a model.
     """
 
     reads: str
@@ -54,17 +55,17 @@ class Resolver:
 
 
 def load_reward_model(name: str, **options: Any) -> RewardModel:
-    """Return the reward model of a name, checked as far as is possible without loading weights.
+    """Return the reward model of a name, checked as far as possible without its weights.
 
     Args:
         name: In this order: with the option ``recipe``, a checkpoint folder or hub id; a registered name, alone or as
             ``name:argument`` (``stored:FOLDER``, ``arithmetic``); ``recipe:checkpoint`` with a shipped recipe; an
             object ``package.module:Object``; a local checkpoint folder or a hub id, whose name or config says which
             recipe it needs. :data:`RESOLVERS` is this list.
-        options: Some of :data:`OPTIONS`; None means not given. ``recipe`` is a shipped recipe's name or a file.
+        options: Some of :data:`OPTIONS`; None means not given. ``recipe`` is the name of a shipped recipe or a file.
 
     Raises:
-        ModelError: No such model, it cannot be loaded, or it does not take one of the options.
+        ModelError: There is no such model, it cannot be loaded, or it does not take one of the options.
     """
     given = checked_options(options)
     for resolver in RESOLVERS:
@@ -75,10 +76,10 @@ def load_reward_model(name: str, **options: Any) -> RewardModel:
 
 
 def checked_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were given, with texts as texts.
+    """Return the options that were given; those that are texts are converted to texts.
 
     Raises:
-        ModelError: An option that no reward model has, or an aggregation or splitter that there is not.
+        ModelError: No reward model has an option of that name, or there is no such aggregation or splitter.
     """
     given = {key: value for key, value in options.items() if value is not None}
     unknown = sorted(set(given) - set(OPTIONS))
@@ -89,16 +90,16 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
             raise ModelError(f"unknown {option} {given[option]!r}; expected one of {', '.join(known)}")
     # lm_eval reads prm_device=1 as a number
     given |= {key: str(given[key]) for key in TEXTS if key in given}
+    # the default engine is left out, because models without a choice of engines take no such option
     if given.get("engine") == ENGINES[0]:
-        # the default, which models without a choice of engines have too
         del given["engine"]
     return given
 
 
 def how_fed(model: RewardModel) -> str:
-    """Say which recipe feeds a model, and with which separator; empty for a model without one.
+    """Return the recipe that feeds a model, and its separator, as text; empty for a model without a recipe.
 
-    A wrong guess gives plausible numbers, so that the guess is to be shown.
+    A recipe that was guessed wrongly gives plausible numbers, so the guess must be shown.
     """
     recipe, renderer = getattr(model, "recipe", None), getattr(model, "renderer", None)
     if recipe is None:
@@ -153,14 +154,14 @@ RESOLVERS = (
     Resolver("package.module:Object", _object),
     Resolver("a checkpoint folder or a hub id ORG/MODEL", _checkpoint),
 )
-"""The ways a name is read, in this order; the first that returns a model has read it."""
+"""The ways to read a name, in order; the first one that returns a model decides."""
 
 
 def _construct(name: str, factory: Callable[..., Any], argument: str | None, options: dict[str, Any]) -> RewardModel:
-    """Return what a registered or named factory makes.
+    """Return the reward model of a registered or named factory.
 
     Raises:
-        ModelError: It does not take the options, or makes no reward model.
+        ModelError: The factory does not take the options, or makes no reward model.
     """
     wrong = misfit(factory, (argument,), options)
     if wrong is not None:
@@ -174,7 +175,7 @@ def _construct(name: str, factory: Callable[..., Any], argument: str | None, opt
 
 
 def _unknown(name: str) -> ModelError:
-    """Return the error of a name that nobody reads: what is nearest, what is installed, and how names are written."""
+    """Return the error for an unknown name: the nearest name, the installed ones, and how names are written."""
     installed, recipes = list(plugins.installed(SORT)), list(shipped_recipes())
     head, colon, argument = name.partition(":")
     near = get_close_matches(head, [*installed, *recipes], n=1)

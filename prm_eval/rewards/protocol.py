@@ -1,8 +1,8 @@
-"""What a reward model is to us: a thing with a name that maps statements and stepped candidates to finite numbers.
+"""The protocol of a reward model: a name, and a map from statements and stepped candidates to finite numbers.
 
-:class:`RewardModel` is all that a model must have. The protocols after it say what else the scorer can use of a model
-that has it: weights that can be freed, counters, and candidates that are rendered ahead. A model has each of them or
-leaves it out; nobody else looks into a model for more.
+:class:`RewardModel` lists all that a model must have. The protocols after it are optional parts that the scorer uses if
+a model has them: weights that can be freed, a device, counters, and candidates that are rendered ahead. Nothing else of
+a model is used.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from prm_eval.rewards.files.cache import ScoreFile
 from prm_eval.rewards.inputs.rendered import Rendered
 
 Report = Callable[[int, int], None]
-"""What a model tells of (candidates, tokens) that it finished just now."""
+"""A function that takes the numbers of (candidates, tokens) that a model has just finished."""
 
 REQUIRED = ("name", "kind", "score_type", "aggregation", "splitter", "describe", "score")
-"""The parts of :class:`RewardModel`, as messages name them."""
+"""The names of the parts of :class:`RewardModel`, for messages."""
 
 
 @runtime_checkable
 class RewardModel(Protocol):
-    """A verifier. It is never shown a gold answer: :class:`~prm_eval.records.ScoringItem` has none.
+    """A verifier that never sees a gold answer: :class:`~prm_eval.records.ScoringItem` has none.
 
     A third party registers a class (or a function) under the entry-point group ``prm_eval.reward_models``. It is called
-    as ``factory(argument, **options)``, where the argument is what follows the colon in ``name:argument`` (or None) and
-    the options are those the user gave (``device``, ``dtype``, ``batch_tokens``, ...). Constructing must be cheap and
-    must fail early (before hours of generation); weights are loaded at the first call of :meth:`score`.
+    as ``factory(argument, **options)``: the argument is the part after the colon in ``name:argument`` (or None), and
+    the options are those that the user gave (``device``, ``dtype``, ``batch_tokens``, ...). The factory must be quick
+    and must fail early, before hours of generation; weights are loaded at the first call of :meth:`score`.
     """
 
     name: str
@@ -37,23 +37,23 @@ class RewardModel(Protocol):
     score_type: ScoreType
     aggregation: Aggregation
     splitter: str | None
-    """How this model wants candidates cut; None means as the pool says."""
+    """The way in which candidates are cut into steps for this model; None is the pool's own."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers: id, revision, weight hashes, dtype, device, versions (JSON values)."""
+        """Return the identity of the numbers: id, revision, weight hashes, dtype, device, versions (JSON values)."""
         ...
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Return one result an item, in order: one value a step for a PRM, one value for an ORM, or a refusal."""
+        """Return a result for each item, in order: one value a step (PRM), one value (ORM), or a refusal."""
         ...
 
 
 @runtime_checkable
 class HoldsWeights(Protocol):
-    """A reward model whose weights take room that others need: the next model, or a policy that comes back."""
+    """A reward model with weights that can be freed to make room for the next model or for a returning policy."""
 
     def release(self) -> None:
-        """Free the weights; they are loaded again when something is to be scored."""
+        """Free the weights, which are loaded again when the next items are scored."""
         ...
 
 
@@ -62,7 +62,7 @@ class OnDevice(Protocol):
     """A reward model that computes on a device of torch."""
 
     device: str
-    """As torch calls it: "cpu", "cuda", "cuda:1", ..."""
+    """The name of the device in torch: "cpu", "cuda", "cuda:1", ..."""
 
 
 @runtime_checkable
@@ -70,43 +70,46 @@ class CountsWork(Protocol):
     """A reward model that counts what it computes."""
 
     def work_done(self) -> dict[str, int]:
-        """Return what was counted in this process, by name (``tokens`` among them); empty if nothing was computed here."""
+        """Return the counts of this process by name, ``tokens`` among them; empty if nothing was computed here."""
         ...
 
 
 @runtime_checkable
 class RendersAhead(RewardModel, Protocol):
-    """A reward model whose candidates are rendered ahead of scoring, while the ones before them are computed.
+    """A reward model whose next candidates are rendered while the ones before them are computed.
 
-    Its scores depend on the rendered candidates of a block alone, and are kept one by one in a journal.
+    Its scores depend only on the rendered candidates of a block and are kept one by one in a journal.
     """
 
     def identity(self) -> dict[str, Any]:
-        """Return everything but ids and read positions that decides a score (JSON values): the journal is keyed by it."""
+        """Return everything that decides a score besides ids and read positions (JSON values).
+
+        It is part of the keys of the journal.
+        """
         ...
 
     def render_all(self, items: Sequence[ScoringItem]) -> list[Rendered]:
-        """Render items, without weights; what cannot be fed is refused with the reason."""
+        """Return the rendered items, made without weights; an item that cannot be rendered is refused with a reason."""
         ...
 
     def score_rendered(
         self, rendered: Sequence[Rendered], journal: ScoreFile | None = None, report: Report | None = None
     ) -> list[StepRewards]:
-        """Return one result a rendered candidate, in order; those that the journal knows are not computed."""
+        """Return a result for each rendered candidate, in order; results in the journal are not computed again."""
         ...
 
 
 def free(model: RewardModel) -> None:
-    """Free the weights of a model that holds some."""
+    """Free the weights of a model that can free them."""
     if isinstance(model, HoldsWeights):
         model.release()
 
 
 def device_of(model: RewardModel) -> str:
-    """Return the device of a model; "cpu" for one that says nothing of it."""
+    """Return the device of a model; "cpu" for a model that names none."""
     return str(model.device) if isinstance(model, OnDevice) else "cpu"
 
 
 def work_done(model: RewardModel) -> dict[str, int]:
-    """Return what a model counted in this process; empty for one that does not count, or has computed nothing here."""
+    """Return a model's counts in this process; empty if it does not count or has computed nothing here."""
     return model.work_done() if isinstance(model, CountsWork) else {}

@@ -1,9 +1,10 @@
-"""Scoring on many machines or GPUs with Ray Data (``prm-eval score --runner ray``, the extra ``[ray]``).
+"""The runner for many machines or GPUs with Ray Data (``prm-eval score --runner ray``, the extra ``[ray]``).
 
-Ray Data maps the scorer of :mod:`prm_eval.rewards.scoring` over the blocks of the pool's Parquet file, one actor a GPU,
-or a CPU where there is none. Ray distributes, restarts actors that die and hands their block to another one; this file
-only says what a block is. Blocks come back in the pool's order and go through the same partial file as in a local run,
-so that either kind of run resumes the other. All workers must see the pool and the model under the same paths.
+Ray Data maps the scorer of :mod:`prm_eval.rewards.scoring` over the blocks of the pool's Parquet file, with one actor
+for each GPU, or on CPUs if there is no GPU. Ray distributes the blocks, restarts actors that die, and gives their block
+to another actor; this module only says what a block is. Blocks come back in the pool's order and go through the same
+partial file as in a local run, so each kind of run resumes the other. All workers must see the pool and the model under
+the same paths.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from prm_eval.store.jsonl import canonical_json
 
 @dataclass(frozen=True)
 class RayRunner:
-    """Scores with the actors of a Ray cluster: the one ``RAY_ADDRESS`` names, or one started on this machine.
+    """A runner on a Ray cluster: the one that ``RAY_ADDRESS`` names, or one that is started on this machine.
 
     Args:
-        name: Of the reward model, as the workers are to load it.
-        options: Of the reward model.
-        workers: Actors; None is one for every GPU of the cluster, or as many as its CPUs have room for where the model
-            runs on CPUs, each with as many threads as this process has.
+        name: The name of the reward model, by which the workers load it.
+        options: The options of the reward model.
+        workers: The number of actors. None is one for each GPU of the cluster, or, for a model on CPUs, as many as the
+            CPUs have room for, each with as many threads as this process has.
 
     Raises:
         ModelError: Ray is not installed, or a worker's model is not the one of this process.
@@ -53,7 +54,7 @@ class RayRunner:
     workers: int | None = None
 
     def __call__(self, pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
-        """Yield the rewards of the candidates that are not done, a block at a time, in the pool's order."""
+        """Yield the rewards of the candidates that are not done, block by block, in the pool's order."""
         skip = complete_blocks(pool, partial)
         todo = [{"start": start, "count": count} for start, count in block_ranges(pool)][skip:]
         if not todo:
@@ -61,7 +62,8 @@ class RayRunner:
         ray = _import_ray()
         started_here = not ray.is_initialized()
         if started_here:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing about a run is sent anywhere
+            # nothing about a run is sent anywhere
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="warning")
         try:
             done, tokens = partial.done, 0
@@ -99,7 +101,7 @@ class RayRunner:
 
 
 class Worker:
-    """One actor: its own copy of the model, blocks in, rewards out."""
+    """An actor with its own copy of the model, which takes blocks and returns rewards."""
 
     def __init__(
         self,
@@ -113,18 +115,20 @@ class Worker:
         from prm_eval.rewards import load_reward_model
 
         if folder is not None:
-            os.chdir(folder)  # model, recipe and cache may be given as they are called from there
+            # the paths of model, recipe and cache may be relative to it
+            os.chdir(folder)
         if threads is not None:
             import torch
 
-            torch.set_num_threads(threads)  # sums are split by threads: the same number, the same bits
+            # sums are split by threads: the same number of threads gives the same bits
+            torch.set_num_threads(threads)
         self.pool, self.model = Pool(path), load_reward_model(name, **options)
         found = canonical_json(self.model.describe())
         if found != described:
             raise ModelError(f"a Ray worker has another model: {found.decode()}; this process has {described.decode()}")
 
     def __call__(self, block: dict[str, int]) -> dict[str, Any]:
-        """Score one block."""
+        """Return the rewards of one block."""
         splitter = self.model.splitter or self.pool.info.splitter
         candidates = self.pool.candidates(block["start"], block["count"])
         items = [scoring_item(self.pool.problems[each.problem_id], each, splitter) for each in candidates]
@@ -149,7 +153,7 @@ def _skipped(pool: Pool, done: int) -> Iterator[Candidate]:
 
 
 def _threads() -> int | None:
-    """Return the number of threads torch uses here; None where it is not installed."""
+    """Return the number of threads that torch uses here; None if torch is not installed."""
     try:
         import torch
     except ImportError:

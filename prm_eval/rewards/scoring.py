@@ -1,9 +1,9 @@
-"""Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away.
+"""The scoring of a pool by a reward model: it can be resumed, and each distinct candidate is computed once.
 
-Models that render ahead (:class:`~prm_eval.rewards.protocol.RendersAhead`, as all on our engine do) are given whole problems
-in **blocks** that depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing
-else: neither by interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as
-they come in a journal.
+Models that render ahead (:class:`~prm_eval.rewards.protocol.RendersAhead`, as all models on our engine do) get whole
+problems in **blocks** that depend only on the pool. A score depends only on its block, to the last bit on a CPU:
+neither interruptions nor the process that computes it, here or under Ray, change it. Within a block, scores are kept in
+a journal as they are computed.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ from prm_eval.store.jsonl import canonical_json
 from prm_eval.texts.steps import split_steps
 
 RUNNERS = ("local", "ray")
-"""Who may walk a pool: this process, or the actors of a Ray cluster (:mod:`prm_eval.rewards.ray_runner`)."""
-# refusals that say more of the machine than of the candidate
+"""The runners that can score a pool: this process, or the actors of a Ray cluster (:mod:`.ray_runner`)."""
+# refusals whose cause is the machine, not the candidate
 OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)
-# candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
+# the least candidates of a block of whole problems: enough for full batches, and few enough for early results
 BLOCK = 256
 JOURNAL = "scores.partial"
-# candidates handed at once to a model that does not render ahead; after each chunk its rewards are on disk
+# candidates that a model which does not render ahead gets at once; after each chunk the rewards are on disk
 CHUNK = 16
 LARGEST_CHUNK = 1_024
-# such chunks grow until one takes this long: long enough to batch well, short enough to lose little
+# chunks grow until one takes this long: long enough for good batches, short enough to lose little
 CHUNK_SECONDS = 2.0
 Work = tuple[Candidate, ScoringItem]
-Results = Iterator[list[tuple[Candidate, StepRewards]]]  # candidates in the pool's order, some at a time
+# candidates in the pool's order, some at a time
+Results = Iterator[list[tuple[Candidate, StepRewards]]]
 
 
 class Runner(Protocol):
-    """Who walks the pool: this process (:func:`score_here`), or many (:mod:`prm_eval.rewards.ray_runner`).
+    """The part that walks the pool: this process (:func:`score_here`), or many (:mod:`prm_eval.rewards.ray_runner`).
 
-    A runner hands candidates to the reward model. What computes inside the model, from token ids to outputs, is its
-    engine.
+    A runner hands candidates to the reward model. Inside the model, an engine computes outputs from token ids.
     """
 
     def __call__(self, pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
@@ -70,21 +70,20 @@ def score_pool(
     runner: Runner | None = None,
     name: str | None = None,
 ) -> RewardFile:
-    """Score every candidate of a pool and write a reward file; a run that was interrupted goes on where it stopped.
+    """Return the reward file of a pool, scored here; an interrupted run continues where it stopped.
 
     Args:
         pool: The candidates.
-        model: The reward model; its weights are loaded only if something is left to score.
-        folder: Where ``submission.json`` and ``rewards.parquet`` go. If they are there already, for the same model and
-            pool, nothing is computed.
-        progress: Called as candidates are done.
-        runner: Who walks the pool; this process where None.
-        name: What the model is called in the files, instead of its own name and id (which for a local folder is a
-            path).
+        model: The reward model; its weights are loaded only if candidates are left to score.
+        folder: The folder of ``submission.json`` and ``rewards.parquet``. If it has them already, for the same model
+            and pool, nothing is computed.
+        progress: The function that is called as candidates are done.
+        runner: The part that walks the pool; None is this process.
+        name: The model's name in the files, instead of its own name and id (which is a path for a local folder).
 
     Raises:
-        ModelError: The model returned something that is not finite or has the wrong length; or machine or server
-            refused all.
+        ModelError: The model returned numbers of the wrong count, or the machine or the server refused every
+            candidate.
         OtherRewards: The folder holds rewards of another model or pool.
     """
     key = _identity(pool, model, name)
@@ -110,10 +109,12 @@ def score_pool(
 
 
 def _require_a_working_machine(partial: PartialFile) -> None:
-    """Forget a run in which nothing but the machine was at fault: kept, it would be the answer of the mended machine too.
+    """Discard a run in which the machine or the server refused every candidate.
+
+    If the refusals were kept, the same command would find them after the machine is mended.
 
     Raises:
-        ModelError: Every candidate was refused for such a reason.
+        ModelError: The machine or the server refused every candidate.
     """
     reasons = [result.refusal or "" for _, _, result in islice(partial.rows(), 1)]
     if not reasons or not all((result.refusal or "").startswith(OF_THE_MACHINE) for _, _, result in partial.rows()):
@@ -127,12 +128,12 @@ def _require_a_working_machine(partial: PartialFile) -> None:
 
 
 def reward_slug(name: str) -> str:
-    """Return a file name for a reward model's name (no path separators survive)."""
+    """Return a reward model's name as a file name, without path separators."""
     return re.sub(r"[^\w.=+-]+", "__", name).strip("._") or "reward-model"
 
 
 def _work_done(model: RewardModel) -> dict[str, Any]:
-    """Return, for the record, what the model counted in this process (nothing where no weights were loaded here), and where."""
+    """Return the hardware, the versions, and the model's counts in this process, if it computed anything here."""
     counted = work_done(model)
     about = {
         "device_name": device_name(device_of(model)),
@@ -164,7 +165,7 @@ def _write(
 
 
 def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any]:
-    """Return what must be equal for old rewards to be reusable."""
+    """Return the values that must be equal for old rewards to be used again."""
     named = {} if name is None else {"id": name}
     key = {
         "aggregation": model.aggregation,
@@ -181,7 +182,8 @@ def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any
 
 def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     info = read_reward_info(folder)
-    for added in ("config_sha256", "tokenizer_sha256"):  # files of prm_eval.rewards/1 lack them
+    # files of prm_eval.rewards/1 lack them
+    for added in ("config_sha256", "tokenizer_sha256"):
         if added not in info.model:
             key["model"].pop(added, None)
     for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
@@ -193,7 +195,7 @@ def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
 
 
 def scoring_item(problem: Problem, candidate: Candidate, splitter: str) -> ScoringItem:
-    """Return what a reward model may see of a candidate: no gold, no subject, no slot."""
+    """Return the part of a candidate that a reward model may see: no gold, no subject, no slot."""
     return ScoringItem(problem.statement, candidate.text, split_steps(candidate.text, splitter, candidate.steps))
 
 
@@ -203,7 +205,7 @@ def _candidates(pool: Pool) -> Iterator[Candidate]:
 
 
 def score_here(pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
-    """Score in this process: the :class:`Runner` of ``--runner local``."""
+    """Yield rewards computed in this process: the :class:`Runner` of ``--runner local``."""
     if isinstance(model, RendersAhead):
         return _score_blocks(pool, model, partial, progress)
     return _score_chunks(pool, model, partial.done, progress)
@@ -241,7 +243,7 @@ def blocks(pool: Pool, model: RewardModel, least: int | None = None) -> Iterator
 
 
 def block_ranges(pool: Pool) -> Iterator[tuple[int, int]]:
-    """Yield the (first row, number of rows) of every block in ``candidates.parquet``: those of :func:`blocks`."""
+    """Yield the (first row, number of rows) in ``candidates.parquet`` of each block of :func:`blocks`."""
     start = size = 0
     for _, table in pool.blocks(["problem_id"]):
         size += table.num_rows
@@ -253,14 +255,17 @@ def block_ranges(pool: Pool) -> Iterator[tuple[int, int]]:
 
 
 def complete_blocks(pool: Pool, partial: PartialFile) -> int:
-    """Return how many blocks are complete; what the partial file has of another one is cut off, its journal stays."""
+    """Return how many blocks are complete in the partial file, and remove the part of an unfinished block from it.
+
+    The scores of the unfinished block stay in the journal.
+    """
     complete = list(takewhile(lambda block: sum(block) <= partial.done, block_ranges(pool)))
     partial.keep(sum(complete[-1]) if complete else 0)
     return len(complete)
 
 
 class _Tally:
-    """Adds up progress that comes in pieces."""
+    """A sum of progress that comes in pieces."""
 
     def __init__(self, done: int, progress: Progress) -> None:
         self.done, self.tokens, self._progress = done, 0, progress
@@ -271,7 +276,7 @@ class _Tally:
 
 
 def _score_blocks(pool: Pool, model: RendersAhead, partial: PartialFile, progress: Progress) -> Results:
-    """Score block after block, the next one being rendered in a thread while this one is computed."""
+    """Yield the rewards of block after block; a thread renders the next block while this one is computed."""
     todo = islice(blocks(pool, model), complete_blocks(pool, partial), None)
     tally = _Tally(partial.done, progress)
     journal = ScoreFile(partial.path.with_name(JOURNAL), identity_hash(model.identity()), durable=True)
@@ -282,7 +287,8 @@ def _score_blocks(pool: Pool, model: RendersAhead, partial: PartialFile, progres
             block, rendered = found
             results = score_rendered(model, [item for _, item in block], rendered, journal, tally)
             yield [(candidate, result) for (candidate, _), result in zip(block, results, strict=True)]
-            journal.clear()  # the block is in the partial file by now
+            # the caller has written the block to the partial file by now
+            journal.clear()
 
 
 Block = tuple[list[Work], dict[ScoringItem, Rendered]]
@@ -294,7 +300,7 @@ def _render_next(model: RendersAhead, todo: Iterator[list[Work]]) -> Block | Non
 
 
 def render_distinct(model: RendersAhead, items: Sequence[ScoringItem]) -> dict[ScoringItem, Rendered]:
-    """Render each distinct item that has a step."""
+    """Return each distinct item that has a step, with its rendering."""
     distinct = [item for item in dict.fromkeys(items) if item.steps]
     return dict(zip(distinct, model.render_all(distinct), strict=True))
 
@@ -306,7 +312,7 @@ def score_rendered(
     journal: ScoreFile | None = None,
     report: Report | None = None,
 ) -> list[StepRewards]:
-    """Return the rewards of a block's items; ``report`` is told of (candidates, tokens) as they are done."""
+    """Return the rewards of a block's items; ``report`` is called with (candidates, tokens) as they are done."""
     scorable = [item for item in items if item in rendered]
     if report is not None:
         report(len(items) - len(scorable), 0)
@@ -315,7 +321,7 @@ def score_rendered(
 
 
 def score_distinct(model: RewardModel, items: Sequence[ScoringItem]) -> list[StepRewards]:
-    """Score each distinct item once; identical candidates get identical rewards by construction."""
+    """Return the rewards of items, each distinct one scored once: identical candidates get identical rewards."""
     scorable = [item for item in dict.fromkeys(items) if item.steps]
     results = model.score(scorable) if scorable else []
     if len(results) != len(scorable):

@@ -56,7 +56,7 @@ def test_the_weights_of_a_local_judge_are_let_go_of(pool, tmp_path) -> None:
     folder = tiny.save_causal(tmp_path / "m", "Qwen2", 152_064, tiny.qwen_tokenizer(), seed=9)
     model = load_reward_model(f"thinkprm:{folder}", max_tokens=2)
     rewards_for(pool, model)
-    assert "_model" not in vars(model.backend)
+    assert "_model" not in vars(model.writer)
 
 
 @pytest.mark.parametrize(

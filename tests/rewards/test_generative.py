@@ -18,7 +18,7 @@ from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.models.generative import first_error
-from prm_eval.rewards.models.writers import LocalBackend
+from prm_eval.rewards.models.writers import LocalWriter
 from prm_eval.texts.steps import split_steps
 from tests.rewards import reference_models as reference
 from tests.rewards import tiny as tiny_models
@@ -228,12 +228,12 @@ def test_a_local_model_judges_as_its_full_logits_say(causal) -> None:
     """The choice is the softmax over the tokens in which the continuations differ; the same seed writes the same
     judgement."""
     model = load_reward_model(f"thinkprm:{causal}", max_tokens=8)
-    backend = model.backend
-    prompt = backend.prompt(model.question(ITEM), model.how.start) + " well\nIs the solution correct? "
-    yes, no = backend.choose(prompt, ("yes", "no"))
+    writer = model.writer
+    prompt = writer.prompt(model.question(ITEM), model.how.start) + " well\nIs the solution correct? "
+    yes, no = writer.choose(prompt, ("yes", "no"))
     plain = transformers.AutoModelForCausalLM.from_pretrained(causal).eval()
     expected = []
-    endings = [backend.frame.ids(prompt + choice) for choice in ("yes", "no")]
+    endings = [writer.frame.ids(prompt + choice) for choice in ("yes", "no")]
     common = next(i for i, (a, b) in enumerate(zip(*endings, strict=False)) if a != b)
     for ids in endings:
         with torch.no_grad():
@@ -248,7 +248,7 @@ def test_a_local_model_judges_as_its_full_logits_say(causal) -> None:
     with pytest.raises(ModelError, match="chat template"):
         bad = transformers.AutoTokenizer.from_pretrained(causal)
         bad.chat_template = "{{ messages[0].role }}"
-        LocalBackend(str(causal), None, "cpu", "float32", bad)
+        LocalWriter(str(causal), None, "cpu", "float32", bad)
 
 
 def test_a_local_judge_that_babbles_is_refused(causal) -> None:
@@ -290,9 +290,9 @@ def test_a_checkpoints_generation_settings_do_not_leak_in(tmp_path) -> None:
     for penalty in (1.0, 50.0):
         (folder / "generation_config.json").write_text(json.dumps({"repetition_penalty": penalty, "num_beams": 3}))
         model = load_reward_model(f"processbench-judge:{folder}", max_tokens=12)
-        generate, kept = model.backend._model.generate, []
-        model.backend._model.generate = lambda kept=kept, generate=generate, **o: kept.append(generate(**o)) or kept[0]
-        model.backend.write(model.backend.prompt(model.question(ITEM), ""), model.how, 1)
+        generate, kept = model.writer._model.generate, []
+        model.writer._model.generate = lambda kept=kept, generate=generate, **o: kept.append(generate(**o)) or kept[0]
+        model.writer.write(model.writer.prompt(model.question(ITEM), ""), model.how, 1)
         written.append(kept[0].tolist())
     assert written[0] == written[1]
 

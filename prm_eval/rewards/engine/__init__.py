@@ -1,1 +1,1 @@
-"""Token ids to outputs: batches, packing, and the trunk that computes."""
+"""The way from token ids to outputs: batches, packing, and the trunk that computes."""

@@ -1,7 +1,7 @@
 """Two ways to put sequences through a trunk: packed into one row, or padded to the longest of a batch.
 
-Both order all sequences once and cut batches off the front within a budget of tokens. A batch is therefore decided by
-what is left, so that a run which was interrupted between two batches goes on with the same batches as one that was not.
+Both order all sequences once and cut batches off the front within a budget of tokens. The sequences that are left
+decide the next batch, so a run that was interrupted between two batches goes on with the batches it would have had.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
 
 @dataclass(frozen=True)
 class Hidden:
-    """What a trunk made of a batch.
+    """The hidden states of a batch, and what the trunk did for them.
 
     Attributes:
         rows: Hidden states at the read positions of all sequences, one after the other: (read positions, width).
-        computed: Rows the trunk ran over.
-        padded: Of these, the ones that held no token.
-        saved: Tokens that were taken from another sequence's prefix.
+        computed: The number of rows that the trunk ran over.
+        padded: The number of these rows that held no token.
+        saved: The number of tokens that were taken from another sequence's prefix.
     """
 
     rows: Any
@@ -35,12 +35,12 @@ class Hidden:
 
 
 class Batcher(Protocol):
-    """Orders sequences, cuts batches, runs the trunk."""
+    """A way to order sequences, cut batches and run the trunk."""
 
     name: str
 
     def order(self, sequences: Sequence[Ids]) -> list[int]:
-        """Return the indices of sequences in the order in which they are to be computed."""
+        """Return the indices of the sequences in the order in which they are computed."""
         ...
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
@@ -53,16 +53,19 @@ class Batcher(Protocol):
 
 
 class Padded:
-    """Sorted by length, padded on the right: for every trunk that takes an attention mask."""
+    """Batches sorted by length and padded on the right, for every trunk that takes an attention mask."""
 
     name = "padded"
 
     def order(self, sequences: Sequence[Ids]) -> list[int]:
-        """Longest first: what does not fit into memory shows at once."""
+        """Return the longest sequences first, so that one that does not fit into memory is found at once."""
         return sorted(range(len(sequences)), key=lambda i: (-len(sequences[i]), sequences[i]))
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
-        """Count rows by the longest, which comes first; a batch that keeps a device busy stops before it is mostly padding."""
+        """Return how many of the first sequences make a batch; the longest one, which comes first, sets its width.
+
+        A batch that is large enough to keep the device busy ends before too much of it is padding.
+        """
         longest, tokens = len(sequences[order[0]]), 0
         for count, index in enumerate(order):
             tokens += len(sequences[index])
@@ -72,7 +75,7 @@ class Padded:
         return len(order)
 
     def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
-        """Run the trunk over (sequences, longest) ids with a mask."""
+        """Run the trunk over ids of shape (sequences, longest) with a mask."""
         import torch
 
         longest = max(len(one.ids) for one in batch)
@@ -88,16 +91,19 @@ class Padded:
 
 
 class Packed:
-    """One row without padding, common prefixes once: for trunks whose attention can be replaced (see :mod:`.packing`)."""
+    """Batches of one row without padding, in which a common prefix stands once.
+
+    They are for trunks whose attention can be replaced (see :mod:`.packing`).
+    """
 
     name = "packed"
 
     def order(self, sequences: Sequence[Ids]) -> list[int]:
-        """In the order of their ids, so that neighbours share the longest prefixes."""
+        """Return the sequences in the order of their ids, so that neighbours share the longest prefixes."""
         return sorted(range(len(sequences)), key=lambda i: sequences[i])
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
-        """Count the rows each sequence adds."""
+        """Return how many of the first sequences make a batch, by the rows that each adds."""
         used, before = 0, None
         for count, index in enumerate(order):
             ids = sequences[index]
@@ -108,7 +114,7 @@ class Packed:
         return len(order)
 
     def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
-        """Run the trunk over (1, rows) ids with restarting positions."""
+        """Run the trunk over ids of shape (1, rows), whose positions start again with each sequence."""
         import torch
 
         layout = lay_out([one.ids for one in batch])

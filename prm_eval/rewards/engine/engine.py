@@ -1,8 +1,8 @@
 """From token ids to logits at the read positions: each distinct sequence once, in batches of a budget of tokens.
 
-Numbers depend on nothing but the sequences handed over together: the same ones give the same bits, whatever else was
-scored before, in which process, or after which interruption (between batches). Against any other grouping they agree to
-rounding (1e-5 in float32).
+Numbers depend only on the sequences that are handed over together: the same sequences give the same bits, whatever
+was scored before, in any process, and after any interruption between batches. Other groupings of the same sequences
+agree to rounding (1e-5 in float32).
 """
 
 from __future__ import annotations
@@ -20,45 +20,51 @@ from prm_eval.rewards.inputs.rendered import Rendered
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-BATCH_TOKENS = 16_384  # activations of a 7B model: some 3 GB
-CPU_BATCH_TOKENS = 2_048  # what is in work stays in the processor's caches: measured, see benchmarks/README.md
-PROBE_TOKENS = 48  # of the sequences on which packing is tried out
-TOLERANCE = {"float32": 1e-3}  # relative; a wrong mask is off by tenths
-# in errors that torch has no class for: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
+# about 3 GB of activations in a 7B model
+BATCH_TOKENS = 16_384
+# few enough to stay in the processor's caches: measured, see benchmarks/README.md
+CPU_BATCH_TOKENS = 2_048
+# the length of the sequences on which packing is tried out
+PROBE_TOKENS = 48
+# relative; a wrong mask is off by tenths
+TOLERANCE = {"float32": 1e-3}
+# the rounding of 80 layers in bfloat16 stays below it
+HALF_TOLERANCE = 0.1
+# words of errors for which torch has no class: the CPU's allocator, CUDA outside torch's allocator, cuBLAS, Apple's
 OUT_OF_MEMORY = (
     "not enough memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "MPS backend out of memory",
 )
-NO_ROOM = "out of memory"  # how the refusal of what does not fit begins
-HALF_TOLERANCE = 0.1  # rounding of 80 layers in bfloat16 stays below
+# the first words of the refusal of a sequence that does not fit
+NO_ROOM = "out of memory"
 
 
 @dataclass
 class Counters:
-    """What an engine did, in numbers that tests and benchmarks can hold it to."""
+    """Counts of the work of an engine, which tests and benchmarks check."""
 
     candidates: int = 0
-    """Sequences asked for."""
+    """The sequences that were asked for."""
     duplicates: int = 0
-    """Of these, the ones with the ids and positions of another: not computed."""
+    """The sequences with the ids and positions of another one, which are not computed."""
     tokens: int = 0
-    """Tokens of the distinct sequences."""
+    """The tokens of the distinct sequences."""
     computed_tokens: int = 0
-    """Rows the trunk ran over: ``tokens - prefix_tokens_saved + padded_tokens``."""
+    """The rows that the trunk ran over: ``tokens - prefix_tokens_saved + padded_tokens``."""
     padded_tokens: int = 0
     prefix_tokens_saved: int = 0
     read_positions: int = 0
-    """Of the distinct sequences."""
+    """The read positions of the distinct sequences."""
     head_rows: int = 0
-    """Rows the head was applied to."""
+    """The rows that the head was applied to."""
     forward_passes: int = 0
     out_of_memory: int = 0
 
     @property
     def padding_waste(self) -> float:
-        """The part of computed rows that held no token."""
+        """The share of the computed rows that held no token."""
         return self.padded_tokens / self.computed_tokens if self.computed_tokens else 0.0
 
     def as_dict(self) -> dict[str, int]:
@@ -68,31 +74,31 @@ class Counters:
 
 @dataclass(frozen=True)
 class Unfit:
-    """Stands in the place of logits: the sequence alone is more than the device can hold."""
+    """The answer instead of logits for a sequence that does not fit on the device, even alone."""
 
     reason: str
 
 
 def default_batch_tokens(device: str) -> int:
-    """Return how many rows a forward pass has where nobody says."""
+    """Return the default number of rows of a forward pass on a device."""
     return CPU_BATCH_TOKENS if device.startswith("cpu") else BATCH_TOKENS
 
 
 def unfit(tokens: int, device: str) -> Unfit:
-    """Say that a sequence of so many tokens is too much for a device."""
+    """Return the answer for a sequence of so many tokens that does not fit on a device."""
     return Unfit(f"{NO_ROOM}: {tokens} tokens alone do not fit on {device}")
 
 
 class Engine:
-    """Runs a network over rendered candidates.
+    """The runs of a network over rendered candidates.
 
     Args:
-        network: Trunk and head.
-        device: Where the network is, as torch spells it.
-        dtype: Of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
-        batch_tokens: Rows a forward pass may have (default: 2,048 on the CPU, else 16,384); a longer sequence gets a
-            pass of its own.
-        packing: False pads always; True packs wherever a trial on the first sequences shows that the trunk allows it.
+        network: The trunk and the head.
+        device: The device that holds the network, as torch spells it.
+        dtype: The dtype of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
+        batch_tokens: The most rows of a forward pass (default: 2,048 on the CPU, else 16,384); a longer sequence gets
+            a pass of its own.
+        packing: False always pads; True packs if a trial on the first sequences shows that the trunk allows it.
     """
 
     def __init__(
@@ -119,7 +125,7 @@ class Engine:
     def logits(self, rendered: Sequence[Rendered]) -> list[Any]:
         """Return float32 logits of shape (positions, labels) on the CPU for each sequence, in order.
 
-        Where a sequence does not fit into memory even alone, an :class:`Unfit` stands in its place.
+        A sequence that does not fit into memory, even alone, gets an :class:`Unfit`.
         """
         results: list[Any] = [None] * len(rendered)
         for index, found in self.stream(rendered):
@@ -127,12 +133,12 @@ class Engine:
         return results
 
     def stream(self, rendered: Sequence[Rendered]) -> Iterator[tuple[int, Any]]:
-        """Yield (index, logits) as batches are done; identical sequences are computed once."""
+        """Yield the (index, logits) of each sequence as batches are done; identical sequences are computed once."""
         for batch in self.batches(rendered):
             yield from batch
 
     def batches(self, rendered: Sequence[Rendered]) -> Iterator[list[tuple[int, Any]]]:
-        """Yield the (index, logits) of one batch after the other, duplicates along with the one that was computed."""
+        """Yield the (index, logits) of one batch after the other, duplicates beside the sequence that was computed."""
         same: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
         for index, one in enumerate(rendered):
             same.setdefault((one.ids, one.positions), []).append(index)
@@ -190,7 +196,7 @@ class Engine:
         logger.warning("out of memory on %s: going on with --batch-tokens %d", self.device, self.batch_tokens)
 
     def _choose_batcher(self, distinct: Sequence[Rendered]) -> Batcher:
-        """Pack if the trunk, tried on a few tokens, gives the same hidden states packed and one by one."""
+        """Return packing if a trial on a few tokens gives the same hidden states packed as one by one, else padding."""
         self.why_padded = self._why_not_packed(max((one.ids for one in distinct), key=len))
         if self.why_padded:
             logger.info("sequences are padded, not packed: %s", self.why_padded)
@@ -218,7 +224,10 @@ class Engine:
 
 
 def within_memory(compute: Callable[[], Result], device: str) -> Result | None:
-    """Return what a computation gives, in torch's inference mode; None where memory ran out, which is free again then."""
+    """Return the result of a computation in torch's inference mode, or None if memory ran out.
+
+    After None, the memory of the computation is free again.
+    """
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""What a number was computed on, by its maker's name."""
+"""The name of the hardware that computes, as its maker calls it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 def device_name(device: str) -> str:
-    """Return the name of a torch device's hardware: of the GPU for "cuda", "cuda:1", ...; of the processor otherwise."""
+    """Return the name of a torch device's hardware.
+
+    That is the GPU for "cuda", "cuda:1", ..., and the processor for every other device.
+    """
     if device.startswith("cuda"):
         import torch
 

@@ -1,10 +1,10 @@
 """Several token sequences as one row: nothing is padded, and a prefix that two sequences share is computed once.
 
 Sequences are laid out in the order of their ids, so that each shares most with the one before it. A sequence adds rows
-only for what it does not share; its queries see the rows of its prefix, wherever they lie, and its own. All but
-attention works a row at a time, so that only attention has to know: a function of our own, registered with transformers
-under :data:`ATTENTION`, which calls the scaled dot product once a sequence. That is exact work (no mask over foreign
-rows), the same code on every device, and needs no key-value cache.
+only for the tokens that it does not share. Its queries see its own rows and the rows of its prefix, wherever they lie.
+Every layer but attention works on one row at a time, so only attention must know the layout: a function of our own,
+registered with transformers under :data:`ATTENTION`, calls the scaled dot product once for each sequence. No work is
+spent on rows of other sequences, the code is the same on every device, and no key-value cache is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from functools import cache
 from typing import Any
 
 ATTENTION = "prm_eval_packed"
-LEAST_SHARED_TOKENS = 16  # below either bound, gathering keys costs more than computing the tokens again
+# below either bound, gathering keys costs more than computing the tokens a second time
+LEAST_SHARED_TOKENS = 16
 LEAST_SHARED_PART = 0.1
 
 Ids = tuple[int, ...]
@@ -40,7 +41,10 @@ def common_prefix(one: Ids, other: Ids) -> int:
 
 
 def shared_tokens(before: Ids | None, ids: Ids) -> int:
-    """Return how many ids of a sequence are taken from the one before it: the common prefix, or 0 where that does not pay."""
+    """Return how many ids of a sequence are taken from the one before it.
+
+    That is the length of the common prefix, or 0 if sharing costs more than it saves.
+    """
     if before is None:
         return 0
     length = common_prefix(before, ids)
@@ -49,14 +53,15 @@ def shared_tokens(before: Ids | None, ids: Ids) -> int:
 
 @dataclass
 class Layout:
-    """Where the tokens of a pack lie.
+    """The rows of a pack, and the places of each sequence's tokens in them.
 
     Attributes:
         ids: The token ids of all rows.
         position_ids: Each row's place in its own sequence.
-        paths: For every sequence the row ranges that hold its tokens, from the first token to the last.
-        own: For every sequence the rows it added; empty where all of it was there already.
-        saved: Tokens that were not laid out again.
+        paths: The row ranges that hold the tokens of each sequence, from the first token to the last.
+        own: The rows that each sequence added; empty if all of its tokens were there already.
+        saved: The number of tokens that were shared and not laid out a second time.
+        masks: The attention masks that were made so far.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -82,7 +87,7 @@ class Layout:
 
 
 def lay_out(sequences: Sequence[Ids]) -> Layout:
-    """Lay out sequences, best in rising order of their ids."""
+    """Return the layout of sequences, which share most if they come in rising order of their ids."""
     layout = Layout()
     before: Ids | None = None
     path: list[Rows] = []
@@ -126,7 +131,7 @@ def packed(trunk: Any, layout: Layout) -> Iterator[None]:
     """Make a trunk's attention follow a layout, for the calls in this block and this thread.
 
     Raises:
-        NotImplementedError: The installed transformers has no way to register an attention function, or the trunk no
+        NotImplementedError: The installed transformers cannot register an attention function, or the trunk has no
             config.
     """
     _register()
@@ -151,7 +156,8 @@ def _register() -> None:
     AttentionInterface.register(ATTENTION, packed_attention)
 
 
-UNSUPPORTED = ("softcap", "s_aux", "position_bias", "head_mask")  # attention that a plain scaled dot product is not
+# options of layers that a plain scaled dot product does not compute
+UNSUPPORTED = ("softcap", "s_aux", "position_bias", "head_mask")
 
 
 def packed_attention(
@@ -165,7 +171,7 @@ def packed_attention(
     sliding_window: int | None = None,
     **options: Any,
 ) -> tuple[Any, None]:
-    """Attend within each sequence of the current layout; called by transformers' decoder layers.
+    """Return attention within each sequence of the current layout; transformers' decoder layers call this function.
 
     Args:
         module: The attention layer.
@@ -173,16 +179,16 @@ def packed_attention(
         key: (1, key-value heads, rows, width a head).
         value: (1, key-value heads, rows, width a head).
         attention_mask: Not used: the layout says who sees whom.
-        scaling: Of the scores; 1/sqrt(width) where None.
+        scaling: The factor of the scores; None is 1/sqrt(width).
         dropout: Not used: nothing is trained here.
-        sliding_window: How far back a query sees, itself included; None is to the start.
-        options: What else the layer passes.
+        sliding_window: The number of tokens that a query sees, itself included; None is all of them.
+        options: Other arguments of the layer.
 
     Returns:
-        (1, rows, heads, width a head), and no attention weights.
+        The output (1, rows, heads, width a head), and None instead of attention weights.
 
     Raises:
-        NotImplementedError: The layer wants something that is not causal scaled dot-product attention.
+        NotImplementedError: The layer wants something else than causal scaled dot-product attention.
     """
     import torch
 
@@ -212,7 +218,7 @@ def packed_attention(
 
 
 def _gather(rows: Any, path: Sequence[Rows], groups: int) -> Any:
-    """Return the rows of a path; each key-value head once for every query head that uses it."""
+    """Return the rows of a path, with each key-value head repeated for every query head that uses it."""
     import torch
 
     parts = [rows[:, :, start:stop] for start, stop in path]
@@ -221,7 +227,7 @@ def _gather(rows: Any, path: Sequence[Rows], groups: int) -> Any:
 
 
 def _mask(layout: Layout, length: int, seen: int, window: int | None, device: Any) -> Any:
-    """Return (length, seen): the queries are the last of the rows seen. Made once for all layers."""
+    """Return a mask (length, seen), made once for all layers; the queries are the last of the rows that are seen."""
     import torch
 
     key = (length, seen, window)

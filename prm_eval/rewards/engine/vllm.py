@@ -1,10 +1,10 @@
-"""vLLM in the place of our engine, for classification checkpoints it can pool (``engine=vllm``; needs vllm and a GPU).
+"""vLLM instead of our engine, for classification checkpoints that it can pool (``engine=vllm``; needs vllm and a GPU).
 
-vLLM computes every token's logits, packs on its own, and shares no prefixes between pooled sequences (prefix caching is
-off for them), so that our engine is the default. It is for clusters that serve their reward models with vLLM already.
-The API of its pooling models has changed often; what is used here is that of 0.11 and later. Not run in this project's
-tests, which have no
-GPU: ``tests/rewards/test_vllm.py`` compares it with our engine where there is one.
+vLLM computes the logits of every token, packs by itself, and shares no prefixes between pooled sequences (prefix
+caching is off for them). Our engine is therefore the default; vLLM is for clusters that serve their reward models with
+it already. The API of its pooling models has changed often; the code here uses that of 0.11 and later.
+``tests/rewards/test_vllm.py`` compares vLLM with our engine on a machine with a GPU; this project's other tests need
+none and do not run vLLM.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from prm_eval.errors import ModelError
 from prm_eval.rewards.engine.engine import Counters
 from prm_eval.rewards.inputs.rendered import Rendered
 
-BATCH = 256  # candidates handed to vLLM at once: what an interruption may cost
+# candidates handed to vLLM at once, and the most that an interruption may cost
+BATCH = 256
 
 
 class VllmEngine:
-    """As :class:`prm_eval.rewards.engine.engine.Engine`, computed by vLLM.
+    """An engine like :class:`prm_eval.rewards.engine.engine.Engine` that computes with vLLM.
 
     Args:
-        name: Checkpoint folder or hub id.
+        name: The checkpoint's folder or hub id.
         task: "token_classify" (logits at every token) or "classify" (at the last one).
-        revision: Hub revision.
-        dtype: Of the model.
+        revision: The revision of a hub id.
+        dtype: The dtype of the model.
         max_tokens: The longest input.
 
     Raises:
@@ -56,7 +57,7 @@ class VllmEngine:
             trust_remote_code=False,
             enable_prefix_caching=False,
         )
-        # raw logits: the softmax of vLLM's default would lose the log-odds of sure steps
+        # raw logits: the softmax, which is vLLM's default, would lose the log-odds of sure steps
         self._parameters = PoolingParams(task=task, use_activation=False)
 
     def logits(self, rendered: Sequence[Rendered]) -> list[Any]:
@@ -68,7 +69,7 @@ class VllmEngine:
         return results
 
     def batches(self, rendered: Sequence[Rendered]) -> Iterator[list[tuple[int, Any]]]:
-        """Yield the (index, logits) of some candidates after the other; identical ones are computed once."""
+        """Yield the (index, logits) of one batch after the other; identical candidates are computed once."""
         same: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
         for index, one in enumerate(rendered):
             same.setdefault((one.ids, one.positions), []).append(index)
@@ -81,7 +82,7 @@ class VllmEngine:
             yield [(index, logits) for indices, logits in zip(some, found, strict=True) for index in indices]
 
     def _encode(self, batch: Sequence[Rendered]) -> list[Any]:
-        # vLLM classifies by the last token: what stands after the one that is read does not change it, and is left out
+        # vLLM classifies by the last token; the tokens after the one that is read cannot change it and are left out
         ends = [one.positions[-1] + 1 if self.task == "classify" else len(one.ids) for one in batch]
         prompts = [{"prompt_token_ids": list(one.ids[:end])} for one, end in zip(batch, ends, strict=True)]
         outputs = self._model.encode(prompts, pooling_params=self._parameters, pooling_task=self.task, use_tqdm=False)
@@ -92,7 +93,7 @@ class VllmEngine:
         return [self._read(output.outputs.data, one) for output, one in zip(outputs, batch, strict=True)]
 
     def _read(self, data: Any, one: Rendered) -> Any:
-        """Return the rows that are read.
+        """Return the rows of logits at the read positions.
 
         Raises:
             ModelError: vLLM returned another number of rows than the input has tokens.

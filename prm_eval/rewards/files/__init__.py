@@ -1,1 +1,1 @@
-"""Rewards on disk: the reward file, its journal while it is made, and the score cache."""
+"""Rewards on disk: the reward file, the journal of a reward file that is being made, and the score cache."""

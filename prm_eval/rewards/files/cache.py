@@ -1,10 +1,10 @@
-"""Scores on disk as they come, keyed by what was computed: an interrupted run resumes, a second pool pays for what is new.
+"""Scores on disk, found by what was computed: runs resume, and a second pool computes only its new candidates.
 
 A cache is a folder with one append-only text file a model. Each line is sealed like one of a journal
 (:mod:`prm_eval.store.journal`); its record has the key ``k`` and the values ``v``. A key is the SHA-256 of the model's
 identity (recipe or class, revision, weight hashes, dtype, device, versions), the token ids and the read positions:
-nothing else decides a score. A line that was cut off, or damaged, is left out: its score is computed again. Several
-processes may write at once; each sees what was there when it began and what it adds itself.
+nothing else decides a score. A line that is cut off or damaged is ignored, and its score is computed again. Several
+processes may write at once; each knows the scores that were there when it began and those that it adds itself.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from prm_eval.store.jsonl import canonical_json
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 1 << 30  # of one model's file: some four million candidates; what is beyond is computed, not kept
+# of one model's file, about four million candidates; further scores are computed but not kept
+MAX_BYTES = 1 << 30
 FORMAT = "prm_eval.scores/1"
 
 Values = tuple[float, ...]
 
 
 def identity_hash(identity: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over what identifies a model's numbers, hexadecimal."""
+    """Return the hexadecimal SHA-256 of a model's identity, which decides its numbers."""
     return hashlib.sha256(canonical_json(dict(identity))).hexdigest()
 
 
 def score_key(identity: str, rendered: Rendered) -> str:
-    """Return the key of a score: SHA-256 over the model's identity, the ids and the read positions, hexadecimal."""
+    """Return the key of a score: the hexadecimal SHA-256 of the model's identity, the ids and the read positions."""
     digest = hashlib.sha256(bytes.fromhex(identity))
     for numbers in (rendered.ids, rendered.positions):
         digest.update(struct.pack(f"<{len(numbers) + 1}I", len(numbers), *numbers))
@@ -46,13 +47,13 @@ def score_key(identity: str, rendered: Rendered) -> str:
 
 
 class ScoreFile:
-    """One append-only file of scores.
+    """An append-only file of scores.
 
     Args:
-        path: The file; it is made when something is added.
-        identity: Hash of the model's identity, see :func:`identity_hash`.
-        max_bytes: Beyond this size nothing is added any more.
-        durable: Wait for the disk after every addition, so that not even a power cut loses scores.
+        path: The path of the file, which is made when the first score is added.
+        identity: The hash of the model's identity (:func:`identity_hash`).
+        max_bytes: The size beyond which nothing is added.
+        durable: Whether every addition waits for the disk, so that not even a power cut loses scores.
     """
 
     def __init__(self, path: Path, identity: str, *, max_bytes: int = MAX_BYTES, durable: bool = False) -> None:
@@ -66,13 +67,13 @@ class ScoreFile:
         return len(self._scores)
 
     def get(self, rendered: Rendered) -> Values | None:
-        """Return the values of a candidate, if they are known."""
+        """Return the values of a candidate, or None if they are not known."""
         values = self._scores.get(bytes.fromhex(score_key(self.identity, rendered)))
         self.hits += values is not None
         return values
 
     def add(self, scores: Mapping[Rendered, Values]) -> None:
-        """Append scores in one piece; a process that is killed at any moment loses at most these.
+        """Append scores in one write; a process that is killed at any moment loses at most these.
 
         Raises:
             PrmEvalError: The file cannot be written.
@@ -92,14 +93,15 @@ class ScoreFile:
         self._scores |= new
 
     def clear(self) -> None:
-        """Forget everything: the scores are kept elsewhere now."""
+        """Delete all scores, because they are kept elsewhere now."""
         self._scores = {}
         self.path.unlink(missing_ok=True)
 
     def _append(self, data: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process, however it ends
+            # the lock ends with the process, however that ends
+            fcntl.flock(file, fcntl.LOCK_EX)
             size = file.seek(0, os.SEEK_END)
             if size + len(data) > self.max_bytes:
                 self._full = True
@@ -107,7 +109,8 @@ class ScoreFile:
                 return
             if size:
                 file.seek(size - 1)
-                if file.read(1) != b"\n":  # another process was killed while it wrote: its last line ends here
+                # another process was killed while it wrote: its last line ends here
+                if file.read(1) != b"\n":
                     data = b"\n" + data
             file.write(data)
             file.flush()
@@ -131,7 +134,7 @@ class ScoreFile:
 
 
 def make_folder(folder: str | Path) -> Path:
-    """Make the folder of a cache, before anything is computed for it.
+    """Return the folder of a cache, which is made and checked before anything is computed.
 
     Raises:
         PrmEvalError: It cannot be made or written.
@@ -147,7 +150,7 @@ def make_folder(folder: str | Path) -> Path:
 
 
 def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> ScoreFile:
-    """Open the file of a model in a cache folder; beside it lies ``....json``, which says whose scores they are.
+    """Return the score file of a model in a cache folder; a JSON file beside it says which model that is.
 
     Raises:
         PrmEvalError: The folder cannot be made or written.

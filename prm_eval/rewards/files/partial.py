@@ -1,8 +1,8 @@
-"""The partial file of a scoring run: the finished candidates in the pool's order, so that an interrupted run goes on.
+"""The partial file of a scoring run: its finished candidates in the pool's order, so that the run can be continued.
 
-``rewards.partial.jsonl`` is a journal (:mod:`prm_eval.store.journal`): its first line says which model and pool it is
-for, then comes a line a candidate. Nothing that was finished is computed again. Files of versions whose lines had no
-checksum are continued.
+``rewards.partial.jsonl`` is a journal (:mod:`prm_eval.store.journal`): its first line names the model and the pool, and
+each further line holds a candidate. Finished candidates are not computed again. Files of older versions, whose lines
+have no checksum, are continued too.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class PartialFile:
 
     Args:
         folder: The reward folder.
-        key: What must be equal for the lines to be of use: model, options and pool.
+        key: The model, the options and the pool, which must be the same for the lines to be of use.
 
     Raises:
         PrmEvalError: Another process is scoring into the folder.
-        DataError: A damaged line.
+        DataError: A line is damaged.
         OtherRewards: The file is of another run.
     """
 
@@ -39,7 +39,8 @@ class PartialFile:
         self._journal = Journal(self.path, {"key": key}, busy=busy, reader=unseal_or_plain)
         if self._journal.header.get("key") == key:
             return
-        if self._journal.count == 0:  # nothing was finished: the command is corrected, not continued
+        # nothing was finished: the user has corrected the command
+        if self._journal.count == 0:
             self._journal.restart({"key": key})
             return
         self._journal.close()
@@ -50,7 +51,7 @@ class PartialFile:
 
     @property
     def done(self) -> int:
-        """How many candidates are finished."""
+        """The number of finished candidates."""
         return self._journal.count
 
     def append(self, rows: Iterable[tuple[Candidate, StepRewards]]) -> None:
@@ -58,14 +59,14 @@ class PartialFile:
         self._journal.append(_line(candidate, result) for candidate, result in rows)
 
     def keep(self, count: int) -> None:
-        """Cut off what follows the first ``count`` candidates."""
+        """Remove all candidates after the first ``count``."""
         self._journal.keep(count)
 
     def rows(self) -> Iterator[Row]:
         """Yield every finished candidate.
 
         Raises:
-            DataError: A damaged line.
+            DataError: A line is damaged.
         """
         for row, fields in self._journal.records():
             if not isinstance(fields.get("v"), list):

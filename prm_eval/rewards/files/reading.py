@@ -1,4 +1,4 @@
-"""Reading ``rewards.parquet``: problem by problem along a pool, a whole file at once, or row by row as it stands."""
+"""Three ways to read ``rewards.parquet``: by the problems of a pool, as a whole file, or row by row unchecked."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ from prm_eval.texts.steps import split_steps
 Ints = npt.NDArray[np.int64]
 
 COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", "input_hash", "refusal"]
-CLAIM = "reward"  # the aggregated number, which a file may bring along
+# the optional column of aggregated rewards
+CLAIM = "reward"
 TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
-LONGEST_TEXT = 1_000  # of an id or a refusal, in bytes
-MOST_VALUES = 200_000_000  # step rewards of one file (1.6 GB); a file that claims more is not read
+# bytes of an id or a refusal
+LONGEST_TEXT = 1_000
+# step rewards of one file (1.6 GB); a file that claims more is not read
+MOST_VALUES = 200_000_000
 MOST_BYTES = 4 * 1024**3
 
 
 def reward_schema(single: bool) -> pa.Schema:
-    """Return the columns of ``rewards.parquet``; ``single`` stores float32, as reward models compute it."""
+    """Return the columns of ``rewards.parquet``; ``single`` stores float32, the precision of reward models."""
     return pa.schema(
         [
             pa.field("problem_id", pa.string(), nullable=False),
@@ -44,13 +47,13 @@ def reward_schema(single: bool) -> pa.Schema:
 
 
 class RewardReader:
-    """Hands out the step rewards of one problem after the other, checked against the pool's candidates.
+    """A reader of step rewards, one problem after the other, checked against the pool's candidates.
 
     Args:
-        path: ``rewards.parquet``.
-        form: What ``submission.json`` says of it.
-        pool: The pool it was made for.
-        sink: Told of faults; by default decisive ones are raised.
+        path: The path of ``rewards.parquet``.
+        form: The form that ``submission.json`` declares.
+        pool: The pool that it was made for.
+        sink: The function that takes faults; by default decisive ones are raised.
     """
 
     def __init__(self, path: Path, form: Form, pool: Pool, sink: Sink | None = None) -> None:
@@ -66,7 +69,7 @@ class RewardReader:
             table: The pool's candidates of that problem, with columns problem_id, candidate_id, text and steps.
 
         Raises:
-            DataError: Other candidates, or a fault that the sink raises.
+            DataError: The file has other candidates, or the sink raises a fault.
         """
         first, rows = self._reader.take(problem.problem_id)
         require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
@@ -82,7 +85,7 @@ class RewardReader:
         """Insist that the file has no rows beyond the pool's.
 
         Raises:
-            DataError: It has.
+            DataError: There are more rows.
         """
         self._reader.finish("the pool")
 
@@ -90,24 +93,26 @@ class RewardReader:
 def read_whole(
     path: Path, form: Form, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints
 ) -> StepArrays:
-    """Read a reward file at once: for a board, which reads hundreds.
+    """Return the step rewards of a file, read at once: a board reads hundreds of files.
 
     Args:
-        path: ``rewards.parquet``.
-        form: What ``submission.json`` says of it.
-        pool: Its pool.
+        path: The path of ``rewards.parquet``.
+        form: The form that ``submission.json`` declares.
+        pool: The pool that it was made for.
         ids: The pool's problem and candidate ids, in order.
-        steps: How many steps each candidate has.
+        steps: The number of steps of each candidate.
 
     Raises:
-        DataError: The file is larger than rewards for this pool can be, has other candidates, or any fault, also of form.
+        DataError: The file is larger than rewards for this pool can be, has other candidates, or has any fault, those
+            of form included.
     """
     _require_size(path, "", path.stat().st_size if path.is_file() else 0, steps)
     file = open_table(path, reward_schema(single=False))
     names = file.schema_arrow.names
     _require_bounded(path, file.metadata, names, steps)
     wanted = [*COLUMNS, CLAIM] if CLAIM in names else COLUMNS
-    try:  # a text that every row repeats is unpacked once
+    try:
+        # as dictionaries, a text that every row repeats is unpacked once
         table = pq.ParquetFile(path, read_dictionary=list(TEXTS)).read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
@@ -122,7 +127,8 @@ def _require_candidates(
     there = (table.column(name).cast(pa.string()) for name in ("problem_id", "candidate_id"))
     if all(one.equals(other.cast(pa.string())) for one, other in zip(there, ids, strict=True)):
         return
-    reader = RewardReader(path, form, pool)  # walks along the pool, for the row at which they part
+    # follows the pool to find the first row that differs
+    reader = RewardReader(path, form, pool)
     for problem, candidates in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
         reader.take(problem, candidates)
     reader.finish()
@@ -130,17 +136,17 @@ def _require_candidates(
 
 
 def most_row_groups(candidates: int) -> int:
-    """Return into how many row groups a rewards file may be cut: each costs its reader."""
+    """Return the most row groups that a reward file may have: each one costs its reader time."""
     return 64 + candidates // 1_000
 
 
 def bytes_of_rewards(candidates: int, steps: int) -> int:
-    """Return how many bytes a rewards file may have, packed or not: generous for text, 16 a step."""
+    """Return the most bytes that a reward file may have, packed or not: ample room for text, and 16 bytes a step."""
     return 1_000_000 + 1_000 * candidates + 16 * steps
 
 
 def first_long_text(column: pa.Array) -> int | None:
-    """Return the first row whose text is longer than any such text is; looks at the dictionary, unpacks nothing."""
+    """Return the first row whose text is too long, or None; only the dictionary is read, and nothing is unpacked."""
     texts = column.dictionary if pa.types.is_dictionary(column.type) else column
     lengths = pc.binary_length(texts)
     if len(texts) == 0 or (pc.max(lengths).as_py() or 0) <= LONGEST_TEXT:
@@ -152,9 +158,9 @@ def first_long_text(column: pa.Array) -> int | None:
 
 
 def footer_faults(metadata: pq.FileMetaData, candidates: int, steps: int) -> Iterator[RowFault]:
-    """Yield what is too large in a file for a pool, as far as its footer says, before anything is unpacked.
+    """Yield the faults of size that a file's footer shows for a pool, before anything is unpacked.
 
-    A reason, an id or a hash that every row repeats packs to nothing: 20 kB may unpack to gigabytes.
+    A reason, an id or a hash that every row repeats takes almost no room when packed: 20 kB may unpack to gigabytes.
     """
     if metadata.num_row_groups > most_row_groups(candidates):
         found = f"{metadata.num_row_groups:,} row groups"
@@ -187,7 +193,7 @@ def _require_size(path: Path, when: str, size: int, steps: Ints) -> None:
 
 
 def _require_short_texts(path: Path, table: pa.Table) -> None:
-    """Insist on short texts, while each distinct one is there once."""
+    """Insist on short texts, before the dictionary columns are unpacked."""
     for name in TEXTS:
         for chunk in table.column(name).chunks:
             if (at := first_long_text(chunk)) is not None:
@@ -195,7 +201,7 @@ def _require_short_texts(path: Path, table: pa.Table) -> None:
 
 
 def iter_rows(path: Path) -> Iterator[tuple[str, str, StepRewards]]:
-    """Yield (problem id, candidate id, rewards) of every row as it stands, unchecked."""
+    """Yield the (problem id, candidate id, rewards) of every row, unchecked."""
     for _, problem_id, table in iter_blocks(path, reward_schema(single=False)):
         for row in table.to_pylist():
             values = tuple(row["step_rewards"] or ())

@@ -30,27 +30,28 @@ from prm_eval.texts.steps import SPLITTERS
 Ints = npt.NDArray[np.int64]
 
 SCHEMA_VERSION = "prm_eval.rewards/2"
-READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)  # /1 has no disclosure and says less of the run
+# version 1 has no disclosure and says less of the run
+READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)
 
 
 @dataclass(frozen=True)
 class NamedRewards:
-    """A reward file and what tables call it."""
+    """A reward file and its name in tables."""
 
     label: str
     file: RewardFile
 
 
 class RewardFile:
-    """Rewards on disk, opened for reading.
+    """A reward file, opened for reading.
 
     Args:
         path: The folder, or its ``rewards.parquet``.
-        aggregation: Instead of the declared one.
-        info: What ``submission.json`` says, where the caller has read it; else it is read here.
+        aggregation: The aggregation to use; None is the declared one.
+        info: The content of ``submission.json`` if the caller has read it; None reads it here.
 
     Raises:
-        DataError: Not there, or ``submission.json`` is malformed.
+        DataError: ``submission.json`` is missing or malformed.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class RewardFile:
 
     @property
     def name(self) -> str:
-        """What the rewards are called: the model's name, with the aggregation where it is not the declared one."""
+        """The name of the rewards: the model's name, followed by the aggregation if it is not the declared one."""
         return self.info.name if self.aggregation == self.info.aggregation else f"{self.info.name}[{self.aggregation}]"
 
     def form(self, pool: Pool) -> Form:
-        """Return what this file says of its rows, for a pool whose splitter is its own where it names none."""
+        """Return the form of the rows as ``submission.json`` describes it; the pool's splitter is the default."""
         recipe = shipped_recipes().get(str(self.info.model.get("recipe")))
         return Form(
             self.info.kind,
@@ -82,7 +83,7 @@ class RewardFile:
         """Insist that these rewards are for this pool.
 
         Raises:
-            DataError: They are for another one.
+            DataError: They are for another pool.
         """
         if self.info.pool_hash != pool.info.content_hash:
             raise DataError(
@@ -94,7 +95,7 @@ class RewardFile:
             )
 
     def reader(self, pool: Pool, sink: Sink | None = None) -> RewardReader:
-        """Return a reader that walks along the pool, problem by problem.
+        """Return a reader that follows the pool, problem by problem.
 
         Raises:
             DataError: The rewards are for another pool.
@@ -106,7 +107,8 @@ class RewardFile:
         """Return all step rewards, as :func:`~prm_eval.rewards.files.reading.read_whole` does.
 
         Raises:
-            DataError: For another pool, a fault in a row, or totals in ``submission.json`` that are not those of the rows.
+            DataError: The rewards are for another pool, a row has a fault, or the totals in ``submission.json`` are not
+                those of the rows.
         """
         self.require_pool(pool)
         found = read_whole(self.path, self.form(pool), pool, ids, steps)
@@ -114,7 +116,7 @@ class RewardFile:
         return found
 
     def _require_totals(self, found: StepArrays) -> None:
-        """Insist that ``submission.json`` counts what is there, where it counts (the format's first version did not)."""
+        """Insist that the totals in ``submission.json`` are those of the rows; the first version has no totals."""
         own = {
             "candidates": len(found.counts),
             "tokens": found.tokens if found.told_tokens else None,
@@ -128,12 +130,12 @@ class RewardFile:
                 )
 
     def rows(self) -> Iterator[tuple[str, str, StepRewards]]:
-        """Yield (problem id, candidate id, rewards) of every row as it stands, unchecked."""
+        """Yield the (problem id, candidate id, rewards) of every row, unchecked."""
         return iter_rows(self.path)
 
 
 class RewardWriter:
-    """Write a reward file row by row, in the pool's order; the folder's ``submission.json`` comes last.
+    """A writer of a reward file, row by row in the pool's order; ``submission.json`` is written last.
 
     ``n_steps`` is the number of values for a PRM and 1 for an ORM.
     """
@@ -150,7 +152,7 @@ class RewardWriter:
         """Add the rewards of the next candidate.
 
         Raises:
-            PrmEvalError: Neither values nor a refusal, both, or a value that is not finite.
+            PrmEvalError: There are neither values nor a refusal, or both, or a value is not finite.
         """
         if bool(rewards.values) == (rewards.refusal is not None):
             raise PrmEvalError(
@@ -179,7 +181,7 @@ class RewardWriter:
         )
 
     def totals(self) -> dict[str, Any]:
-        """Return what was written so far: candidates, tokens (None where no row has them), refused by reason."""
+        """Return the totals so far: candidates, tokens (None if no row has them), and refusals by reason."""
         return {"candidates": self._candidates, "tokens": self._tokens, "refused": dict(sorted(self._refused.items()))}
 
     def describe(self, info: RewardInfo) -> None:
@@ -199,13 +201,13 @@ def read_reward_info(folder: Path) -> RewardInfo:
     """Read ``submission.json``.
 
     Raises:
-        DataError: Not there, not JSON, or a field is missing or has a value that is not allowed.
+        DataError: The file is missing or is not JSON, or a field is missing or has a value that is not allowed.
     """
     file = folder / "submission.json"
     if not file.is_file():
         raise DataError(folder, None, "no submission.json", "a reward folder (submission.json and rewards.parquet)")
     fields = read_own_json(file, READABLE, "a description of rewards")
-    # what else a file says of itself is for the checker of submissions
+    # other fields are left to the checker of submissions
     named = {name: value for name, value in fields.items() if name in RewardInfo.__dataclass_fields__}
     info = build_from(file, RewardInfo, named, own=True)
     if info.splitter not in (*SPLITTERS, None):

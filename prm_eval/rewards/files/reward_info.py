@@ -1,4 +1,4 @@
-"""What ``submission.json`` says of a reward file."""
+"""The content of ``submission.json``, which describes a reward file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from prm_eval.rewards.aggregations import Aggregation
 
 @dataclass(frozen=True, slots=True)
 class RewardInfo:
-    """Everything about a reward file but the rewards: which model, how fed, how aggregated, for which pool.
+    """The description of a reward file: the model, its inputs, the aggregation and the pool.
 
-    ``disclosure`` is what people say of the model (:class:`prm_eval.submissions.Disclosure`), None until they have.
+    ``disclosure`` is what people say of the model (:class:`prm_eval.submissions.Disclosure`), None until they do.
     """
 
     name: str

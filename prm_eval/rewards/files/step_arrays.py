@@ -1,8 +1,8 @@
 """Step rewards as arrays, and the one checker of the rows of ``rewards.parquet``.
 
-Every reader of reward files goes through :func:`read_block`: what evaluates a pool problem by problem, the board, which
-takes a file at once, and ``prm-eval check``, which wants every fault. They differ in what they do with a fault, which is
-the business of a :data:`Sink`. Steps are aggregated after reading, never while.
+Every reader of reward files uses :func:`read_block`: the evaluation, which reads problem by problem, the board, which
+reads a whole file at once, and ``prm-eval check``, which reports every fault. They differ only in what they do with a
+fault, which a :data:`Sink` decides. Steps are aggregated after reading, never during it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MOST_REFUSAL = 300  # characters of a refusal
-REWARD_TOLERANCE = 1e-5  # of an aggregated reward that a file brings along, relative to its size and 1
+# characters of a refusal
+MOST_REFUSAL = 300
+# of an aggregated reward that a file has a column for, relative to the larger of its size and 1
+REWARD_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class StepArrays:
 
     Attributes:
         values: All step rewards.
-        counts: How many each candidate has; 0 where the model refused it.
+        counts: The number of steps of each candidate; 0 where the model refused it.
         refusals: How often each reason to refuse was given (the part before a colon).
-        tokens: Tokens the model read, over all candidates that say so.
-        told_tokens: How many candidates say so.
+        tokens: The number of tokens that the model read, over all candidates that have that number.
+        told_tokens: How many candidates have that number.
     """
 
     values: Floats
@@ -53,7 +55,7 @@ class StepArrays:
 
     @property
     def starts(self) -> Ints:
-        """Where the values of each candidate begin."""
+        """The index at which the values of each candidate begin."""
         result: Ints = np.cumsum(self.counts) - self.counts
         return result
 
@@ -61,21 +63,21 @@ class StepArrays:
         """Return the (rewards, weights) of all candidates, NaN where refused.
 
         Raises:
-            PrmEvalError: The aggregation is not defined for these numbers, or not finite.
+            PrmEvalError: The aggregation is not defined for these numbers, or its result is not finite.
         """
         return aggregate_all(self.values, self.counts, aggregation, score_type)
 
 
 @dataclass(frozen=True)
 class Form:
-    """What ``submission.json`` says of the rows.
+    """The form of the rows, as ``submission.json`` declares it.
 
     Attributes:
-        kind: A PRM has one number a step, an ORM one.
-        score_type: How the numbers are to be read.
-        aggregation: The declared one.
-        splitter: How candidates are cut into steps.
-        hashed: Every row that was scored needs the hash of its token ids.
+        kind: "prm" for one number a step, "orm" for one number a candidate.
+        score_type: The meaning of the numbers.
+        aggregation: The declared aggregation.
+        splitter: The way in which candidates are cut into steps.
+        hashed: Whether every row that was scored needs the hash of its token ids.
     """
 
     kind: Kind
@@ -87,14 +89,14 @@ class Form:
 
 @dataclass(frozen=True)
 class RowFault:
-    """One thing that is wrong with a row.
+    """A fault of a row.
 
     Attributes:
-        kind: As in :data:`prm_eval.submissions.KINDS`.
-        row: 1-based; None for the file as a whole.
-        found: What is there.
-        expected: What should be there.
-        decisive: The rewards of the row cannot be used; other faults are of form.
+        kind: A kind of :data:`prm_eval.submissions.KINDS`.
+        row: The 1-based number of the row; None for the file as a whole.
+        found: What was found.
+        expected: What was expected.
+        decisive: Whether the rewards of the row cannot be used; other faults are of form.
     """
 
     kind: str
@@ -105,7 +107,7 @@ class RowFault:
 
 
 Sink = Callable[[RowFault], None]
-"""What is done with a fault: raise it, or keep it and go on."""
+"""The function that takes each fault, and raises it or keeps it."""
 
 
 def raising(path: Path, *, form_too: bool) -> Sink:
@@ -113,7 +115,7 @@ def raising(path: Path, *, form_too: bool) -> Sink:
 
     Args:
         path: The file.
-        form_too: Raise faults of form too; else they pass.
+        form_too: Whether faults of form are raised too; otherwise they are ignored.
     """
 
     def sink(fault: RowFault) -> None:
@@ -128,19 +130,19 @@ def _raise(path: Path, fault: RowFault) -> NoReturn:
 
 
 def refusal_reason(refusal: str) -> str:
-    """Return a refusal without its particulars, which follow a colon: what refusals are counted by."""
+    """Return the reason by which a refusal is counted: its part before a colon, without details."""
     return refusal.partition(":")[0][:200]
 
 
 def read_block(rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Sink) -> StepArrays:
-    """Return the step rewards of consecutive rows, and tell the sink of every fault, row by row.
+    """Return the step rewards of consecutive rows, and report every fault to the sink, row by row.
 
     Args:
-        rows: Rows of ``rewards.parquet``, the candidates of the pool in its order.
-        first_row: 1-based number of the first of them in the file.
-        steps: How many steps each candidate has.
-        form: What the file says of itself.
-        sink: Told of faults; where it does not raise, a row with a decisive fault counts as refused.
+        rows: Rows of ``rewards.parquet``, one for each candidate of the pool, in its order.
+        first_row: The 1-based number in the file of the first of them.
+        steps: The number of steps of each candidate.
+        form: The declared form of the rows.
+        sink: The function that takes faults; if it does not raise, a row with a decisive fault counts as refused.
     """
     block = _Block.of(rows, steps, form)
     faulty = np.zeros(len(block.counts), dtype=bool)
@@ -163,21 +165,21 @@ def read_block(rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Si
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows, unpacked: what every check looks at.
+    """The unpacked rows, which every check reads.
 
     Attributes:
-        form: What the file says of itself.
+        form: The declared form of the rows.
         values: All step rewards; NaN for null.
-        counts: How many each row has.
-        wanted: How many each row must have, where it is not refused.
+        counts: The number of step rewards of each row.
+        wanted: The number that each row must have if it is not refused.
         claimed: ``n_steps``; 0 for null.
         unclaimed: Whether ``n_steps`` is null.
         refused: Whether there is a refusal.
         reasons: The refusals.
         tokens: ``n_tokens``.
         hashes: ``input_hash``.
-        rewards: The aggregated rewards that the file brings along.
-        brings: Whether it brings one for the row.
+        rewards: The aggregated rewards, if the file has a column for them.
+        brings: Whether the row has an aggregated reward.
     """
 
     form: Form
@@ -220,7 +222,7 @@ class _Block:
 
     @cached_property
     def not_finite(self) -> Bools:
-        """The rows with a value that is not finite."""
+        """A flag for each row that has a value that is not finite."""
         result = np.zeros(len(self.counts), dtype=bool)
         bad = ~np.isfinite(self.values)
         if bad.any():
@@ -229,12 +231,16 @@ class _Block:
 
     @cached_property
     def aggregates(self) -> Floats:
-        """The aggregated rewards of the rows that have rewards; NaN elsewhere, and infinite where they are not finite."""
+        """The aggregated reward of each row; NaN for rows without rewards.
+
+        A row whose aggregate is not finite or not defined has infinity.
+        """
         kept = (self.counts > 0) & ~self.refused & ~self.not_finite
         values, counts = self.values[np.repeat(kept, self.counts)], np.where(kept, self.counts, 0)
         try:
             return aggregate_all(values, counts, self.form.aggregation, self.form.score_type)[0]
-        except PrmEvalError:  # some row's: one by one, to tell which
+        except PrmEvalError:
+            # one row after the other, to find those that are at fault
             result = np.full(len(counts), np.nan)
             for row in np.flatnonzero(kept):
                 try:
@@ -252,13 +258,13 @@ def _numbers(column: Any) -> Floats:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that every row is asked.
+    """A check of every row.
 
     Attributes:
         kind: The kind of fault.
         rows: (block) -> a flag for every row that has the fault.
         words: (block, row) -> found, expected.
-        decisive: The rewards of the row cannot be used.
+        decisive: Whether the rewards of a row with the fault cannot be used.
     """
 
     kind: str
@@ -268,7 +274,7 @@ class Check:
 
 
 def _unlike(column: pa.ChunkedArray, is_wrong: Callable[[pa.Array], pa.Array]) -> Bools:
-    """Say of each row whether its text is wrong, by asking once for each distinct text; null is right."""
+    """Return a flag for each row whose text is wrong; each distinct text is judged once, and null is right."""
     masks = []
     for chunk in column.chunks:
         if pa.types.is_dictionary(chunk.type):
@@ -284,7 +290,8 @@ def _not_hexadecimal(texts: pa.Array) -> pa.Array:
 
 
 def _not_plain(texts: pa.Array) -> pa.Array:
-    spaced = pc.replace_substring_regex(texts, r"\p{Zs}", " ")  # a no-break space prints too
+    # a no-break space is plain text too
+    spaced = pc.replace_substring_regex(texts, r"\p{Zs}", " ")
     wrong = pc.invert(pc.utf8_is_printable(spaced))
     blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
     return pc.or_(pc.or_(wrong, blank), pc.greater(pc.utf8_length(texts), MOST_REFUSAL))
@@ -391,9 +398,9 @@ CHECKS: tuple[Check, ...] = (
         decisive=False,
     ),
 )
-"""Every question that a row is asked."""
+"""All checks of a row, in the order in which faults are reported."""
 
 
 def shown_numbers(values: Sequence[float]) -> str:
-    """Return the first numbers of a row, for a message."""
+    """Return the first numbers of a row as text for a message."""
     return "[" + ", ".join(f"{value:g}" for value in values[:8]) + (", ...]" if len(values) > 8 else "]")

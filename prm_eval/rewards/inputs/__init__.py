@@ -1,1 +1,1 @@
-"""A statement and a candidate to token ids and read positions."""
+"""The way from a statement and a candidate to token ids and read positions."""

@@ -1,4 +1,4 @@
-"""What a tokenizer writes by itself: control tokens, and the turns of a chat template with its date pinned."""
+"""The tokens that a tokenizer adds: control tokens, and the turns of a chat template with its date pinned."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 from prm_eval.errors import ModelError
 from prm_eval.rewards.recipes.recipe import Recipe
 
-PINNED_DATE = "26 Jul 2024"  # Llama-3 templates print today's date unless told; prompts must not depend on the day
-_CLOCK = (  # shadows the clock that transformers gives to templates
+# Llama-3 templates print today's date unless they are given one; prompts must not depend on the day
+PINNED_DATE = "26 Jul 2024"
+# replaces the clock that transformers gives to templates
+_CLOCK = (
     "{%- macro strftime_now(format) -%}{{ format | replace('%d', '26') | replace('%b', 'Jul') | replace('%B', 'July') "
     "| replace('%m', '07') | replace('%Y', '2024') | replace('%y', '24') | replace('%A', 'Friday') }}{%- endmacro -%}"
 )
@@ -16,16 +18,17 @@ _SENTINELS = ("\ue000prm_eval-user\ue001", "\ue000prm_eval-assistant\ue001")
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:
-    """Return id and text of every control token of a tokenizer."""
+    """Return the id and text of every special token of a tokenizer."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
     found = {index: token.content for index, token in added.items() if token.special}
     return found | dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=False))
 
 
 def control_tokens(tokenizer: Any) -> dict[int, str]:
-    """Return those whose presence in a text is a refusal: all but a token that stands for unknown characters and nothing else.
+    """Return the special tokens that a text must not hold, by id.
 
-    GPT-2-like tokenizers have one token for unknown, bos and eos: that one ends a text, whoever writes it.
+    These are all but a token that only stands for unknown characters. GPT-2-like tokenizers have one token for unknown,
+    bos and eos; it counts, because it ends a text, whoever writes it.
     """
     others = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
     unknown = {tokenizer.unk_token_id} - others
@@ -43,15 +46,14 @@ def check_tokens(recipe: Recipe, tokenizer: Any, name: str) -> None:
         if not ids or ids[-1] != expected:
             found = ", ".join(map(str, ids[:8])) or "nothing"
             raise ModelError(
-                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: {text!r} is id "
-                f"{found}, "
-                f"expected {expected}. Use the tokenizer the model was trained with, or a recipe of your own (--recipe "
-                "FILE)."
+                f"the tokenizer of {name} is not the one the recipe {recipe.name} was written for: "
+                f"{text!r} is id {found}, expected {expected}. "
+                "Use the tokenizer the model was trained with, or a recipe of your own (--recipe FILE)."
             )
 
 
 def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: Any) -> str:
-    """Render a chat template as text, with the date pinned wherever a template asks for it.
+    """Return turns rendered by the chat template as text, with the date pinned wherever the template asks for it.
 
     Raises:
         ModelError: The template fails.
@@ -63,16 +65,17 @@ def apply_chat_template(tokenizer: Any, turns: list[dict[str, str]], **options: 
                 turns, chat_template=template, tokenize=False, date_string=PINNED_DATE, **options
             )
         )
-    except Exception as error:  # Jinja templates of strangers raise what they like
-        raise ModelError(
-            f"the chat template of {tokenizer.name_or_path} fails: {' '.join(str(error).split())[:200]}"
-        ) from error
+    # Jinja templates of strangers may raise anything
+    except Exception as error:
+        why = " ".join(str(error).split())[:200]
+        raise ModelError(f"the chat template of {tokenizer.name_or_path} fails: {why}") from error
 
 
 def chat_frame(tokenizer: Any, name: str) -> tuple[str, str, str, bool]:
-    """Return what a chat template writes before the user turn, between the turns, after the assistant turn, and whether it trims.
+    """Return the texts of a chat template around the two turns, and whether it trims the turns.
 
-    The template is rendered once, around two stand-ins: no stranger's text ever reaches it.
+    The texts are those before the user turn, between the turns, and after the assistant turn. The template is rendered
+    once, around two stand-ins, so no stranger's text ever reaches it.
 
     Raises:
         ModelError: There is no template, or it changes or drops the turns.

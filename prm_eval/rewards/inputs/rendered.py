@@ -1,4 +1,4 @@
-"""A candidate as a reward model reads it: token ids, and the integer positions at which the head is read."""
+"""The form in which a model reads a candidate: token ids, and the integer positions at which the head is read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Token ids and the positions at which the head is read; or why the candidate cannot be rendered.
+    """The token ids and read positions of a candidate, or the reason why it cannot be rendered.
 
-    ``positions`` has one entry a step for a process reward model, one for an outcome reward model; they increase.
+    ``positions`` are the positions at which the head is read, in rising order: one for each step for a process reward
+    model, one in all for an outcome reward model.
     """
 
     ids: tuple[int, ...]
@@ -20,5 +21,5 @@ class Rendered:
 
     @property
     def input_hash(self) -> str:
-        """SHA-256 over the token ids as little-endian 32-bit integers, hexadecimal."""
+        """The hexadecimal SHA-256 of the token ids as little-endian 32-bit integers."""
         return hashlib.sha256(struct.pack(f"<{len(self.ids)}I", *self.ids)).hexdigest()

@@ -1,12 +1,12 @@
-"""Renderers: a problem and a candidate to token ids and integer read positions, by a recipe's templates.
+"""The renderer: it makes token ids and integer read positions of a problem and a candidate by a recipe's templates.
 
-How pieces are tokenised. The text between two ``{cut}`` is one string and is tokenised as one, special tokens included,
-because that is what the published references do: the ids are theirs. Where a reference tokenises steps alone and
-appends separator *ids*, the recipe cuts there. Read positions come from the character offset at which the template has
-``{read}``; neither text nor ids are searched for tags.
+How pieces are tokenised. The text between two ``{cut}`` is tokenised as one string, special tokens included, because
+the published references do so: the ids are theirs. If a reference tokenises steps alone and appends separator *ids*,
+the recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text
+nor ids are searched for tags.
 
-What a stranger wrote can therefore hold a special token. It is not smuggled in and not silently altered: after
-tokenising, control tokens are counted, and a count other than the template's own is a refusal.
+A stranger's text may therefore hold a special token. Such a text is neither let through nor silently changed: control
+tokens are counted after tokenising, and a candidate with another count than the template's own is refused.
 """
 
 from __future__ import annotations
@@ -24,28 +24,33 @@ from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.recipes.recipe import Recipe, Render
 from prm_eval.rewards.recipes.template import Part, parse_template
 
-CERTAINLY_LONG = 50_000  # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
-MAX_PREFIX_CHARACTERS = 200_000_000  # of all prefixes of one candidate: some two minutes of a core
-_STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")  # what the splitter step_k cuts at, and the bold type around it
+# characters; shorter texts are tokenised, so that a refusal says how many tokens there are
+CERTAINLY_LONG = 50_000
+# of all prefixes of one candidate: about two minutes of one core
+MAX_PREFIX_CHARACTERS = 200_000_000
+# the text at which the splitter step_k cuts, and the bold type around it
+_STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")
 
 
 def fill(parts: Sequence[Part], values: Mapping[str, str]) -> str:
-    """Return the text of a template that is neither read nor cut."""
+    """Return the text of a template without read positions and cuts."""
     return "".join(content if sort == "literal" else values[content] for sort, content in parts)
 
 
 def numbered(step: str, k: int) -> str:
-    """Return a step with "Step k: " before it, in the place of the number it may have.
+    """Return a step with "Step k: " before it, which replaces a number that the step has.
 
-    A candidate's own numbers do not count steps: a preamble before its "Step 1:", or lines under it, are steps of ours
-    too.
+    A candidate's own numbers are not used, because a preamble before its "Step 1:", or lines under it, are steps too.
     """
     rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
     return f"Step {k}: {rest}" if rest else f"Step {k}:"
 
 
 class Refused(Exception):
-    """Why one candidate cannot be rendered: no error, a reason that ends up in the reward file; with the ids, if there are any."""
+    """The reason why a candidate cannot be rendered, with its ids if there are any.
+
+    It is no error: the reason is written to the reward file.
+    """
 
     def __init__(self, reason: str, ids: tuple[int, ...] = ()) -> None:
         super().__init__(reason)
@@ -53,16 +58,16 @@ class Refused(Exception):
 
 
 class Renderer:
-    """Applies the templates of a recipe with a tokenizer.
+    """A renderer of candidates by the templates of a recipe, with a tokenizer.
 
     Args:
-        recipe: Whose templates.
+        recipe: The recipe that has the templates.
         tokenizer: A transformers tokenizer.
-        name: Of the checkpoint, for messages.
-        separator: Instead of the recipe's separator.
-        max_tokens: Texts that must be longer are not even tokenised.
-        pad_id: The config's padding token: a classification head on whole texts is read at the last token that is
-            another one.
+        name: The name of the checkpoint, for messages.
+        separator: A separator to use instead of the recipe's.
+        max_tokens: The length limit; texts that are certainly longer are refused before they are tokenised.
+        pad_id: The config's padding token; a classification head on whole texts is read at the last token that is not
+            padding.
 
     Raises:
         ModelError: The tokenizer is not the one the recipe expects, or cannot give character offsets.
@@ -103,7 +108,7 @@ class Renderer:
         self._first = parse_template(self.template.first) if self.template.first else self._step
 
     def render(self, item: ScoringItem) -> Rendered:
-        """Return ids and positions of an item, or the reason why there are none."""
+        """Return the ids and positions of an item, or the reason why there are none."""
         try:
             self._require_scorable(item)
             if self.recipe.kind == "prm":
@@ -113,7 +118,7 @@ class Renderer:
             return Rendered(refusal.ids, (), str(refusal))
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the ids of a text, without tokens the tokenizer adds by itself."""
+        """Return the ids of a text, without tokens that the tokenizer adds by itself."""
         found = self._cache.get(text)
         if found is None:
             found = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -150,7 +155,7 @@ class Renderer:
 
     @cached_property
     def _longest_token(self) -> int:
-        """Characters that the longest token stands for at most: texts above limit times this are over-length whatever the ids."""
+        """The most characters of one token; a text longer than the limit times this has too many tokens for certain."""
         return max(map(len, self.tokenizer.get_vocab()), default=1)
 
     def _render_steps(self, item: ScoringItem) -> Rendered:
@@ -178,12 +183,12 @@ class Renderer:
         return Rendered(ids, self._checked(ids, positions, 1, writer.literals))
 
     def _render_chat(self, item: ScoringItem) -> Rendered:
-        """Use the tokenizer's own chat template; its control tokens are those it writes around two harmless turns."""
+        """Return a candidate in the tokenizer's chat template; control tokens other than the template's are refused."""
         if getattr(self.tokenizer, "chat_template", None):
             turns = self._turns(item.statement, item.text)
             text = apply_chat_template(self.tokenizer, turns)
             if not all(turn["content"].strip() in text for turn in turns):
-                # what is cut off or changed could be all in which two candidates differ
+                # two candidates may differ only in the part that is cut off or changed
                 raise Refused("the chat template changes the text")
             ids = tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
             own = self._chat_specials
@@ -194,8 +199,8 @@ class Renderer:
         if not ids:
             raise Refused("no token")
         self._require_own_specials(ids, own)
-        # as transformers' ...ForSequenceClassification: where padding is the end token, as usual, the template's own is
-        # passed over
+        # as transformers' ...ForSequenceClassification: if padding is the end token, as usual, the end token of the
+        # template is skipped
         return Rendered(ids, (max((k for k, token in enumerate(ids) if token != self.pad_id), default=0),))
 
     def _turns(self, problem: str, text: str) -> list[dict[str, str]]:
@@ -224,16 +229,14 @@ class Renderer:
         for literal, count in literals.items():
             for token in self._specials(self.encode(literal)):
                 own[token] += count
-        if (
-            self._marker is not None and ids.count(self._marker) != expected
-        ):  # each read position holds one: that is checked
+        # each read position holds one marker, which is checked elsewhere
+        if self._marker is not None and ids.count(self._marker) != expected:
             raise Refused(f"separator {self.template.marker!r} in the text")
         self._require_own_specials(ids, own)
         positions = tuple(position + self.template.read_shift for position in positions)
+        # the reader of recipes refuses templates without {read}
         if len(positions) != expected:
-            raise AssertionError(
-                f"{len(positions)} read positions for {expected} steps"
-            )  # a template without {read} cannot get here
+            raise AssertionError(f"{len(positions)} read positions for {expected} steps")
         previous = -1
         for k, position in enumerate(positions, 1):
             if position <= previous:
@@ -243,7 +246,7 @@ class Renderer:
 
 
 class _Writer:
-    """Collects the text of one input between cuts, with the character offsets at which it is read."""
+    """A collector of the text of one input between cuts, with the character offsets at which it is read."""
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
@@ -267,8 +270,9 @@ class _Writer:
             elif content == "separator":
                 separator = self.renderer.separator or ""
                 self._write(separator)
-                self.literals[separator] += 1  # it may be a control token, which is then the recipe's own
-                # only as the recipe has it: one that merely ends like a token of the recipe may be another token
+                # it may be a control token, which is then the recipe's own
+                self.literals[separator] += 1
+                # only a separator that is a token of the recipe: one that ends like such a token may be another token
                 self._last_literal = separator if separator in self.renderer.recipe.tokens else ""
             else:
                 self._write(values[content])
@@ -279,7 +283,7 @@ class _Writer:
         self._length += len(text)
 
     def _expected_id(self) -> int | None:
-        """Return the id that the recipe promises for the token that ends here, if the literal before ends with one of its tokens."""
+        """Return the recipe's id of the token that ends here, None if the last literal ends with no token of it."""
         ending = [text for text in self.renderer.recipe.tokens if text and self._last_literal.endswith(text)]
         return self.renderer.recipe.tokens[max(ending, key=len)] if ending else None
 
@@ -308,14 +312,19 @@ class _Writer:
                     raise Refused(f"step {len(positions) + 1} has no token of its own")
                 if expected is not None and ids[position] != expected:
                     raise Refused(
-                        f"the separator after step {len(positions) + 1} merges with its neighbour: token "
-                        f"{ids[position]}, not {expected}"
+                        f"the separator after step {len(positions) + 1} merges with its neighbour: "
+                        f"token {ids[position]}, not {expected}"
                     )
                 positions.append(position)
         return tuple(ids), positions
 
     def _require_room(self, ids: list[int], characters: int) -> None:
-        """Refuse what is too long before its prefixes, of so many characters together, are tokenised, each from the start."""
+        """Refuse an input that is too long, before each of its prefixes is tokenised from the start.
+
+        Args:
+            ids: The ids of the input so far.
+            characters: The characters of all prefixes together.
+        """
         limit = self.renderer.max_tokens
         if characters > MAX_PREFIX_CHARACTERS:
             raise Refused(
@@ -327,12 +336,13 @@ class _Writer:
     def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
         """Return the index of the last token that begins before each offset; ``ids`` is extended.
 
-        Tokenizers that trim offsets give a token of white space the empty span at its end, hence the second condition.
+        The second condition is for tokenizers that trim offsets and give a token of white space the empty span at its
+        end.
         """
         if not self.renderer.tokenizer.is_fast:
             raise ModelError(
-                f"the tokenizer of {self.renderer.name} gives no character offsets; a fast tokenizer (tokenizer.json) "
-                "is needed"
+                f"the tokenizer of {self.renderer.name} gives no character offsets; "
+                "a fast tokenizer (tokenizer.json) is needed"
             )
         encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids += encoded["input_ids"]

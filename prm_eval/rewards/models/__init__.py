@@ -1,1 +1,1 @@
-"""The reward models: checkpoints under a recipe, generative verifiers, rules, stored rewards."""
+"""The reward models: checkpoints with a recipe, generative verifiers, rules, and stored rewards."""

@@ -1,4 +1,4 @@
-"""LoRA adapters: a few tensors and the name of a base model, into which they are merged. Needs peft."""
+"""LoRA adapters: a few tensors that are merged into a base model, which needs peft."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WEIGHTS = "adapter_model.safetensors"
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an adapter's ``adapter_config.json`` says of its base.
+    """A LoRA adapter, and its base as ``adapter_config.json`` names it.
 
     Attributes:
-        name: Of the adapter: a folder or a hub id.
-        base: The base model: a folder or a hub id.
-        base_revision: Of the base's hub id.
-        config_sha256: Of ``adapter_config.json``, which scales the adapter (``lora_alpha``).
+        name: The folder or hub id of the adapter.
+        base: The folder or hub id of the base model.
+        base_revision: The revision of the base's hub id.
+        config_sha256: The hash of ``adapter_config.json``, which scales the adapter (``lora_alpha``).
     """
 
     name: str
@@ -33,7 +33,7 @@ class Adapter:
     config_sha256: str
 
     def load(self, what: str, auto_class: str, revision: str | None) -> Any:
-        """Return the adapter's own config or tokenizer, or its base's: peft writes neither.
+        """Return the adapter's own config or tokenizer, or its base's if it has none: peft writes neither.
 
         Raises:
             ModelError: Neither has one.
@@ -44,7 +44,7 @@ class Adapter:
             return checkpoint.load(f"base's {what}", auto_class, self.base, self.base_revision)
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies base and adapter beside the adapter's weights."""
+        """Return the identity of base and adapter, besides the adapter's weights."""
         commit = getattr(
             checkpoint.load("base's config", "AutoConfig", self.base, self.base_revision), "_commit_hash", None
         )
@@ -59,8 +59,8 @@ class Adapter:
         """Return (trunk, output matrix) of the base with the adapter merged into it.
 
         Args:
-            folder: Where the adapter's files are.
-            dtype: Of the weights.
+            folder: The folder of the adapter's files.
+            dtype: The dtype of the weights.
 
         Raises:
             ModelError: peft is missing, or one of the two cannot be loaded.
@@ -92,7 +92,7 @@ class Adapter:
 
 
 def require_weights(folder: Path, name: str) -> None:
-    """Insist on the one file that peft reads first: without it, it would unpickle ``adapter_model.bin``.
+    """Insist on the safetensors file of an adapter: without it, peft would unpickle ``adapter_model.bin``.
 
     Raises:
         ModelError: It is not there.
@@ -102,7 +102,7 @@ def require_weights(folder: Path, name: str) -> None:
 
 
 def find_adapter(name: str, revision: str | None) -> Adapter | None:
-    """Return what a checkpoint says of its base, None where it is no adapter.
+    """Return the adapter that a checkpoint is, None if it is no adapter.
 
     Raises:
         ModelError: Its ``adapter_config.json`` names no base.
@@ -114,7 +114,8 @@ def find_adapter(name: str, revision: str | None) -> Adapter | None:
 
     try:
         file = find_adapter_config_file(name, revision=revision)
-    except (OSError, ValueError):  # no such repository: loading its config says so
+    except (OSError, ValueError):
+        # there is no such repository, which the error of loading its config says
         return None
     if file is None:
         return None

@@ -1,4 +1,4 @@
-"""Checkpoints: config, tokenizer and weights. No code from a checkpoint is run and no pickle is loaded."""
+"""Checkpoints: config, tokenizer and weights, without running a checkpoint's code or loading a pickle."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ DTYPES = ("float32", "bfloat16", "float16")
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = (
     "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer.model", "tokenizer_config.json", "vocab.json",
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
 )  # fmt: skip
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
-    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, or use a "
-    "revision of "
-    "the repository that has *.safetensors (many have one as --revision refs/pr/N)"
+    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, "
+    "or use a revision of the repository that has *.safetensors (many have one as --revision refs/pr/N)"
 )
 
 
 def load(what: str, auto_class: str, name: str, revision: str | None) -> Any:
-    """Return a config ("AutoConfig") or tokenizer ("AutoTokenizer").
+    """Return a config ("AutoConfig") or a tokenizer ("AutoTokenizer").
 
     Raises:
-        ModelError: transformers is missing, or it cannot be loaded.
+        ModelError: transformers is missing, or the file cannot be loaded.
     """
     try:
         import transformers
@@ -42,10 +40,10 @@ def load(what: str, auto_class: str, name: str, revision: str | None) -> Any:
 
 
 def from_pretrained(loader: Any, name: str, revision: str | None, *, what: str = "model", **options: Any) -> Any:
-    """Call a transformers loader, never with a checkpoint's own code.
+    """Return the result of a transformers loader, which never runs a checkpoint's own code.
 
     Raises:
-        ModelError: With the first line of what transformers says.
+        ModelError: It cannot be loaded; the message has the first line of transformers' error.
     """
     try:
         return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
@@ -58,7 +56,7 @@ def weight_hashes(name: str) -> dict[str, str]:
     """Return the SHA-256 of a local checkpoint's weight files; empty for a hub id, whose revision pins them.
 
     Raises:
-        ModelError: A folder without safetensors weights.
+        ModelError: The folder has no safetensors weights.
     """
     return {path.name: file_sha256(path) for path in weight_files(name)} if Path(name).is_dir() else {}
 
@@ -67,7 +65,7 @@ def weight_files(name: str) -> list[Path]:
     """Return the weight files of a folder.
 
     Raises:
-        ModelError: It has no safetensors weights.
+        ModelError: The folder has no safetensors weights.
     """
     folder = Path(name)
     files = sorted(folder.glob("*.safetensors"))
@@ -78,9 +76,10 @@ def weight_files(name: str) -> list[Path]:
 
 
 def input_hashes(name: str) -> dict[str, str]:
-    """Return the SHA-256 of what a local checkpoint's config and tokenizer files say; empty for a hub id, whose revision pins them.
+    """Return the SHA-256 of a local checkpoint's config and of its tokenizer files.
 
-    Both decide a number as the weights do: the one by positions and scales, the other by ids and chat template.
+    The result is empty for a hub id, whose revision pins them. Both decide a number as the weights do: the config by
+    positions and scales, the tokenizer by ids and the chat template.
     """
     folder = Path(name)
     found = {}
@@ -100,16 +99,18 @@ def config_hash(name: str) -> str | None:
 
 
 def snapshot_commit(name: str) -> str | None:
-    """Return the commit of a folder of the hub's cache (``.../snapshots/<commit>``), None for any other folder or name."""
+    """Return the commit of a folder of the hub's cache (``.../snapshots/<commit>``); None for any other name."""
     parent, _, commit = name.rstrip("/").rpartition("/")
     return commit if parent.endswith("/snapshots") and re.fullmatch("[0-9a-f]{40}", commit) else None
 
 
 def require_safetensors(name: str, revision: str | None) -> None:
-    """Refuse a checkpoint that has only pickled weights, while nothing has been read or downloaded; offline nothing is asked.
+    """Refuse a checkpoint that has only pickled weights, before anything is read or downloaded.
+
+    The hub is not asked offline.
 
     Raises:
-        ModelError: It has none.
+        ModelError: The checkpoint has no safetensors weights.
     """
     import huggingface_hub
 
@@ -120,17 +121,18 @@ def require_safetensors(name: str, revision: str | None) -> None:
         return
     try:
         files = huggingface_hub.list_repo_files(name, revision=revision)
-    except Exception:  # no network, whatever the http client of the day raises: loading will say so
+    # no network: http clients differ in what they raise, and the error of loading says so
+    except Exception:
         return
     if not any(file.endswith(".safetensors") for file in files):
         raise ModelError(f"{name} has no *.safetensors weights; {HOW_TO_CONVERT}")
 
 
 def local_folder(name: str, revision: str | None) -> Path:
-    """Return the folder of a checkpoint, downloading safetensors and JSON files (nothing else) of a hub id.
+    """Return the folder of a checkpoint; of a hub id, safetensors and JSON files are downloaded and nothing else.
 
     Raises:
-        ModelError: It cannot be had.
+        ModelError: The files cannot be downloaded.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -140,16 +142,17 @@ def local_folder(name: str, revision: str | None) -> Path:
         return Path(
             huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=["*.safetensors", "*.json"])
         )
-    except Exception as error:  # http clients differ between versions of huggingface_hub
+    # http clients differ between versions of huggingface_hub
+    except Exception as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"the weights of {name!r} cannot be had: {first_line}") from error
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
-    """Return the file of every tensor of a checkpoint, by the shard index or by looking into the files.
+    """Return the file of each tensor of a checkpoint, by the shard index or else from the files themselves.
 
     Raises:
-        ModelError: No weights, or a shard that the index names is missing.
+        ModelError: There are no weights, or a shard that the index names is missing.
     """
     from safetensors import safe_open
 
@@ -189,17 +192,18 @@ def read_tensors(files: dict[str, Path], names: Sequence[str]) -> dict[str, Any]
 def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequence[str]) -> Any:
     """Return the decoder without its head, in evaluation mode on the CPU.
 
-    The class is transformers' own for the config's type, whatever architecture or remote code the config names.
+    Its class is transformers' own for the config's type, whatever architecture or remote code the config names.
 
     Args:
-        folder: Of the checkpoint.
-        config: Its config.
-        dtype: Of the weights.
-        name: For messages.
-        allowed: Prefixes of tensors that are not the trunk's: the head.
+        folder: The folder of the checkpoint.
+        config: The config of the checkpoint.
+        dtype: The dtype of the weights.
+        name: The name of the checkpoint, for messages.
+        allowed: The prefixes of the head's tensors, which are not the trunk's.
 
     Raises:
-        ModelError: Tensors are missing, left over or of the wrong shape: random weights give plausible numbers.
+        ModelError: Tensors are missing, left over or of the wrong shape. Such a trunk would have random weights, which
+            give plausible numbers.
     """
     import torch
     import transformers
@@ -236,12 +240,13 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
             raise ModelError(
                 f"{name} {what}: {', '.join(keys[:5])}{' ...' if len(keys) > 5 else ''} ({trunk_class.__name__})"
             )
-    return trunk.eval()  # torch's inference mode: dropout off; evaluates no text
+    # torch's evaluation mode, which switches dropout off; no text is evaluated
+    return trunk.eval()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from reporting the head as unexpected: what is really left over is an error of ours."""
+    """Keep transformers from reporting the head as unexpected; tensors that are really left over are our error."""
     from transformers.utils import logging
 
     before = logging.get_verbosity()
@@ -253,10 +258,10 @@ def _quiet() -> Iterator[None]:
 
 
 def device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
-    """Default to the first GPU in bfloat16, else to the CPU in float32.
+    """Return the device and the dtype; the default is the first GPU in bfloat16, or else the CPU in float32.
 
     Raises:
-        ModelError: No such device or dtype.
+        ModelError: There is no such device or dtype.
     """
     import torch
 
@@ -278,10 +283,10 @@ def device_and_dtype(device: str | None, dtype: str | None) -> tuple[str, str]:
 
 
 def positive(name: str, value: int | str | None) -> int | None:
-    """Return an option as a positive whole number, None where it is not given.
+    """Return an option as a positive whole number, None if it is not given.
 
     Raises:
-        ModelError: It is something else.
+        ModelError: It is no positive whole number.
     """
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""What reward models that run on our engine share: render, refuse, look up, compute, keep."""
+"""The common part of reward models on our engine: it renders, refuses, looks up, computes and keeps."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from prm_eval.rewards.files.cache import ScoreFile, Values, identity_hash, open_
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.protocol import Report
 
-MAX_CHARS = 2_000_000  # of statement and candidate together: more is refused before it is tokenised
+# of statement and candidate together; longer ones are refused before they are tokenised
+MAX_CHARS = 2_000_000
 
 
 class RenderingModel(ABC):
-    """A reward model whose candidates are rendered to token ids and scored by an :class:`~prm_eval.rewards.engine.engine.Engine`.
+    """A reward model that renders candidates to token ids and scores them with an engine.
 
-    It has every part of :mod:`prm_eval.rewards.protocol`, the optional ones too.
-    Rendering needs no weights and is done ahead, in a thread of its own, while the engine computes
-    (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered, what logits mean, and
-    makes the engine when weights are needed first.
+    It has every part of :mod:`prm_eval.rewards.protocol`, the optional ones too. Rendering needs no weights and runs
+    ahead in a thread of its own while the engine (:class:`~prm_eval.rewards.engine.engine.Engine`) computes
+    (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered and what logits mean, and
+    makes the engine when weights are first needed.
 
     Attributes:
-        name: Of the model, for messages.
-        max_tokens: Longer inputs are refused; None is no limit.
-        cache_folder: Where scores are kept for other runs and pools, or None.
+        name: The name of the model, for messages.
+        max_tokens: The length limit, above which inputs are refused; None is no limit.
+        cache_folder: The folder where scores are kept for other runs and pools, or None.
     """
 
     name: str
@@ -42,7 +43,7 @@ class RenderingModel(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers, as every reward model does."""
+        """Return the identity of the numbers, as every reward model does."""
 
     @abstractmethod
     def render(self, item: ScoringItem) -> Rendered:
@@ -50,33 +51,36 @@ class RenderingModel(ABC):
 
     @abstractmethod
     def values(self, logits: Any) -> Values:
-        """Turn float32 logits of shape (positions, labels) into one number a step (PRM) or one (ORM)."""
+        """Return one number for each step (PRM) or one in all (ORM) from float32 logits (positions, labels)."""
 
     def identity(self) -> dict[str, Any]:
-        """Return everything but ids and positions that decides a score (JSON values): the cache is keyed by it."""
+        """Return everything that decides a score besides ids and positions (JSON values); it is part of cache keys."""
         return self.describe()
 
     @abstractmethod
     def make_engine(self) -> Any:
-        """Load the weights; return an :class:`~prm_eval.rewards.engine.engine.Engine`, or what has its ``batches`` and ``counters``."""
+        """Return the engine, with the weights loaded.
+
+        It is an :class:`~prm_eval.rewards.engine.engine.Engine` or has the same ``batches`` and ``counters``.
+        """
 
     @cached_property
     def engine(self) -> Any:
-        """The engine; the first use loads the weights."""
+        """The engine of the model, whose weights are loaded at its first use."""
         return self.make_engine()
 
     def release(self) -> None:
-        """Free the weights; they are loaded again when something is to be scored."""
+        """Free the weights, which are loaded again when the next items are scored."""
         vars(self).pop("engine", None)
 
     def work_done(self) -> dict[str, int]:
-        """Return what the engine counted; empty where no weights were loaded."""
+        """Return the counts of the engine; empty if no weights were loaded."""
         engine = vars(self).get("engine")
         return {} if engine is None else dict(engine.counters.as_dict())
 
     @cached_property
     def identity_hash(self) -> str:
-        """Hash of :meth:`identity`."""
+        """The hash of :meth:`identity`."""
         return identity_hash(self.identity())
 
     @cached_property
@@ -84,22 +88,22 @@ class RenderingModel(ABC):
         return None if self.cache_folder is None else open_cache(self.cache_folder, self.identity())
 
     def render_all(self, items: Sequence[ScoringItem]) -> list[Rendered]:
-        """Render items; what is not valid Unicode, far too long, over the limit or empty is refused with the reason."""
+        """Return the rendered items; an invalid, empty or over-long one is refused with the reason."""
         return [render_within(self.render, item, self.max_tokens) for item in items]
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Score items; results are in their order."""
+        """Return the rewards of items, in their order."""
         return self.score_rendered(self.render_all(items))
 
     def score_rendered(
         self, rendered: Sequence[Rendered], journal: ScoreFile | None = None, report: Report | None = None
     ) -> list[StepRewards]:
-        """Score rendered candidates, known ones without computing.
+        """Return the rewards of rendered candidates, in order; scores that are known are not computed again.
 
         Args:
-            rendered: Candidates, refused ones among them.
-            journal: Where the scores of an unfinished block are kept as they come, and looked up.
-            report: Told of progress.
+            rendered: The candidates, refused ones among them.
+            journal: The file where the scores of an unfinished block are kept and looked up.
+            report: The function that is called with progress.
         """
         results: dict[Rendered, StepRewards] = {}
         todo: list[Rendered] = []
@@ -130,8 +134,8 @@ class RenderingModel(ABC):
             return StepRewards((), logits.reason, len(rendered.ids), rendered.input_hash)
         if logits.ndim != 2 or len(logits) != len(rendered.positions):
             raise ModelError(
-                f"{self.name}: the head returned logits of shape {tuple(logits.shape)} for {len(rendered.positions)} "
-                "positions"
+                f"{self.name}: the head returned logits of shape {tuple(logits.shape)} "
+                f"for {len(rendered.positions)} positions"
             )
         if not bool(logits.isfinite().all()):
             return StepRewards((), "non-finite reward", len(rendered.ids), rendered.input_hash)
@@ -139,12 +143,14 @@ class RenderingModel(ABC):
 
 
 def render_within(render: Callable[[ScoringItem], Rendered], item: ScoringItem, limit: int | None) -> Rendered:
-    """Render an item, or say why not: not valid Unicode, too long (before work is done on it, where that can be seen), nothing.
+    """Return the rendering of an item, or a refusal if it is not valid Unicode, too long or empty.
+
+    An item that is certainly too long is refused before it is rendered.
 
     Args:
-        render: What renders.
-        item: What is rendered.
-        limit: In tokens; None is none.
+        render: The function that renders.
+        item: The item.
+        limit: The length limit in tokens; None is no limit.
     """
     try:
         (item.statement + item.text).encode()
@@ -152,7 +158,8 @@ def render_within(render: Callable[[ScoringItem], Rendered], item: ScoringItem, 
         return Rendered((), (), f"a lone surrogate in the text: character {error.start}")
     if len(item.statement) + len(item.text) > MAX_CHARS:
         return Rendered((), (), f"over-length: {len(item.statement) + len(item.text)} characters, limit {MAX_CHARS}")
-    if limit is not None and len(item.steps) > limit:  # a step has at least one token
+    # a step has at least one token
+    if limit is not None and len(item.steps) > limit:
         return Rendered((), (), f"over-length: {len(item.steps)} steps, limit {limit} tokens")
     rendered = render(item)
     if rendered.refusal is not None:

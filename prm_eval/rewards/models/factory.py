@@ -1,4 +1,4 @@
-"""A recipe and a checkpoint to a reward model; which recipe a checkpoint needs, by its name or its config."""
+"""The making of a reward model of a recipe and a checkpoint, whose name or config says which recipe it needs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from prm_eval.rewards.recipes.catalogue import named_recipe, recipe_for
 from prm_eval.rewards.recipes.recipe import Recipe
 
 MODELS: dict[str, Callable[..., RewardModel]] = {"logratio": LogRatioModel, "generate": GenerativeModel}
-"""What runs a recipe, by its head; :class:`RecipeModel` runs those of every other head."""
+"""The class that runs a recipe, by its head; :class:`RecipeModel` runs the recipes of all other heads."""
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """What keeps a factory from being called: the options it does not take, and Python's own words."""
+    """The reason why a factory cannot be called: the options that it does not take, and Python's own message."""
 
     options: tuple[str, ...]
     why: str
 
 
 def misfit(factory: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any]) -> Misfit | None:
-    """Say, by its signature, why a factory cannot be called so; None where it can.
+    """Return why a factory cannot be called with these arguments, by its signature; None if it can.
 
     Args:
         factory: A class or function that makes a reward model.
-        arguments: By position.
-        options: By name.
+        arguments: The arguments by position.
+        options: The arguments by name.
     """
     signature = inspect.signature(factory)
     try:
@@ -50,12 +50,12 @@ def make_model(recipe: Recipe, argument: str | None, options: Mapping[str, Any],
     Args:
         recipe: How it is fed and read.
         argument: The checkpoint's folder or hub id.
-        options: Of the model.
+        options: The options of the model.
         config: The checkpoint's config, if it was loaded already.
 
     Raises:
-        ModelError: It cannot be loaded, does not fit the recipe, does not take the options, or its family is not run at
-            all.
+        ModelError: The model cannot be loaded, does not fit the recipe, does not take the options, or its family is
+            never run.
     """
     if recipe.refused:
         raise ModelError(f"{argument or recipe.name} is not run: {recipe.refused}")
@@ -65,28 +65,31 @@ def make_model(recipe: Recipe, argument: str | None, options: Mapping[str, Any],
         reasons = NO_OPTIONS if factory is LogRatioModel else {}
         named = ", ".join(f"{name} ({reasons[name]})" if name in reasons else name for name in wrong.options)
         raise ModelError(
-            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) does not take these options: "
-            f"{named or wrong.why}"
+            f"{argument} ({recipe.kind.upper()}, recipe {recipe.name}) "
+            f"does not take these options: {named or wrong.why}"
         )
     loaded = {} if config is None or factory is GenerativeModel else {"config": config}
     return factory(recipe, argument, **options, **loaded)
 
 
 def sequence_classification(argument: str | None, **options: Any) -> RewardModel:
-    """Return any decoder ``AutoModelForSequenceClassification`` as outcome reward model."""
+    """Return an outcome reward model of any decoder ``AutoModelForSequenceClassification``."""
     return make_model(named_recipe("sequence-classification"), argument, options)
 
 
 def token_classification(argument: str | None, **options: Any) -> RewardModel:
-    """Return any decoder ``AutoModelForTokenClassification`` trained on step separators (TRL's format) as process reward model."""
+    """Return a process reward model of any decoder ``AutoModelForTokenClassification`` trained in TRL's format.
+
+    In that format, labels are learned at step separators.
+    """
     return make_model(named_recipe("token-classification"), argument, options)
 
 
 def load_checkpoint(name: str, options: Mapping[str, Any]) -> RewardModel:
-    """Return the reward model of a checkpoint folder or hub id: by its name, else by the architecture its config names.
+    """Return the reward model of a checkpoint, by its name or else by the architecture that its config names.
 
     Raises:
-        ModelError: It cannot be loaded, or nothing says how to feed and read it.
+        ModelError: It cannot be loaded, or no recipe says how to feed and read it.
     """
     recipe = recipe_for(name)
     if recipe is not None:
@@ -96,10 +99,10 @@ def load_checkpoint(name: str, options: Mapping[str, Any]) -> RewardModel:
 
 
 def _recipe_of(config: Any, name: str) -> Recipe:
-    """Return the shipped recipe of a config's architecture: a named one, else the generic one of classifiers.
+    """Return the shipped recipe of a config's architecture, or else the generic recipe of its kind of classifier.
 
     Raises:
-        ModelError: There is none.
+        ModelError: There is no such recipe.
     """
     architectures = tuple(getattr(config, "architectures", None) or ())
     recipe = recipe_for(name, architectures)
@@ -110,7 +113,8 @@ def _recipe_of(config: Any, name: str) -> Recipe:
             return named_recipe(generic)
     endings = " or ".join(f"{suffix} ({named_recipe(generic).kind.upper()})" for suffix, generic in CLASSIFIERS)
     raise ModelError(
-        f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in {endings}, or a "
-        f"model that a shipped recipe names. Say how to feed and read it with a recipe: RECIPE:{name}, or --recipe "
-        "NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
+        f"{name} has architecture {', '.join(architectures) or 'unknown'}; expected one that ends in {endings}, "
+        "or a model that a shipped recipe names. "
+        f"Say how to feed and read it with a recipe: RECIPE:{name}, "
+        "or --recipe NAME_OR_FILE (metadata prm_recipe, orm_recipe); see prm-eval plugins."
     )

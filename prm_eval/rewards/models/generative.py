@@ -1,4 +1,7 @@
-"""Generative verifiers: a model that writes a judgement, of which one number or one index is read. What it writes is never executed."""
+"""Generative verifiers: models that write a judgement, of which a number or an index is read.
+
+Nothing that a model writes is ever executed.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,13 @@ from prm_eval.rewards.aggregate import logit, sigmoid
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.inputs.renderer import Refused, fill, numbered
 from prm_eval.rewards.models import checkpoint
-from prm_eval.rewards.models.writers import Backend, HttpBackend, LocalBackend
+from prm_eval.rewards.models.writers import HttpWriter, LocalWriter, Writer
 from prm_eval.rewards.recipes.recipe import Generate, Recipe
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.texts.boxed import boxed_spans
 
-MAX_CHARS = 200_000  # of one prompt: no verifier reads more, and servers are not to be flooded
+# of one prompt: no verifier reads more, and servers must not be flooded
+MAX_CHARS = 200_000
 MAX_VOTES = 64
 LEAST_PROBABILITY = 1e-6
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
@@ -30,23 +34,23 @@ _INDEX = re.compile(r"(?:paragraph[_ ])?(-?\d{1,6})")
 
 
 class GenerativeModel:
-    """A recipe with the head ``generate``.
+    """A generative verifier: a model and a recipe with the head ``generate``.
 
     Args:
-        recipe: What is asked and how the judgement is read.
-        argument: The model: as the server calls it, or a folder or hub id to run here.
-        aggregation: Instead of the recipe's.
-        base_url: An OpenAI-compatible server, up to and with ``/v1``; without it the model runs here.
-        temperature: Instead of the recipe's.
-        votes: Judgements a candidate, instead of the recipe's.
-        max_tokens: Tokens of a judgement, instead of the recipe's.
-        splitter: Instead of the recipe's.
-        device: For a model that runs here.
-        dtype: For a model that runs here.
-        revision: Of a hub id.
+        recipe: The recipe, which says what is asked and how the judgement is read.
+        argument: The server's name of the model, or the folder or hub id of a model that runs here.
+        aggregation: An aggregation to use instead of the recipe's.
+        base_url: The address of an OpenAI-compatible server, up to and with ``/v1``; without it the model runs here.
+        temperature: A temperature to use instead of the recipe's.
+        votes: The number of judgements a candidate, instead of the recipe's.
+        max_tokens: The most tokens of a judgement, instead of the recipe's.
+        splitter: A splitter to use instead of the recipe's.
+        device: The device of a model that runs here.
+        dtype: The dtype of a model that runs here.
+        revision: The revision of a hub id.
 
     Raises:
-        ModelError: It cannot be loaded, or the options make no sense.
+        ModelError: The model cannot be loaded, or the options make no sense.
     """
 
     def __init__(
@@ -99,17 +103,18 @@ class GenerativeModel:
             checkpoint.require_safetensors(self.name, revision)
         self._text = parse_template(recipe.render.text)
         self._step = parse_template(recipe.render.step)
-        self.backend  # noqa: B018 - a wrong URL is an error now, not after hours of generation
+        # a wrong URL is an error now, not after hours of generation
+        self.writer  # noqa: B018
 
     @cached_property
-    def backend(self) -> Backend:
-        """Where the words come from."""
+    def writer(self) -> Writer:
+        """The writer of the judgements."""
         if self.base_url:
-            return HttpBackend(self.base_url, self.name, self.tokenizer)
-        return LocalBackend(self.name, self.revision, self.device, self.dtype, self.tokenizer)
+            return HttpWriter(self.base_url, self.name, self.tokenizer)
+        return LocalWriter(self.name, self.revision, self.device, self.dtype, self.tokenizer)
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers; a server's weights are what it says they are."""
+        """Return the identity of the numbers; the weights of a server are known only by the name of its model."""
         versions = software_versions("torch", "transformers")
         return {
             "id": self.name,
@@ -127,23 +132,23 @@ class GenerativeModel:
 
     @cached_property
     def weights(self) -> dict[str, str]:
-        """Hashes of the weight files of a model that runs here, which are read when they are first asked for."""
+        """The hashes of the weight files of a model that runs here, which are read at the first use."""
         return {} if self.base_url else checkpoint.weight_hashes(self.name)
 
     def release(self) -> None:
-        """Let go of the weights of a model that runs here."""
-        if isinstance(self.backend, LocalBackend):
-            self.backend.release()
+        """Free the weights of a model that runs here."""
+        if isinstance(self.writer, LocalWriter):
+            self.writer.release()
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Return one result an item, in order; requests to a server run side by side."""
-        with ThreadPoolExecutor(self.backend.parallel) as workers:
+        """Return a result for each item, in order; requests to a server run side by side."""
+        with ThreadPoolExecutor(self.writer.parallel) as workers:
             return list(workers.map(self._score_one, items))
 
     def _score_one(self, item: ScoringItem) -> StepRewards:
         digest = None
         try:
-            prompt = self.backend.prompt(self.question(item), self.how.start)
+            prompt = self.writer.prompt(self.question(item), self.how.start)
             digest = hashlib.sha256(prompt.encode()).hexdigest()
             values = (
                 self._yes_no(prompt, digest)
@@ -155,10 +160,10 @@ class GenerativeModel:
         return StepRewards(values, None, None, digest)
 
     def question(self, item: ScoringItem) -> str:
-        """Return the user turn.
+        """Return the question about an item, which is the user turn.
 
         Raises:
-            Refused: The text cannot be asked about without being misread.
+            Refused: The text holds something that the model or the template would misread.
         """
         literals = [content.strip() for sort, content in self._step if sort == "literal" and len(content.strip()) > 2]
         for text in (item.statement, *item.steps):
@@ -183,13 +188,13 @@ class GenerativeModel:
 
     def _judgements(self, prompt: str, digest: str) -> list[str]:
         seed = int(digest[:7], 16)
-        return [self.backend.write(prompt, self.how, seed + vote) for vote in range(self.how.votes)]
+        return [self.writer.write(prompt, self.how, seed + vote) for vote in range(self.how.votes)]
 
     def _yes_no(self, prompt: str, digest: str) -> tuple[float, ...]:
         """Return the log-odds of the mean of P(yes) / (P(yes) + P(no)) after each judgement."""
         odds = []
         for judgement in self._judgements(prompt, digest):
-            yes, no = self.backend.choose(prompt + judgement + self.how.decision, self.how.choices)
+            yes, no = self.writer.choose(prompt + judgement + self.how.decision, self.how.choices)
             odds.append(yes - no)
         if len(odds) == 1:
             return (odds[0],)
@@ -212,7 +217,7 @@ class GenerativeModel:
 
 
 def first_error(judgement: str, steps: int) -> int | None:
-    r"""Return the index in the last ``\boxed{}`` of a judgement: -1 for no error; None where there is none, or no such step."""
+    r"""Return the step in the last ``\boxed{}`` of a judgement: -1 for no error, None if no valid index is there."""
     spans = boxed_spans(judgement)
     if not spans:
         return None

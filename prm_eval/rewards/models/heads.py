@@ -1,6 +1,6 @@
-"""Heads: from float32 hidden states at the read positions to float32 logits, and from logits to values.
+"""Heads: functions from float32 hidden states at the read positions to float32 logits, and from logits to values.
 
-Tensors are taken by name from safetensors files; a vocabulary matrix is cut down to the rows that are read before
+Tensors are taken by name from safetensors files. A vocabulary matrix is reduced to the rows that are read before
 anything is computed.
 """
 
@@ -15,9 +15,8 @@ from prm_eval.rewards.recipes.recipe import Head, Score
 OUTPUT_MATRIX = "lm_head.weight"
 INPUT_MATRICES = ("model.embed_tokens.weight", "embed_tokens.weight")
 OUTPUT_BIAS = "lm_head.bias"
-PLAIN_LOGITS: Mapping[
-    str, tuple[float | None, ...]
-] = {  # what transformers does to logits, by the config's key: Gemma 2, Granite, ...
+# keys of configs by which transformers changes logits (Gemma 2, Granite, ...), and the values that change nothing
+PLAIN_LOGITS: Mapping[str, tuple[float | None, ...]] = {
     "final_logit_softcapping": (None,),
     "softcap": (None,),
     "logits_scaling": (None, 1),
@@ -29,7 +28,7 @@ Logits = Callable[[Any], Any]
 
 
 def head_tensors(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the tensors a head needs and of those it takes if they are there."""
+    """Return the names of the tensors that a head needs, and of those that it takes if they are there."""
     if head.type == "label_mlp":
         return tuple(f"{head.prefix}.{layer}.{part}" for layer in (0, 2) for part in ("weight", "bias")), ()
     if head.type in ("linear", "value"):
@@ -38,15 +37,17 @@ def head_tensors(head: Head) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def require_plain_logits(config: Any, tensors: Collection[str], name: str) -> None:
-    """Refuse a causal model that does more to its logits than one matrix: rows of the matrix alone would give other numbers.
+    """Refuse a causal model whose logits are more than a product with one matrix.
+
+    Rows of its matrix alone would give other numbers.
 
     Args:
-        config: Of the checkpoint.
-        tensors: Names of its tensors, as far as they are known.
-        name: Of the checkpoint, for messages.
+        config: The config of the checkpoint.
+        tensors: The names of its tensors, as far as they are known.
+        name: The name of the checkpoint, for messages.
 
     Raises:
-        ModelError: It scales, caps or shifts them.
+        ModelError: The model scales, caps or shifts its logits.
     """
     text = config.get_text_config()
     for key, plain in PLAIN_LOGITS.items():
@@ -62,15 +63,15 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
     """Return the head as a function (positions, width) -> (positions, outputs), both float32.
 
     Args:
-        head: Its description.
-        tensors: Those of :func:`head_tensors` that the checkpoint has, on the CPU; for tied models the input matrix
-            stands for the output matrix.
-        name: Of the checkpoint, for messages.
+        head: The head in the recipe.
+        tensors: The tensors of :func:`head_tensors` that the checkpoint has, on the CPU; for tied models the input
+            matrix is the output matrix.
+        name: The name of the checkpoint, for messages.
         width: The trunk's hidden size.
-        device: Where to compute.
+        device: The device that computes.
 
     Raises:
-        ModelError: A shape that does not fit the recipe.
+        ModelError: A tensor's shape does not fit the recipe.
     """
     import torch
     from torch.nn import functional
@@ -95,9 +96,8 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
         return lambda hidden: functional.linear(hidden, weight, offset)
     matrix = tensors[OUTPUT_MATRIX]
     if head.type == "lm_row_mean":
-        mean = (
-            matrix.to(torch.float32).mean(dim=0, keepdim=True).to(device)
-        )  # the mean of logits is the logit of the mean row
+        # the mean of logits is the logit of the mean row
+        mean = matrix.to(torch.float32).mean(dim=0, keepdim=True).to(device)
         return lambda hidden: functional.linear(hidden, mean)
     highest = max(head.rows.values())
     if highest >= matrix.shape[0]:
@@ -107,10 +107,10 @@ def build_head(head: Head, tensors: Mapping[str, Any], name: str, width: int, de
 
 
 def values(score: Score, logits: Any) -> tuple[float, ...]:
-    """Return one number a read position from float32 logits (positions, outputs); two-way softmaxes stay log-odds.
+    """Return one number for each read position from float32 logits of shape (positions, outputs).
 
-    A difference of log-probabilities never underflows, where a probability of 0 that a mask then drops shifts all later
-    steps.
+    Two-way softmaxes stay log-odds: a difference of log-probabilities never underflows. A probability can become 0, and
+    if a mask then drops it, all later steps are shifted.
     """
     import torch
 

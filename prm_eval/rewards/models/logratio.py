@@ -1,7 +1,7 @@
-"""Implicit process reward models: beta times the log-likelihood ratio of two causal models (Yuan et al. 2024, arXiv 2412.01981).
+"""Implicit process reward models: beta times the log-likelihood ratio of two causal models.
 
-The whole vocabulary enters through one log-sum-exp a token; logits are made for a chunk of tokens at a time and thrown
-away.
+The source is Yuan et al. 2024, arXiv 2412.01981. The whole vocabulary enters through one log-sum-exp for each token;
+logits are computed for one chunk of tokens at a time and then dropped.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from prm_eval.rewards.models.heads import INPUT_MATRICES, OUTPUT_MATRIX, require
 from prm_eval.rewards.models.recipe_checkpoint import RecipeCheckpoint
 from prm_eval.rewards.recipes.recipe import Recipe
 
-CHUNK_TOKENS = 512  # rows of float32 logits that exist at a time: 311 MB at a vocabulary of 152,064
+# rows of float32 logits that exist at a time: 311 MB at a vocabulary of 152,064
+CHUNK_TOKENS = 512
 NO_OPTIONS = {"cache": "scores are kept for one model's forward pass", "engine": "vLLM does not compute log-ratios"}
-"""Options of other recipes that a pair does not take, and why."""
+"""The options of other recipes that a pair of models does not take, and the reasons."""
 
 
 class LogRatioModel(RecipeCheckpoint):
-    """Two causal models; a step's reward is the log-ratio of its tokens, alone ("single") or summed from the start ("accumulative").
+    """A pair of causal models, whose reward of a step is the log-ratio of its tokens.
 
-    The boundaries are those of the model card's code: the sum starts with the last token before the first step, a step
-    ends one token after the token that follows it, the last step one token after its last.
+    A reward is that of the step alone ("single") or the sum from the start ("accumulative"). The boundaries are those
+    of the model card's code: the sum starts with the last token before the first step, a step ends one token after the
+    token that follows it, and the last step ends one token after its last token.
 
     Args:
-        recipe: With the head ``logratio``.
+        recipe: A recipe with the head ``logratio``.
         argument: The reward model's checkpoint.
-        reference: Instead of the recipe's reference model; a hub id may end in ``@REVISION``.
-        aggregation: This and the others as for every recipe; there is no ``cache`` and no ``engine``
-            (:data:`NO_OPTIONS`).
+        reference: A reference model to use instead of the recipe's; a hub id may end in ``@REVISION``.
+        aggregation: As for every recipe; only the options ``cache`` and ``engine`` are missing (:data:`NO_OPTIONS`).
         batch_tokens: As for every recipe.
         config: As for every recipe.
         device: As for every recipe.
@@ -50,7 +51,7 @@ class LogRatioModel(RecipeCheckpoint):
         splitter: As for every recipe.
 
     Raises:
-        ModelError: As for every recipe; or the two models are no pair.
+        ModelError: As for every recipe, or the two models are no pair.
     """
 
     def __init__(
@@ -94,10 +95,12 @@ class LogRatioModel(RecipeCheckpoint):
         return checkpoint.load(f"reference's {what}", auto_class, self.reference, self._reference_revision)
 
     def _require_same_tokens(self, other: Any) -> None:
-        """Insist that each id means the same text to both; tokens added to ours alone, such as padding, are never fed.
+        """Insist that each id means the same text to both models.
+
+        Tokens that are added to ours alone, such as padding, are never fed and may differ.
 
         Raises:
-            ModelError: One does not: the likelihoods would be of two different texts.
+            ModelError: An id means two texts, so that the likelihoods would be of different texts.
         """
         ours, theirs = self.tokenizer.get_vocab(), other.get_vocab()
         added, taken = set(self.tokenizer.get_added_vocab()), set(theirs.values())
@@ -105,12 +108,12 @@ class LogRatioModel(RecipeCheckpoint):
             if theirs.get(text) != index and not (text in added and text not in theirs and index not in taken):
                 raise ModelError(
                     f"{self.name} and its reference {self.reference} are no pair: {text!r} is token {index} for one, "
-                    f"{theirs.get(text, 'none')} for the other. Give the reference it was trained with: --reference "
-                    "MODEL"
+                    f"{theirs.get(text, 'none')} for the other. "
+                    "Give the reference it was trained with: --reference MODEL"
                 )
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers, the reference model included."""
+        """Return the identity of the numbers, the reference model included."""
         return super().describe() | self._described_reference
 
     @cached_property
@@ -131,11 +134,11 @@ class LogRatioModel(RecipeCheckpoint):
         )
 
     def release(self) -> None:
-        """Free the weights of both; they are loaded again when something is to be scored."""
+        """Free the weights of both models, which are loaded again when the next items are scored."""
         vars(self).pop("_pair", None)
 
     def _causal(self, name: str, revision: str | None, config: Any) -> tuple[Any, Any]:
-        """Return (trunk, output matrix in the trunk's dtype)."""
+        """Return a causal model as (trunk, output matrix in the trunk's dtype)."""
         folder = checkpoint.local_folder(name, revision)
         files, source = _output_matrix(folder, name, config)
         trunk = checkpoint.load_trunk(folder, config, self.dtype, name, ["lm_head."])
@@ -147,7 +150,7 @@ class LogRatioModel(RecipeCheckpoint):
         return trunk.to(self.device), matrix.to(self.device)
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Score items in batches of similar length; results are in the items' order."""
+        """Return the rewards of items, in order, computed in batches of similar length."""
         rendered = [render_within(self.render, item, self.max_tokens) for item in items]
         results = [
             StepRewards((), one.refusal, len(one.ids) or None, one.input_hash if one.ids else None) for one in rendered
@@ -166,13 +169,16 @@ class LogRatioModel(RecipeCheckpoint):
         return results
 
     def _budget(self) -> int:
-        """Return the tokens of a batch: 1 is one sequence, where positions depend on the longest one of a batch."""
+        """Return the tokens of a batch; 1, for one sequence, if positions depend on the longest one of a batch."""
         if any(depends_on_length(trunk) for trunk, _ in self._pair):
             return 1
         return self.batch_tokens or default_batch_tokens(self.device)
 
     def _computed(self, rendered: Sequence[Rendered], batch: list[int]) -> Iterator[tuple[int, Any]]:
-        """Yield the index and log-ratios of each; where memory runs out by halves, None for one that does not fit alone."""
+        """Yield the (index, log-ratios) of each item; if memory runs out, the batch is computed in halves.
+
+        An item that does not fit alone has None.
+        """
         ratios = within_memory(lambda: self._ratios([rendered[i] for i in batch]), self.device)
         if ratios is not None:
             yield from zip(batch, ratios, strict=True)
@@ -183,7 +189,7 @@ class LogRatioModel(RecipeCheckpoint):
                 yield from self._computed(rendered, half)
 
     def _steps(self, rendered: Rendered, ratio: Any, start: int) -> tuple[float, ...]:
-        """Return the sums over tokens; ``ratio[j]`` belongs to token j + 1 (float64)."""
+        """Return the steps' rewards, sums over tokens; ``ratio[j]`` belongs to token j + 1 (float64)."""
         sums = self.recipe.head.beta * ratio[max(0, start - 1) :].cumsum(0)
         last = len(rendered.positions) - 1
         ends = [position + (1 if k == last else 2) for k, position in enumerate(rendered.positions)]
@@ -225,7 +231,7 @@ class LogRatioModel(RecipeCheckpoint):
 
 
 def _revised(reference: str) -> tuple[str, str | None]:
-    """Split ``org/model@revision``; a folder is a folder, whatever it is called."""
+    """Return the model and revision of ``org/model@revision``; an existing folder is never split."""
     name, at, revision = reference.rstrip("/").rpartition("@")
     return (name, revision) if at and not Path(reference).exists() else (reference.rstrip("/"), None)
 
@@ -234,7 +240,7 @@ def _output_matrix(folder: Path, name: str, config: Any) -> tuple[dict[str, Path
     """Return the files of a causal model's tensors, and the name of its output matrix.
 
     Raises:
-        ModelError: It has none, or does more than one matrix to its logits.
+        ModelError: It has none, or its logits are more than a product with one matrix.
     """
     files = checkpoint.tensor_files(folder)
     require_plain_logits(config, files, name)
@@ -247,7 +253,10 @@ def _output_matrix(folder: Path, name: str, config: Any) -> tuple[dict[str, Path
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Cut indices, sorted by length, into batches whose padded size stays within the token budget (one item may exceed it)."""
+    """Yield batches of indices, sorted by length, whose padded size is within the token budget.
+
+    A single item may exceed the budget.
+    """
     batch: list[int] = []
     for index in order:
         if batch and lengths[index] * (len(batch) + 1) > budget:

@@ -1,9 +1,8 @@
 """Transformers checkpoints as reward models: a recipe, a checkpoint, and one forward pass a candidate.
 
-What a model is fed and how it is read is said by its recipe (:mod:`prm_eval.rewards.recipes.recipe`). Texts are never
-searched for
-separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the head is applied,
-in float32, only where it is read.
+The recipe (:mod:`prm_eval.rewards.recipes.recipe`) says what a model is fed and how it is read. Texts are never
+searched for separators: positions are integers from the renderer. The trunk runs without its vocabulary matrix; the
+head is applied in float32, and only at the positions that are read.
 """
 
 from __future__ import annotations
@@ -54,25 +53,28 @@ class LoadedNetwork:
 
 
 class RecipeCheckpoint:
-    """A checkpoint under a recipe: config and tokenizer at once, weights at the first score; what computes is in subclasses.
+    """A checkpoint with a recipe, whose subclasses compute.
+
+    Config and tokenizer are loaded at once, the weights at the first score.
 
     Args:
-        recipe: What it is fed and how it is read.
-        argument: Checkpoint folder or hub id.
-        aggregation: Instead of the recipe's.
-        batch_tokens: Tokens a batch; by default what the device takes.
-        cache: Folder where scores are kept for other runs and pools.
-        config: The checkpoint's config, if it was loaded already; that of an adapter is its base model's, and is loaded.
-        device: Of the trunk and head.
-        dtype: Of the trunk; the head is float32.
-        engine: ``local`` (ours, the default) or ``vllm``.
-        max_tokens: A smaller limit than the recipe's and the config's.
-        revision: Of a hub id.
-        separator: Instead of the recipe's, where it has one to change.
-        splitter: Instead of the recipe's.
+        recipe: The recipe, which says what the model is fed and how it is read.
+        argument: The checkpoint's folder or hub id.
+        aggregation: An aggregation to use instead of the recipe's.
+        batch_tokens: The tokens of a batch; the default depends on the device.
+        cache: The folder where scores are kept for other runs and pools.
+        config: The checkpoint's config, if it was loaded already. The config of an adapter is its base model's, which
+            is loaded here.
+        device: The device of the trunk and the head.
+        dtype: The dtype of the trunk; the head is float32.
+        engine: ``local`` (our engine, the default) or ``vllm``.
+        max_tokens: A length limit below the recipe's and the config's.
+        revision: The revision of a hub id.
+        separator: A separator to use instead of the recipe's, if the recipe has one.
+        splitter: A splitter to use instead of the recipe's.
 
     Raises:
-        ModelError: It cannot be loaded, or does not fit the recipe.
+        ModelError: The checkpoint cannot be loaded, or does not fit the recipe.
     """
 
     def __init__(
@@ -96,8 +98,8 @@ class RecipeCheckpoint:
             raise ModelError("which checkpoint? Give a folder or a hub id after the colon")
         if separator is not None and recipe.render.separator is None:
             raise ModelError(
-                f"{argument} does not take these options: separator (the recipe {recipe.name} has no separator to "
-                "change)"
+                f"{argument} does not take these options: "
+                f"separator (the recipe {recipe.name} has no separator to change)"
             )
         if aggregation is not None and aggregation not in AGGREGATIONS:
             raise ModelError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
@@ -146,7 +148,7 @@ class RecipeCheckpoint:
         return checkpoint.load(what, auto_class, self.name, self.revision)
 
     def _limit(self, asked: int | None) -> int | None:
-        """Return the length limit: the least of the recipe's, the config's and what the user asks for.
+        """Return the length limit: the smallest of the recipe's, the config's and the user's.
 
         Raises:
             ModelError: The user asks for more than the model takes.
@@ -158,10 +160,10 @@ class RecipeCheckpoint:
         return asked or most
 
     def _require_poolable(self, ignored: list[str]) -> None:
-        """Insist that vLLM computes what this recipe reads: it pools the classification heads that it knows.
+        """Insist that vLLM, which pools only the classification heads that it knows, can compute this recipe.
 
         Raises:
-            ModelError: It would compute something else, or take no notice of an option.
+            ModelError: vLLM would compute something else, or would ignore an option.
         """
         if ignored:
             raise ModelError(f"engine=vllm takes no {', '.join(ignored)}: vLLM has its own")
@@ -171,8 +173,8 @@ class RecipeCheckpoint:
         if (head.type, head.prefix) != ("linear", "score") or not any(each.endswith(suffix) for each in architectures):
             raise ModelError(
                 f"engine=vllm runs classification checkpoints only (...{suffix} for this recipe, head linear); "
-                f"{self.name} is {', '.join(architectures) or 'unknown'} with the head {head.type}. Leave the engine "
-                "out."
+                f"{self.name} is {', '.join(architectures) or 'unknown'} with the head {head.type}. "
+                "Leave the engine out."
             )
 
     def _check_labels(self) -> None:
@@ -193,11 +195,11 @@ class RecipeCheckpoint:
 
     @property
     def commit(self) -> str | None:
-        """The commit of the hub repository, as far as it is known without asking: from the cache, else what the user said."""
+        """The commit of the hub repository: from the cache, or else the user's revision; the hub is not asked."""
         return getattr(self.config, "_commit_hash", None) or checkpoint.snapshot_commit(self.name) or self.revision
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the numbers."""
+        """Return the identity of the numbers."""
         versions = software_versions("torch", "transformers")
         described = {
             "id": self.name,
@@ -219,7 +221,7 @@ class RecipeCheckpoint:
 
     @cached_property
     def weights(self) -> dict[str, str]:
-        """Hashes of the weight files, which are read when they are first asked for."""
+        """The hashes of the weight files, which are read at the first use."""
         return checkpoint.weight_hashes(self.name)
 
     @cached_property
@@ -227,14 +229,14 @@ class RecipeCheckpoint:
         return {} if self.adapter is None else self.adapter.describe()
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides a score besides the ids: the whole config too, which the weight hashes do not cover."""
+        """Return everything that decides a score besides the ids, with the whole config in addition to the weights."""
         of_the_ids = ("max_tokens", "separator", "tokenizer_sha256")
         known = {key: value for key, value in self.describe().items() if key not in of_the_ids}
         config = self.config.to_json_string(use_diff=False).encode()
         return {**known, "config_sha256": hashlib.sha256(config).hexdigest()}
 
     def load_network(self) -> LoadedNetwork:
-        """Return trunk and head with their weights, on the device."""
+        """Return the trunk and the head with their weights, on the device."""
         folder = checkpoint.local_folder(self.name, self.revision)
         if self.adapter is not None:
             trunk, matrix = self.adapter.merged(folder, self.dtype)
@@ -248,25 +250,25 @@ class RecipeCheckpoint:
         return self._network(trunk, {name: stored[source] for name, source in names.items()})
 
     def _head_names(self, files: dict[str, Path]) -> dict[str, str]:
-        """Return, for every tensor of the head, under which name the checkpoint has it.
+        """Return, for each tensor of the head, its name in the checkpoint.
 
         Raises:
-            ModelError: It has another head.
+            ModelError: The checkpoint has another head.
         """
         required, optional = head_tensors(self.recipe.head)
         if self.recipe.head.type in ON_THE_OUTPUT_MATRIX:
             require_plain_logits(self.config, files, self.name)
         names = {name: name for name in (*required, *optional) if name in files}
-        if required == (OUTPUT_MATRIX,) and not names:  # tied: the input matrix is the output matrix
+        # tied: the input matrix is the output matrix
+        if required == (OUTPUT_MATRIX,) and not names:
             tied = [each for each in INPUT_MATRICES if each in files and self.config.tie_word_embeddings]
             names = dict.fromkeys(required, tied[0]) if tied else {}
         lacking = [name for name in required if name not in names]
         if lacking:
             others = ", ".join(sorted(key for key in files if ".layers." not in key)[:8])
             raise ModelError(
-                f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; outside its "
-                f"layers it has {others}. "
-                "Give the recipe that fits with --recipe."
+                f"{self.name} has no tensor {lacking[0]}, the head of the recipe {self.recipe.name}; "
+                f"outside its layers it has {others}. Give the recipe that fits with --recipe."
             )
         return names
 
@@ -277,15 +279,15 @@ class RecipeCheckpoint:
         )
 
     def render(self, item: ScoringItem) -> Rendered:
-        """Return the token ids of an item and where to read."""
+        """Return the token ids of an item and its read positions."""
         return self.renderer.render(item)
 
 
 class RecipeModel(RecipeCheckpoint, RenderingModel):
-    """A recipe model whose trunk and head run on our engine (or vLLM)."""
+    """A checkpoint with a recipe, whose trunk and head run on our engine or on vLLM."""
 
     def make_engine(self) -> Any:
-        """Load the weights, never a pickle of them."""
+        """Return the engine, with weights that were never a pickle."""
         if self.engine_name == "vllm":
             from prm_eval.rewards.engine.vllm import VllmEngine
 
@@ -296,5 +298,5 @@ class RecipeModel(RecipeCheckpoint, RenderingModel):
         return Engine(self.load_network(), device=self.device, dtype=self.dtype, batch_tokens=self.batch_tokens)
 
     def values(self, logits: Any) -> tuple[float, ...]:
-        """Turn the head's float32 logits at the read positions (positions x labels) into values."""
+        """Return the values of the head's float32 logits at the read positions, of shape (positions, labels)."""
         return values(self.recipe.score, logits)

@@ -1,7 +1,7 @@
-r"""Two verifiers without weights, for demonstrations and as baselines any trained model should beat.
+r"""Two verifiers without weights, for demonstrations and as baselines that any trained model should beat.
 
 :class:`ArithmeticPRM` recomputes the plain arithmetic it finds in a step; :class:`BoxedSupportORM` asks whether the
-boxed answer was derived in the text at all. Neither knows mathematics, neither sees gold.
+boxed answer was derived in the text at all. Neither knows mathematics or sees the gold answer.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.texts.boxed import boxed_spans
 
-RIGHT, UNKNOWN, WRONG = 2.0, 1.0, -4.0  # log-odds: a checked step, a step with nothing to check, a false equality
+# log-odds of a step whose equalities hold, of one without equalities, and of one with a false equality
+RIGHT, UNKNOWN, WRONG = 2.0, 1.0, -4.0
 MAX_STEP_CHARS = 2_000
 
 _NUMBER = r"-?\d{1,15}(?:\.\d{1,15})?"
 _OPERATOR = r"\s*(?:\\cdot|\\times|\\div|[-+*/×·÷−])\s*"
 _CHAIN = re.compile(
-    rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}(?![\d.]*[\w^\\({{/*]|\s*(?:\\cdot|\\times"
-    r"|[*/×·÷]))"
+    rf"(?<![\w.)^}}\]]){_NUMBER}(?:{_OPERATOR}{_NUMBER})+\s*=\s*{_NUMBER}"
+    r"(?![\d.]*[\w^\\({/*]|\s*(?:\\cdot|\\times|[*/×·÷]))"
 )
 _TOKENS = re.compile(r"\\cdot|\\times|\\div|[-+*/×·÷−=]|\d+(?:\.\d+)?")
 
@@ -30,7 +31,7 @@ _TOKENS = re.compile(r"\\cdot|\\times|\\div|[-+*/×·÷−=]|\d+(?:\.\d+)?")
 class ArithmeticPRM:
     r"""A process reward model that recomputes equalities such as ``3 \cdot 4 = 12`` in every step.
 
-    Steps with a false equality get log-odds -4, with only true ones +2, with none +1.
+    The log-odds of a step are -4 if an equality is false, +2 if all are true, and +1 if there is none.
     """
 
     name = "arithmetic"
@@ -48,7 +49,7 @@ class ArithmeticPRM:
         return {"id": "prm_eval/arithmetic", "version": 1, "weights": "none: a rule"}
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Return one log-odds a step."""
+        """Return the log-odds of each step."""
         return [StepRewards(tuple(self._step(step) for step in item.steps)) for item in items]
 
     @staticmethod
@@ -60,7 +61,7 @@ class ArithmeticPRM:
 
 
 class BoxedSupportORM:
-    """An outcome reward model that looks only at the end: is there a boxed answer, and did the text derive it before?"""
+    """An outcome reward model that asks whether there is a boxed answer and whether it stands earlier in the text."""
 
     name = "boxed-support"
     kind: Kind = "orm"
@@ -76,7 +77,7 @@ class BoxedSupportORM:
         return {"id": "prm_eval/boxed-support", "version": 1, "weights": "none: a rule"}
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Return one log-odds a candidate: how often its boxed answer stands earlier in the text (at most 4 times)."""
+        """Return the log-odds of each candidate, by how often its boxed answer stands earlier (at most 4 times)."""
         return [StepRewards((self._candidate(item.text),)) for item in items]
 
     @staticmethod
@@ -91,9 +92,10 @@ class BoxedSupportORM:
 
 
 def equality_holds(chain: str) -> bool:
-    """Say whether ``a op b op c = d`` is true, by exact rational arithmetic; rounding to the digits of ``d`` is allowed.
+    """Say whether ``a op b op c = d`` is true, by exact rational arithmetic.
 
-    ``chain`` has matched the pattern of this module: numbers, the four operations, one equality sign.
+    The left side may differ from ``d`` by rounding to the digits of ``d``. ``chain`` has matched the pattern of this
+    module: numbers, the four operations, one equality sign.
     """
     left, _, right = chain.rpartition("=")
     value = _evaluate(left)
@@ -106,7 +108,7 @@ def equality_holds(chain: str) -> bool:
 
 
 def _evaluate(expression: str) -> Fraction | None:
-    """Evaluate numbers and the four operations, products before sums; None on division by zero."""
+    """Return the value of numbers and the four operations, products before sums; None on division by zero."""
     terms: list[Fraction] = []
     sign, operator = 1, "+"
     for token in _TOKENS.findall(expression):
@@ -123,7 +125,8 @@ def _evaluate(expression: str) -> Fraction | None:
                 terms[-1] /= number
             operator = ""
         elif token in ("-", "−") and operator:
-            sign = -sign  # a sign after an operator
+            # a sign after an operator
+            sign = -sign
         else:
             operator = {"\\cdot": "*", "\\times": "*", "×": "*", "·": "*", "\\div": "/", "÷": "/", "−": "-"}.get(
                 token, token

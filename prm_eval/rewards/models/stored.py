@@ -1,4 +1,4 @@
-"""Rewards that were computed before: a reward file used as a reward model (``stored:FOLDER``)."""
+"""Stored rewards: a reward file that is used as a reward model (``stored:FOLDER``)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from prm_eval.rewards.files.reward_file import RewardFile
 
 
 class StoredRewardModel:
-    """A reward file in the place of a reward model.
+    """A reward file that is used as a reward model.
 
     Args:
         argument: The folder that holds ``submission.json`` and ``rewards.parquet``.
-        aggregation: Instead of the declared one.
+        aggregation: An aggregation to use instead of the declared one.
 
     Raises:
         ModelError: No folder was named.
-        DataError: It is malformed.
+        DataError: The reward file is malformed.
     """
 
     def __init__(self, argument: str | None, *, aggregation: str | None = None) -> None:
@@ -35,20 +35,20 @@ class StoredRewardModel:
         self.splitter: str | None = self.file.info.splitter
 
     def describe(self) -> dict[str, Any]:
-        """Return what the reward file says of its model."""
+        """Return the description of the model in the reward file."""
         return dict(self.file.info.model)
 
     def require_pool(self, pool: Pool) -> RewardFile:
         """Return the file, if it is for this pool.
 
         Raises:
-            DataError: It is for another one.
+            DataError: It is for another pool.
         """
         self.file.require_pool(pool)
         return self.file
 
     def score(self, items: Sequence[ScoringItem]) -> list[StepRewards]:
-        """Stored rewards belong to candidates, not to texts.
+        """Refuse to score, because stored rewards belong to candidates, not to texts.
 
         Raises:
             ModelError: Always; use :meth:`require_pool`.

@@ -1,4 +1,4 @@
-"""Where a generative verifier's words come from: an OpenAI-compatible server, or a causal model on this machine. Both bounded."""
+"""The writers of a generative verifier's judgements: an OpenAI-compatible server, or a causal model on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.recipes.recipe import Generate
 
 TRIES = 5
-FIRST_WAIT_SECONDS = 1.0  # doubled after every failed try
+# doubled after every failed try
+FIRST_WAIT_SECONDS = 1.0
 TIMEOUT_SECONDS = 600
 MAX_REPLY_BYTES = 10_000_000
 TOP_TOKENS = 20
@@ -26,29 +27,29 @@ SERVER_REFUSED = "the server refused the text"
 _STAND_IN = "\ue000prm_eval-user\ue001"
 
 
-class Backend(Protocol):
-    """Writes judgements, and says how likely each of two answers is after one."""
+class Writer(Protocol):
+    """A writer of judgements, which also says how likely each of two answers is after one."""
 
     parallel: int
-    """Requests that may be under way at once."""
+    """The number of requests that may run at once."""
 
     def prompt(self, text: str, start: str) -> str:
-        """Return the user turn ``text`` as the backend is to be sent it, ending in ``start``.
+        """Return the prompt for the user turn ``text``, ending in ``start``.
 
         Raises:
-            Refused: It cannot be sent faithfully.
+            Refused: The text cannot be sent without changes.
         """
         ...
 
     def write(self, prompt: str, how: Generate, seed: int) -> str:
-        """Return one judgement, cut before the first stop text."""
+        """Return a judgement, cut before the first stop text."""
         ...
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the log-probabilities of the two choices as continuations of a prompt, up to a common constant.
 
         Raises:
-            Refused: Neither is likely enough to be seen.
+            Refused: Neither choice is likely enough to be among the tokens that are shown.
         """
         ...
 
@@ -59,7 +60,7 @@ def cut_at(text: str, stops: tuple[str, ...]) -> str:
 
 
 class ChatFrame:
-    """A tokenizer's chat template around one user turn, rendered once: a stranger's text never reaches the template."""
+    """A tokenizer's chat template around a user turn, rendered once: a stranger's text never reaches the template."""
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         self.tokenizer = tokenizer
@@ -86,17 +87,19 @@ class ChatFrame:
         return f"{self.head}{text}{self.tail}{start}"
 
     def ids(self, prompt: str) -> list[int]:
-        """Return the ids of a templated prompt; the template has written the special tokens already."""
+        """Return the ids of a templated prompt, which has its special tokens already."""
         return list(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
 
-class HttpBackend:
-    """An OpenAI-compatible server: ``/chat/completions``, or ``/completions`` where the judgement's start is prescribed.
+class HttpWriter:
+    """A writer on an OpenAI-compatible server.
+
+    It uses ``/chat/completions``, or ``/completions`` if the recipe prescribes the start of the judgement.
 
     Args:
-        base_url: Up to and with ``/v1``.
-        model: As the server calls it.
-        tokenizer: Of the model, for the chat template; None: the server's chat endpoint is used.
+        base_url: The address of the server, up to and with ``/v1``.
+        model: The server's name of the model.
+        tokenizer: The tokenizer of the model, for the chat template; None uses the server's chat endpoint.
     """
 
     parallel = 8
@@ -108,7 +111,7 @@ class HttpBackend:
         self.frame = None if tokenizer is None else ChatFrame(tokenizer, model)
 
     def prompt(self, text: str, start: str) -> str:
-        """Return the user turn, templated where we template ourselves."""
+        """Return the user turn, with the chat template if there is a tokenizer."""
         return text if self.frame is None else self.frame.prompt(text, start)
 
     def write(self, prompt: str, how: Generate, seed: int) -> str:
@@ -124,8 +127,11 @@ class HttpBackend:
         return cut_at(str(_at(reply, "choices", 0, "text") or ""), how.stop)
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
-        """Return the log-probabilities among the 20 likeliest next tokens; one that is not there is bounded by the least likely of them."""
-        # the space before a word is part of its token: left at the end of the prompt it would make a token of its own
+        """Return the log-probabilities of the two choices, read from the 20 likeliest next tokens.
+
+        A choice that is not among them gets the least log-probability among them, which is an upper bound.
+        """
+        # the space before a word is part of its token; at the end of the prompt it would be a token of its own
         text = prompt.rstrip(" ")
         ids: Any = text if self.frame is None else self.frame.ids(text)
         body = {"model": self.model, "prompt": ids, "max_tokens": 1, "temperature": 1.0, "logprobs": TOP_TOKENS}
@@ -144,16 +150,17 @@ class HttpBackend:
         return yes, no
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        """Send one request, again on what may pass; a refusal of the request itself (400) refuses the candidate.
+        """Return the reply to a request, which is sent again after errors that may pass.
 
         Raises:
-            ModelError: The server cannot be reached, or says no for good.
-            Refused: It cannot process this text.
+            ModelError: The server cannot be reached, or gives an error that does not pass.
+            Refused: The server cannot process this text (400, 413, 422), which refuses the candidate.
         """
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), headers)  # noqa: S310 - scheme checked
+        # the constructor has checked the scheme
+        request = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), headers)  # noqa: S310
         wait, why = FIRST_WAIT_SECONDS, ""
         for attempt in range(TRIES):
             if attempt:
@@ -179,7 +186,7 @@ class HttpBackend:
 
 
 def _said(error: urllib.error.HTTPError) -> str:
-    """Return the start of what a server says of an error; it may hang up before it has said it."""
+    """Return the start of a server's message on an error; empty if it hangs up before the message."""
     try:
         text = " ".join(error.read(300).decode("utf-8", "replace").split())
     except OSError:
@@ -188,7 +195,7 @@ def _said(error: urllib.error.HTTPError) -> str:
 
 
 def _at(value: Any, *path: str | int) -> Any:
-    """Return a part of a reply, None where it is not there."""
+    """Return a part of a reply, None if it is not there."""
     for key in path:
         if isinstance(key, str):
             value = value.get(key) if isinstance(value, dict) else None
@@ -197,15 +204,17 @@ def _at(value: Any, *path: str | int) -> Any:
     return value
 
 
-class LocalBackend:
-    """A causal model of transformers on this machine, one judgement at a time: slow; a server is the way for more than a few.
+class LocalWriter:
+    """A writer with a causal model of transformers on this machine.
+
+    It writes one judgement at a time, which is slow: use a server for more than a few.
 
     Args:
-        name: Folder or hub id.
-        revision: Of a hub id.
-        device: Where.
-        dtype: Of the weights.
-        tokenizer: Its tokenizer.
+        name: The model's folder or hub id.
+        revision: The revision of a hub id.
+        device: The device of the model.
+        dtype: The dtype of the weights.
+        tokenizer: The tokenizer of the model.
     """
 
     parallel = 1
@@ -226,14 +235,15 @@ class LocalBackend:
         ends, pads = model.generation_config.eos_token_id, model.generation_config.pad_token_id
         # the checkpoint's own file may ask for repetition penalties and beams, which nothing here records
         model.generation_config = transformers.GenerationConfig(eos_token_id=ends, pad_token_id=pads)
-        return model.to(self.device).eval()  # torch's inference mode: dropout off; evaluates no text
+        # torch's evaluation mode, which switches dropout off; no text is evaluated
+        return model.to(self.device).eval()
 
     def prompt(self, text: str, start: str) -> str:
         """Return the templated prompt."""
         return self.frame.prompt(text, start)
 
     def release(self) -> None:
-        """Let go of the weights; they are loaded again when something is to be judged."""
+        """Free the weights, which are loaded again for the next judgement."""
         vars(self).pop("_model", None)
 
     def _require_room(self, ids: list[int], more: int) -> None:
@@ -262,7 +272,7 @@ class LocalBackend:
         return cut_at(self.frame.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True), how.stop)
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
-        """Return the mean log-probabilities of the tokens in which the two continuations differ from their common start."""
+        """Return the mean log-probability of each continuation's tokens after the common start of the two."""
         import torch
 
         yes, no = (self.frame.ids(prompt + choice) for choice in choices)

@@ -1,1 +1,1 @@
-"""How families of reward models are fed and read, as data."""
+"""Recipes: data that say how families of reward models are fed and read."""

@@ -1,4 +1,4 @@
-"""The recipes that come with prm_eval, and which of them a checkpoint needs."""
+"""The recipes that come with prm_eval, and the choice of the one that a checkpoint needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def named_recipe(name_or_file: str) -> Recipe:
     """Return the recipe of a shipped name, or of a file.
 
     Raises:
-        ModelError: Neither.
+        ModelError: There is neither a recipe nor a file of that name.
         DataError: The file is malformed.
     """
     shipped = shipped_recipes()
@@ -38,10 +38,10 @@ def named_recipe(name_or_file: str) -> Recipe:
 
 
 def recipe_for(checkpoint: str, architectures: tuple[str, ...] = ()) -> Recipe | None:
-    """Return the shipped recipe of a hub id or of a folder that holds one, else of its architecture, else None.
+    """Return the shipped recipe of a hub id or a folder, or else of its architecture, or else None.
 
-    A folder is known by its last two parts (``.../Qwen/Qwen2.5-Math-PRM-7B``), by ``org__name`` or by the hub cache's
-    ``models--org--name``; its last part alone would confuse models of the same name by different people.
+    A folder is recognised by its last two parts (``.../Qwen/Qwen2.5-Math-PRM-7B``), by ``org__name`` or by the hub
+    cache's ``models--org--name``. Its last part alone would confuse models of the same name by different people.
     """
     parts = [part for part in checkpoint.rstrip("/").split("/") if part]
     ids = {"/".join(parts[-2:])}
@@ -59,7 +59,7 @@ def recipe_for(checkpoint: str, architectures: tuple[str, ...] = ()) -> Recipe |
 
 
 def recipe_table() -> list[list[str]]:
-    """Return the shipped recipes as rows of text, a header first: the list of ``prm-eval plugins`` and of the README."""
+    """Return the shipped recipes as rows of text after a header, for ``prm-eval plugins`` and the documents."""
     rows = [["recipe", "is", "models", "aggregation", "length limit", "checked against"]]
     for recipe in shipped_recipes().values():
         limit = f"{recipe.max_tokens:,} tokens" if recipe.max_tokens else "config's"

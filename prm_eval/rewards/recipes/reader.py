@@ -1,4 +1,4 @@
-"""Read a recipe file: every fault names the file, the key, what was found and what was expected."""
+"""The reader of recipe files, whose faults name the file, the key, what was found and what was expected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from prm_eval.store.typed import Malformed, build
 from prm_eval.texts.steps import SPLITTERS
 
 UNHASHED = frozenset({"models", "architectures", "checked_against", "source", "notes"})
-"""Keys that say for whom a recipe is and why: another model's id or a better word must not make old rewards those of another recipe."""
+"""The keys that are not part of a recipe's identity.
+
+They say whom a recipe is for and why. Rewards stay those of the same recipe if a model or a better word is added.
+"""
 
 REQUIRED = ("name", "kind", "checked_against", "source")
 HINT = "See CONTRIBUTING.md, A reward model."
@@ -31,14 +34,14 @@ SLOTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "chat": {"user": ("problem", "text"), "text": ("problem", "text"), "plain": ("problem", "text")},
     "generate": {"text": ("problem", "text", "steps"), "step": ("step", "step_k", "k", "index"), "between": ()},
 }  # fmt: skip
-"""For each way to make an input, the templates it has and the slots that are filled in there; it has no others."""
+"""The templates of each way to make an input, and the slots that are filled in each template; there are no others."""
 OTHERS_OF: dict[str, set[str]] = {
     "steps": {"chat", "bos", "trim", "marker", "separator", "read_shift", "read_prefix"},
     "text": {"bos", "trim", "marker", "separator", "read_shift", "read_prefix"},
     "chat": {"chat"},
     "generate": set(),
 }
-"""The keys of :class:`~prm_eval.rewards.recipes.recipe.Render` beside the templates that have a meaning there."""
+"""The other keys of :class:`~prm_eval.rewards.recipes.recipe.Render` that each way to make an input has."""
 RULES_OF = {
     "logratio": ("logratio",),
     "generate": ("yes_no", "first_error"),
@@ -49,14 +52,14 @@ RULES_OF = {
     "linear": ("two_way", "classes", "sigmoid", "raw", "by_labels"),
 }
 KIND_OF = {"logratio": "prm", "first_error": "prm", "yes_no": "orm"}
-"""What a rule makes, where that is not open."""
+"""The kind of reward model that a rule makes, for rules that make only one."""
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read and check one recipe file.
+    """Return the recipe of a file, checked.
 
     Raises:
-        DataError: It is not there, not YAML, or says something that is not understood; the message names the key.
+        DataError: The file is missing, is not YAML, or has a fault; the message names the key.
     """
     import yaml
 
@@ -82,14 +85,15 @@ def read_recipe(path: str | Path) -> Recipe:
 def _build(path: Path, content: dict[Any, Any]) -> Recipe:
     check = _Check(path)
     try:
-        # a key that is left out is one without a value
+        # a required key that is missing counts as a key without a value
         recipe = build(Recipe, {**dict.fromkeys(REQUIRED), **_listed(content)}, own=True)
     except Malformed as error:
         raise check.as_error(error) from None
     for key in () if recipe.refused else ("render", "head", "score"):
         if key not in content:
             raise check.fault(key, "nothing", f"a mapping ({key} of the model)")
-    try:  # after the keys, whose faults are said better
+    # after the check of the keys, whose messages are clearer
+    try:
         fed_and_read = {key: value for key, value in content.items() if key not in UNHASHED}
         digest = hashlib.sha256(canonical_json(fed_and_read)).hexdigest()
     except (TypeError, ValueError) as error:
@@ -107,7 +111,7 @@ def _build(path: Path, content: dict[Any, Any]) -> Recipe:
 
 
 def _listed(content: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a recipe's keys with ``score.good`` and ``score.bad`` as lists: one output may stand there alone."""
+    """Return a recipe's keys with ``score.good`` and ``score.bad`` as lists; a file may give a single output."""
     score = content.get("score")
     if not isinstance(score, dict):
         return content
@@ -120,7 +124,7 @@ def _one_line(text: str) -> str:
 
 
 class _Check:
-    """What no key says alone; every fault names the file, the key, what was found and what was expected."""
+    """The checks that need several keys; a fault names the file, the key, what was found and what was expected."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -129,9 +133,9 @@ class _Check:
         return DataError(self.path, None, f"{key}: {found}", expected, HINT)
 
     def as_error(self, error: Malformed) -> DataError:
-        """Return the first fault of the keys as the error for the file, with the places of the others."""
+        """Return the error of the first fault of the keys, which also lists the places of the others."""
         first, *others = error.faults
-        # what YAML takes for a date or a number was meant as text
+        # YAML reads some unquoted texts as dates or numbers
         quote = " (quote it)" if first.expected == A_TEXT and first.found != "None" else ""
         more = f" Also wrong: {', '.join(each.where for each in others[:5])}." if others else ""
         place = f"{first.where}: {first.found}"
@@ -141,7 +145,7 @@ class _Check:
         """Insist that the parts of a recipe fit each other.
 
         Raises:
-            DataError: Two parts that do not.
+            DataError: Two parts do not fit.
         """
         if recipe.splitter not in (None, *SPLITTERS):
             raise self.fault("splitter", repr(recipe.splitter), f"one of {', '.join(SPLITTERS)}")
@@ -160,7 +164,7 @@ class _Check:
         self._score_of_head(recipe)
 
     def _templates(self, recipe: Recipe) -> None:
-        """Insist that every template is one that is used, with slots that are filled in: not a crash at the first candidate."""
+        """Insist that every template is used and every slot is filled in, before the first candidate is rendered."""
         render = recipe.render
         whole = "chat" if render.chat else "text"
         form = "generate" if recipe.head.type == "generate" else "steps" if recipe.kind == "prm" else whole

@@ -1,8 +1,9 @@
-"""Recipes: what a reward model is fed and how it is read, as data. One YAML file a family, beside this module or a user's own.
+"""Recipes: data that say what a reward model is fed and how it is read.
 
-Files are read by :mod:`prm_eval.rewards.recipes.reader`, found by :mod:`prm_eval.rewards.recipes.catalogue`. A recipe
-names templates (:mod:`prm_eval.rewards.inputs.renderer`), a head (:mod:`prm_eval.rewards.models.heads`) and a score
-rule. It holds no code, and reading one runs none.
+Each family has one YAML file, beside this module or a user's own. Files are read by
+:mod:`prm_eval.rewards.recipes.reader` and found by :mod:`prm_eval.rewards.recipes.catalogue`. A recipe names templates
+(:mod:`prm_eval.rewards.inputs.renderer`), a head (:mod:`prm_eval.rewards.models.heads`) and a score rule. It holds no
+code, and reading it runs none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from prm_eval.store.rules import Number, Text, Words
 from prm_eval.store.typed import computed
 
 MAX_BYTES = 100_000
-"""Of a recipe file."""
+"""The largest size of a recipe file."""
 
 HeadType = Literal["label_mlp", "linear", "value", "lm_rows", "lm_row_mean", "logratio", "generate"]
 Rule = Literal["two_way", "classes", "sigmoid", "raw", "by_labels", "logratio", "yes_no", "first_error"]
@@ -33,11 +34,11 @@ TokenIds = Annotated[Mapping[str, Index], Words("a mapping of token texts to ids
 
 @dataclass(frozen=True)
 class Render:
-    """Templates, filled in for every candidate.
+    """The templates, which are filled in for every candidate.
 
     Slots are ``{problem}``, ``{step}``, ``{step_k}`` (with "Step k: " before it), ``{k}``, ``{index}``, ``{text}`` and
-    ``{separator}``. ``{read}`` reads the head at the token that ends there; text between two ``{cut}`` is tokenised
-    together, as the authors did.
+    ``{separator}``. ``{read}`` reads the head at the token that ends there. Text between two ``{cut}`` is tokenised
+    together, as the model's authors did.
 
     Attributes:
         before: What stands before the first step.
@@ -46,17 +47,18 @@ class Render:
         between: What stands between two steps.
         after: What stands after the last step.
         text: The whole input (ORM, generative).
-        chat: "tokenizer": the checkpoint's own chat template around user (``user``) and assistant turn (the steps or
-            ``text``).
+        chat: "tokenizer": the checkpoint's own chat template around the user turn (``user``) and the assistant turn
+            (the steps or ``text``).
         user: The user turn of that template.
-        plain: Instead of it where the tokenizer has no chat template (ORM).
+        plain: The whole input if the tokenizer has no chat template (ORM).
         bos: "tokenizer": as the tokenizer adds it by itself; "always": if there is one; "required": there must be one;
             "never".
-        trim: The chat template trims its turns (Llama-3).
-        marker: The text, one of ``tokens``, that marks steps: refused in problems and steps.
-        separator: What ``{separator}`` stands for; the only thing a user may change.
-        read_shift: Added to every read position (ReasonEval-7B reads one token earlier).
-        read_prefix: Positions are token counts of prefixes tokenised alone, as implicit PRMs' reference takes them.
+        trim: Whether the chat template trims its turns (Llama-3).
+        marker: The text, one of ``tokens``, that marks steps and is refused in problems and steps.
+        separator: The text for ``{separator}``; the only part that a user may change.
+        read_shift: The number added to every read position (ReasonEval-7B reads one token earlier).
+        read_prefix: Whether positions are token counts of prefixes that are tokenised alone, as in the reference of
+            implicit PRMs.
     """
 
     before: str = ""
@@ -81,9 +83,9 @@ class Head:
     """The function from hidden states to logits.
 
     Attributes:
-        type: Which function, by name (:mod:`prm_eval.rewards.models.heads`).
-        labels: Its outputs; 0 means as the checkpoint's config says.
-        prefix: Under which name its tensors are stored.
+        type: The name of the function (:mod:`prm_eval.rewards.models.heads`).
+        labels: The number of its outputs; 0 is the number in the checkpoint's config.
+        prefix: The prefix of the names of its tensors.
         rows: For ``lm_rows``: token texts and their ids, in the order of the outputs.
         reference: For ``logratio``: the checkpoint of the reference model.
         beta: For ``logratio``: the factor of the log-ratio.
@@ -99,7 +101,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Score:
-    """How logits become a number.
+    """The rule by which logits become a number.
 
     Attributes:
         rule: "two_way" (softmax over exactly ``good`` and ``bad``, kept as log-odds), "classes" (the same over sums of
@@ -118,16 +120,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Generate:
-    """How a generative verifier is asked, bounded.
+    """The settings and bounds of a generative verifier.
 
     Attributes:
-        max_new_tokens: Of one judgement.
-        temperature: Of sampling; 0 is greedy.
-        votes: Judgements a candidate.
-        stop: Texts that end a judgement.
-        start: Text the judgement starts with, after the chat template's generation prompt; needs a completions
-            endpoint.
-        decision: Text appended to a judgement, after which yes or no is read ("yes_no").
+        max_new_tokens: The most tokens of one judgement.
+        temperature: The temperature of sampling; 0 is greedy.
+        votes: The number of judgements a candidate.
+        stop: The texts that end a judgement.
+        start: The text that a judgement starts with, after the chat template's generation prompt; it needs a
+            completions endpoint.
+        decision: The text after a judgement, behind which yes or no is read ("yes_no").
         choices: The texts of (yes, no).
     """
 
@@ -142,29 +144,29 @@ class Generate:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One reward-model family; see CONTRIBUTING.md for an example.
+    """The recipe of a reward-model family; see CONTRIBUTING.md for an example.
 
     Attributes:
-        name: Of the family; ``NAME:CHECKPOINT`` uses it for another checkpoint.
-        models: Hub ids, exact or with a trailing ``*``; ``*/NAME`` for what is made here and has no organisation.
+        name: The name of the family; ``NAME:CHECKPOINT`` uses its recipe for another checkpoint.
+        models: Hub ids, exact or with a trailing ``*``; ``*/NAME`` for models that prm_eval trains, which have no
+            organisation.
         architectures: Class names in ``config.json`` that only this family has.
         kind: "prm" or "orm".
-        splitter: How this model wants candidates cut; None as the pool says.
+        splitter: The way in which candidates are cut into steps; None is the pool's own.
         render: See :class:`Render`.
         head: See :class:`Head`.
         score: See :class:`Score`.
-        score_type: How the numbers are to be read.
+        score_type: The meaning of the numbers.
         aggregation: The authors' step aggregation.
-        max_tokens: The length limit its authors state; the config's limit holds too.
-        tokens: Texts and the id each must have in the tokenizer: a wrong tokenizer is an error at load, not a wrong
-            number.
+        max_tokens: The length limit that the authors state; the config's limit holds too.
+        tokens: Texts and the id that each must have in the tokenizer: a wrong tokenizer is an error at load, not a
+            wrong number.
         generate: See :class:`Generate`.
         refused: Why models of this family are not run at all.
-        checked_against: In words, what our implementation is compared with.
-        source: Where the facts are from.
-        notes: What a reader should know.
-        digest: SHA-256 of what decides the numbers (all keys but those that say for whom and why), part of a reward
-            file's identity.
+        checked_against: The reference of our implementation, in words.
+        source: The sources of the facts.
+        notes: Notes for the reader.
+        digest: The SHA-256 of all keys that decide the numbers, which is part of a reward file's identity.
     """
 
     name: Filled
@@ -187,5 +189,5 @@ class Recipe:
     digest: str = computed("")
 
     def fits(self, hub_id: str) -> bool:
-        """Say whether a hub id is one of this family's."""
+        """Say whether a hub id belongs to this family."""
         return any(fnmatchcase(hub_id, pattern) for pattern in self.models)

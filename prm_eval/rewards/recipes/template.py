@@ -11,10 +11,10 @@ Part = tuple[Literal["literal", "slot"], str]
 
 
 def parse_template(template: str) -> tuple[Part, ...]:
-    r"""Return the literals and slots of a template, in order. ``{}``, as in ``\boxed{}``, is text.
+    r"""Return the literals and slots of a template, in order; ``{}``, as in ``\boxed{}``, is text.
 
     Raises:
-        ValueError: A slot that does not exist.
+        ValueError: The template has an unknown slot.
     """
     parts: list[Part] = []
     end = 0
