@@ -78,7 +78,8 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What identifies a reward model; other fields of its own are allowed, called by identifiers of at most 40 characters.
+    """What identifies a reward model; other fields of its own are allowed,
+    called by identifiers of at most 40 characters.
 
     Attributes:
         id: Hub id, or the name it is submitted under.
@@ -94,7 +95,7 @@ class ModelEntry:
         max_tokens: Longer candidates were refused.
         versions: Of the software that the numbers depend on.
         others: The fields of its own, as they stand there.
-    """
+    """  # noqa: D205 - one sentence, which results/schema has
 
     id: ModelId
     revision: Commit | None = None
@@ -196,7 +197,8 @@ class RewardRow:
 
 @dataclass(frozen=True)
 class VerificationFile:
-    """``verification.json``: what re-scoring with the model itself found; written by ``prm-eval verify``, by a maintainer.
+    """``verification.json``: what re-scoring with the model itself found;
+    written by ``prm-eval verify``, by a maintainer.
 
     Attributes:
         schema: Version of this format.
@@ -219,7 +221,7 @@ class VerificationFile:
         verified_by: Who ran it.
         device_name: Of the machine.
         versions: Of the software.
-    """
+    """  # noqa: D205 - one sentence, which results/schema has
 
     schema: Literal["prm_eval.verification/1"]
     pool_hash: Sha256
