@@ -39,7 +39,9 @@ def exact_vote_cost(sizes: Ints, m: int, n_max: int) -> float:
 
 
 def exact_vote(sizes: Ints, m: int, ns: Sequence[int]) -> Floats:
-    """Return (len(ns), classes): the probability that each class wins a majority vote of a random n-subset, ties shared.
+    """Return (len(ns), classes): the probability that each class wins the majority vote of a random n-subset.
+
+    Tied classes share.
 
     Args:
         sizes: The number of slots of each class; all other slots abstain.
@@ -220,7 +222,7 @@ def _nearly_tied(columns: Floats) -> npt.NDArray[np.bool_]:
 
 
 class _Draws:
-    """The draws of one problem, for rising n, as (draws, m) of 0 and 1; a given order of the slots is that of columns."""
+    """The draws of one problem, for rising n, as (draws, m) of 0 and 1; the columns are slots in a given order."""
 
     def __init__(self, m: int, seed: int, draws: int, order: Ints) -> None:
         self._m, self._seed, self._draws, self._order = m, seed, draws, order
