@@ -248,7 +248,7 @@ def run_scoring(
         bars: The bar of the progress.
 
     Raises:
-        PrmEvalError: As :func:`prm_eval.rewards.scoring.score_pool`.
+        PrmEvalError: See :func:`prm_eval.rewards.scoring.score_pool`.
     """
     with bars(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)

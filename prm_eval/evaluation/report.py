@@ -164,7 +164,7 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
     Texts are escaped, and nothing is fetched when it opens.
 
     Args:
-        evaluation: What is shown.
+        evaluation: The evaluation that the page shows.
         title: The title of the page.
         section: HTML made by us, with its texts escaped, that follows the chart.
     """

@@ -33,7 +33,7 @@ class Entry:
 
     Attributes:
         slug: The name of its page's file.
-        submission: What was submitted.
+        submission: The submission itself.
         measured: The measurements of its rewards by themselves.
         standing: Its standing beside the others.
         suspicions: The suspicions about its rewards.

@@ -25,8 +25,8 @@ def submission_folder(results: Path, entry: str, model: RewardModel, pool: Pool)
     Args:
         results: The results folder.
         entry: ORGANISATION/MODEL.
-        model: What is submitted.
-        pool: What it scores; it must be registered.
+        model: The reward model that is submitted.
+        pool: The pool that it scores, which must be registered.
 
     Raises:
         PrmEvalError: The entry is not ORGANISATION/MODEL or not the model's name; nothing pins the model's weights; or

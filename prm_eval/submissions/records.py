@@ -38,7 +38,7 @@ TIERS: dict[Tier, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What scoring the pool cost, as the submission says; None where it is unknown.
+    """The cost of scoring the pool, as the submission says; None where it is unknown.
 
     Attributes:
         tokens: The tokens of all rendered inputs together.
@@ -63,9 +63,9 @@ class Submission:
         folder: The submission's folder.
         org: The organisation.
         model: The model's name within it.
-        revision: What pins the model's weights.
+        revision: The revision, which pins the model's weights.
         pool_id: The id of the pool it scores.
-        file: What ``submission.json`` says.
+        file: The content of ``submission.json``.
         rewards: The rewards, opened.
         tier: The trust tier: how much of it was checked.
     """
@@ -86,7 +86,7 @@ class Submission:
 
     @property
     def cost(self) -> Cost:
-        """What scoring the pool cost."""
+        """The cost of scoring the pool."""
         run = self.file.run
         return Cost(run.tokens, run.candidates, None if run.resumed else float(run.seconds), run.device_name)
 
@@ -125,8 +125,8 @@ class Fault:
     Attributes:
         file: The file, relative to the results folder if it is in one.
         row: 1-based row of ``rewards.parquet``; None where the fault is in the whole file.
-        found: What is there.
-        expected: What must be there.
+        found: The content that was found.
+        expected: The content that was expected.
         kind: One of :data:`prm_eval.submissions.checking.faults.KINDS`.
     """
 

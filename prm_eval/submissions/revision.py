@@ -1,4 +1,4 @@
-"""What pins the weights of a reward model, as the name of a folder."""
+"""The revision of a reward model, which pins its weights, as the name of a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def revision_name(model: Mapping[str, Any]) -> str:
     It is a commit, the hash of the weight hashes, or the version of a rule.
 
     Args:
-        model: What a reward model says of itself (``describe()``), or the field ``model`` of ``submission.json``.
+        model: The description of a reward model (``describe()``), or the field ``model`` of ``submission.json``.
 
     Raises:
         PrmEvalError: None of these pins the weights.

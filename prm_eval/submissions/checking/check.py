@@ -29,7 +29,7 @@ FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0
 
 @dataclass(frozen=True)
 class Options:
-    """How strict a check is.
+    """The strictness of a check.
 
     Attributes:
         new: Whether the submission comes from outside: it may then have no ``verification.json``, and none of our names
