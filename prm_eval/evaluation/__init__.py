@@ -1,4 +1,4 @@
-"""What a selector, or a reward model, is worth on a pool: curves, limits, ranks, reports.
+"""The worth of a selector or a reward model on a pool: curves, limits, ranks, reports.
 
 Names are loaded on first use.
 """

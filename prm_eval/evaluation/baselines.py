@@ -1,4 +1,4 @@
-"""The selectors that need no reward model: one table of what they are called, in a report and on a board alike."""
+"""The names of the selectors that need no reward model, in one table for reports and boards."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from prm_eval.evaluation.summary import ORACLE
 
 @dataclass(frozen=True)
 class BaselineName:
-    """How one baseline is called.
+    """The names of one baseline.
 
     Attributes:
-        short: On a board and in its charts.
-        long: In the tables and legends of an evaluation.
+        short: The name on a board and in its charts.
+        long: The name in the tables and legends of an evaluation.
         about: What it chooses, for readers of a board.
     """
 
@@ -27,7 +27,9 @@ class BaselineName:
 BASELINES: Mapping[str, BaselineName] = MappingProxyType(
     {
         "first": BaselineName(
-            "mean", "mean (first of n)", "the first candidate drawn: what the policy does without a selector"
+            "mean",
+            "mean (first of n)",
+            "the first candidate drawn: what the policy does without a selector",
         ),
         "random": BaselineName("random", "random", "a random one of those that have an answer"),
         "shortest": BaselineName("shortest", "shortest", "the shortest candidate"),

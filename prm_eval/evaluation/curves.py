@@ -1,6 +1,6 @@
-"""The evaluation: candidates, grades and rewards of a pool in, accuracy curves with their uncertainty out.
+"""The evaluation: it turns candidates, grades and rewards of a pool into accuracy curves with their uncertainty.
 
-Both doors come through :func:`problem_curves`, so that ``lm_eval`` and ``prm-eval evaluate`` print the same numbers.
+``lm_eval`` and ``prm-eval evaluate`` both use :func:`problem_curves`, so that they print the same numbers.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class GradedSlots:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything an evaluation found; ``curves`` has e_p(n), (problems, len(ns)), for every curve."""
+    """The results of an evaluation; ``curves`` has e_p(n), (problems, len(ns)), for every curve."""
 
     pool: dict[str, Any]
     settings: dict[str, Any]
@@ -68,7 +68,7 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``prm-eval evaluate --json`` prints."""
+        """Return the evaluation as ``prm-eval evaluate --json`` prints it."""
         return {
             "schema": "prm_eval.evaluation/1",
             "pool": self.pool,
@@ -91,7 +91,7 @@ def checked_ns(ns: Sequence[int] | None, m: int) -> tuple[int, ...]:
     """Return the grid of n, rising and without repetition.
 
     Raises:
-        PrmEvalError: An n below 1 or above M.
+        PrmEvalError: An n is below 1 or above M.
     """
     grid = tuple(sorted(set(ns))) if ns else default_ns(m)
     for n in grid:
@@ -101,10 +101,10 @@ def checked_ns(ns: Sequence[int] | None, m: int) -> tuple[int, ...]:
 
 
 def load_selectors(names: Sequence[str] | None) -> dict[str, Selector | None]:
-    """Return selectors by name; the oracle, which sees grades, is None: it is a metric and no selector.
+    """Return selectors by name; the oracle is None, as it sees grades: it is a metric and no selector.
 
     Raises:
-        PrmEvalError: No such selector, or it is none.
+        PrmEvalError: There is no such selector, or the plugin of that name is not one.
     """
     chosen: dict[str, Selector | None] = {}
     for name in names or DEFAULT_SELECTORS:
@@ -114,8 +114,8 @@ def load_selectors(names: Sequence[str] | None) -> dict[str, Selector | None]:
         selector = plugins.load("selector", name)()
         if not isinstance(selector, Selector):
             raise PrmEvalError(
-                f"{name!r} is not a selector: it needs name, needs_rewards and choose (see "
-                "prm_eval.selection.selectors)"
+                f"{name!r} is not a selector: it needs name, needs_rewards and choose "
+                "(see prm_eval.selection.selectors)"
             )
         chosen[name] = selector
     return chosen
@@ -153,8 +153,8 @@ class GradedSteps:
 
     Attributes:
         graded: The problem's M slots, without rewards.
-        at: The slot of each candidate that is there, rising.
-        steps: For each reward model, the step rewards of these candidates.
+        at: The slot of each candidate that is present, rising.
+        steps: The step rewards of these candidates, by reward model.
     """
 
     graded: GradedSlots
@@ -163,11 +163,11 @@ class GradedSteps:
 
 
 def graded_slots(pool: Pool, grades: str, rewards: Sequence[NamedRewards | RewardFile]) -> Iterator[GradedSlots]:
-    """Walk a pool with its grades and aggregated rewards, one problem in memory at a time.
+    """Yield the problems of a pool with grades and aggregated rewards, one problem in memory at a time.
 
     Raises:
-        DataError: Grades or rewards are not of this pool, or hold something they must not.
-        PrmEvalError: An aggregate that is not finite, or not defined.
+        DataError: Grades or rewards are not of this pool, or are malformed.
+        PrmEvalError: An aggregate is not finite, or not defined.
     """
     m = pool.info.m
     named = named_apart(rewards)
@@ -183,11 +183,11 @@ def _aggregated(steps: StepArrays, at: npt.NDArray[np.int64], m: int, file: Rewa
 
 
 def graded_steps(pool: Pool, grades: str, rewards: Sequence[NamedRewards]) -> Iterator[GradedSteps]:
-    """Walk a pool with its grades and step rewards side by side, one problem in memory at a time.
+    """Yield the problems of a pool with grades and step rewards, one problem in memory at a time.
 
     Raises:
-        DataError: Grades or rewards are not of this pool, or hold something they must not.
-        PrmEvalError: Two reward files of the same label.
+        DataError: Grades or rewards are not of this pool, or are malformed.
+        PrmEvalError: Two reward files have the same label.
     """
     m = pool.info.m
     grade_reader = BlockReader(
@@ -250,19 +250,19 @@ def evaluate(
 
     Args:
         pool: The candidates, or their folder; it must have grades of the named source.
-        rewards: Reward files for this pool, or their folders; a :class:`NamedRewards` says what tables call it.
+        rewards: Reward files for this pool, or their folders; a :class:`NamedRewards` has the name for tables.
         grades: "own" (made by ``prm-eval grade``) or "published" (the source's labels).
         ns: Subset sizes; powers of two and M by default.
         selectors: Names; :data:`DEFAULT_SELECTORS` by default.
-        draws: Permutations a problem, where no exact form is affordable.
-        seed: Of permutations and resampling.
+        draws: Permutations a problem, where an exact form would cost too much.
+        seed: The seed of permutations and resampling.
         resamples: Bootstrap resamples of problems.
         level: Confidence level of all limits.
         progress: Called with the number of problems done.
 
     Raises:
-        DataError: A fault in a file.
-        PrmEvalError: An n above M, or two reward files of the same name.
+        DataError: A file has a fault.
+        PrmEvalError: An n is above M, two reward files have the same name, or a setting is out of its range.
     """
     if seed < 0 or not 0 < level < 1:
         raise PrmEvalError(f"seed = {seed}, level = {level}; expected a seed of at least 0 and a level between 0 and 1")
@@ -327,7 +327,7 @@ def _describe(pool: Pool, counts: _Counts) -> dict[str, Any]:
 
 
 def named_apart(rewards: Sequence[NamedRewards | RewardFile | str | Path]) -> list[NamedRewards]:
-    """Return reward files with what tables call them: their name, with the folder's where two have the same.
+    """Return reward files with their names for tables: where two have the same name, the folder's is added.
 
     Raises:
         PrmEvalError: The same rewards are given twice.
@@ -348,7 +348,7 @@ def named_apart(rewards: Sequence[NamedRewards | RewardFile | str | Path]) -> li
 
 
 class _Counts:
-    """What happened to candidates on the way: a reader must not take a failure to score for a low score."""
+    """The counts of unanswered and refused candidates: a failure to score must not look like a low score."""
 
     def __init__(self) -> None:
         self.no_answer = 0
@@ -364,19 +364,17 @@ class _Counts:
 
 
 def _notes(pool: Pool, counts: _Counts) -> list[str]:
-    """Return what a reader of the table has to know, in words."""
+    """Return the notes for readers of the table, in words."""
     notes: list[str] = []
     if pool.info.n_missing:
         notes.append(
             f"{pool.info.n_missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; "
-            "where they were "
-            "never sampled, import again with --slots min (or a number) to compare full slots only"
+            "where they were never sampled, import again with --slots min (or a number) to compare full slots only"
         )
     if counts.no_answer > counts.candidates / 5:
         notes.append(
-            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; these count as "
-            "wrong. Look at a few: "
-            "prm-eval explain GOLD TEXT"
+            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; "
+            "these count as wrong. Look at a few: prm-eval explain GOLD TEXT"
         )
     for name, refused in counts.refused.items():
         if refused:

@@ -1,6 +1,7 @@
-"""What a single accuracy hides: calibration, length bias, where the worst step is, how hard the problems were, costly mistakes.
+"""The diagnostics that a single accuracy hides: calibration, length bias, the worst step, and costly mistakes.
 
-Pure functions of (problems, M) tables; NaN is a reward that is not there. Nothing here reads a file or calls a model.
+These are pure functions of (problems, M) tables, where NaN is a missing reward. Nothing here reads a file or calls a
+model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many candidates have a reward in each bin; what lies outside is counted in the outermost bins."""
+    """The number of candidates with a reward in each bin; the outermost bins also count what lies beyond them."""
 
     edges: tuple[float, ...]
     correct: tuple[int, ...]
@@ -33,9 +34,9 @@ class Reliability:
     """Predicted against observed shares of correct candidates.
 
     Attributes:
-        predicted: Mean probability in each of ten equal bins of it; NaN where empty.
-        observed: Share of correct candidates there.
-        counts: Candidates there.
+        predicted: Mean probability in each of ten equal bins; NaN where a bin is empty.
+        observed: Share of correct candidates in each bin.
+        counts: Number of candidates in each bin.
         brier: Mean squared difference of probability and correctness; 0.25 is what always saying 0.5 gives.
         ece: Expected calibration error: mean distance of observed from predicted, weighted by counts.
     """
@@ -49,14 +50,14 @@ class Reliability:
 
 @dataclass(frozen=True)
 class LastStep:
-    """Where the worst step is.
+    """The share of candidates whose worst step is the last one.
 
     Attributes:
         correct: Share of correct candidates (of two steps or more) whose smallest step reward is the last one's; ties
             share.
-        incorrect: The same of incorrect ones.
-        by_chance: What a step picked at random would give: the mean of 1 / steps.
-        candidates: How many have two steps or more.
+        incorrect: The same share of incorrect candidates.
+        by_chance: The share for a step picked at random: the mean of 1 / steps.
+        candidates: The number of candidates of two steps or more.
     """
 
     correct: float
@@ -67,11 +68,11 @@ class LastStep:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A problem on which best-of-n loses accuracy that the pool would have allowed.
+    """A problem on which best-of-n loses accuracy although the pool has correct candidates.
 
     Attributes:
-        row: The problem's row.
-        lost: pass@n - bon@n of this problem.
+        row: The row of the problem.
+        lost: pass@n - bon@n on this problem.
         chosen: Slot of the wrong candidate with the highest reward.
         better: Slot of the correct candidate with the highest reward (any correct one where none has a reward).
         shares: How often each of the two is chosen among n random candidates.
@@ -88,11 +89,11 @@ def histogram(values: Floats, correct: Bools, *, low: float, high: float, bins: 
     """Count rewards of correct and incorrect candidates in equal bins from ``low`` to ``high``.
 
     Args:
-        values: Any shape; NaN is not counted.
-        correct: The same shape.
-        low: Where the first bin begins.
-        high: Where the last one ends.
-        bins: How many.
+        values: Rewards, in any shape; NaN is not counted.
+        correct: Flags in the same shape.
+        low: The start of the first bin.
+        high: The end of the last bin.
+        bins: The number of bins.
     """
     there = np.isfinite(values)
     place = _bin(values[there], low, high, bins)
@@ -146,9 +147,10 @@ def row_ranks(values: Floats) -> Floats:
 
 
 def within_problem_auroc(rewards: Floats, correct: Bools) -> tuple[float, int]:
-    """Return (mean, problems): the chance that a correct candidate has a higher reward than an incorrect one of the same problem.
+    """Return (mean AUROC within a problem, number of problems).
 
-    Ties count half. Problems without one of each are left out; NaN where none is left.
+    The AUROC is the chance that a correct candidate has a higher reward than an incorrect one of the same problem; ties
+    count half. Problems without one of each are left out; the mean is NaN where none is left.
     """
     there = np.isfinite(rewards)
     good, bad = (correct & there).sum(axis=1), (~correct & there).sum(axis=1)
@@ -164,8 +166,8 @@ def within_problem_auroc(rewards: Floats, correct: Bools) -> tuple[float, int]:
 def within_problem_correlation(one: Floats, other: Floats) -> tuple[float, int]:
     """Return (mean, problems) of Spearman's rank correlation of two tables, problem by problem.
 
-    Problems in which either is constant (or fewer than three candidates have both) are left out; NaN where none is
-    left.
+    Problems in which either is constant (or fewer than three candidates have both) are left out; the mean is NaN where
+    none is left.
     """
     there = np.isfinite(one) & np.isfinite(other)
     ranks = [row_ranks(np.where(there, each, np.nan)) for each in (one, other)]
@@ -179,9 +181,10 @@ def within_problem_correlation(one: Floats, other: Floats) -> tuple[float, int]:
 
 
 def chosen_length(rewards: Floats, lengths: Floats, n: int) -> float:
-    """Return how long what best-of-n chooses is, relative to the mean of what it could choose; 1 is no preference.
+    """Return the length of the candidate that best-of-n chooses, relative to the mean; 1 is no preference.
 
-    The mean over problems of E[length of the chosen one] / mean length; NaN where nothing can be chosen anywhere.
+    It is the mean over problems of E[length of the chosen one] / mean length of those that can be chosen; NaN where
+    nothing can be chosen on any problem.
     """
     there = np.isfinite(rewards) & np.isfinite(lengths)
     keys = np.where(there, rewards, np.nan)
@@ -195,12 +198,12 @@ def chosen_length(rewards: Floats, lengths: Floats, n: int) -> float:
 
 
 def last_step(values: Floats, counts: Ints, correct: Bools) -> LastStep:
-    """Return how often the worst step is the last one.
+    """Return how often the last step is the worst one.
 
     Args:
-        values: Step rewards of all candidates, one after the other.
-        counts: How many each candidate has.
-        correct: A flag a candidate.
+        values: The step rewards of all candidates, one after the other.
+        counts: The number of steps of each candidate.
+        correct: A flag for each candidate.
     """
     several = counts >= 2
     scored = counts[counts > 0]
@@ -218,7 +221,7 @@ def last_step(values: Floats, counts: Ints, correct: Bools) -> LastStep:
 def quintiles(correct: Bools) -> list[Ints]:
     """Return the rows of the problems in five equal parts by the share of correct candidates, easiest first.
 
-    Ties keep the pool's order. Fewer than five problems: as many parts as problems.
+    Ties keep the pool's order. With fewer than five problems there are as many parts as problems.
     """
     order = np.argsort(-correct.mean(axis=1), kind="stable")
     return [np.sort(part) for part in np.array_split(order, min(5, len(order)))]
@@ -229,9 +232,9 @@ def expensive_mistakes(rewards: Floats, correct: Bools, n: int, most: int = 20) 
 
     Args:
         rewards: (problems, M); NaN for what cannot be chosen.
-        correct: (problems, M).
-        n: Of best-of-n.
-        most: How many.
+        correct: (problems, M) flags.
+        n: The n of best-of-n.
+        most: The largest number of problems to return.
     """
     right = correct.sum(axis=1)
     oracle = rank_probabilities(correct.shape[1], (n,))[0].cumsum()[right - 1] * (right > 0)
@@ -242,7 +245,8 @@ def expensive_mistakes(rewards: Floats, correct: Bools, n: int, most: int = 20) 
         if lost[row] <= 1e-9 or len(found) == most:
             break
         if np.isnan(wrong).all():
-            continue  # lost to missing slots or refusals, not to a choice
+            # lost to missing slots or refusals, not to a choice
+            continue
         slots = np.flatnonzero(correct[row])
         liked = np.where(np.isnan(rewards[row, slots]), -np.inf, rewards[row, slots])
         chosen, better = int(np.nanargmax(wrong)), int(slots[np.argmax(liked)])
@@ -254,7 +258,7 @@ def expensive_mistakes(rewards: Floats, correct: Bools, n: int, most: int = 20) 
 
 
 def groups_of(labels: Sequence[object]) -> list[tuple[str, Ints]]:
-    """Return (label, rows) of every label that occurs, sorted; nothing where there are fewer than two."""
+    """Return (label, rows) of every label that occurs, sorted; an empty list where there are fewer than two."""
     known = sorted({label for label in labels if label is not None}, key=lambda label: (str(type(label)), label))
     if len(known) < 2:
         return []

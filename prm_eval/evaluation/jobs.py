@@ -1,7 +1,7 @@
-"""The jobs on a stored pool, and their rules, said once: every door (command line, lm_eval, the miniature) calls them.
+"""The jobs on a stored pool and their rules, for the command line, lm_eval and the miniature alike.
 
-A job is one call: it opens what is named, makes what is missing, and returns what its door has to say. It prints
-nothing; bars for its stages come from the caller (:class:`prm_eval.progress.Bars`).
+A job is one call: it opens the named files, makes those that are missing, and returns what its caller reports. It
+prints nothing; the caller provides the bars of its stages (:class:`prm_eval.progress.Bars`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import OF_THE_MACHINE, RUNNERS, Runner, score_pool
 
 AUTO = "auto"
-"""The grades to evaluate by, where the user does not say: see :func:`meant_grades`."""
+"""The default source of grades: see :func:`meant_grades`."""
 
 
 @dataclass(frozen=True)
 class Grading:
-    """What a job of grading left.
+    """The result of a grading job.
 
     Attributes:
         path: The grades file.
-        counts: Candidates by verdict, names rising; None where the grades went to another folder than the pool.
-        disagreements: Candidates that another source of grades judges otherwise; None where none was to be compared.
+        counts: Candidates by verdict, sorted by name; None where the grades went to another folder than the pool.
+        disagreements: Candidates with another verdict from a second source of grades; None where none was compared.
     """
 
     path: Path
@@ -44,11 +44,11 @@ class Grading:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a job of scoring left.
+    """The result of a scoring job.
 
     Attributes:
         rewards: The reward file.
-        candidates: Of the pool.
+        candidates: The number of candidates of the pool.
         refused: Candidates that the reward model refused, by reason, the most frequent first.
     """
 
@@ -58,7 +58,7 @@ class Scoring:
 
     @property
     def work(self) -> dict[str, int] | None:
-        """What the engine counted; None where it did not run in this process, or nothing was left to compute."""
+        """The engine's counts; None where it did not run in this process, or nothing was left to compute."""
         found: dict[str, int] | None = self.rewards.info.run.get("engine")
         return found
 
@@ -69,7 +69,7 @@ class Scoring:
 
     @property
     def refusal_lines(self) -> list[str]:
-        """What to say of refusals, a line a reason; empty where there are none."""
+        """The lines that report refusals, one a reason; empty where there are none."""
         lines = [f"{count:,} of {self.candidates:,}: {reason}" for reason, count in self.refused.items()]
         if set(self.refused) & set(OF_THE_MACHINE):
             lines.append(
@@ -86,17 +86,17 @@ def run_grading(
     compare: str | None = None,
     bars: Bars = no_bars,
 ) -> Grading:
-    """Grade every candidate of a pool, also one that has grades of this grader.
+    """Grade every candidate of a pool, even if it has grades of this grader already.
 
     Args:
-        folder: The pool's.
+        folder: The folder of the pool.
         grader: A grader's name, with its options.
-        output: Where the grades file goes; the pool by default.
+        output: The folder of the grades file; the pool by default.
         compare: Another source of grades: "published", or a grader, which grades first if it has not yet.
-        bars: Show the stages.
+        bars: The bars of the stages.
 
     Raises:
-        PrmEvalError: No such pool, grader or source, or grades elsewhere were to be compared.
+        PrmEvalError: There is no such pool, grader or source, or both ``output`` and ``compare`` are given.
     """
     if output is not None and compare is not None:
         raise PrmEvalError("grades are compared in the pool: leave out -o, or --compare")
@@ -116,7 +116,7 @@ def run_grading(
 
 
 def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_bars) -> bool:
-    """Make the grades of a grader, unless the pool has those of its present version; say whether they were made now."""
+    """Grade a pool unless it has grades of the grader's present version; return whether it was graded now."""
     if is_graded(pool, grader):
         return False
     what = "grading" if grader == DEFAULT else f"grading with {grader}"
@@ -126,7 +126,10 @@ def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_ba
 
 
 def meant_grades(pool: Pool, grades: str = AUTO) -> str:
-    """Return which grades are meant: "auto" is our own, or the published ones where a gold answer is missing and they are there."""
+    """Return the source of grades to use: "auto" means our own, as a rule.
+
+    It means the published ones where a gold answer is missing and the pool has published grades.
+    """
     if grades != AUTO:
         return grades
     has_gold = all(problem.gold is not None for problem in pool.problems.values())
@@ -134,7 +137,7 @@ def meant_grades(pool: Pool, grades: str = AUTO) -> str:
 
 
 def verify_pool(pool: Pool) -> list[str]:
-    """Return every fault of a pool and of the reward folders in it; empty for a sound one."""
+    """Return every fault of a pool and of the reward folders in it; an empty list for a sound pool."""
     faults = pool.verify()
     for folder in pool.reward_folders():
         try:
@@ -148,12 +151,12 @@ def verify_pool(pool: Pool) -> list[str]:
 
 
 def opened_rewards(folders: Sequence[Path], aggregations: Sequence[str] | None = None) -> list[RewardFile]:
-    """Return the reward files of folders under each aggregation that is asked for; under the declared one where none is.
+    """Return the reward files of folders, once for each requested aggregation; by default for the declared one.
 
     An outcome reward model has one number a candidate, and so nothing to aggregate: it is opened once.
 
     Raises:
-        PrmEvalError: A folder without rewards, or an aggregation that there is not.
+        PrmEvalError: A folder has no rewards, or there is no such aggregation.
     """
     known: dict[str, Aggregation] = {name: name for name in AGGREGATIONS}
     for name in aggregations or ():
@@ -178,18 +181,18 @@ def run_evaluation(
     bars: Bars = no_bars,
     **settings: Any,
 ) -> Evaluation:
-    """Evaluate a pool, which is graded first unless it is.
+    """Evaluate a pool, and grade it first if it has no grades.
 
     Args:
-        folder: The pool's.
+        folder: The folder of the pool.
         rewards: Reward folders; those in the pool by default.
         grades: "auto", "own", "published" or a grader's name.
         aggregations: Evaluate process reward models under each of these, instead of the declared one.
-        bars: Show the stages.
-        settings: The others of :func:`prm_eval.evaluation.curves.evaluate`.
+        bars: The bars of the stages.
+        settings: The other arguments of :func:`prm_eval.evaluation.curves.evaluate`.
 
     Raises:
-        PrmEvalError: A fault in a file, or a setting without meaning.
+        PrmEvalError: A file has a fault, or a setting is out of its range.
     """
     pool = Pool(folder).require_sound()
     source = meant_grades(pool, grades)
@@ -203,16 +206,16 @@ def run_evaluation(
 def chosen_runner(
     name: str, reward_model: str, options: Mapping[str, Any], workers: int | None = None
 ) -> Runner | None:
-    """Return the runner of a name; None is this process.
+    """Return the runner of a name; None stands for this process.
 
     Args:
         name: One of :data:`prm_eval.rewards.scoring.RUNNERS`.
-        reward_model: The reward model's name, as its workers are to load it.
-        options: Of the reward model; None means not given.
-        workers: Of a runner that has some.
+        reward_model: The name by which its workers load the reward model.
+        options: The options of the reward model; those that are None are left out.
+        workers: The number of workers, for a runner that has some.
 
     Raises:
-        PrmEvalError: No such runner, or it has no workers.
+        PrmEvalError: There is no such runner, or it has no workers.
     """
     if name not in RUNNERS:
         raise PrmEvalError(f"unknown runner {name!r}; expected one of {', '.join(RUNNERS)}")
@@ -234,18 +237,18 @@ def run_scoring(
     name: str | None = None,
     bars: Bars = no_bars,
 ) -> Scoring:
-    """Score a pool into a folder, going on where an earlier run stopped, and count what was refused.
+    """Score a pool into a folder, continue where an earlier run stopped, and count the refusals.
 
     Args:
         pool: The candidates.
         model: The reward model.
         folder: The reward folder.
-        runner: Who walks the pool; this process by default.
-        name: What the model is called in the files, instead of its own name and id.
-        bars: Show the progress.
+        runner: The runner that walks the pool; this process by default.
+        name: The model's name in the files, instead of its own name and id.
+        bars: The bar of the progress.
 
     Raises:
-        PrmEvalError: As :func:`prm_eval.rewards.scoring.score_pool`.
+        PrmEvalError: See :func:`prm_eval.rewards.scoring.score_pool`.
     """
     with bars(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)
@@ -253,10 +256,12 @@ def run_scoring(
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:
-    """Insist that rewards declare the aggregation that was asked for: what a folder declares was chosen before its numbers were seen.
+    """Insist that a folder of rewards declares the aggregation that the user asked for.
+
+    A declared aggregation stays, as it was chosen before the numbers were seen.
 
     Raises:
-        PrmEvalError: They declare another one.
+        PrmEvalError: The folder declares another one.
     """
     if rewards.aggregation != rewards.info.aggregation:
         raise PrmEvalError(
@@ -266,7 +271,7 @@ def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:
 
 
 def _refused(rewards: RewardFile) -> dict[str, int]:
-    """Return the refusals by reason as the run counted them, the most frequent first; counted here in files that do not say."""
+    """Return the refusals by reason, the most frequent first: as the run counted them, or counted here."""
     said = rewards.info.run.get("refused")
     if isinstance(said, dict) and all(type(count) is int for count in said.values()):
         counts = Counter({str(reason): count for reason, count in said.items()})

@@ -1,4 +1,4 @@
-"""What is found of reward models on one pool, as records: alone (:class:`Measured`) and beside the others (:class:`Standing`)."""
+"""The records of a reward model on one pool: by itself (:class:`Measured`) and beside others (:class:`Standing`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a board is computed; the defaults are those of ``prm-eval evaluate``."""
+    """The settings of a board; the defaults are those of ``prm-eval evaluate``."""
 
     ns: tuple[int, ...]
     headline_n: int
@@ -31,21 +31,23 @@ class Settings:
 
     @property
     def column(self) -> int:
-        """Where the headline n stands among ``ns``."""
+        """The index of the headline n in ``ns``."""
         return self.ns.index(self.headline_n)
 
 
 def board_settings(m: int, headline_n: int | None = None) -> Settings:
-    """Return the settings for a pool of M slots: by default the headline is the largest power of two that is at most M / 4, or 2.
+    """Return the settings of a board for a pool of M slots.
 
-    Beyond that the subsets overlap so much that most of the pool's own noise no longer shows in the limits.
+    The default headline n is the largest power of two that is at most M / 4, but at least 2. Beyond that the subsets
+    overlap so much that most of the pool's own noise no longer shows in the limits.
 
     Raises:
-        PrmEvalError: A headline n above M.
+        PrmEvalError: The headline n is below 1 or above M.
     """
     ns = default_ns(m)
     if headline_n is None:
-        headline_n = max(n for n in ns if n <= max(2, m / 4))  # best of 1 chooses nothing
+        # best of 1 chooses nothing
+        headline_n = max(n for n in ns if n <= max(2, m / 4))
     if not 1 <= headline_n <= m:
         raise PrmEvalError(f"headline_n = {headline_n}, but the pool has M = {m} slots")
     return Settings(tuple(sorted({*ns, headline_n})), headline_n)
@@ -63,7 +65,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Group:
-    """Some of the problems: how many, and an accuracy on them with its limits."""
+    """A part of the problems: their number, and an accuracy on them with its limits."""
 
     by: str
     label: str
@@ -89,22 +91,22 @@ class Measured:
     Attributes:
         accuracies: (P,) accuracy of best-of-n on each problem at the headline n.
         bon: Best-of-n by the declared aggregation.
-        wmaj: Weighted majority by it.
-        aggregations: Best-of-n by every aggregation (a PRM's; an ORM has one number and nothing to aggregate).
-        refusals: How many candidates were refused, by reason.
-        candidates: How many there are.
-        tokens: Tokens read a candidate, where the file says; else None.
-        rewards: Histogram of probabilities, or of the rewards where they are none.
-        reliability: None where the rewards are no probabilities.
+        wmaj: Weighted majority by the declared aggregation.
+        aggregations: Best-of-n by every aggregation of a PRM; an ORM has only its declared one.
+        refusals: The number of refused candidates, by reason.
+        candidates: The number of all candidates.
+        tokens: Tokens read a candidate; None where the file does not say.
+        rewards: Histogram of probabilities, or of the rewards where these are not probabilities.
+        reliability: The reliability diagram; None where the rewards are not probabilities.
         auroc: Within-problem AUROC of the rewards.
         length_correlation: Within-problem rank correlation of reward and length.
         chosen_length: Length of the chosen candidate at the headline n, relative to the mean.
-        last_step: A PRM's.
+        last_step: How often the last step is the worst; None for an ORM.
         groups: Best-of-n at the headline n by subject, level and quintile of difficulty.
         easiest: Best-of-n on the easiest fifth of the problems.
-        mistakes: The most expensive ones.
-        shown: Rewards of the candidates these name.
-        remarks: What the caller of :meth:`Yardstick.measure` had to say of the rewards.
+        mistakes: The most expensive mistakes.
+        shown: The rewards of the candidates in these mistakes.
+        remarks: The remarks of the caller of :meth:`Yardstick.measure` on the rewards.
     """
 
     accuracies: Floats
@@ -129,7 +131,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A selector that needs no reward model (or, the oracle, that no reward model can be)."""
+    """The accuracies of a selector that needs no reward model, or of the oracle."""
 
     accuracies: Floats
     curve: Curve
@@ -143,11 +145,11 @@ class Standing:
 
     Attributes:
         best: The best rank it may have; all ranges of a board hold at once.
-        worst: The worst.
+        worst: The worst rank it may have.
         over_majority: Paired difference of best-of-n to majority, with its (single) limits.
-        p_majority: Its sign-flip p-value, adjusted for all rows of the board (Holm).
+        p_majority: The sign-flip p-value of that difference, adjusted for all rows of the board (Holm).
         over_best: Paired difference to the row with the highest accuracy; None in that row.
-        p_best: Adjusted likewise.
+        p_best: The p-value of that difference, adjusted in the same way.
         gap: (bon - mean) / (pass - mean), with limits; None where the oracle is not above the mean.
     """
 

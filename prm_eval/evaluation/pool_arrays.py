@@ -33,14 +33,14 @@ class PoolArrays:
     """One pool with its grades.
 
     Attributes:
-        pool: Where it lies.
+        pool: The pool itself.
         problems: P problems, in order.
         classes: (P, M) answer classes; -1 for a missing slot or no answer.
-        correct: (P, M).
+        correct: (P, M) flags.
         lengths: (P, M) characters; NaN where the slot is missing.
-        at: For each candidate, in the order of the file, its place in a flattened (P, M) table.
+        at: The place of each candidate, in the order of the file, in a flattened (P, M) table.
         ids: The candidates' problem ids and candidate ids, in the order of the file.
-        step_counts: For each splitter, how many steps each candidate has.
+        step_counts: The number of steps of each candidate, by splitter.
     """
 
     pool: Pool
@@ -54,28 +54,28 @@ class PoolArrays:
 
     @property
     def info(self) -> PoolInfo:
-        """What ``pool.json`` says."""
+        """The content of ``pool.json``."""
         return self.pool.info
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(P, M)."""
+        """The shape (P, M)."""
         return len(self.problems), self.info.m
 
     @property
     def eligible(self) -> Bools:
-        """(P, M): slots that can be chosen at all, present and with an answer."""
+        """(P, M) flags of the slots that can be chosen at all: present, with an answer."""
         result: Bools = self.classes >= 0
         return result
 
     def table(self, values: Floats) -> Floats:
-        """Return (P, M) of one value a candidate; NaN for missing slots."""
+        """Return a (P, M) table of one value a candidate; NaN for missing slots."""
         result = np.full(self.classes.size, np.nan)
         result[self.at] = values
         return result.reshape(self.shape)
 
     def prepare(self, splitters: Iterable[str]) -> None:
-        """Cut all candidates with each of these splitters, for the numbers of steps."""
+        """Count the steps of all candidates by each of these splitters, once."""
         wanted = sorted(set(splitters) - set(self.step_counts))
         if not wanted:
             return
@@ -90,7 +90,7 @@ class PoolArrays:
         """Read a reward file for this pool.
 
         Raises:
-            DataError: It is for another one, or a row is not what it must be.
+            DataError: The file is for another pool, or a row is malformed.
         """
         expected = np.ones(len(self.at), dtype=np.int64)
         if rewards.info.kind == "prm":
@@ -104,7 +104,7 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
     """Read a pool and its grades.
 
     Raises:
-        DataError: A fault in a file.
+        DataError: A file has a fault.
         PrmEvalError: There are no such grades.
     """
     walked = list(graded_slots(pool, grades, []))
@@ -125,7 +125,7 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
 def baseline_curves(
     arrays: PoolArrays, ns: Sequence[int], *, seed: int, draws: int
 ) -> dict[str, tuple[Floats, Floats]]:
-    """Return (P, len(ns)) accuracies, and their Monte-Carlo variances, of everything that needs no reward model."""
+    """Return (P, len(ns)) accuracies and Monte-Carlo variances of every baseline, by its selector's name."""
     selectors = load_selectors(tuple(BASELINES))
     found: dict[str, tuple[list[Floats], list[Floats]]] = {name: ([], []) for name in BASELINES}
     for row, problem in enumerate(arrays.problems):
@@ -139,7 +139,7 @@ def baseline_curves(
 def weighted_votes(
     arrays: PoolArrays, weights: Floats, ns: Sequence[int], *, seed: int, draws: int
 ) -> tuple[Floats, Floats]:
-    """Return the weighted majority accuracies (models, P, len(ns)) of many reward models, and their Monte-Carlo variances.
+    """Return (models, P, len(ns)) weighted majority accuracies, and their Monte-Carlo variances.
 
     The vote is that of :class:`~prm_eval.selection.selectors.WeightedMajority`, held once a problem for all models.
 
@@ -147,7 +147,7 @@ def weighted_votes(
         arrays: The pool.
         weights: (models, P, M); NaN where refused or missing.
         ns: Subset sizes.
-        seed: As for ``prm-eval evaluate``.
+        seed: The seed, as for ``prm-eval evaluate``.
         draws: Permutations a problem where the subsets are too many to enumerate.
     """
     n_problems, _ = arrays.shape

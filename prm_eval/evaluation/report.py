@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
@@ -13,11 +14,12 @@ from prm_eval.pools.format import policy_name
 
 # the selectors that need a reward model; those of plugins are called by their own names
 SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#5B3F8C")  # told apart by all
+# also told apart by readers who are colour-blind
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#5B3F8C")
 
 
 def label(selector: str, model: str | None) -> str:
-    """Return how a curve is called in tables and legends."""
+    """Return the name of a curve in tables and legends."""
     name = BASELINES[selector].long if selector in BASELINES else SELECTORS.get(selector, selector)
     return f"{name}, {model}" if model else name
 
@@ -29,8 +31,7 @@ def text_table(evaluation: Evaluation) -> str:
     level = round(100 * evaluation.settings["level"])
     lines = [
         f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, "
-        f"{pool['n_candidates']:,} candidates, {policy}; "
-        f"grades: {evaluation.settings['grades']}",
+        f"{pool['n_candidates']:,} candidates, {policy}; grades: {evaluation.settings['grades']}",
         f"accuracy in % at n; {level} % limits over problems at n = {evaluation.ns[-1]}",
         "",
     ]
@@ -73,7 +74,7 @@ def text_table(evaluation: Evaluation) -> str:
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows of cells as lines, the first column left, the others right aligned."""
+    """Return rows of cells as lines, the first column aligned left and the others right."""
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return [
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
@@ -93,7 +94,10 @@ def _by_curve(evaluation: Evaluation) -> dict[CurveKey, list[Row]]:
 
 
 def chart_svg(evaluation: Evaluation) -> str:
-    """Return the accuracy-against-n chart as SVG: log axis, bands of the limits, baselines and oracle; the same bytes each time."""
+    """Return the chart of accuracy against n as SVG, the same bytes each time.
+
+    It has a logarithmic axis, bands of the limits, the baselines and the oracle.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -155,12 +159,14 @@ def _style(selector: str, colours: Any) -> dict[str, Any]:
 
 
 def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
-    """Return one self-contained page: chart, tables, settings. Texts are escaped; nothing is fetched when it opens.
+    """Return one self-contained page with chart, tables and settings.
+
+    Texts are escaped, and nothing is fetched when it opens.
 
     Args:
-        evaluation: What is shown.
-        title: Of the page.
-        section: HTML made by us, with its texts escaped, that stands behind the chart.
+        evaluation: The evaluation that the page shows.
+        title: The title of the page.
+        section: HTML made by us, with its texts escaped, that follows the chart.
     """
     import jinja2
     from markupsafe import Markup
@@ -168,7 +174,8 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_PAGE)
+    source = files("prm_eval.evaluation") / "templates" / "report.html"
+    template = environment.from_string(source.read_text(encoding="utf-8"))
     n = evaluation.ns[-1]
     page: str = template.render(
         title=title,
@@ -191,7 +198,7 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
 
 
 def _group_table(evaluation: Evaluation) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
-    """Return, for subject and level, the curve names and a row of accuracies a group."""
+    """Return the curve names and a row of accuracies a group, for subject and level."""
     tables = []
     for by in dict.fromkeys(row.by for row in evaluation.groups):
         rows = [row for row in evaluation.groups if row.by == by]
@@ -201,73 +208,3 @@ def _group_table(evaluation: Evaluation) -> list[tuple[str, list[str], list[tupl
             (by, names, [(group, count, [row.value for row in rows if row.group == group]) for group, count in groups])
         )
     return tables
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-.quiet { color: #555 } .chart svg { max-width: 100%; height: auto }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #e3e3e3; white-space: nowrap }
-th:first-child, td:first-child { text-align: left } thead th { border-bottom: 2px solid #999 }
-small { color: #666; font-size: .82em; display: block } .sure { font-weight: 600 }
-.note { background: #fff7e0; border-left: 4px solid #e69f00; padding: .5rem .8rem }
-</style>
-</head>
-<body>
-<h1>{{ title }}</h1>
-<p class="quiet">{{ evaluation.pool.n_problems }} problems × {{ evaluation.pool.m }} slots,
-{{ "{:,}".format(evaluation.pool.n_candidates) }} candidates · policy {{ policy }} · problem set
-{{ evaluation.pool.problem_set.name or "unnamed" }} · grades: {{ evaluation.settings.grades }} · pool {{ evaluation.pool.content_hash[:12] }}</p>
-{% for note in evaluation.notes %}
-<p class="note">{{ note }}</p>
-{% endfor %}
-<div class="chart">{{ chart }}</div>
-<p class="quiet">Expected accuracy when n candidates are drawn from each problem's slots without replacement. Bands: {{ level }} % limits, problems
-resampled. The dashed line is what a perfect selector would reach.</p>
-{{ section }}
-<h2>Accuracy, %</h2>
-<div class="wide"><table>
-<thead><tr><th>selector</th>{% for each in evaluation.ns %}<th>n = {{ "{:,}".format(each) }}</th>{% endfor %}</tr></thead>
-<tbody>
-{% for name, rows in curves %}
-<tr><td>{{ name }}</td>{% for row in rows %}<td title="{{ row.method }}{% if row.mc_se %}, standard error of the estimate {{ "%.2f"|format(100 * row.mc_se) }}{% endif %}">{{ "%.2f"|format(100 * row.value) }}{% if row.method != "exact" %}~{% endif %}<small>{{ "%.1f"|format(100 * row.low) }} – {{ "%.1f"|format(100 * row.high) }}</small></td>{% endfor %}</tr>
-{% endfor %}
-</tbody></table></div>
-<p class="quiet">Small print: {{ level }} % limits. Values marked ~ come from {{ "{:,}".format(evaluation.settings.draws) }} random permutations a problem; all others are exact.</p>
-{% if differences %}
-<h2>Paired differences at n = {{ n }}, points</h2>
-<div class="wide"><table>
-<thead><tr><th>this</th><th>minus that</th><th>difference</th><th>{{ level }} % limits</th><th>p (sign flip)</th></tr></thead>
-<tbody>
-{% for one, other, each in differences %}
-<tr{% if each.low > 0 or each.high < 0 %} class="sure"{% endif %}><td>{{ one }}</td><td>{{ other }}</td><td>{{ "%+.2f"|format(100 * each.value) }}</td><td>{{ "%+.1f"|format(100 * each.low) }} … {{ "%+.1f"|format(100 * each.high) }}</td><td>{{ "%.4f"|format(each.p) }}</td></tr>
-{% endfor %}
-</tbody></table></div>
-<p class="quiet">Bold: limits that exclude zero. Several comparisons are made here; p-values are not adjusted for that.</p>
-{% endif %}
-{% if ranks %}
-<h2>Ranks at n = {{ n }}</h2>
-<div class="wide"><table><thead><tr><th>reward model</th><th>selector</th><th>rank</th></tr></thead><tbody>
-{% for each, span in ranks %}
-<tr><td>{{ each.reward_model }}</td><td>{{ each.selector }}</td><td>{{ span }}</td></tr>
-{% endfor %}
-</tbody></table></div>
-{% endif %}
-{% for by, names, rows in groups %}
-<h2>By {{ by }}, n = {{ n }}, %</h2>
-<div class="wide"><table><thead><tr><th>{{ by }}</th><th>problems</th>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr></thead><tbody>
-{% for group, count, values in rows %}
-<tr><td>{{ group }}</td><td>{{ count }}</td>{% for value in values %}<td>{{ "%.1f"|format(100 * value) }}</td>{% endfor %}</tr>
-{% endfor %}
-</tbody></table></div>
-{% endfor %}
-</body>
-</html>
-"""

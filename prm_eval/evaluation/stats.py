@@ -1,4 +1,4 @@
-"""Uncertainty: problems are the clusters; differences on one pool are paired; ranks are ranges."""
+"""The uncertainty of accuracies: problems are the clusters, differences are paired, and ranks are ranges."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Interval:
 
 
 class ClusterBootstrap:
-    """Resample whole problems, once for all statistics, so that every difference is paired.
+    """The bootstrap over whole problems, resampled once for all statistics, so that every difference is paired.
 
     The limits are percentiles of the resampled means, widened for small numbers of problems as Hesterberg (2015, "What
     teachers should know about the bootstrap", section 4.3.1, expanded percentile interval) says: plain percentiles are
@@ -33,7 +33,7 @@ class ClusterBootstrap:
 
     Args:
         n_problems: Clusters P, at least 1; with one problem the limits are 0 and 1.
-        seed: Of the resampling.
+        seed: The seed of the resampling.
         level: Confidence level.
         resamples: Number of resamples.
     """
@@ -53,15 +53,17 @@ class ClusterBootstrap:
     def means(self, values: Floats) -> Floats:
         """Return (resamples, columns): resampled means of the columns of (problems, columns)."""
         columns = values.reshape(self.n, -1)
-        rows = max(1, 8_000_000 // self.n)  # 64 MB of counts at once
-        if rows >= self.resamples:  # one block: kept, for the next columns
+        # 64 MB of counts at once
+        rows = max(1, 8_000_000 // self.n)
+        # a single block is kept for the next columns
+        if rows >= self.resamples:
             if self._counts is None:
                 self._counts = next(self._count_blocks(rows)).astype(np.float64)
             return self._counts @ columns / self.n
         return np.concatenate([block @ columns / self.n for block in self._count_blocks(rows)])
 
     def _count_blocks(self, rows: int) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield how often each problem is drawn in each resample, in blocks of resamples."""
+        """Yield the number of times that each problem is drawn in each resample, in blocks of resamples."""
         generator = np.random.default_rng([self.seed, self.n])
         for start in range(0, self.resamples, rows):
             count = min(rows, self.resamples - start)
@@ -77,7 +79,7 @@ class ClusterBootstrap:
     def intervals(self, values: Floats, resampled: Floats | None = None) -> list[Interval]:
         """Return the mean of every column of (problems, columns), values in [0, 1], with limits.
 
-        ``resampled`` is what :meth:`means` gave for these columns, if it is at hand.
+        ``resampled`` is the result of :meth:`means` for these columns, if it is at hand.
         """
         columns = values.reshape(self.n, -1)
         low, high = self.limits(self.means(columns) if resampled is None else resampled)
@@ -97,16 +99,18 @@ class ClusterBootstrap:
         paired = one - other
         low, high = self.limits((self.means(paired) if resampled is None else resampled).reshape(-1, 1))
         centre, least, most = float(paired.mean()), float(low[0]), float(high[0])
-        if (
-            self.n > 1 and abs(centre) > 1e-12 and np.ptp(paired) < 1e-12
-        ):  # no resample can vary: the exact binomial margin, towards 0
+        # no resample can vary: the limit towards 0 is then the exact binomial one
+        if self.n > 1 and abs(centre) > 1e-12 and np.ptp(paired) < 1e-12:
             margin = (1 - self._alpha ** (1 / self.n)) * 2
             least, most = (centre - margin, most) if centre > 0 else (least, centre + margin)
         return Interval(centre, max(-1.0, least), min(1.0, most))
 
 
 def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAMPLES) -> float:
-    """Return the two-sided p-value of a paired difference by random sign flips over problems (never 0: the observed counts)."""
+    """Return the two-sided p-value of a paired difference by random sign flips over problems.
+
+    It is never 0, as the observed signs count as one of the flips.
+    """
     observed = abs(float(difference.sum()))
     moving = difference[difference != 0]
     if not len(moving):
@@ -124,8 +128,8 @@ def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAM
 def sign_flip_ps(differences: Floats, *, seed: int, resamples: int = DEFAULT_RESAMPLES) -> Floats:
     """Return :func:`sign_flip_p` of every column of (problems, columns), all with the same random signs.
 
-    One matrix product serves all columns, so that many resamples are affordable: Holm's adjustment of m p-values needs
-    them as small as level / m.
+    One matrix product serves all columns, so that many resamples are affordable. Holm's adjustment of m p-values needs
+    p-values as small as level / m, and these need many resamples.
     """
     observed = np.abs(differences.sum(axis=0))
     generator = np.random.default_rng(seed)
@@ -140,7 +144,7 @@ def sign_flip_ps(differences: Floats, *, seed: int, resamples: int = DEFAULT_RES
 
 
 def holm(ps: Floats) -> Floats:
-    """Return the p-values of m tests adjusted so that all rejections hold at once (Holm 1979, step-down Bonferroni)."""
+    """Return m p-values, adjusted so that all rejections hold at once (Holm 1979, step-down Bonferroni)."""
     order = np.argsort(ps, kind="stable")
     result = np.empty(len(ps))
     result[order] = np.minimum(np.maximum.accumulate(ps[order] * np.arange(len(ps), 0, -1)), 1.0)
@@ -148,15 +152,15 @@ def holm(ps: Floats) -> Floats:
 
 
 def rank_ranges(values: Floats, resampled: Floats, bootstrap: ClusterBootstrap) -> list[tuple[int, int]]:
-    """Return (best, worst) rank of each entry: what cannot be told apart shares ranks.
+    """Return the (best, worst) rank of each entry; entries that cannot be told apart share ranks.
 
     All ranges hold at once: with the bootstrap's confidence level none of them misses its entry's true rank. (Ranges
     from pairwise limits, each at that level, would miss some rank of a board of 20 in most draws.)
 
     Args:
-        values: (problems, entries).
+        values: (problems, entries) accuracies.
         resampled: (resamples, entries), the resampled means of the entries.
-        bootstrap: What made them.
+        bootstrap: The bootstrap that made them.
     """
     better = told_apart(values, resampled, bootstrap.level)
     entries = values.shape[1]
@@ -165,15 +169,15 @@ def rank_ranges(values: Floats, resampled: Floats, bootstrap: ClusterBootstrap) 
 
 
 def told_apart(values: Floats, resampled: Floats, level: float = DEFAULT_LEVEL) -> npt.NDArray[np.bool_]:
-    """Return (entries, entries): is the row's mean larger than the column's? All "yes" hold at once with this level.
+    """Return (entries, entries) flags: whether the row's mean is larger than the column's, all with this level at once.
 
     The step-down procedure of Romano and Wolf (2005) on all one-sided paired differences, as Mogstad, Romano, Shaikh
     and Wilhelm (2024, "Inference for ranks") use it for simultaneous confidence sets of ranks: the critical value is a
-    quantile of the largest studentised difference over resamples; after pairs were told apart it is taken anew over
-    those that were not.
+    quantile of the largest studentised difference over resamples. After some pairs are told apart, it is computed again
+    from the others.
 
-    A difference is divided by the root of its mean square (not of its variance): where it is the same on all P problems
-    its statistic is then sqrt(P), not infinite, which is what P equal signs are worth.
+    A difference is divided by the root of its mean square (not of its variance). Where it is the same on all P
+    problems, its statistic is then sqrt(P) and not infinite: that is the evidence of P equal signs.
     """
     n_problems, entries = values.shape
     if n_problems < 2 or entries < 2:
@@ -183,18 +187,20 @@ def told_apart(values: Floats, resampled: Floats, level: float = DEFAULT_LEVEL) 
     products = centred.T @ centred / (n_problems - 1)
     own = np.diag(products)
     variance = own[:, None] + own[None, :] - 2 * products
-    variance[variance < 1e-14] = 0.0  # the same on every problem, up to rounding
+    # the difference is the same on every problem, up to rounding
+    variance[variance < 1e-14] = 0.0
     gap = means[:, None] - means[None, :]
     statistic = np.zeros_like(gap)
     np.divide(gap, np.sqrt((variance + gap**2) / n_problems), out=statistic, where=np.abs(gap) > 1e-12)
     scale = np.zeros_like(variance)
     np.divide(1.0, np.sqrt(variance / n_problems), out=scale, where=variance > 0)
-    # a board of hundreds has enough pairs to make do with fewer resamples
+    # a board of hundreds has so many pairs that fewer resamples are enough
     noise = (resampled - means)[: max(1_000, 200_000_000 // entries**2)]
     better = np.zeros((entries, entries), dtype=bool)
     from scipy.stats import t
 
-    least = float(t.ppf(level, n_problems - 1))  # of a single pair; where nothing varies, resamples would say 0
+    # the critical value of a single pair; where nothing varies, resamples would give 0
+    least = float(t.ppf(level, n_problems - 1))
     for _ in range(entries):
         critical = max(least, float(np.quantile(_largest(noise, scale, ~better), level)))
         found = statistic > critical
@@ -205,7 +211,7 @@ def told_apart(values: Floats, resampled: Floats, level: float = DEFAULT_LEVEL) 
 
 
 def _largest(noise: Floats, scale: Floats, considered: npt.NDArray[np.bool_]) -> Floats:
-    """Return, for every resample, the largest studentised difference of two entries' noise over the pairs considered."""
+    """Return the largest studentised difference of noise over the considered pairs, for every resample."""
     result = np.zeros(len(noise))
     columns = np.ascontiguousarray(noise.T)
     for i in range(len(scale)):

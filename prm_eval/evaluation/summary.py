@@ -1,4 +1,4 @@
-"""What is reported of accuracy curves: means with limits, groups, paired differences, rank ranges."""
+"""The summary of accuracy curves: means with limits, groups, paired differences, rank ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from prm_eval.evaluation.stats import ClusterBootstrap, rank_ranges, sign_flip_p
 from prm_eval.records import Problem
 
 Floats = npt.NDArray[np.float64]
-CurveKey = tuple[str, str | None]  # (selector, reward model)
+# (selector, reward model)
+CurveKey = tuple[str, str | None]
 
 ORACLE = "oracle"
 METRIC_NAMES = {"majority": "maj", "best_of_n": "bon", "weighted_majority": "wmaj", ORACLE: "pass"}
@@ -176,5 +177,5 @@ class Summary:
 
 
 def metric_name(selector: str, n: int) -> str:
-    """Return the field's name of an accuracy: mean@1, pass@n, maj@n, bon@n, wmaj@n."""
+    """Return the common name of an accuracy in the field: mean@1, pass@n, maj@n, bon@n, wmaj@n."""
     return "mean@1" if selector == "first" else f"{METRIC_NAMES.get(selector, selector)}@{n}"

@@ -1,6 +1,6 @@
-"""What a board says of reward models on one pool: each measured alone, then all beside each other.
+"""The measurements of a board on one pool: each reward model alone, then all beside each other.
 
-The leaderboard renders what this module returns and computes nothing of its own.
+The leaderboard renders these measurements and computes nothing of its own.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ Remark = Callable[[RewardFile, Floats], Sequence[Any]]
 
 GROUP_RESAMPLES = 2_000
 SIGN_FLIPS = 50_000
-HELD = 64  # reward models whose weights are in memory at once
+# reward models whose weights are in memory at once
+HELD = 64
 
 
 class Yardstick:
-    """One pool, with everything that is the same for all reward models measured on it."""
+    """A pool, with everything that all reward models measured on it share."""
 
     def __init__(self, arrays: PoolArrays, settings: Settings) -> None:
         self.arrays, self.settings = arrays, settings
@@ -64,7 +65,7 @@ class Yardstick:
         self._baselines: dict[str, Baseline] = {}
 
     def prepare(self) -> Yardstick:
-        """Compute once what all reward models share, so that a copy in another process need not; return the yardstick."""
+        """Compute what all reward models share, so that copies in other processes need not; return the yardstick."""
         if not self._baselines:
             found = baseline_curves(self.arrays, self.settings.ns, seed=self.settings.seed, draws=self.settings.draws)
             column = self.settings.column
@@ -78,15 +79,15 @@ class Yardstick:
 
     @property
     def baselines(self) -> dict[str, Baseline]:
-        """What needs no reward model, by the selector's name."""
+        """The baselines, by the selector's name."""
         return self.prepare()._baselines
 
     def measure(self, files: Sequence[RewardFile], remark: Remark | None = None) -> list[Measured | PrmEvalError]:
-        """Measure reward models; where a file is faulty, its error stands in the place of the result.
+        """Measure reward models; where a file is faulty, its error takes the place of the result.
 
         Args:
-            files: For this pool.
-            remark: Asked what there is to say of each file and its (P, M) rewards, NaN where there is none.
+            files: Reward files for this pool.
+            remark: Returns remarks on a file and its (P, M) rewards, NaN where there is none.
         """
         result: list[Measured | PrmEvalError] = []
         for first in range(0, len(files), HELD):
@@ -152,7 +153,7 @@ class Yardstick:
     def _curves(self, tables: Sequence[Floats], noise: Floats) -> list[Curve]:
         """Return the curves of some (P, len(ns)) tables; ``noise`` has the Monte-Carlo variances of the last one.
 
-        All are resampled together: that reads the table of resamples once.
+        All are resampled together, so that the table of resamples is read only once.
         """
         width = len(self.settings.ns)
         cells = self.bootstrap.intervals(np.concatenate(tables, axis=1))
@@ -183,7 +184,7 @@ class Yardstick:
         return self._bootstraps[len(rows)]
 
     def compare(self, measured: Sequence[Measured]) -> list[Standing]:
-        """Put reward models beside each other, in the order given."""
+        """Compare reward models with each other; return their standings in the given order."""
         if not measured:
             return []
         table = np.stack([each.accuracies for each in measured], axis=1)
@@ -258,7 +259,8 @@ class _Partly:
             except PrmEvalError:
                 if name == declared:
                     raise
-                continue  # not defined for these numbers, or not finite; nobody declared it
+                # not defined for these numbers, or not finite; but it is not the declared one
+                continue
             self.by_aggregation[name] = self.arrays.table(rewards)
             if name == declared:
                 self.weights = self.arrays.table(weights)
@@ -271,9 +273,10 @@ class _Partly:
             self.values, self.scale = self.weights, (0.0, 1.0)
 
     def shown(self, mistakes: Sequence[Mistake]) -> dict[tuple[int, int], Shown]:
-        """Return the rewards of the candidates that mistakes name."""
+        """Return the rewards of the candidates in some mistakes, by (row of the problem, slot)."""
         m = self.arrays.info.m
-        at = self.arrays.at  # rising
+        # rising
+        at = self.arrays.at
         starts = self.steps.starts
         result: dict[tuple[int, int], Shown] = {}
         for mistake in mistakes:

@@ -1,6 +1,6 @@
-"""The leaderboard: everything in ``results/leaderboard/``, rendered from pools and submissions, byte for byte repeatable.
+"""The leaderboard: everything in ``results/leaderboard/``, rendered from pools and submissions to the same bytes.
 
-It renders; what it renders is computed in :mod:`prm_eval.evaluation.yardstick` and
+It only renders; the numbers are computed in :mod:`prm_eval.evaluation.yardstick` and
 :mod:`prm_eval.evaluation.diagnostics`.
 """
 

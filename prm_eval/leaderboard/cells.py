@@ -1,4 +1,4 @@
-"""What a cell of the board is, and how numbers become one: the same cell for the page, the Markdown, CSV and JSON."""
+"""The cells of the board, made from numbers; the page, the Markdown, CSV and JSON all use the same cell."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASKED = {
 
 @dataclass(frozen=True)
 class Flag:
-    """A chip in a cell: something that speaks, or may speak, against a row."""
+    """A chip in a cell, with a reason, or a possible reason, against a row."""
 
     text: str
     title: str
@@ -33,22 +33,22 @@ class Flag:
 
 @dataclass(frozen=True)
 class Cell:
-    """What one column says of one row, in every form that an output asks for; the empty cell says nothing.
+    """The content of one column in one row, in the form of every output; by default the cell is empty.
 
     Attributes:
-        text: For people.
+        text: The text for people.
         low: Lower limit; "" where there are no limits.
         high: Upper limit.
-        sort: What the page sorts by, spelt; "" stands last.
+        sort: The key that the page sorts by, as text; "" comes last.
         title: More about the text, shown on demand.
-        sure: Whether the text is to stand out.
+        sure: Whether the text is highlighted.
         foreign: Whether the text is a stranger's words: isolated and cut on the page, escaped in Markdown.
-        notes: Small print under the text, each by itself, as it may be a stranger's words.
-        link: Where the text leads, from the index page.
+        notes: Small print under the text; each note is separate, as it may be a stranger's words.
+        link: The link of the text, relative to the index page.
         mark: A sign before the text.
         flags: Chips under the text.
-        chart: Drawn beside the text.
-        markdown: What Markdown says instead of the text; None where it says the same.
+        chart: A chart beside the text.
+        markdown: The text in Markdown; None where it is the same.
         csv: One value for each of the column's fields; () where they stay empty.
         json: The value in JSON.
     """
@@ -71,19 +71,19 @@ class Cell:
 
 
 def sort_key(value: float | None) -> str:
-    """Return a number as the page sorts by it: six decimals, nothing where there is none."""
+    """Return the sort key of a number: six decimals, or an empty text where there is none."""
     number = rounded(value)
     return "" if number is None else f"{number:.6f}"
 
 
 def accuracy_cell(curve: Curve, column: int, *, chart: Markup = NOTHING, json: Any = None) -> Cell:
-    """Return the accuracy at one n, with its limits.
+    """Return the cell of an accuracy at one n, with its limits.
 
     Args:
-        curve: Accuracy at every n.
-        column: Where that n stands.
-        chart: Drawn beside it.
-        json: What JSON says instead of the one accuracy.
+        curve: The accuracy at every n.
+        column: The index of that n.
+        chart: A chart beside the accuracy.
+        json: The value in JSON.
     """
     value, low, high, noise = (part[column] for part in (curve.values, curve.lows, curve.highs, curve.mc_se))
     return Cell(
@@ -99,7 +99,7 @@ def accuracy_cell(curve: Curve, column: int, *, chart: Markup = NOTHING, json: A
 
 
 def difference_cell(found: Interval | None, p: float | None) -> Cell:
-    """Return a difference in points, with its p-value; nothing in the row that would be compared with itself."""
+    """Return the cell of a difference in points, with its p-value; empty where a row is compared with itself."""
     if found is None:
         return Cell()
     title = "" if p is None else f"p = {p_value(p)}, adjusted for all rows of this board (Holm)".replace("= <", "<")
@@ -116,17 +116,17 @@ def difference_cell(found: Interval | None, p: float | None) -> Cell:
 
 
 def number_cell(value: float | None) -> Cell:
-    """Return a number that only programs read."""
+    """Return the cell of a number that only programs read."""
     return Cell(csv=(value,), json=rounded(value))
 
 
 def text_cell(text: str | None) -> Cell:
-    """Return a stranger's words."""
+    """Return the cell of a stranger's words."""
     return Cell(text or "", sort=(text or "").lower(), foreign=True, csv=(text,), json=text)
 
 
 def trained_on(disclosure: Disclosure | None) -> tuple[tuple[str, str, str], ...]:
-    """Return (short, long, answer) of what was not answered by "no"."""
+    """Return (short, long, answer) of every question about training data that was not answered by "no"."""
     if disclosure is None:
         return ()
     answers = ((name, getattr(disclosure.trained_on, name)) for name in ASKED)
@@ -139,7 +139,7 @@ def interval_json(found: Interval) -> dict[str, Any]:
 
 
 def curve_json(curve: Curve, ns: Sequence[int], *, noise: bool = True) -> dict[str, Any]:
-    """Return accuracies by n for JSON; with ``noise`` also the standard error of those that are from random draws."""
+    """Return accuracies by n for JSON; with ``noise``, also the standard errors of those from random draws."""
     return {
         str(n): {"high": rounded(high), "low": rounded(low), "value": rounded(value)}
         | ({"mc_se": rounded(se)} if noise and se else {})
@@ -148,7 +148,7 @@ def curve_json(curve: Curve, ns: Sequence[int], *, noise: bool = True) -> dict[s
 
 
 def diagnostics_json(measured: Measured) -> dict[str, Any]:
-    """Return how the rewards behave, for JSON."""
+    """Return the diagnostics of the rewards for JSON."""
     found, last = measured.reliability, measured.last_step
     return {
         "auroc_within_problem": rounded(measured.auroc[0]),
@@ -167,7 +167,7 @@ def diagnostics_json(measured: Measured) -> dict[str, Any]:
 
 
 def groups_json(measured: Measured) -> list[dict[str, Any]]:
-    """Return the accuracies on parts of the problems, for JSON."""
+    """Return the accuracies on parts of the problems for JSON."""
     return [
         {
             "by": each.by,

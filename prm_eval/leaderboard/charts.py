@@ -1,4 +1,4 @@
-"""The charts of the board, drawn from numbers that were computed elsewhere."""
+"""The charts of the board, drawn from numbers that are computed elsewhere."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Stroke:
     """One line of :func:`draw_curves`.
 
     Attributes:
-        label: Written at its right end.
+        label: The text at its right end.
         colour: The class suffix of its colour: a digit, "mj", "or" or "mn".
         values: A share at each n.
-        lows: Lower limits, for a band.
-        highs: Upper limits.
+        lows: The lower limits, for a band.
+        highs: The upper limits, for a band.
     """
 
     label: str
@@ -47,23 +47,23 @@ class Stroke:
 
     @property
     def line(self) -> str:
-        """Class of the line."""
+        """The class of the line."""
         return f"c{self.colour}" if self.colour.isdigit() else self.colour
 
     @property
     def fill(self) -> str:
-        """Class of an area or text."""
+        """The class of an area or text."""
         return f"f{self.colour}"
 
 
 def baseline_stroke(name: str, curve: Curve, *, band: bool = False) -> Stroke:
-    """Return a baseline as a line, by the selector's name; with its limits as a band if asked for."""
+    """Return the line of a baseline, by the selector's name; with ``band``, its limits are a band."""
     lows, highs = (curve.lows, curve.highs) if band else (None, None)
     return Stroke(BASELINES[name].short, DRAWN_BASELINES[name], curve.values, lows, highs)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Return round numbers from ``low`` to ``high`` (shares), at most so many."""
+    """Return round numbers from ``low`` to ``high`` (shares), at most ``most``."""
     for step in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first + 1 <= most:
@@ -72,7 +72,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def limits(values: Sequence[float]) -> tuple[float, float]:
-    """Return a range of shares that holds all values, with a margin, within 0 and 1."""
+    """Return a range of shares that has all values and a margin, within 0 and 1."""
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     margin = max(0.02, 0.06 * (high - low))
@@ -80,7 +80,7 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
 
 
 def draw_curves(ns: Sequence[int], strokes: Sequence[Stroke], title: str, mark: int | None = None) -> Markup:
-    """Return accuracy against n on a logarithmic axis, with bands; ``mark`` is the headline n."""
+    """Return a chart of accuracy against n on a logarithmic axis, with bands; ``mark`` is the headline n."""
     seen = [value for each in strokes for part in (each.values, each.lows or (), each.highs or ()) for value in part]
     low, high = limits(seen)
     span = math.log(ns[-1] / ns[0]) or 1.0
@@ -117,7 +117,8 @@ def _grid(ns: Sequence[int], x: Scale, y: Scale, low: float, high: float, mark: 
         parts += [svg.text(LEFT - 7, y(tick) + 4, percent(tick, 0 if round(1000 * tick) % 10 == 0 else 1), "t", "end")]
     last = -99.0
     for n in ns:
-        if x(n) - last > 26:  # where n are close together, some go without a number
+        # where n are close together, some have no number
+        if x(n) - last > 26:
             parts.append(svg.text(x(n), bottom + 17, grouped(n), "t", "middle"))
             last = x(n)
         parts.append(svg.line(x(n), bottom, x(n), bottom + 4, "ax"))
@@ -133,7 +134,7 @@ def _grid(ns: Sequence[int], x: Scale, y: Scale, low: float, high: float, mark: 
 
 
 def _apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Move labels until none covers another, in the order they stand in."""
+    """Return the places of labels, moved until none covers another; their order stays."""
     order = sorted(range(len(places)), key=lambda i: (places[i], i))
     result = list(places)
     above = top - gap
@@ -153,7 +154,7 @@ def _short(label: str, most: int) -> str:
 def mini(
     value: float, low: float, high: float, axis: tuple[float, float], references: Sequence[tuple[float, str]]
 ) -> Markup:
-    """Return a dot with its interval for a table cell; references are (value, class) of upright lines."""
+    """Return a dot with its interval for a table cell; references are (value, class) of vertical lines."""
     middle = MINI_HEIGHT / 2
 
     def x(share: float) -> float:
@@ -172,7 +173,7 @@ def mini(
 
 
 def mini_axis(axis: tuple[float, float]) -> Markup:
-    """Return the axis that stands above a column of :func:`mini`."""
+    """Return the axis above a column of :func:`mini` charts."""
     parts = []
     for tick in ticks(*axis, most=4):
         at = 4 + (MINI - 8) * (tick - axis[0]) / ((axis[1] - axis[0]) or 1.0)
@@ -186,7 +187,7 @@ def mini_axis(axis: tuple[float, float]) -> Markup:
 def ranking(
     rows: Sequence[tuple[str, float, float, float]], references: Sequence[tuple[str, float, str]], title: str
 ) -> Markup:
-    """Return dots with intervals, a row an entry: (name, value, low, high); references are (name, value, class)."""
+    """Return a chart of dots with intervals; rows are (name, value, low, high), references (name, value, class)."""
     seen = [value for _, *values in rows for value in values] + [value for _, value, _ in references]
     low, high = limits(seen)
     left, right, top, step = 210.0, 24.0, 34.0, 22.0
@@ -211,7 +212,7 @@ def ranking(
 
 
 def reward_histogram(found: Histogram, label: str, title: str) -> Markup:
-    """Return the shares of correct and of incorrect candidates in each bin, side by side."""
+    """Return a chart of the shares of correct and incorrect candidates in each bin, side by side."""
     width, height, left, bottom = 560.0, 230.0, 44.0, 190.0
     totals = [max(1, sum(each)) for each in (found.correct, found.incorrect)]
     shares = [
@@ -242,7 +243,10 @@ def reward_histogram(found: Histogram, label: str, title: str) -> Markup:
 
 
 def reliability_diagram(found: Reliability, title: str) -> Markup:
-    """Return observed against predicted shares; the diagonal is a perfect match, larger dots stand for more candidates."""
+    """Return a chart of observed against predicted shares.
+
+    The diagonal is a perfect match; larger dots stand for more candidates.
+    """
     size, left, bottom = 300.0, 44.0, 300.0 - 46
     side = bottom - 12
     parts = []

@@ -1,7 +1,7 @@
-"""The columns of the board: one table, from which the page, the Markdown, CSV and JSON are all made.
+"""The columns of the board: one table, from which the page, the Markdown, CSV and JSON are made.
 
-A new column is a new line of :data:`COLUMNS` and the function that fills its cells; no other module and no template has
-to know of it.
+A new column is a new line of :data:`COLUMNS` and the function that fills its cells; no other module and no template
+changes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown, OnPage, Refer
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.words import grouped, percent, rounded, span
 
-# what a clock was read to; less is no measurement
+# the resolution of the clock; a shorter time is no measurement
 LEAST_SECONDS = 1e-3
 
 
@@ -41,7 +41,7 @@ def _rank(row: Entry, scene: Scene) -> Cell:
 
 
 def short_revision(revision: str) -> str:
-    """Return the first digits of a revision, with what sort it is."""
+    """Return the first digits of a revision, with the prefix that says its kind."""
     return revision[:8] if len(revision) == 40 else revision[:15]
 
 
@@ -78,7 +78,7 @@ def _baseline_kind(row: Reference, scene: Scene) -> Cell:
 
 
 def _tier(row: Entry, scene: Scene) -> Cell:
-    """Return the tier, and as flags what speaks against the row: doubts first, then what it was trained on."""
+    """Return the tier, with flags for the reasons against the row: doubts first, then training data."""
     tier = row.submission.tier
     trained = trained_on(row.submission.disclosure)
     doubts = [each.text for each in row.suspicions]
@@ -169,7 +169,7 @@ def _trained_on(row: Entry, scene: Scene) -> Cell:
 
 
 def _refused(row: Entry, scene: Scene) -> Cell:
-    """Return the share that was refused, in per cent; few of many are not called none."""
+    """Return the share of refused candidates in per cent; a small share is never shown as 0."""
     count, of = sum(row.measured.refusals.values()), row.measured.candidates
     share = count / of
     text = "0" if not count else "< 0.1" if share < 0.001 else percent(share)
@@ -370,12 +370,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("groups", lambda row, scene: Cell(json=groups_json(row.measured)), json="groups"),
 )
 
-# the columns of each output with their forms there, in its order
+# the columns of each output with their forms there, in the order of that output
 PAGE = in_order(COLUMNS, lambda column: column.page)
 MARKDOWN = in_order(COLUMNS, lambda column: column.markdown)
 CSV = in_order(COLUMNS, lambda column: column.csv)
 
 _BY_KEY = {column.key: column for column in COLUMNS}
-# what the overview of all pools says of a model, and of a model on each pool
+# the columns of the overview of all pools: those of a model, and those of a model on each pool
 OVERVIEW_NAMES = (_BY_KEY["model"], _BY_KEY["kind"])
 OVERVIEW = (_BY_KEY["bon"], _BY_KEY["rank"])

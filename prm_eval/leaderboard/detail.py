@@ -39,13 +39,15 @@ from prm_eval.texts.steps import split_steps
 
 Texts = Mapping[tuple[int, int], Mapping[str, Any]]
 
-MOST_STEPS = 60  # shown of one candidate
-MOST_TEXT = 8_000  # characters shown of one candidate
+# steps shown of one candidate
+MOST_STEPS = 60
+# characters shown of one candidate
+MOST_TEXT = 8_000
 TINTS = 7
 
 
 def accuracy_chart(entry: Entry, yardstick: Yardstick) -> Markup:
-    """Return accuracy against n of one submission."""
+    """Return the chart of accuracy against n of one submission."""
     base = yardstick.baselines
     bon, wmaj = entry.measured.bon, entry.measured.wmaj
     strokes = [
@@ -65,10 +67,10 @@ def detail_page(pool: RegisteredPool, entry: Entry, row: TableRow, of: int, yard
     Args:
         pool: Its pool, as registered.
         entry: The submission with its measurements.
-        row: The same as on the board.
-        of: How many submissions the board has.
+        row: Its row on the board.
+        of: The number of submissions on the board.
         yardstick: The pool with its baselines.
-        texts: The candidates its mistakes name.
+        texts: The candidates in its mistakes.
     """
     info, settings = yardstick.arrays.info, yardstick.settings
     measured, submission = entry.measured, entry.submission
@@ -109,7 +111,7 @@ def detail_page(pool: RegisteredPool, entry: Entry, row: TableRow, of: int, yard
 
 
 def undrawn_page(pool: RegisteredPool, entry: Entry, error: Exception) -> str:
-    """Return what stands in the place of a page that an unforeseen error kept from being made."""
+    """Return the page of a submission whose own page could not be made because of an unforeseen error."""
     return render(
         "undrawn.html",
         org=entry.submission.org,
@@ -229,9 +231,8 @@ def _habits(entry: Entry) -> dict[str, Any]:
         longer = measured.chosen_length >= 1
         text = (
             f"What it chooses is {fixed(abs(100 * (measured.chosen_length - 1)), 1)} % "
-            f"{'longer' if longer else 'shorter'} "
-            f"than the mean candidate of the problem; rank correlation of reward and length "
-            f"{fixed(correlation, 2)} (mean over {problems} problems)."
+            f"{'longer' if longer else 'shorter'} than the mean candidate of the problem; rank correlation of reward "
+            f"and length {fixed(correlation, 2)} (mean over {problems} problems)."
         )
     else:
         text = "Not defined: there is nothing to choose between."
@@ -240,18 +241,17 @@ def _habits(entry: Entry) -> dict[str, Any]:
     if last is not None and last.candidates:
         last_text = (
             f"The last step is the worst one in {percent(last.correct, 0)} % of the correct and "
-            f"{percent(last.incorrect, 0)} % of the "
-            f"incorrect candidates; a step picked at random would be the last in {percent(last.by_chance, 0)} %. Far "
-            "above that, "
-            "a PRM behaves like an ORM."
+            f"{percent(last.incorrect, 0)} % of the incorrect candidates; a step picked at random would be the last in "
+            f"{percent(last.by_chance, 0)} %. Far above that, a PRM behaves like an ORM."
         )
     refused = sum(measured.refusals.values())
     return {
         "length_text": text,
         "last_text": last_text,
         "refusals": [(reason, grouped(count)) for reason, count in sorted(measured.refusals.items())],
-        "refused_text": f"{grouped(refused)} of {grouped(measured.candidates)} candidates got no reward and lose every "
-        "comparison:",
+        "refused_text": (
+            f"{grouped(refused)} of {grouped(measured.candidates)} candidates got no reward and lose every comparison:"
+        ),
     }
 
 
@@ -308,7 +308,7 @@ def _reward_text(entry: Entry, shown: Shown | None) -> str:
 
 
 def _tint(reward: float | None, entry: Entry) -> tuple[int | None, str]:
-    """Return how a step is coloured, from 0 (low) to 6 (high), and its reward in words."""
+    """Return the colour of a step, from 0 (low) to 6 (high), and its reward in words."""
     if reward is None:
         return None, ""
     score_type = entry.submission.rewards.info.score_type
@@ -345,7 +345,8 @@ def _verification(folder: Path, tier: str) -> str:
         return (
             f"Not in agreement: {found['beyond']} of {compared} candidates differ, or the rewards were changed since."
         )
-    text = f"{compared} of {grouped(found['of'])} candidates by {found['verified_by']} on {found['device_name']}: {found['beyond']} differ"
+    who = f"by {found['verified_by']} on {found['device_name']}"
+    text = f"{compared} of {grouped(found['of'])} candidates {who}: {found['beyond']} differ"
     if found["max_difference"] is not None:
         limit = f"{found['tolerance']:g} is called equal, by the dtypes"
         text += f"; the largest difference was {found['max_difference']:.2g} ({found['scale']}; {limit})"
@@ -404,7 +405,10 @@ def _recompute(entry: Entry, yardstick: Yardstick) -> str:
 
 
 def _reward_model(submission: Submission) -> str:
-    """Return what ``--reward-model`` takes for a submission: a rule by name, a commit of the hub, or a folder that the reader has."""
+    """Return the value of ``--reward-model`` for a submission.
+
+    It is the name of a rule, a model of the hub with its commit, or a placeholder for a folder that the reader has.
+    """
     if submission.revision.startswith("rule-"):
         return submission.model
     if submission.revision.startswith("sha256-"):

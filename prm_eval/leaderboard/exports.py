@@ -26,15 +26,15 @@ BEGIN, END = "<!-- leaderboard:begin -->", "<!-- leaderboard:end -->"
 
 
 def markdown(boards: Sequence[Shown]) -> str:
-    """Return one table a pool, for the README and for those who read no HTML."""
+    """Return one table a pool, for the README and for readers without HTML."""
     lines: list[str] = []
     for board in boards:
         lines += _markdown_table(board) if isinstance(board, Table) else _markdown_note(board)
     lines += [
-        "Rank: a range; all ranges of one table hold at once with 95 % confidence. [ ]: 95 % limits, problems "
-        "resampled. `~`: from",
-        "1,000 random draws a problem, all others exact. Gap: share of the way from the mean to the oracle. Tier: "
-        "\u25cb recomputed from",
+        "Rank: a range; all ranges of one table hold at once with 95 % confidence. "
+        "[ ]: 95 % limits, problems resampled. `~`: from",
+        "1,000 random draws a problem, all others exact. Gap: share of the way from the mean to the oracle. "
+        "Tier: \u25cb recomputed from",
         "the submitted rewards, \u25d0 a random sample scored again by us, \u25cf all of it, \u00b7 a baseline. "
         "Trained on: what was not",
         "answered by \u201cno\u201d.",
@@ -76,7 +76,7 @@ def readme_with(readme: str, table: str) -> str:
     """Return a README with the table between its markers.
 
     Raises:
-        ValueError: It has no markers.
+        ValueError: The README has no markers.
     """
     head, begin, rest = readme.partition(BEGIN)
     _, end, tail = rest.partition(END)
@@ -86,7 +86,7 @@ def readme_with(readme: str, table: str) -> str:
 
 
 def csv_text(boards: Sequence[Shown]) -> str:
-    """Return one line a submission and pool, and one a baseline and pool; shares from 0 to 1."""
+    """Return a line for every submission and baseline on every pool; shares are from 0 to 1."""
     tables = [each for each in boards if isinstance(each, Table)]
     if not tables:
         return ""
@@ -108,7 +108,7 @@ def _csv_row(row: TableRow) -> list[str]:
 
 
 def _spelt(value: Any) -> str:
-    """Return a field of the CSV; a text that a spreadsheet would run as a formula is quoted."""
+    """Return the text of a field in CSV; one that a spreadsheet would run as a formula starts with a quote."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -119,7 +119,7 @@ def _spelt(value: Any) -> str:
 
 
 def json_text(boards: Sequence[Shown], left_out: Sequence[LeftOut]) -> str:
-    """Return everything as numbers, rounded to six decimals."""
+    """Return all boards as JSON, with numbers rounded to six decimals."""
     value = {
         "boards": [_board_json(board) for board in boards],
         "left_out": [{"path": each.path, "why": each.why} for each in left_out],

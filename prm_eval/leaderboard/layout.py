@@ -1,4 +1,4 @@
-"""What a column of the board is: what it is called, how a row fills it, in which outputs it stands, and where."""
+"""The layout of a column of the board: its name, its cells, and its place in each output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prm_eval.leaderboard.rows import Entry
 
 @dataclass(frozen=True)
 class Reference:
-    """A baseline as a row of the board: the selector's name, and what it reaches."""
+    """A baseline as a row of the board: the selector's name and its accuracies."""
 
     name: str
     measured: Baseline
@@ -24,13 +24,13 @@ class Reference:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is the same for all rows of one board.
+    """The values that all rows of one board share.
 
     Attributes:
-        pool_id: Of its pool.
-        settings: How it was computed.
-        axis: From where to where the small charts go, in shares.
-        marks: Upright lines in them: (share, class).
+        pool_id: The id of its pool.
+        settings: The settings that it was computed with.
+        axis: The ends of the axis of the small charts, in shares.
+        marks: The vertical lines in them: (share, class).
     """
 
     pool_id: str
@@ -39,23 +39,23 @@ class Scene:
     marks: tuple[tuple[float, str], ...]
 
     def chart(self, curve: Curve) -> Markup:
-        """Return the accuracy at the headline n, drawn."""
+        """Return the small chart of the accuracy at the headline n."""
         at = self.settings.column
         return mini(curve.values[at], curve.lows[at], curve.highs[at], self.axis, self.marks)
 
 
 @dataclass(frozen=True)
 class OnPage:
-    """How a column stands on the page.
+    """The form of a column on the page.
 
     Attributes:
-        look: How a cell is set: the row's name, a figure with what belongs to it, a figure beside its chart, or a mark
-            with flags.
+        look: The look of a cell: the row's name, a figure with its limits and notes, a figure beside its chart, or a
+            mark with flags.
         first: The direction that the first click sorts in.
         menu: Its name in the menu of columns; "" where it cannot be hidden.
-        left: Whether it is set to the left.
+        left: Whether it is aligned left.
         words: Whether it is sorted as text.
-        after: The key of the column that it follows here; "" where it stands as in the table.
+        after: The key of the column that it follows here; "" for its place in the table.
     """
 
     look: Literal["name", "figure", "chart", "flags"] = "figure"
@@ -68,12 +68,12 @@ class OnPage:
 
 @dataclass(frozen=True)
 class InMarkdown:
-    """How a column stands in Markdown.
+    """The form of a column in Markdown.
 
     Attributes:
-        heading: Where it is not that of the column, in small letters.
-        limits: Whether the limits are written beside the text.
-        after: The key of the column that it follows here; "" where it stands as in the table.
+        heading: Its heading; "" for that of the column in small letters.
+        limits: Whether the limits follow the text.
+        after: The key of the column that it follows here; "" for its place in the table.
     """
 
     heading: str = ""
@@ -83,11 +83,11 @@ class InMarkdown:
 
 @dataclass(frozen=True)
 class InCsv:
-    """How a column stands in CSV.
+    """The form of a column in CSV.
 
     Attributes:
-        fields: Their names, one for each value in :attr:`Cell.csv`.
-        after: The key of the column that it follows here; "" where it stands as in the table.
+        fields: The names of its fields, one for each value in :attr:`Cell.csv`.
+        after: The key of the column that it follows here; "" for its place in the table.
     """
 
     fields: tuple[str, ...]
@@ -103,18 +103,18 @@ def _nothing(row: Reference, scene: Scene) -> Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the board: what it is called, what it says of a row, and where it stands.
+    """One column of the board: its names, its cells, and its form in each output.
 
     Attributes:
-        key: What the page's address, its style and ``after`` call it.
+        key: Its name in the page's address, in its style and in ``after``.
         entry: Returns the cell of a submission.
         baseline: Returns the cell of a baseline; empty by default.
-        heading: Short, for readers, with ``{n}`` for the headline n.
-        meaning: What it is, for readers; likewise.
-        page: None where it is not on the page.
-        markdown: None where it is not in Markdown.
-        csv: None where it is not in CSV.
-        json: Its name in a row of JSON; "" where it is not in there.
+        heading: Its short heading for readers, with ``{n}`` for the headline n.
+        meaning: Its explanation for readers, also with ``{n}``.
+        page: Its form on the page; None where it is not there.
+        markdown: Its form in Markdown; None where it is not there.
+        csv: Its form in CSV; None where it is not there.
+        json: Its name in a row of JSON; "" where it is not there.
     """
 
     key: str
@@ -128,7 +128,7 @@ class Column:
     json: str = ""
 
     def cell(self, row: Entry | Reference, scene: Scene) -> Cell:
-        """Return what it says of a row."""
+        """Return the cell of a row."""
         return self.entry(row, scene) if isinstance(row, Entry) else self.baseline(row, scene)
 
     def heading_at(self, n: int) -> str:
@@ -136,15 +136,15 @@ class Column:
         return self.heading.replace("{n}", str(n))
 
     def meaning_at(self, n: int) -> str:
-        """Return what it is, on a board with this headline n."""
+        """Return the explanation on a board with this headline n."""
         return self.meaning.replace("{n}", str(n))
 
 
 def in_order(columns: Sequence[Column], form: Callable[[Column], Form | None]) -> tuple[tuple[Column, Form], ...]:
-    """Return the columns of one output with their forms there: as in the table, but for those that follow another.
+    """Return the columns of one output with their forms, in the table's order except where ``after`` is given.
 
     Raises:
-        ValueError: One follows a column that is not in the output, or not yet.
+        ValueError: A column is to follow one that is not in the output, or not placed yet.
     """
     there = [(column, found) for column in columns if (found := form(column)) is not None]
     result = [(column, found) for column, found in there if not found.after]

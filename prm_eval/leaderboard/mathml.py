@@ -1,8 +1,9 @@
-r"""Mathematics in a stranger's text as MathML, made when the page is built: nothing runs and nothing is fetched when it is read.
+r"""Mathematics in a stranger's text, turned into MathML when the page is built.
 
-latex2mathml makes a tree of elements; it passes ``\href`` on, and does not escape what stands in ``\text`` when it
-writes the tree. So the tree is written here: only elements and attributes of a fixed list, and every text escaped. A
-formula that is too long, nested too deeply, or not understood stays what it was: escaped text.
+A reader's browser runs and fetches nothing for it. latex2mathml makes a tree of elements; when it writes the tree
+itself, it keeps ``\href`` and does not escape the content of ``\text``. So the tree is written here, with only the
+elements and attributes of a fixed list, and every text escaped. A formula that is too long, nested too deeply or not
+understood stays escaped text.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
-LONGEST = 1_000  # characters of one formula
-DEEPEST = 25  # braces within braces
-MOST = 300  # formulas of one text
+# characters of one formula
+LONGEST = 1_000
+# braces within braces
+DEEPEST = 25
+# formulas of one text
+MOST = 300
 
-# every repetition is bounded: an opener that is never closed costs no more than that
+# every repetition is bounded, so that an opener that is never closed costs little
 _MATH = re.compile(
     r"""
       (?P<display> \$\$ (?P<d1>.{1,1200}?) \$\$ | \\\[ (?P<d2>.{1,1200}?) \\\]
-        | (?P<d3> \\begin\{(?P<env>align\*?|aligned|equation\*?|gather\*?|array|cases|[pbv]matrix)\} .{1,1200}? \\end\{(?P=env)\} ) )
+        | (?P<d3> \\begin\{(?P<env>align\*?|aligned|equation\*?|gather\*?|array|cases|[pbv]matrix)\}
+            .{1,1200}? \\end\{(?P=env)\} ) )
     | (?P<inline> (?<!\\)\$ (?P<i1>(?:[^$\\]|\\.){1,1200}?) \$ | \\\( (?P<i2>.{1,1200}?) \\\) )
     | (?P<bare> \\boxed\{ (?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,200}\}){0,300} \} )
     """,
@@ -30,9 +35,8 @@ _MATH = re.compile(
 )
 
 ELEMENTS = frozenset(
-    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mstyle "
-    "mpadded "
-    "mphantom menclose merror".split()
+    "math mrow mi mn mo mtext mspace mfrac msqrt mroot msub msup msubsup munder mover munderover "
+    "mtable mtr mtd mstyle mpadded mphantom menclose merror".split()
 )
 _LENGTH = re.compile(r"-?\d{0,2}(\.\d{1,4})?(em|ex|px|pt)")
 _WORD = re.compile(r"[a-z -]{1,30}")
@@ -61,7 +65,7 @@ _NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 
 
 def typeset(text: str) -> Markup:
-    """Return text as HTML: mathematics as MathML, everything else escaped."""
+    """Return a text as HTML, with mathematics as MathML and everything else escaped."""
     parts: list[Markup] = []
     end = 0
     for count, found in enumerate(_MATH.finditer(text)):
@@ -95,7 +99,8 @@ def to_mathml(tex: str, display: bool) -> Markup | None:
         parts: list[str] = []
         _write(tree, 0, parts)
         return Markup("".join(parts))  # noqa: S704  (made of allowed names and escaped texts)
-    except (Exception, RecursionError):  # latex2mathml raises many kinds; the reader then sees the source
+    # latex2mathml raises many kinds of error; the reader then sees the source
+    except (Exception, RecursionError):
         return None
 
 
@@ -113,16 +118,17 @@ class _NotAllowed(ValueError):
 
 
 def _write(node: ElementTree.Element, depth: int, parts: list[str]) -> None:
-    """Append one element and what is in it.
+    """Append one element with its content.
 
     Raises:
-        _NotAllowed: It, or one in it, is not on the list.
+        _NotAllowed: The element, or one in it, is not on the list.
     """
     name = node.tag.removeprefix(_NAMESPACE)
     if name not in ELEMENTS or depth > 100:
         raise _NotAllowed(name)
     extra = ""
-    if name == "menclose":  # not in MathML Core: a box is drawn by the style sheet, anything else is left out
+    # not in MathML Core: the style sheet draws a box, and anything else is left out
+    if name == "menclose":
         extra = ' class="boxed"' if "box" in node.get("notation", "") else ""
         name = "mrow"
     attributes = "".join(
@@ -141,5 +147,5 @@ def _write(node: ElementTree.Element, depth: int, parts: list[str]) -> None:
 
 
 def _escaped(text: str) -> str:
-    """Escape a text of the tree, which has operators as character references."""
+    """Return a text of the tree, escaped; the tree has operators as character references."""
     return text if text.isalnum() else str(escape(unescape(text)))

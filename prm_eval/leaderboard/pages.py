@@ -1,4 +1,4 @@
-"""The pages of the board: what the templates are given, and nothing that they would have to compute."""
+"""The pages of the board, and the values that their templates show without computing anything."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MENU = [(column.key, column.page.menu) for column in COLUMNS if column.page is n
 
 @dataclass(frozen=True)
 class PoolView:
-    """What the index page shows of a pool, at hand or not."""
+    """The view of a pool on the index page, whether the pool is at hand or not."""
 
     pool: RegisteredPool
     at_hand: ClassVar[bool] = False
@@ -50,18 +50,18 @@ class PoolView:
 
     @property
     def hub(self) -> str:
-        """Where it can be had, if it is a data set of the hub."""
+        """The place of the pool on the hub; "" where it is not there."""
         return "" if self.pool.hub is None else f"{self.pool.hub.dataset} at {self.pool.hub.revision}"
 
 
 @dataclass(frozen=True)
 class BoardView(PoolView):
-    """What the index page shows of a board.
+    """The view of a board on the index page.
 
     Attributes:
         table: Its rows.
-        ranking: The best of them as a chart; nothing without submissions.
-        accuracy: Accuracy against n of the very best; likewise.
+        ranking: A chart of the best rows; nothing without submissions.
+        accuracy: A chart of accuracy against n of the very best rows; nothing without submissions.
     """
 
     table: Table
@@ -77,34 +77,34 @@ class BoardView(PoolView):
 
     @property
     def m(self) -> int:
-        """Candidates a problem."""
+        """The number of slots of a problem."""
         return self.table.board.yardstick.arrays.info.m
 
     @property
     def n_problems(self) -> int:
-        """Problems of the pool."""
+        """The number of problems of the pool."""
         return self.table.board.yardstick.arrays.info.n_problems
 
     @property
     def policy(self) -> str:
-        """Who wrote the candidates."""
+        """The name of the model that wrote the candidates."""
         return policy_name(self.table.board.yardstick.arrays.info.policy)
 
     @property
     def draws(self) -> str:
-        """Random draws a problem, of what is not exact."""
+        """The number of random draws a problem, for figures that are not exact."""
         return f"{self.table.board.yardstick.settings.draws:,}"
 
     @property
     def noisy(self) -> bool:
-        """Whether a number of a submission is from random draws."""
+        """Whether any figure of a submission is from random draws."""
         return any(
             not cell.foreign and cell.text.endswith("~") for row in self.table.rows for cell in row.cells.values()
         )
 
 
 def view_of(shown: Table | BoardWithoutPool) -> PoolView:
-    """Return what the index page shows of one pool."""
+    """Return the view of one pool on the index page."""
     if isinstance(shown, BoardWithoutPool):
         return PoolView(shown.pool)
     board = shown.board
@@ -157,19 +157,19 @@ class OverviewLine:
     """One model (or baseline) beside the others on all pools.
 
     Attributes:
-        rows: Its row on each pool; None where there is none.
+        rows: Its row on each pool; None where it has none.
     """
 
     rows: tuple[TableRow | None, ...]
 
     @property
     def first(self) -> TableRow:
-        """The first row there is, which says who it is."""
+        """The first row that is not None; it has the names of the model."""
         return next(row for row in self.rows if row is not None)
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """By the middle of a model's ranks, averaged over its pools; then those on more pools first."""
+        """The sort key: the middle of a model's ranks, averaged over its pools; then more pools come first."""
         there = [row for row in self.rows if row is not None]
         rank = sum((row.ranks[0] + row.ranks[1]) / 2 for row in there) / len(there)
         headline = round(sum(row.headline for row in there) / len(there), 9)
@@ -178,7 +178,10 @@ class OverviewLine:
 
 
 def _overview(views: Sequence[BoardView]) -> list[OverviewLine]:
-    """Return one line a model (and one a baseline), where there are several boards; several revisions are several models."""
+    """Return one line for every model and baseline, where there are several boards.
+
+    Two revisions count as two models.
+    """
     if len(views) < 2:
         return []
     found: dict[tuple[str, ...], list[TableRow | None]] = {}

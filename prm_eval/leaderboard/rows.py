@@ -1,4 +1,4 @@
-"""From a results folder to the entries of its boards: what is read, measured (elsewhere) and put in order."""
+"""The entries of boards, read from a results folder, measured and put in order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from prm_eval.submissions.readers import read_submission
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
-# so many are measured here: starting processes takes longer
+# up to this many are measured in this process: starting others takes longer
 FEW = 12
 
 
@@ -33,10 +33,10 @@ class Entry:
 
     Attributes:
         slug: The name of its page's file.
-        submission: What was submitted.
-        measured: What its rewards are worth by themselves.
-        standing: What they are worth beside the others.
-        suspicions: What looks odd in them.
+        submission: The submission itself.
+        measured: The measurements of its rewards by themselves.
+        standing: Its standing beside the others.
+        suspicions: The suspicions about its rewards.
     """
 
     slug: str
@@ -47,13 +47,13 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """ORGANISATION/MODEL."""
+        """The name ORGANISATION/MODEL."""
         return f"{self.submission.org}/{self.submission.model}"
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A folder that is not on the board, and why."""
+    """A folder that is not on the board, with the reason."""
 
     path: str
     why: str
@@ -64,9 +64,9 @@ class Board:
     """One pool with all that was submitted to it.
 
     Attributes:
-        pool: As registered.
+        pool: The pool as registered.
         yardstick: The pool itself, with its baselines.
-        entries: Best first.
+        entries: The submissions, best first.
     """
 
     pool: RegisteredPool
@@ -82,10 +82,12 @@ class BoardWithoutPool:
 
 
 class Boards:
-    """The boards of a results folder, one after the other, each with its workers (none where its pool is not at hand).
+    """The boards of a results folder, one after the other, each with its workers.
+
+    A pool that is not at hand has no board and no workers.
 
     Attributes:
-        left_out: What has a fault; complete once all boards were read.
+        left_out: The folders with a fault; complete once all boards are read.
 
     Raises:
         PrmEvalError: The registry, or a registered pool, is faulty.
@@ -118,7 +120,8 @@ class Boards:
                 yield board
 
     def _leave_out(self, folder: Path, why: object) -> None:
-        place = ascii(folder.relative_to(self._results).as_posix())[1:-1]  # a stranger's name; it may not even be text
+        # a stranger's name; it may not even be text
+        place = ascii(folder.relative_to(self._results).as_posix())[1:-1]
         text = " ".join(str(why).split()).replace(f"{self._results}/", "").replace(f"{place}/", "")
         text = text.removeprefix(f"{place}: ").encode("utf-8", "backslashreplace").decode("utf-8")
         self.left_out.append(LeftOut(place, text[:400]))
@@ -186,10 +189,10 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
 
 
 def _measure(yardstick: Yardstick, submissions: Sequence[Submission]) -> list[Measured | str]:
-    """Measure some submissions and ask what looks odd in them; errors travel between processes as text.
+    """Return the measurements of some submissions, with suspicions; an error is text, to go between processes.
 
-    An error of a sort that nobody foresaw costs the submission that makes it its place, and no other: one stranger's
-    file must not keep the board from being built.
+    An unforeseen error costs only the submission that causes it its place: one stranger's file must not keep the board
+    from being built.
     """
     try:
         return _measure_together(yardstick, submissions)

@@ -1,4 +1,4 @@
-"""Build the whole board into a folder, or say what is stale in one."""
+"""The build of a whole board into a folder, and the check for stale files in one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Built:
-    """What was built: the folder, how many files, submissions and pools, and what is not on the board."""
+    """The result of a build: its folder, the numbers of files, submissions and pools, and what was left out."""
 
     folder: Path
     files: int
@@ -41,14 +41,14 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
     """Build the board of a results folder.
 
     Args:
-        results: With ``pools/`` and ``submissions/``.
-        output: Where it goes; ``results/leaderboard`` by default. Other files there are left alone;
-            pages of submissions that are gone are removed.
-        jobs: Processes.
-        progress: Called with the number of submissions of a board that are rendered.
+        results: The folder with ``pools/`` and ``submissions/``.
+        output: The folder of the board; ``results/leaderboard`` by default. Pages of submissions that are gone are
+            removed; files of other names stay.
+        jobs: The number of processes.
+        progress: Called with the number of rendered submissions of a board.
 
     Raises:
-        PrmEvalError: No pools, or a faulty one; or the output is a results folder.
+        PrmEvalError: There are no pools, one is faulty, or the output is a results folder.
     """
     output = output or results / "leaderboard"
     if not results.is_dir():
@@ -78,14 +78,14 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
 
 
 def stale(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> list[str]:
-    """Build the board again, elsewhere; return the files that differ from those there: missing, changed or left over."""
+    """Return the files of a board that are stale: missing, changed or left over, compared with a new build."""
     return compare(results, output, jobs=jobs, progress=progress)[0]
 
 
 def compare(
     results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None
 ) -> tuple[list[str], tuple[LeftOut, ...]]:
-    """Build the board again, elsewhere; return the files that differ from those there, and what it leaves out."""
+    """Return the stale files of a board, compared with a new build elsewhere, and what that build left out."""
     output = output or results / "leaderboard"
     with tempfile.TemporaryDirectory(prefix="prm-eval-leaderboard-") as scratch:
         fresh = Path(scratch)
@@ -96,7 +96,7 @@ def compare(
 
 
 def update_readme(readme: Path, output: Path, *, write: bool) -> bool:
-    """Put the Markdown table between a README's markers; return whether it was there already.
+    """Put the Markdown table between a README's markers; return whether the README had it already.
 
     Raises:
         PrmEvalError: The README has no markers.
@@ -112,13 +112,13 @@ def update_readme(readme: Path, output: Path, *, write: bool) -> bool:
 
 
 def _files(folder: Path) -> list[str]:
-    """Return the files in a folder that are ours, by their names there."""
+    """Return the names of the board's files in a folder."""
     found = {path.relative_to(folder).as_posix() for pattern in OURS for path in folder.glob(pattern) if path.is_file()}
     return sorted(found)
 
 
 def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | None) -> Built:
-    """Make every file of the board; the table of each board is made once, and all its outputs share it."""
+    """Write every file of the board; each board's table is made once, and all its outputs share it."""
     boards: list[Table | BoardWithoutPool] = []
     reading = Boards(results, jobs)
     for name in ("submissions", "charts"):
@@ -173,7 +173,8 @@ def _write_detail(
     entry, row, texts = task
     try:
         page = detail_page(pool, entry, row, of, yardstick, texts)
-    except Exception as error:  # a stranger's text that nobody foresaw must not keep the board from being built
+    # a stranger's text that nobody foresaw must not keep the board from being built
+    except Exception as error:
         page = undrawn_page(pool, entry, error)
     _write(folder / "submissions" / f"{entry.slug}.html", page)
     _write(folder / "charts" / f"{entry.slug}.svg", standalone(accuracy_chart(entry, yardstick)))

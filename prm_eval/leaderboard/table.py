@@ -1,4 +1,4 @@
-"""The table of a board, made once: a cell for every column and row, which all outputs share."""
+"""The table of a board, with a cell for every column and row; it is made once for all outputs."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class TableRow:
     """A submission or a baseline as a row of the table.
 
     Attributes:
-        name: Of the model or the baseline.
+        name: The name of the model or the baseline.
         kind: "PRM", "ORM" or "baseline".
-        tier: Trust tier.
-        headline: Accuracy at the headline n.
-        cells: By the key of the column.
-        org: Of the organisation; "" for a baseline.
-        revision: Short; "" for a baseline.
-        slug: Of its page; "" for a baseline.
-        ranks: From and to; (0, 0) for a baseline.
+        tier: The trust tier.
+        headline: The accuracy at the headline n.
+        cells: The cells, by the key of the column.
+        org: The organisation; "" for a baseline.
+        revision: The short revision; "" for a baseline.
+        slug: The name of its page's file; "" for a baseline.
+        ranks: The best and the worst rank; (0, 0) for a baseline.
         clean: Whether there is no doubt, and no "yes" in the disclosure.
-        words: What the search field looks through.
+        words: The text that the search field searches.
     """
 
     name: str
@@ -50,20 +50,20 @@ class TableRow:
 
     @property
     def link(self) -> str:
-        """Where its page is, from the index page; "" for a baseline."""
+        """The link to its page from the index page; "" for a baseline."""
         return f"submissions/{self.slug}.html" if self.slug else ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A board as it is shown.
+    """The table of a board.
 
     Attributes:
-        board: What it was made of.
+        board: The board itself.
         rows: The submissions, best first.
-        baselines: By the selector's name, best first.
-        axis: Of the small charts.
-        levels: What the baselines that are drawn reach, in per cent, by the selector's name.
+        baselines: The baselines, by the selector's name, best first.
+        axis: The axis of the small charts.
+        levels: The accuracies of the baselines in the charts, in per cent, by the selector's name.
     """
 
     board: Board

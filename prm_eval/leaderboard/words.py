@@ -1,4 +1,4 @@
-"""How numbers and names are written on the board: the same on every machine."""
+"""The spelling of numbers and names on the board, which is the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ MINUS = "\u2212"
 
 
 def fixed(value: float, digits: int) -> str:
-    """Return a number with so many decimals.
+    """Return a number with ``digits`` decimals.
 
-    It is rounded to nine decimals first: sums taken in another order (another BLAS, another processor) differ in the
-    last bits, and a value halfway between two printed ones must not tip over for that.
+    It is rounded to nine decimals first. Sums in another order (another BLAS, another processor) differ in the last
+    bits, and must not change how a value halfway between two printed ones is rounded.
     """
     text = f"{round(float(value), 9):.{digits}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """Return a share as per cent, without the sign."""
+    """Return a share in per cent, without the per cent sign."""
     return fixed(100 * value, digits).replace("-", MINUS) if math.isfinite(value) else "\u2013"
 
 
@@ -40,28 +40,31 @@ def rounded(value: float | None, digits: int = 6) -> float | None:
 
 
 def grouped(value: float) -> str:
-    """Return a whole number with commas; nothing where it is none."""
+    """Return a number as a whole one with commas; an empty text where it is not finite."""
     return "" if not math.isfinite(value) else f"{round(value):,}"
 
 
 def span(best: int, worst: int) -> str:
-    """Return a range of ranks."""
+    """Return the text of a range of ranks."""
     return str(best) if best == worst else f"{best}\u2013{worst}"
 
 
 def p_value(value: float) -> str:
-    """Return a p-value."""
+    """Return the text of a p-value."""
     return "< 0.001" if value < 0.001 else fixed(value, 3)
 
 
 def plain_markdown(text: str) -> str:
-    """Return a stranger's text as Markdown that says just that."""
+    """Return a stranger's text as Markdown that shows exactly this text."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", flat)
 
 
 def slug(*parts: str) -> str:
-    """Return a file name for some names: letters, digits, dot, hyphen, underscore; told apart by a hash where something was changed."""
+    """Return a file name for some names, of letters, digits, dot, hyphen and underscore.
+
+    A hash is added where a character had to be replaced, so that different names have different files.
+    """
     whole = "--".join(parts)
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", whole).strip("._")[:200] or "_"
     return plain if plain == whole else f"{plain}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"

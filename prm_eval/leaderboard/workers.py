@@ -1,8 +1,8 @@
-"""Who does the work of a board: this process, or several that were each handed the yardstick once.
+"""The workers of a board: this process, or several others that each get the yardstick once.
 
-A yardstick is tens of megabytes, so it must not travel with every piece of work. Each process gets it as an argument when
-it starts, and after that only pieces of work and what they gave. Nothing is kept in a module: a process may serve one
-board after the other, and two boards may be at work at once.
+A yardstick is tens of megabytes, so it must not be sent with every piece of work. Each process gets it as an argument
+when it starts; after that only pieces of work and their results are sent. Nothing is kept in a module: a process may
+serve one board after the other, and two boards may be at work at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.yardstick import Yardstick
 
-# how long a process may take to end once it has nothing left to do
+# seconds that a process may take to end once it has nothing left to do
 PATIENCE = 10.0
 
 Item = TypeVar("Item")
@@ -29,21 +29,21 @@ Found = TypeVar("Found")
 
 
 class Workers(Protocol):
-    """Whoever maps pieces of work over the items of a board."""
+    """The workers that map a piece of work over the items of a board."""
 
     def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-        """Return what the work gives for each item, in their order."""
+        """Return the result of the work for each item, in their order."""
         ...
 
 
 @dataclass(frozen=True)
 class Alone:
-    """This process, with its yardstick."""
+    """The worker that is this process, with its yardstick."""
 
     yardstick: Yardstick
 
     def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-        """Return what the work gives for each item, one after the other."""
+        """Return the result of the work for each item, one after the other."""
         return (work(self.yardstick, item) for item in items)
 
 
@@ -51,8 +51,8 @@ class Crew:
     """Several processes with a yardstick each; each has one item at a time.
 
     Args:
-        yardstick: Handed to each of them when it starts.
-        jobs: How many there are.
+        yardstick: The yardstick that each process gets when it starts.
+        jobs: The number of processes.
     """
 
     def __init__(self, yardstick: Yardstick, jobs: int) -> None:
@@ -67,10 +67,10 @@ class Crew:
             self._processes[here] = process
 
     def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
-        """Return what the work gives for each item, in their order, as soon as those before it are there.
+        """Yield the result of the work for each item, in their order and as soon as possible.
 
         Raises:
-            PrmEvalError: A process was killed, or met an error that the user can mend.
+            PrmEvalError: A process was killed, or met an error that the user can fix.
             RuntimeError: Any other error of the work, with its traceback as text.
         """
         left = iter(enumerate(items))
@@ -100,7 +100,7 @@ class Crew:
         return value
 
     def _talk(self, connection: Connection, talk: Callable[..., Any], *said: Any) -> Any:
-        """Send or receive; a process that is gone is an error with its exit status."""
+        """Return the result of sending or receiving; a process that is gone is an error with its exit status."""
         try:
             return talk(*said)
         except (EOFError, ConnectionError):
@@ -112,7 +112,7 @@ class Crew:
             ) from None
 
     def dismiss(self) -> None:
-        """End the processes: each ends by itself when nobody is left to give it work."""
+        """End the processes by closing their connections: each then ends by itself."""
         for connection in self._processes:
             connection.close()
         for process in self._processes.values():
@@ -128,8 +128,8 @@ class Crew:
 
 
 def _serve(connection: Connection, yardstick: Yardstick) -> None:
-    """Do work until nobody is left at the other end (the body of a process)."""
-    # threads within the many small products, beside other processes, would only wait for each other
+    """Do work until the other end closes the connection (the body of a process)."""
+    # the products are small: threads within them, beside other processes, would only wait for each other
     threadpool_limits(1)
     while True:
         try:
@@ -145,7 +145,7 @@ def _serve(connection: Connection, yardstick: Yardstick) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """Return an error that can be sent to another process, which not all can; what nobody foresaw brings its traceback."""
+    """Return an error that can be sent to another process, as not every error can; unforeseen ones get a traceback."""
     if isinstance(error, PrmEvalError):
         return PrmEvalError(str(error))
     if isinstance(error, OSError):
@@ -155,7 +155,7 @@ def _portable(error: Exception) -> Exception:
 
 @contextmanager
 def workers(yardstick: Yardstick, jobs: int) -> Iterator[Workers]:
-    """Give whoever does the work of one board: this process where ``jobs`` is 1, else so many others."""
+    """Provide the workers of one board: this process where ``jobs`` is 1, else ``jobs`` others."""
     if jobs < 2:
         yield Alone(yardstick)
         return

@@ -1,4 +1,4 @@
-"""Selectors and what they achieve: pure functions of answer classes and rewards.
+"""The selectors and their accuracies: pure functions of answer classes and rewards.
 
 Names are loaded on first use.
 """

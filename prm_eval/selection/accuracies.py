@@ -1,4 +1,4 @@
-"""Accuracies: what a selector's choices are worth against the grades.
+"""The accuracies of selectors: their choices held against the grades.
 
 All are expectations over random n-subsets of the M slots of each problem, then means over problems
 (names of DESIGN.md section 1: mean@1, pass@n, maj@n, bon@n, wmaj@n).
@@ -31,8 +31,8 @@ def accuracy(choice: Choice, correct: Bools) -> Accuracy:
     """Return a selector's expected accuracy on one problem.
 
     Args:
-        choice: (len(ns), M) probabilities of choosing each slot.
-        correct: M flags.
+        choice: The (len(ns), M) probabilities of choosing each slot.
+        correct: M flags, one for each slot.
 
     The Monte-Carlo variance is p(1-p)/draws, that of a 0/1 outcome: an upper bound, since shared ties vary less.
     """
@@ -41,9 +41,9 @@ def accuracy(choice: Choice, correct: Bools) -> Accuracy:
 
 
 def monte_carlo_variance(values: Floats, draws: npt.NDArray[np.int64]) -> Floats:
-    """Return the variance of shares that were estimated from draws, 0 where there were none (exact), elementwise."""
+    """Return the variance of each share that was estimated from draws; 0 where it is exact, without draws."""
     at_least_one = np.maximum(draws, 1)
-    # one success and one failure added: an estimate of exactly 0 or 1 is still an estimate
+    # one success and one failure are added: an estimate of exactly 0 or 1 is still an estimate
     smoothed = (values * at_least_one + 1) / (at_least_one + 2)
     return np.where(draws > 0, smoothed * (1 - smoothed) / at_least_one, 0.0)
 
@@ -60,11 +60,12 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
 
     Args:
         rewards: (problems, M); NaN for missing slots, refused candidates and candidates without an answer.
-        correct: (problems, M).
+        correct: (problems, M) flags.
         ns: Subset sizes.
 
-    The closed form of DESIGN.md section 5: sort once, share correctness within ties, then one matrix product with the
-    probabilities of each rank. O(P M log M) for any number of n, where drawing costs O(P M draws) for each n.
+    This is the closed form of DESIGN.md section 5: sort once, share correctness within ties, then one matrix product
+    with the probabilities of each rank. It costs O(P M log M) for any number of n, while drawing costs O(P M draws) for
+    each n.
     """
     return best_of_n_mean(rewards, correct.astype(np.float64), ns)
 
@@ -72,7 +73,7 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
 def subsampling_sd(values: Floats) -> float:
     """Return the SD over draws that the paper's evaluation prints, in closed form: sqrt(sum e(1-e)) / P.
 
-    It measures the noise of drawing subsets, not the uncertainty of a model: without ties it is 0 at n = M. Never an
-    error bar.
+    It measures the noise of drawing subsets, not the uncertainty of a model: without ties it is 0 at n = M. It must
+    never be used as an error bar.
     """
     return float(np.sqrt((values * (1 - values)).sum()) / len(values))

@@ -1,16 +1,16 @@
-"""Selectors: answer classes and rewards in, for every slot the probability of being chosen out (over random n-subsets).
+"""The selectors: they give every slot the probability that it is chosen from a random n-subset.
 
-A selector never sees a grade. Three base classes cover what a third party may want, in ten lines each:
+A selector sees answer classes and rewards, and never a grade. With three base classes, a third party can write most
+selectors in ten lines:
 
 * :class:`ByKey`: the drawn candidate with the largest key wins (best-of-n). Exact in closed form.
-* :class:`ByVote`: the answer class with the largest sum of weights wins (majority). Exact where affordable, else Monte
-  Carlo.
-* :class:`ByDraw`: any rule at all on a draw of n candidates. Exact over all subsets where these are few, else Monte
-  Carlo.
+* :class:`ByVote`: the answer class with the largest sum of weights wins (majority). Exact where that is cheap enough,
+  else Monte Carlo.
+* :class:`ByDraw`: any rule on a draw of n candidates. Exact over all subsets where these are few, else Monte Carlo.
 
 All draws are without replacement from the M slots of a problem. Missing slots, and candidates without an answer, keep
-their slot: they are drawn, they abstain from votes and they lose every comparison. If nothing can be chosen, nothing is
-chosen. Ties share: every tied candidate is chosen with equal probability.
+their slot: they are drawn, they abstain from votes and they lose every comparison. Where no slot of a draw can be
+chosen, none is. Ties share: every tied candidate is chosen with equal probability.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DEFAULT_SEED = 20_230_531
 
 @dataclass(frozen=True)
 class Slots:
-    """What a selector sees of one problem.
+    """The slots of one problem, as a selector sees them.
 
     Attributes:
         classes: M answer classes; -1 for a missing slot or no answer.
         rewards: M rewards to rank by; NaN where the slot is missing or the model refused, or where there is no model.
-        weights: M voting weights; NaN likewise.
+        weights: M voting weights; NaN as for rewards.
         lengths: M candidate lengths in characters; NaN where missing.
     """
 
@@ -58,7 +58,7 @@ class Slots:
 
     @property
     def eligible(self) -> npt.NDArray[np.bool_]:
-        """Slots that can be chosen at all: present, with an answer."""
+        """The flags of the slots that can be chosen at all: present, with an answer."""
         result: npt.NDArray[np.bool_] = self.classes >= 0
         return result
 
@@ -75,7 +75,12 @@ class Draw:
 
 @dataclass(frozen=True)
 class Choice:
-    """How a selector chooses: (len(ns), M) probabilities, and the number of draws each row was estimated with (0: exact)."""
+    """The choices of a selector for one problem.
+
+    Attributes:
+        probabilities: (len(ns), M): the probability that each slot is chosen.
+        draws: For every n, the number of draws that its row was estimated with; 0 where it is exact.
+    """
 
     probabilities: Floats
     draws: Ints
@@ -83,7 +88,7 @@ class Choice:
 
 @runtime_checkable
 class Selector(Protocol):
-    """What is registered under the entry-point group ``prm_eval.selectors``: a class that is made without arguments."""
+    """A selector, whose class takes no arguments and is an entry point of the group ``prm_eval.selectors``."""
 
     name: str
     needs_rewards: bool
@@ -94,7 +99,7 @@ class Selector(Protocol):
 
 
 class ByKey:
-    """The drawn candidate with the largest key wins; ties share."""
+    """A selector by key: the drawn candidate with the largest key wins, and ties share."""
 
     name: ClassVar[str]
     needs_rewards: ClassVar[bool] = False
@@ -104,23 +109,29 @@ class ByKey:
         raise NotImplementedError
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Exact, by the closed form of DESIGN.md section 5."""
+        """Return exact probabilities, by the closed form of DESIGN.md section 5."""
         keys = np.where(slots.eligible, self.key(slots), np.nan)
         return Choice(best_of_n_probabilities(keys, ns), np.zeros(len(ns), dtype=np.int64))
 
 
 class ByVote:
-    """The answer class with the largest sum of weights wins; tied classes share; any of its members is the choice."""
+    """A selector by vote: the answer class with the largest sum of weights wins, and tied classes share.
+
+    Each of the slots that voted for the winning class is chosen with the same probability.
+    """
 
     name: ClassVar[str]
     needs_rewards: ClassVar[bool] = False
 
     def weights(self, slots: Slots) -> Floats:
-        """Return M weights, not negative; NaN abstains."""
+        """Return M weights, at least 0; NaN abstains."""
         raise NotImplementedError
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Exact by polynomial (equal weights) or enumeration where affordable, else by seeded permutations."""
+        """Return probabilities that are exact where that is cheap enough, else from seeded permutations.
+
+        Exact ones are from polynomials (equal weights) or from all subsets; see :func:`prm_eval.selection.voting.vote`.
+        """
         weights = np.where(slots.eligible, self.weights(slots), np.nan)
         votes = np.isfinite(weights)
         if (weights[votes] < 0).any():
@@ -130,13 +141,13 @@ class ByVote:
         member[votes] = dense
         found = vote(member, np.where(votes, weights, 0.0)[:, None], ns, seed=seed, draws=draws)
         probabilities = np.zeros((len(ns), slots.m))
-        # any member of the winning class may be named; they are all the same answer
+        # the members of the winning class share its probability: they are all the same answer
         probabilities[:, votes] = (found.shares[:, :, 0] / np.bincount(dense, minlength=len(labels)))[:, dense]
         return Choice(probabilities, found.draws[:, 0])
 
 
 class ByDraw:
-    """Any rule on a draw."""
+    """A selector by any rule on a draw of n slots."""
 
     name: ClassVar[str]
     needs_rewards: ClassVar[bool] = False
@@ -146,7 +157,7 @@ class ByDraw:
         raise NotImplementedError
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Exact over all subsets where these are few, else by seeded draws."""
+        """Return probabilities that are exact over all subsets where these are few, else from seeded draws."""
 
         def select(drawn: Ints) -> Floats:
             draw = Draw(slots.classes[drawn], slots.rewards[drawn], slots.weights[drawn], slots.lengths[drawn])
@@ -156,75 +167,75 @@ class ByDraw:
 
 
 class First(ByKey):
-    """The first candidate drawn: ``mean@1`` for every n."""
+    """The selector of the first candidate drawn: ``mean@1`` for every n."""
 
     name = "first"
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Every slot with probability 1/M; a slot without an answer is a wrong first draw."""
+        """Return the probability 1/M for every slot with an answer; any other slot is a wrong first draw."""
         row = slots.eligible / slots.m
         return Choice(np.tile(row, (len(ns), 1)), np.zeros(len(ns), dtype=np.int64))
 
 
 class Random(ByKey):
-    """A random one of those drawn that have an answer."""
+    """The selector of a random one of the drawn candidates that have an answer."""
 
     name = "random"
 
     def key(self, slots: Slots) -> Floats:
-        """All equal: all tie."""
+        """Return equal keys: all candidates tie."""
         return np.zeros(slots.m)
 
 
 class BestOfN(ByKey):
-    """The largest reward: ``bon@n`` (Lightman et al. 2023 section 2.6)."""
+    """The selector of the largest reward: ``bon@n`` (Lightman et al. 2023 section 2.6)."""
 
     name = "best_of_n"
     needs_rewards = True
 
     def key(self, slots: Slots) -> Floats:
-        """The rewards."""
+        """Return the rewards."""
         return slots.rewards
 
 
 class Shortest(ByKey):
-    """The shortest candidate, in characters: shows what preferring short solutions alone is worth."""
+    """The selector of the shortest candidate, in characters: the worth of length bias alone."""
 
     name = "shortest"
 
     def key(self, slots: Slots) -> Floats:
-        """Minus the length."""
+        """Return minus the lengths."""
         return -slots.lengths
 
 
 class Longest(ByKey):
-    """The longest candidate, in characters: shows what preferring long solutions alone is worth."""
+    """The selector of the longest candidate, in characters: the worth of the opposite bias alone."""
 
     name = "longest"
 
     def key(self, slots: Slots) -> Floats:
-        """The length."""
+        """Return the lengths."""
         return slots.lengths
 
 
 class Majority(ByVote):
-    """The most common answer class: ``maj@n``."""
+    """The selector of the most common answer class: ``maj@n``."""
 
     name = "majority"
 
     def weights(self, slots: Slots) -> Floats:
-        """One vote each."""
+        """Return one vote for each slot."""
         return np.ones(slots.m)
 
 
 class WeightedMajority(ByVote):
-    """The answer class with the largest sum of weights: ``wmaj@n``. A weight is the reward as a probability."""
+    """The selector of the answer class with the largest sum of rewards as probabilities: ``wmaj@n``."""
 
     name = "weighted_majority"
     needs_rewards = True
 
     def weights(self, slots: Slots) -> Floats:
-        """The weights; a refused candidate abstains."""
+        """Return the weights; a refused candidate abstains."""
         return slots.weights
 
 
@@ -248,5 +259,5 @@ def _by_draws(m: int, ns: Sequence[int], seed: int, draws: int, select: Callable
 
 
 def problem_seed(seed: int, problem_id: str) -> int:
-    """Return the seed of one problem, so that its draws do not depend on which problems stand beside it."""
+    """Return the seed of one problem, which does not depend on the other problems of the pool."""
     return (seed * 1_000_003 + zlib.crc32(problem_id.encode())) % 2**63

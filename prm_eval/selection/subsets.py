@@ -1,4 +1,4 @@
-"""Closed forms over random n-subsets of m slots: which rank the best of a draw has, and what it is worth (design, section 5)."""
+"""Closed forms for the best of a random n-subset of m slots: its rank and its expected value (design, section 5)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from prm_eval.errors import PrmEvalError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-ENUMERATION_LIMIT = 3_000  # subsets of one size; with M = 8 that is all of them
-_BLOCK = 64  # problems ranked at a time
+# subsets of one size; with M = 8 that is all of them
+ENUMERATION_LIMIT = 3_000
+# problems ranked at a time
+_BLOCK = 64
 
 
 def check_ns(ns: Sequence[int], m: int) -> None:
-    """Insist on subset sizes that there are.
+    """Insist that all subset sizes are from 1 to m.
 
     Raises:
-        PrmEvalError: An n below 1 or above m.
+        PrmEvalError: An n is below 1 or above m.
     """
     for n in ns:
         if not 1 <= n <= m:
@@ -33,11 +35,11 @@ def check_ns(ns: Sequence[int], m: int) -> None:
 def rank_probabilities(m: int, ns: tuple[int, ...]) -> Floats:
     """Return (len(ns), m): the probability that the best of n drawn of m distinct slots is the k-th best of all.
 
-    With H(a) = C(m-a, n) / C(m, n), the probability that none of a given slots is drawn, it is H(k) - H(k+1). H is
-    built by its recurrence, H(a+1) = H(a) (m-a-n)/(m-a), which keeps full precision where binomials would overflow.
+    It is H(k) - H(k+1), where H(a) = C(m-a, n) / C(m, n) is the probability that none of the a best slots is drawn. H
+    is built by its recurrence, H(a+1) = H(a) (m-a-n)/(m-a), which keeps full precision where binomials would overflow.
 
     Raises:
-        PrmEvalError: An n below 1 or above m.
+        PrmEvalError: An n is below 1 or above m.
     """
     check_ns(ns, m)
     a = np.arange(m, dtype=np.float64)
@@ -58,7 +60,7 @@ def best_of_n_probabilities(keys: Floats, ns: Sequence[int]) -> Floats:
         ns: Subset sizes.
 
     Raises:
-        PrmEvalError: An n below 1 or above M.
+        PrmEvalError: An n is below 1 or above M.
     """
     m = len(keys)
     by_rank = rank_probabilities(m, tuple(ns))
@@ -73,17 +75,18 @@ def best_of_n_probabilities(keys: Floats, ns: Sequence[int]) -> Floats:
 
 
 def best_of_n_mean(rewards: Floats, values: Floats, ns: Sequence[int]) -> Floats:
-    """Return (problems, len(ns)): the expected value of the candidate that best-of-n chooses, 0 where it can choose none.
+    """Return (problems, len(ns)): the expected value of the candidate that best-of-n chooses; choosing none counts 0.
 
     Args:
         rewards: (problems, M); NaN for what cannot be chosen.
-        values: (problems, M), of any meaning; those of candidates that cannot be chosen are not looked at.
+        values: (problems, M), of any meaning; the values of candidates that cannot be chosen do not count.
         ns: Subset sizes.
     """
     n_problems, m = rewards.shape
     by_rank = rank_probabilities(m, tuple(ns)).T
     result = np.empty((n_problems, len(ns)))
-    for first in range(0, n_problems, _BLOCK):  # a block of problems stays in the processor's cache
+    # a block of problems stays in the processor's cache
+    for first in range(0, n_problems, _BLOCK):
         block = slice(first, first + _BLOCK)
         result[block] = _value_by_rank(rewards[block], values[block]) @ by_rank
     return result
@@ -95,12 +98,14 @@ def _value_by_rank(rewards: Floats, values: Floats) -> Floats:
     missing = np.isnan(rewards)
     keys = -rewards
     if not (keys == np.inf).any():
-        keys[missing] = np.inf  # NaN sorts last as it is, but numpy sorts arrays that have it several times slower
+        # NaN sorts last too, but numpy sorts arrays with NaN several times slower
+        keys[missing] = np.inf
     order = np.argsort(keys, axis=1)
     order += np.arange(0, n_problems * m, m)[:, None]  # positions in the flat arrays
     ranked = np.take(rewards, order)
     right = np.take(np.where(missing, 0.0, values), order)
-    tied = np.zeros((n_problems, m + 1), dtype=bool)  # is the candidate of this rank tied with the one before?
+    # whether the candidate of each rank is tied with the one before
+    tied = np.zeros((n_problems, m + 1), dtype=bool)
     tied[:, 1:-1] = ranked[:, 1:] == ranked[:, :-1]
     members = np.flatnonzero(tied[:, :-1] | tied[:, 1:])
     if len(members):

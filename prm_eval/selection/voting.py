@@ -1,4 +1,4 @@
-"""Majority votes over random n-subsets: exact by polynomials, or by permutations with prefix counts."""
+"""Majority votes over random n-subsets: exact by polynomials or enumeration, else from random permutations."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from prm_eval.selection.subsets import ENUMERATION_LIMIT, all_subsets, best_of_n
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-TIE = 1e-9  # sums of weights that agree to this relative difference are tied: float sums depend on their order
-# array operations a drawn slot: the exact vote is taken where it costs about what permutations do
+# sums of weights within this relative difference are tied: float sums depend on their order
+TIE = 1e-9
+# array operations a drawn slot: the exact vote is used where it costs about as much as permutations
 EXACT_VOTE_SHARE = 0.02
-MAX_SLOTS_EXACT = 1_000  # C(1000, 500) still fits a float64
+# C(1000, 500) still fits a float64
+MAX_SLOTS_EXACT = 1_000
 
 
 def exact_vote_cost(sizes: Ints, m: int, n_max: int) -> float:
-    """Return about how many array operations :func:`exact_vote` takes for all n up to ``n_max``; infinite beyond its range."""
+    """Return the approximate number of array operations of :func:`exact_vote` for all n up to ``n_max``.
+
+    It is infinite where there are more slots than :data:`MAX_SLOTS_EXACT`.
+    """
     if m > MAX_SLOTS_EXACT:
         return float("inf")
     counts = np.arange(1, min(int(sizes.max()), n_max) + 1)
@@ -34,11 +39,13 @@ def exact_vote_cost(sizes: Ints, m: int, n_max: int) -> float:
 
 
 def exact_vote(sizes: Ints, m: int, ns: Sequence[int]) -> Floats:
-    """Return (len(ns), classes): the probability that each class wins a majority vote of a random n-subset, ties shared.
+    """Return (len(ns), classes): the probability that each class wins the majority vote of a random n-subset.
+
+    Tied classes share.
 
     Args:
-        sizes: How many of the m slots each class holds; slots beyond their sum abstain.
-        m: Slots, at most :data:`MAX_SLOTS_EXACT`.
+        sizes: The number of slots of each class; all other slots abstain.
+        m: The number of slots, at most :data:`MAX_SLOTS_EXACT`.
         ns: Subset sizes.
 
     For class j to win with c votes, every other class k has fewer than c (coefficient of x^i: C(m_k, i), i < c) or
@@ -63,8 +70,9 @@ def exact_vote(sizes: Ints, m: int, ns: Sequence[int]) -> Floats:
 
 
 def _others_below(others: Ints, abstaining: int, c: int, most: int, log_choose: list[Floats]) -> Floats:
-    """Count, for 0..most slots drawn from the rest, the draws in which no other class exceeds c; ties count 1/(t+1)."""
-    free = abstaining + int(others[others < c].sum())  # these cannot reach c: draw from them as you like
+    """Count the draws of 0..most slots from the rest in which no other class exceeds c; t ties count 1/(t+1)."""
+    # these cannot reach c: any number of them may be drawn
+    free = abstaining + int(others[others < c].sum())
     rivals = others[others >= c]
     most_ties = min(len(rivals), most // c)
     nodes, node_weights = _quadrature(most_ties // 2 + 1)
@@ -85,7 +93,7 @@ def _quadrature(count: int) -> tuple[Floats, Floats]:
 
 
 def _times(polynomial: Floats, coefficients: Floats, z: Floats) -> Floats:
-    """Multiply by sum_{i<c} a_i x^i + z a_c x^c, keeping the degree."""
+    """Return the product with sum_{i<c} a_i x^i + z a_c x^c, cut to the same degree."""
     width = polynomial.shape[1]
     c = len(coefficients) - 1
     if len(z) < c:
@@ -112,7 +120,7 @@ class Vote:
 
     Attributes:
         shares: (len(ns), parties, weightings): the share of the draws that each party wins; ties share.
-        draws: (len(ns), weightings): the number of draws each was estimated with; 0 where it is exact.
+        draws: (len(ns), weightings): the number of draws that each was estimated with; 0 where it is exact.
     """
 
     shares: Floats
@@ -122,22 +130,22 @@ class Vote:
 def vote(member: Ints, weights: Floats, ns: Sequence[int], *, seed: int, draws: int, party: Ints | None = None) -> Vote:
     """Let the slots of random n-subsets vote: the answer class with the largest sum of weights wins.
 
-    Exact where that is affordable: equal weights by :func:`exact_vote`, few subsets by going through them, two votes by
-    which is the heavier. Else by seeded permutations of the slots. One permutation serves every n (its first n slots are
-    the draw), and a problem's permutations are the same for every selector and reward model: differences between them
-    are then much less noisy than the values.
+    The outcome is exact where that is cheap enough: equal weights by :func:`exact_vote`, few subsets by enumeration,
+    and two votes by the heavier one. Else it is from seeded permutations of the slots. One permutation serves every n
+    (its first n slots are the draw), and a problem's permutations are the same for every selector and reward model:
+    differences between them are then much less noisy than the values.
 
     Args:
         member: m answer classes, from 0; -1 for a slot that has no vote.
-        weights: (m, weightings), not negative; 0 abstains.
+        weights: (m, weightings), at least 0; 0 abstains.
         ns: Subset sizes.
-        seed: Of the permutations.
-        draws: How many, where there are too many subsets.
-        party: For each class, from 0, the party whose win it counts for; by default each is its own. Who only asks
-            whether a right class wins has two parties, which is faster than one for each class.
+        seed: The seed of the permutations.
+        draws: The number of permutations, where there are too many subsets.
+        party: The party of each class, from 0, for which its wins count; by default each class is its own party. Two
+            parties are enough to ask whether a right class wins, and faster than one for each class.
 
     Raises:
-        PrmEvalError: An n below 1 or above m.
+        PrmEvalError: An n is below 1 or above m.
     """
     m, kinds = weights.shape
     check_ns(ns, m)
@@ -153,7 +161,8 @@ def vote(member: Ints, weights: Floats, ns: Sequence[int], *, seed: int, draws: 
     if not len(rest):
         return Vote(shares, used)
     apart = rest[~_nearly_tied(votes[:, rest])]
-    order = np.argsort(member, kind="stable")  # the slots of a class side by side
+    # the slots of a class are side by side
+    order = np.argsort(member, kind="stable")
     drawn = _Draws(m, seed, draws, order)
     for row in np.argsort(ns, kind="stable"):
         n, asked = ns[row], rest
@@ -170,7 +179,10 @@ def vote(member: Ints, weights: Floats, ns: Sequence[int], *, seed: int, draws: 
 
 
 def _plain_votes(member: Ints, votes: Floats, ns: Sequence[int], draws: int, classes: int) -> dict[int, Floats]:
-    """Return (len(ns), classes) winning probabilities of the weightings that are one vote each, where that is affordable."""
+    """Return (len(ns), classes) exact winning probabilities by weighting.
+
+    It has only weightings whose weights are all equal, and for which the exact vote is cheap enough.
+    """
     m = len(member)
     positive = votes > 0
     least = np.where(positive, votes, np.inf).min(axis=0)
@@ -185,7 +197,7 @@ def _plain_votes(member: Ints, votes: Floats, ns: Sequence[int], draws: int, cla
 
 
 def _by_party(win: Floats, party: Ints, parties: int) -> Floats:
-    """Return (len(ns), parties) of (len(ns), classes)."""
+    """Return the wins of parties, (len(ns), parties), from those of classes, (len(ns), classes)."""
     result = np.zeros((len(win), parties))
     for label, share in zip(party, win.T, strict=False):
         result[:, label] += share
@@ -193,7 +205,7 @@ def _by_party(win: Floats, party: Ints, parties: int) -> Floats:
 
 
 def _heavier_of_two(member: Ints, columns: Floats, party: Ints, parties: int) -> Floats:
-    """Return (parties, weightings) at n = 2, where no two weights are nearly tied: the class of the heavier slot wins."""
+    """Return (parties, weightings) shares at n = 2, where the heavier slot wins; no two weights may nearly tie."""
     keys = np.where(columns > 0, columns, np.nan).T
     result = np.empty((parties, columns.shape[1]))
     for label in range(parties):
@@ -203,14 +215,14 @@ def _heavier_of_two(member: Ints, columns: Floats, party: Ints, parties: int) ->
 
 
 def _nearly_tied(columns: Floats) -> npt.NDArray[np.bool_]:
-    """Say of each column whether two of its weights differ by so little that a vote calls them tied (:data:`TIE`)."""
+    """Return for each column whether two of its weights differ by so little that a vote may tie them (:data:`TIE`)."""
     ordered = np.sort(columns, axis=0)
     gaps = np.diff(ordered, axis=0)
     return np.asarray(((gaps > 0) & (gaps <= 2 * TIE * ordered[1:])).any(axis=0))
 
 
 class _Draws:
-    """The draws of one problem, for rising n, as (draws, m) of 0 and 1; columns in a given order of the slots."""
+    """The draws of one problem, for rising n, as (draws, m) of 0 and 1; the columns are slots in a given order."""
 
     def __init__(self, m: int, seed: int, draws: int, order: Ints) -> None:
         self._m, self._seed, self._draws, self._order = m, seed, draws, order
@@ -220,11 +232,11 @@ class _Draws:
         self._n = 0
 
     def enumerates(self, n: int) -> bool:
-        """Say whether all subsets are gone through."""
+        """Return whether all subsets of n slots are enumerated."""
         return comb(self._m, n) <= ENUMERATION_LIMIT
 
     def of(self, n: int) -> Floats:
-        """Return the draws of n; must be asked for rising n."""
+        """Return the draws of n slots; calls must be in the order of rising n."""
         if self.enumerates(n):
             return _all_draws(self._m, n)[:, self._order]
         if self._drawn is None:
@@ -237,7 +249,7 @@ class _Draws:
 
 @lru_cache(maxsize=64)
 def _all_draws(m: int, n: int) -> Floats:
-    """Return (C(m, n), m) of 0 and 1."""
+    """Return all n-subsets of m slots as (C(m, n), m) of 0 and 1."""
     subsets = all_subsets(m, n)
     result = np.zeros((len(subsets), m))
     np.put_along_axis(result, subsets, 1.0, axis=1)
@@ -264,8 +276,8 @@ def _elected(drawn: Floats, member: Ints, weights: Floats, party: Ints, parties:
         drawn: (draws, m) of 0 and 1.
         member: m classes, rising; -1 first.
         weights: (m, weightings); 0 abstains.
-        party: For each class, its party.
-        parties: How many there are.
+        party: The party of each class.
+        parties: The number of parties.
 
     Tied classes share a draw, whatever their parties; a draw without votes elects nobody.
     """
@@ -276,7 +288,8 @@ def _elected(drawn: Floats, member: Ints, weights: Floats, party: Ints, parties:
         for label, start, stop in zip(labels, starts, [*starts[1:], len(member)], strict=True)
         if label >= 0
     ]
-    block = max(1, 20_000 // max(1, weights.shape[1]))  # draws at a time: the tables stay in the processor's cache
+    # draws at a time: the tables stay in the processor's cache
+    block = max(1, 20_000 // max(1, weights.shape[1]))
     for first in range(0, len(drawn), block):
         part = drawn[first : first + block]
         sums = [(label, _sum_of(part, slots, weights)) for label, slots in bounds]
@@ -298,9 +311,8 @@ def _elected(drawn: Floats, member: Ints, weights: Floats, party: Ints, parties:
 
 
 def _sum_of(drawn: Floats, slots: slice, weights: Floats) -> Floats:
-    """Return (draws, weightings): a class's sum of weights in each draw."""
-    one = (
-        slots.stop - slots.start == 1
-    )  # a matrix product of inner dimension 1 is slower than the product it stands for
+    """Return (draws, weightings): the sum of a class's weights in each draw."""
+    # a matrix product of inner dimension 1 is slower than a plain product
+    one = slots.stop - slots.start == 1
     cast: Floats = drawn[:, slots] * weights[slots] if one else drawn[:, slots] @ weights[slots]
     return cast

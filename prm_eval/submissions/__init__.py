@@ -1,4 +1,6 @@
-"""Submissions: a stranger's rewards for a registered pool, read, checked, suspected and verified; never a figure of theirs.
+"""Submissions: a stranger's rewards for a registered pool, which are read, checked and verified here.
+
+Only rewards are taken from a stranger; every figure is computed from them here.
 
 Names are loaded on first use.
 """

@@ -1,4 +1,4 @@
-"""Where things go in a results folder: a submission by its model, revision and pool; a pool under its id."""
+"""The places of a results folder: a submission by its model, revision and pool, and a pool under its id."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def submission_folder(results: Path, entry: str, model: RewardModel, pool: Pool)
     Args:
         results: The results folder.
         entry: ORGANISATION/MODEL.
-        model: What is submitted.
-        pool: What it scores; it must be registered.
+        model: The reward model that is submitted.
+        pool: The pool that it scores, which must be registered.
 
     Raises:
-        PrmEvalError: The name is not one, or is not the model's; nothing pins its weights; the pool is not registered.
+        PrmEvalError: The entry is not ORGANISATION/MODEL or not the model's name; nothing pins the model's weights; or
+            the pool is not registered.
     """
     if not re.fullmatch(f"{ORG}/{MODEL}", entry, re.ASCII) or ".." in entry:
         raise PrmEvalError(f"--submission {entry!r}: expected ORGANISATION/MODEL, each of {NAME_WORDS}")
@@ -44,7 +45,7 @@ def registered_id(results: Path, pool: Pool) -> str:
     """Return the id under which a pool is registered.
 
     Raises:
-        PrmEvalError: It is not.
+        PrmEvalError: The pool is not registered.
     """
     known = registered_pools(results)
     for pool_id, each in known.items():
@@ -60,11 +61,13 @@ def registered_id(results: Path, pool: Pool) -> str:
 def register_pool(
     pool: Pool, results: Path, pool_id: str, *, title: str | None = None, headline_n: int | None = None
 ) -> RegisteredPool:
-    """Copy a graded pool into a results folder and write its entry; of an equal pool that is there only the grades are renewed.
+    """Copy a graded pool into a results folder and write its entry in the registry.
+
+    Where the same pool is there already, only its grades are copied again.
 
     Raises:
-        PrmEvalError: The id is not one, is another pool's, or the pool has no grades; ``headline_n`` is beyond its
-            slots.
+        PrmEvalError: The id is malformed or belongs to another pool, the pool has no grades, or ``headline_n`` is
+            larger than its number of slots.
     """
     if not re.fullmatch(MODEL, pool_id, re.ASCII) or ".." in pool_id:
         raise PrmEvalError(f"pool id {pool_id!r}: expected {NAME_WORDS}")

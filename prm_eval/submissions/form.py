@@ -1,4 +1,4 @@
-"""What no machine can know of a reward model: the questions, and their answers put into ``submission.json``."""
+"""The form for what no machine can know of a reward model; its answers go into ``submission.json``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answers_of(disclosure: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
-    """Return the disclosure of a set of answers, still to be checked."""
+    """Return answers as the fields of a disclosure, which are not checked yet."""
     fields: dict[str, Any] = {"trained_on": {}}
     for question in QUESTIONS:
         answer = answers.get(question.name, "").strip()
@@ -41,7 +41,7 @@ def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
 
 
 def nested(answers: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return answers from a file with ``trained_on_prm800k``, as the flag is called, at its place in ``trained_on``."""
+    """Return answers from a file with every ``trained_on_...``, as the flags are called, moved into ``trained_on``."""
     prefix = "trained_on_"
     flat = {name.removeprefix(prefix): value for name, value in answers.items() if name.startswith(prefix)}
     if not flat or not isinstance(answers.get("trained_on", {}), dict):
@@ -51,11 +51,14 @@ def nested(answers: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def ask(answers: dict[str, str], known: dict[str, str], tell: Callable[[str], str]) -> dict[str, str]:
-    """Ask every question that has no answer yet; an empty reply takes what is known, a reply that is no choice is asked again.
+    """Ask every question that has no answer yet, and return all answers.
+
+    An empty reply takes the known answer. A question is asked again where the reply is not one of its choices, or is
+    empty and must not be.
 
     Args:
-        answers: Given by flags.
-        known: From an earlier disclosure.
+        answers: The answers given by flags.
+        known: The answers of an earlier disclosure.
         tell: Shows a prompt and returns the reply.
     """
     result = dict(answers)
@@ -71,10 +74,10 @@ def ask(answers: dict[str, str], known: dict[str, str], tell: Callable[[str], st
 
 
 def read_submission_fields(folder: Path) -> Mapping[str, Any]:
-    """Return a ``submission.json`` of the present schema.
+    """Return the fields of a ``submission.json`` of the present schema.
 
     Raises:
-        DataError: It is not one.
+        DataError: The file is missing, malformed or of another schema.
     """
     path = folder / "submission.json"
     fields = read_json(path)
@@ -87,7 +90,7 @@ def fill_in(folder: Path, disclosure: Mapping[str, Any]) -> Disclosure:
     """Write a disclosure into a folder's ``submission.json``.
 
     Raises:
-        PrmEvalError: The disclosure is not complete or not well formed; lists everything that is wrong.
+        PrmEvalError: The disclosure is incomplete or malformed; the message lists every fault.
         DataError: There is no submission.
     """
     try:
@@ -95,7 +98,7 @@ def fill_in(folder: Path, disclosure: Mapping[str, Any]) -> Disclosure:
     except Malformed as error:
         wrong = "\n  ".join(map(str, error.faults))
         raise PrmEvalError(f"the disclosure is not complete:\n  {wrong}") from None
-    # the other fields need not be in order yet: what prm-eval score wrote is kept as it stands there
+    # the other fields need not be valid yet: what prm-eval score wrote is kept as it is
     fields = read_submission_fields(folder)
     write_json(folder / "submission.json", {**fields, "disclosure": as_json(filled)})
     return filled

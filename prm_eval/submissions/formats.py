@@ -1,4 +1,7 @@
-"""The JSON files of a results folder, as types: what ``prm-eval check`` insists on and what ``results/schema/`` is made from."""
+"""The JSON files of a results folder, as types.
+
+``prm-eval check`` holds files against them, and ``results/schema/`` is made from them, docstrings included.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ SUBMISSION = "prm_eval.rewards/2"
 VERIFICATION = "prm_eval.verification/1"
 POOL_REF = "prm_eval.pool-ref/1"
 
-# An organisation has no double underscore, nor one at its end: the first "__" of a folder's name is the border.
+# An organisation has no double underscore and no underscore at its end: the first "__" of a folder's name ends it.
 ORG = r"[A-Za-z0-9](?:[A-Za-z0-9.-]|_(?=[A-Za-z0-9.-])){0,95}"
 MODEL = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 NAME_WORDS = "letters, digits, dot, hyphen and underscore (ASCII), starting with a letter or digit"
@@ -31,7 +34,8 @@ Filled = Annotated[str, Text(300, r"[^\n\t]*\S[^\n\t]*", "one line that is not b
 Licence = Annotated[str, Text(100, r"[A-Za-z0-9][A-Za-z0-9 .+()-]*", "an SPDX name: letters, digits, space and .+()-")]
 Count = Annotated[int, Number(0, 2**63 - 1)]
 Amount = Annotated[float, Number(0)]
-Seconds = Annotated[float, Number(0, 1e9)]  # the board divides by them
+# the board divides by them
+Seconds = Annotated[float, Number(0, 1e9)]
 Versions = Annotated[dict[str, Word], Size(1, 50)]
 TriState = Literal["yes", "no", "unknown"]
 
@@ -74,7 +78,8 @@ class Disclosure:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What identifies a reward model; other fields of its own are allowed, called by identifiers of at most 40 characters.
+    """What identifies a reward model; other fields of its own are allowed,
+    called by identifiers of at most 40 characters.
 
     Attributes:
         id: Hub id, or the name it is submitted under.
@@ -90,7 +95,7 @@ class ModelEntry:
         max_tokens: Longer candidates were refused.
         versions: Of the software that the numbers depend on.
         others: The fields of its own, as they stand there.
-    """
+    """  # noqa: D205 - one sentence, which results/schema has
 
     id: ModelId
     revision: Commit | None = None
@@ -107,7 +112,7 @@ class ModelEntry:
     others: Mapping[str, Any] = rest()
 
     def get(self, name: str) -> Any:
-        """Return a field by its name in the file, one of its own too; None where nothing is said."""
+        """Return a field by its name in the file, including those of its own; None where it is absent."""
         return self.others[name] if name in self.others else getattr(self, name, None)
 
 
@@ -192,7 +197,8 @@ class RewardRow:
 
 @dataclass(frozen=True)
 class VerificationFile:
-    """``verification.json``: what re-scoring with the model itself found; written by ``prm-eval verify``, by a maintainer.
+    """``verification.json``: what re-scoring with the model itself found;
+    written by ``prm-eval verify``, by a maintainer.
 
     Attributes:
         schema: Version of this format.
@@ -215,7 +221,7 @@ class VerificationFile:
         verified_by: Who ran it.
         device_name: Of the machine.
         versions: Of the software.
-    """
+    """  # noqa: D205 - one sentence, which results/schema has
 
     schema: Literal["prm_eval.verification/1"]
     pool_hash: Sha256

@@ -12,10 +12,10 @@ class Question:
     """One question of the form.
 
     Attributes:
-        name: Of the field; a flag is called the same, ``--trained-on-prm800k``.
-        text: What is asked.
-        choices: The answers there are; empty for free text.
-        optional: An empty answer leaves it out.
+        name: The name of the field; its flag is called the same, ``--trained-on-prm800k``.
+        text: The question itself.
+        choices: The possible answers; empty for free text.
+        optional: Whether an empty answer leaves the field out.
     """
 
     name: str

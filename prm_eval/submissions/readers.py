@@ -1,4 +1,4 @@
-"""Read a results folder: the pools of its board and the submissions to it."""
+"""The readers of a results folder: the pools of its board and the submissions to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS = (rf"({ORG})__({MODEL})", f"({REVISION})", f"({MODEL})")
 
 
 def path_parts(folder: Path) -> tuple[str, str, str, str] | None:
-    """Return (organisation, model, revision, pool id) of a submission's folder; None where it is not called like one."""
+    """Return (organisation, model, revision, pool id) of a submission's folder; None where its name is not one."""
     names = folder.parts[-3:]
     if len(names) < 3:
         return None
@@ -39,7 +39,7 @@ def registered_pools(results: Path) -> dict[str, RegisteredPool]:
     """Return the pools named in ``pools/*.json`` by id, in the order of their ids.
 
     Raises:
-        DataError: An entry is malformed, or is called otherwise than the pool it names.
+        DataError: An entry is malformed, or its file has another name than its pool.
     """
     return {path.stem: read_pool_ref(path, results) for path in sorted((results / "pools").glob("*.json"))}
 
@@ -48,19 +48,19 @@ def read_pool_ref(path: Path, results: Path) -> RegisteredPool:
     """Read one entry of the registry.
 
     Raises:
-        DataError: It is malformed, or is called otherwise than the pool it names.
+        DataError: It is malformed, or its file has another name than its pool.
     """
     entry = read_typed(path, PoolRef)
     if entry.pool_id != path.stem:
         raise DataError(path, None, f"pool_id {entry.pool_id}", f"{path.stem}, as the file is called")
-    # one that is on the hub is downloaded to its place
+    # a pool of the hub is downloaded to this place
     folder = results / (entry.path or f"pools/{path.stem}")
     pool = Pool(folder) if (folder / "pool.json").is_file() else None
     return RegisteredPool(entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub)
 
 
 def submission_folders(results: Path) -> list[Path]:
-    """Return every folder that should hold a submission, by path: three levels below ``submissions``."""
+    """Return every folder three levels below ``submissions``, where a submission should be, by path."""
     return sorted(path for path in (results / "submissions").glob("*/*/*") if path.is_dir())
 
 
@@ -74,14 +74,14 @@ def find_submissions(results: Path) -> list[Submission]:
 
 
 def read_submission(folder: Path, file: SubmissionFile | None = None) -> Submission:
-    """Read one submission; the rewards themselves are read by whoever walks along the pool.
+    """Read one submission without its rewards, which are read later along with the pool.
 
     Args:
-        folder: Of the submission.
-        file: What its ``submission.json`` says, where the caller has read it; else it is read here.
+        folder: The submission's folder.
+        file: Its ``submission.json``, if the caller has read it already; by default it is read here.
 
     Raises:
-        DataError: It is malformed.
+        DataError: The submission is malformed.
     """
     parts = path_parts(folder)
     if parts is None:
@@ -91,16 +91,18 @@ def read_submission(folder: Path, file: SubmissionFile | None = None) -> Submiss
 
 
 def open_rewards(folder: Path, file: SubmissionFile) -> RewardFile:
-    """Return the rewards of a submission, opened, without reading ``submission.json`` again."""
+    """Open the rewards of a submission without reading ``submission.json`` again."""
     about = as_json(file)
     return RewardFile(folder, info=RewardInfo(**{each.name: about[each.name] for each in fields(RewardInfo)}))
 
 
 def verified_tier(folder: Path, submission: SubmissionFile) -> Tier:
-    """Return the tier that ``verification.json`` earns: none but "recomputed" where anything in it contradicts the submission.
+    """Return the tier that the ``verification.json`` of a submission earns.
+
+    The tier is "recomputed" where that file is missing, or contradicts itself or the submission.
 
     Raises:
-        DataError: It is malformed.
+        DataError: ``verification.json`` is malformed.
     """
     path, rewards = folder / "verification.json", folder / "rewards.parquet"
     if not path.is_file():

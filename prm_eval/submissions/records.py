@@ -1,4 +1,4 @@
-"""What the readers of a results folder hand out: submissions, pools, faults and suspicions."""
+"""The records that the readers of a results folder return: submissions, pools, faults and suspicions."""
 
 from __future__ import annotations
 
@@ -19,22 +19,18 @@ TIERS: dict[Tier, str] = {
     ),
     "recomputed": (
         "The figures are computed here from the rewards that were submitted, one for every candidate. This rules out "
-        "wrong "
-        "formulas, another pool, left-out candidates and edited figures. It cannot rule out that the rewards were made "
-        "otherwise than by the model: its name and commit are the submitter's word, and the grades of the pool are "
-        "public."
+        "wrong formulas, another pool, left-out candidates and edited figures. It cannot rule out that the rewards "
+        "were made otherwise than by the model: its name and commit are the submitter's word, and the grades of the "
+        "pool are public."
     ),
     "spot-checked": (
         "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and "
-        "got the "
-        "submitted rewards. This rules out rewards that were made up, and edits of many of them with the probability "
-        "stated. "
-        "It cannot rule out a few edited rewards, nor that the model was trained on the problems."
+        "got the submitted rewards. This rules out rewards that were made up, and edits of many of them with the "
+        "probability stated. It cannot rule out a few edited rewards, nor that the model was trained on the problems."
     ),
     "reproduced": (
         "A maintainer ran the model on every candidate and got the submitted rewards. This rules out every edit. It "
-        "cannot rule "
-        "out that the model was trained on the problems or on this pool."
+        "cannot rule out that the model was trained on the problems or on this pool."
     ),
 }
 """What each trust tier can and cannot rule out, in plain words."""
@@ -42,12 +38,12 @@ TIERS: dict[Tier, str] = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What scoring the pool cost, as the submission says; None where it is unknown.
+    """The cost of scoring the pool, as the submission says; None where it is unknown.
 
     Attributes:
-        tokens: Of all rendered inputs together.
-        candidates: Scored in those seconds.
-        seconds: None where a run was interrupted and resumed: nobody measured the whole.
+        tokens: The tokens of all rendered inputs together.
+        candidates: The candidates scored in those seconds.
+        seconds: The time of the run; None where it was interrupted and resumed, as nobody measured the whole.
         device: The processor or GPU, by its maker's name.
     """
 
@@ -59,19 +55,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Submission:
-    """One reward model on one pool, as it lies in a results folder.
+    """One reward model on one pool, as a results folder has it.
 
     ``org``, ``model``, ``revision`` and ``pool_id`` are from the path.
 
     Attributes:
-        folder: Where it lies.
+        folder: The submission's folder.
         org: The organisation.
         model: The model's name within it.
-        revision: What pins the model's weights.
-        pool_id: Of the pool it scores.
-        file: What ``submission.json`` says.
+        revision: The revision, which pins the model's weights.
+        pool_id: The id of the pool it scores.
+        file: The content of ``submission.json``.
         rewards: The rewards, opened.
-        tier: What was checked of it.
+        tier: The trust tier: how much of it was checked.
     """
 
     folder: Path
@@ -85,28 +81,28 @@ class Submission:
 
     @property
     def disclosure(self) -> Disclosure | None:
-        """What people say of the model; None until they have."""
+        """The answers of the submitter about the model; None until they are given."""
         return self.file.disclosure
 
     @property
     def cost(self) -> Cost:
-        """What scoring the pool cost."""
+        """The cost of scoring the pool."""
         run = self.file.run
         return Cost(run.tokens, run.candidates, None if run.resumed else float(run.seconds), run.device_name)
 
     @property
     def contact(self) -> str | None:
-        """Whom to ask; None where there is no disclosure."""
+        """The person to ask; None where there is no disclosure."""
         return self.disclosure.contact if self.disclosure else None
 
     @property
     def licence(self) -> str | None:
-        """Of the weights; None where there is no disclosure."""
+        """The licence of the weights; None where there is no disclosure."""
         return self.disclosure.licence if self.disclosure else None
 
     @property
     def base_model(self) -> str | None:
-        """What the model was trained from; None where there is no disclosure."""
+        """The model it was trained from; None where there is no disclosure."""
         return self.disclosure.base_model if self.disclosure else None
 
 
@@ -127,10 +123,10 @@ class Fault:
     """A fault in a submission.
 
     Attributes:
-        file: The file, relative to the results folder where it lies in one.
-        row: 1-based row of ``rewards.parquet``; None where the fault is the file's as a whole.
-        found: What is there.
-        expected: What must be there.
+        file: The file, relative to the results folder if it is in one.
+        row: 1-based row of ``rewards.parquet``; None where the fault is in the whole file.
+        found: The content that was found.
+        expected: The content that was expected.
         kind: One of :data:`prm_eval.submissions.checking.faults.KINDS`.
     """
 
@@ -147,11 +143,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What looks odd in a submission that has no fault: shown on the board, not refused.
+    """Something odd in a submission without faults: it is shown on the board, and no reason to refuse.
 
     Attributes:
         name: One of :data:`prm_eval.submissions.suspicion.NAMES`.
-        text: In words, with the figure.
+        text: The suspicion in words, with the figure.
         value: The figure.
     """
 

@@ -1,4 +1,4 @@
-"""What pins the weights of a reward model, as the name of a folder."""
+"""The revision of a reward model, which pins its weights, as the name of a folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ RULE = "none: a rule"
 
 
 def revision_name(model: Mapping[str, Any]) -> str:
-    """Return the revision of a model as a folder's name: its commit, the hash of its weight hashes, or a rule's version.
+    """Return the revision of a model as the name of a folder.
+
+    It is a commit, the hash of the weight hashes, or the version of a rule.
 
     Args:
-        model: What a reward model says of itself (``describe()``), or ``submission.json`` under that name.
+        model: The description of a reward model (``describe()``), or the field ``model`` of ``submission.json``.
 
     Raises:
-        PrmEvalError: Nothing there pins the weights.
+        PrmEvalError: None of these pins the weights.
     """
     commit = model.get("revision")
     if isinstance(commit, str):
@@ -28,8 +30,7 @@ def revision_name(model: Mapping[str, Any]) -> str:
             return commit
         raise PrmEvalError(
             f"the revision {commit!r}, which may move; a commit of 40 hexadecimal digits does not. A rule without "
-            "weights has no "
-            f"revision: its describe() returns {{'id': ..., 'version': 1, 'weights': {RULE!r}}}"
+            f"weights has no revision: its describe() returns {{'id': ..., 'version': 1, 'weights': {RULE!r}}}"
         )
     weights = model.get("weights_sha256")
     if weights:

@@ -1,11 +1,11 @@
-"""What looks odd in rewards that have no fault: shown on the board beside the row, never a reason to refuse it.
+"""Suspicions: what looks odd in rewards without faults, shown beside the row and never a reason to refuse it.
 
-Public grades can be copied. Rewards made from them plus noise are recognised in two ways. With little noise they are
-better than any verifier: the figures say so. With much noise they are still about the grade and about nothing else,
-whereas whatever reads a text gives similar texts similar rewards: among candidates of one problem *and one grade*,
-rewards of a reward model follow the length of a text, its answer and its nearest neighbour's reward; rewards made from
-grades do not. What this cannot see, by construction: a real model's rewards with something added for correct
-candidates. Only ``prm-eval verify`` sees that.
+Public grades can be copied. Rewards made from grades plus noise are recognised in two ways. With little noise they are
+better than any verifier, and the figures show it. With much noise they still depend on the grade and on nothing else. A
+reward model reads texts, and so gives similar texts similar rewards: among candidates of one problem *and one grade*,
+its rewards follow the length of a text, its answer and its nearest neighbour's reward. Rewards made from grades do not.
+These tests cannot see one thing, by construction: a real model's rewards with something added for correct candidates.
+Only ``prm-eval verify`` sees that.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ NAMES = {
     "unrun-rule": "a rule that nobody here has run",
 }
 GRADES_AUROC = 0.99
-AUROC_LIMIT = (
-    0.95  # for the lower end of the interval; the strongest public verifiers we have measured reach 0.90 to 0.98
-)
-GAP_LIMIT = 0.90  # of what lies between the mean and the oracle, likewise
-# Problems with candidates right and wrong. Fewer prove nothing: a real verifier has been seen to get all of three
-# right.
+# a limit for the lower end of the interval; the strongest public verifiers that we have measured reach 0.90 to 0.98
+AUROC_LIMIT = 0.95
+# the share of the gap between the mean and the oracle, also for the lower end
+GAP_LIMIT = 0.90
+# Problems with both right and wrong candidates. Fewer prove nothing: a real verifier got all of three right.
 LEAST_FOR_GRADES, LEAST_FOR_LIMITS = 10, 20
 FEW_VALUES, LEAST_CANDIDATES = 20, 200
-LEAST_IN_CELLS = (
-    400  # candidates for the test of text-blindness: real verifiers then exceed its limit several times over
-)
-CHI_SQUARE_LIMIT = 16.27  # of 3 degrees of freedom: a blind file is below it 999 times of 1,000
-AUROC_Z = 4.0  # random rewards are blind too, but know no grade
+# candidates for the test of text-blindness: with so many, real verifiers exceed its limit several times over
+LEAST_IN_CELLS = 400
+# of 3 degrees of freedom: a blind file is below it 999 times of 1,000
+CHI_SQUARE_LIMIT = 16.27
+# random rewards are blind too, but do not know the grade
+AUROC_Z = 4.0
 SHUFFLES = 100
-# Numbers without a scale are compared in units of their spread. Log-odds have one: a unit is at least 1, since a sure
-# model's log probabilities crowd near 0 with honest ones of -30 among them.
+# Raw numbers have no scale and are compared in units of their spread. For log-odds the unit is at least 1: the log
+# probabilities of a sure model crowd near 0, with honest ones of -30 among them.
 OUTLIER_UNITS, LEAST_UNIT = 1e3, {"raw": 0.0}
 LEAST_CELL, MOST_CELL, MOST_CELLS = 4, 64, 300
 WORD_PAIRS = 512
@@ -65,10 +65,9 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
     """Return what looks odd in a submission; empty for an ordinary one.
 
     Args:
-        submission: Without faults.
+        submission: A submission without faults.
         pool: Its pool, graded.
-        rewards: Its aggregated rewards, (problems, M) with NaN where there is none, where the caller has read them
-            already.
+        rewards: Its aggregated rewards, (problems, M), NaN where there is none; by default they are read here.
 
     Raises:
         DataError: The rewards are not of this pool.
@@ -88,13 +87,13 @@ def read_rewards(submission: Submission, pool: Pool) -> Floats:
 
 @dataclass(frozen=True)
 class Cell:
-    """Candidates of one problem and one grade, of different texts, and what is near what.
+    """Candidates of one problem and one grade, with different texts, and which of them are alike.
 
     Attributes:
-        problem: Row of the reward table.
-        slots: Columns.
-        length: Logarithms of the texts' lengths.
-        nearest: For each candidate the one with the most similar text.
+        problem: Their row of the reward table.
+        slots: Their columns.
+        length: The logarithms of the texts' lengths.
+        nearest: For each candidate, the one with the most similar text.
         same_answer: (candidates, candidates): 1 where the answers are of one class.
         shuffles: (shuffles, candidates): orders to compare with, the same for all submissions.
     """
@@ -109,7 +108,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """What the tests need of a pool; made once for all its submissions."""
+    """The facts about a pool that the tests need; made once for all its submissions."""
 
     correct: Bools
     present: Bools
@@ -119,7 +118,7 @@ class PoolFacts:
 
 @lru_cache(maxsize=8)
 def pool_facts(path: str, content_hash: str) -> PoolFacts:
-    """Return the facts of a pool; ``content_hash`` keeps another pool at the same place from being taken for it."""
+    """Return the facts of a pool; ``content_hash`` tells it from another pool at the same path in the cache."""
     pool = Pool(path)
     graded = list(graded_slots(pool, "own", []))
     cells: list[Cell] = []
@@ -183,15 +182,17 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
     if blind is not None and blind < CHI_SQUARE_LIMIT and (mean - 0.5) > AUROC_Z * max(error, 1e-9):
         text = (
             "within a problem the rewards tell right from wrong, but among candidates of the same grade they have "
-            "nothing to do "
-            f"with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a reader of texts "
-            "is far above)"
+            f"nothing to do with length, answer or similar texts (chi-square {blind:.1f} of 3 degrees of freedom; a "
+            "reader of texts is far above)"
         )
         yield Suspicion("text-blind", text, blind)
 
 
 def outliers(rewards: Floats, score_type: str) -> Suspicion | None:
-    """Return the suspicion that a few rewards lie absurdly far out: what makes differences between all others look small."""
+    """Return the suspicion that a few rewards lie absurdly far out, or None.
+
+    Such rewards make the differences between all others look small.
+    """
     if not len(rewards):
         return None
     low, middle, high = np.percentile(rewards, [25, 50, 75])
@@ -205,7 +206,7 @@ def outliers(rewards: Floats, score_type: str) -> Suspicion | None:
 
 
 def within_problem_auroc(table: Floats, correct: Bools, scored: Bools) -> Floats:
-    """Return, for every problem with candidates right and wrong, the probability that a right one beats a wrong one."""
+    """Return the probability that a right candidate beats a wrong one, for every problem that has both."""
     areas: list[float] = []
     for rewards, right, there in zip(table, correct, scored, strict=True):
         good, bad = np.sort(rewards[there & right]), np.sort(rewards[there & ~right])
@@ -216,7 +217,10 @@ def within_problem_auroc(table: Floats, correct: Bools, scored: Bools) -> Floats
 
 
 def _gap(table: Floats, facts: PoolFacts) -> tuple[float, float]:
-    """Return (lower limit, estimate) of the share of the gap between mean and oracle that best-of-n recovers at all slots."""
+    """Return (lower limit, estimate) of the share of the gap that best-of-n recovers at all slots.
+
+    The gap is that between the mean and the oracle.
+    """
     m = table.shape[1]
     rewards = np.where(facts.answered, table, np.nan)
     best = best_of_n_table(rewards, facts.correct, [m])[:, 0]
@@ -224,22 +228,24 @@ def _gap(table: Floats, facts: PoolFacts) -> tuple[float, float]:
     mixed = oracle > mean
     gained, room = (best - mean)[mixed], (oracle - mean)[mixed]
     gap = float(gained.sum() / room.sum())
-    error = float(np.sqrt(((gained - gap * room) ** 2).sum()) / room.sum())  # of a ratio of sums over problems
+    # the standard error of a ratio of sums over problems
+    error = float(np.sqrt(((gained - gap * room) ** 2).sum()) / room.sum())
     return gap - 2 * max(error, 0.5 / len(room)), gap
 
 
 def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
-    """Return how much rewards follow the texts, grade and problem being equal; None where the pool is too small to say.
+    """Return how much rewards follow the texts within one problem and grade; None where there are too few to say.
 
-    The sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of the
-    rewards within their cell: chi-square with 3 degrees of freedom for rewards that do not.
+    It is the sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of
+    the rewards within their cell. For rewards that do not follow the texts it is chi-square with 3 degrees of freedom.
     """
     centre, spread, count = np.zeros(3), np.zeros(3), 0
     for cell in cells:
         values = table[cell.problem, cell.slots]
         there = ~np.isnan(values)
         if not there.all() or np.ptp(values) == 0:
-            continue  # a refusal in the cell: its neighbours are not worth recomputing
+            # a refusal in the cell (its neighbours are not worth recomputing), or nothing to rank
+            continue
         ranks = _standard_ranks(values)
         measured = _measures(np.concatenate([ranks[None], ranks[cell.shuffles]]), cell)
         own, others = measured[0], measured[1:]
@@ -260,7 +266,7 @@ def _standard_ranks(values: Floats) -> Floats:
 
 
 def _measures(ranks: Floats, cell: Cell) -> Floats:
-    """Return (rows, 3): how each row of ranks goes with length, nearest text and same answer."""
+    """Return (rows, 3): how well each row of ranks goes with length, nearest text and same answer."""
     length = cell.length - cell.length.mean()
     by_length = ranks @ (length / max(float(length.std()), 1e-12))
     by_text = (ranks * ranks[:, cell.nearest]).sum(axis=1)

@@ -1,7 +1,7 @@
-"""What a ``verification.json`` must say to be believed: one rule for the checker, which names faults, and the board, which gives tiers.
+"""The rule for what a ``verification.json`` must say to be believed.
 
-Nobody signs that file. These are the ways in which it can contradict itself or the submission beside it; that strangers
-write none is seen to by CI (``prm-eval check --new``).
+The checker names faults by it, and the board gives tiers by it. Nobody signs that file. These are the ways in which it
+can contradict itself or the submission beside it. CI makes sure that strangers add none (``prm-eval check --new``).
 """
 
 from __future__ import annotations
@@ -12,51 +12,58 @@ from collections.abc import Iterator
 from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-"""Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
-kernels and other GPUs make of the same weights, with room to spare (benchmarks/tolerance.py: 1.3e-7, 5e-3, 4e-2). "raw"
-numbers are
-measured in units of the spread of those that the verifier got."""
-# the mean over all steps may be an eighth of that: rounding errors are rarely at their largest, an edit of all rewards
-# is
+"""The largest difference of a step's probability that counts as equal, by the coarser of the two dtypes.
+
+It leaves room for the differences that other batch shapes, kernels and GPUs make with the same weights
+(benchmarks/tolerance.py measured 1.3e-7, 5e-3 and 4e-2). "raw" numbers are measured in units of the spread of those
+that the verifier got.
+"""
+# The mean over all steps may be an eighth of that: rounding errors are rarely at their largest, while an edit of all
+# rewards shifts every step.
 MEAN_SHARE = 8
-EDITED = 0.01  # the fraction of edited candidates for which the chance of detection is stated
-MOST_CANDIDATES = 10**8  # no pool has more; a larger figure is not computed with
+# the fraction of edited candidates for which the chance of detection is stated
+EDITED = 0.01
+# no pool has more candidates; nothing is computed from a larger figure
+MOST_CANDIDATES = 10**8
 PINNED = ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator")
-"""Fields of a model that must be equal where two descriptions of it have them."""
+"""The fields of a model that must be equal where two descriptions of it both have them."""
 
 
 def detection_probability(edited: int, sample: int, of: int) -> float:
-    """Return the probability that a sample has at least one of the edited candidates: 1 - C(of-edited, sample) / C(of, sample)."""
+    """Return the probability that a sample has at least one of the edited candidates.
+
+    It is 1 - C(of-edited, sample) / C(of, sample).
+    """
     if edited <= 0 or sample <= 0:
         return 0.0
     if edited + sample > of:
         return 1.0
-    fewer, more = sorted((edited, sample))  # the formula is the same with the two exchanged
+    fewer, more = sorted((edited, sample))  # the formula is symmetric in the two
     logarithm = sum(math.log1p(-more / (of - k)) for k in range(fewer))
     return -math.expm1(logarithm)
 
 
 def detection_of(compared: int, of: int) -> float:
-    """Return the probability that so many of the candidates show an edit of one in a hundred."""
+    """Return the probability that ``compared`` of the candidates reveal an edit of one in a hundred."""
     return detection_probability(math.ceil(EDITED * of), compared, of)
 
 
 def tolerance_between(one: object, other: object) -> float:
-    """Return the tolerance between runs with two dtypes; rules have none, and are exact."""
+    """Return the tolerance between runs with two dtypes; a rule has no dtype and is compared as float32."""
     return max(TOLERANCES.get(str(each), TOLERANCES["float32"]) for each in (one, other))
 
 
 def contradictions(
     found: VerificationFile, pool_hash: str, model: ModelEntry, run: RunEntry, rewards_sha256: str
 ) -> Iterator[tuple[str, str]]:
-    """Yield (found, expected) for all that keeps a verification from earning a tier.
+    """Yield (found, expected) of everything that keeps a verification from earning a tier.
 
     Args:
         found: The verification.
-        pool_hash: Of the submission's pool.
+        pool_hash: The content hash of the submission's pool.
         model: The model of the submission.
         run: The run of the submission.
-        rewards_sha256: Of the ``rewards.parquet`` that is there.
+        rewards_sha256: The SHA-256 of its ``rewards.parquet``.
     """
     if found.pool_hash != pool_hash:
         yield "a verification for another pool", "one for this submission's pool"

@@ -1,4 +1,4 @@
-"""Re-score a submission with the model itself, on a random sample of the candidates or on all, and write down what came out."""
+"""The verification of a submission: its model scores all candidates, or a random sample, a second time."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ from prm_eval.submissions.trust import (
     tolerance_between,
 )
 
-LOGODDS_SHARE = (
-    0.02  # near 0 and 1 probabilities hide differences that a product of steps shows; so log-odds count too, for less
-)
-LOOSE_LOGODDS = (
-    30.0  # beyond this a probability is 0 or 1 to double precision, and further differences of log-odds mean nothing
-)
-NORMAL_QUARTERS = 1.349  # standard deviations between the quartiles of a normal distribution
+# Near 0 and 1 probabilities hide differences that a product of steps shows: so log-odds count too, with less weight.
+LOGODDS_SHARE = 0.02
+# beyond this a probability is 0 or 1 to double precision, and further differences of log-odds mean nothing
+LOOSE_LOGODDS = 30.0
+# standard deviations between the quartiles of a normal distribution
+NORMAL_QUARTERS = 1.349
+# candidates that are listed as differing most
 WORST = 20
-CHUNK = 256  # candidates scored at a time
+# candidates scored at a time
+CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Compared:
 
     Attributes:
         row: 1-based row of ``rewards.parquet``.
-        problem_id: Of the candidate.
-        candidate_id: Of the candidate.
-        difference: The largest of its steps; infinity where one of the two is a refusal, or the numbers of steps
-            differ.
-        mean: The mean of its steps; None where the largest is infinite or there are none.
-        same_input: Whether the rendered input is the same; None where one of the two has none.
+        problem_id: The candidate's problem.
+        candidate_id: The candidate's id.
+        difference: The largest difference of a step; infinity where only one of the two is a refusal, or the numbers of
+            steps differ.
+        mean: The mean difference over its steps; None where the largest is infinite or there are no steps.
+        same_input: Whether the rendered inputs are the same; None where one of the two results has none.
     """
 
     row: int
@@ -68,7 +69,7 @@ class Compared:
 
 
 def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the 0-based rows of a sample without replacement, rising; the same for the same seed everywhere.
+    """Return the 0-based rows of a sample without replacement, rising; a seed gives the same rows everywhere.
 
     Rows are ordered by the SHA-256 of seed and row, which no version of a random number generator changes.
     """
@@ -78,20 +79,22 @@ def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) -> None:
-    """Raise where a verification of the same rewards agreed on more candidates: a smaller one would only lower the tier.
+    """Insist that no verification of the same rewards has agreed on more candidates.
+
+    A smaller one would only lower the tier.
 
     Raises:
-        PrmEvalError: There is one.
+        PrmEvalError: There is such a verification.
     """
     try:
         before = read_typed(path, VerificationFile)
     except DataError:
-        # there is none, or none that can be read: it is written over
+        # there is none, or one that cannot be read and will be overwritten
         return
     if before.verdict == "agrees" and before.rewards_sha256 == rewards_sha256 and before.compared > compared:
         raise PrmEvalError(
-            f"{path}: {before.compared:,} candidates agreed before; {compared:,} would say less. Remove that file first "
-            "to write it again"
+            f"{path}: {before.compared:,} candidates agreed before; {compared:,} would say less. "
+            "Remove that file first to write it again"
         )
 
 
@@ -105,20 +108,19 @@ def verify_submission(
     verified_by: str,
     progress: Callable[[int], None] | None = None,
 ) -> VerificationFile:
-    """Score candidates again, compare, write ``verification.json`` and return it.
+    """Score candidates again, compare the results, write ``verification.json`` and return it.
 
     Args:
-        folder: Of a submission without faults.
+        folder: The folder of a submission without faults.
         pool: Its pool, at hand.
-        model: The reward model, loaded by whoever verifies.
-        sample: How many candidates; None for all of them.
-        seed: Of the sample; chosen after the submission was fixed, or its author could know the sample.
-        verified_by: Who verifies.
+        model: The reward model, as the verifier loaded it.
+        sample: The number of candidates; None for all of them.
+        seed: The seed of the sample, chosen after the submission was fixed: else its author could know the sample.
+        verified_by: The person who verifies.
         progress: Called with the number of candidates done.
 
     Raises:
-        PrmEvalError: The model is fed or read otherwise than the submission says, so that there is nothing to compare;
-            or more candidates agreed before.
+        PrmEvalError: The model is not the one that the submission names, or more candidates agreed before.
     """
     if pool.pool is None:
         raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
@@ -159,7 +161,7 @@ def _verification(
     tolerance: float,
     verified_by: str,
 ) -> VerificationFile:
-    """Return what ``verification.json`` says of a comparison; without a seed, of all candidates."""
+    """Return what ``verification.json`` says of a comparison; without a seed, all candidates were compared."""
     beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
     mean = _mean(compared)
     return VerificationFile(
@@ -187,10 +189,10 @@ def _verification(
 
 
 def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
-    """Insist that a model is what a submission names, as far as both say.
+    """Insist that a model agrees with a submission in every field that both of them have.
 
     Raises:
-        PrmEvalError: Another kind, splitter, recipe, commit or other weights.
+        PrmEvalError: They differ in kind, score type, splitter or one of :data:`PINNED`.
     """
     info, about = rewards.info, model.describe()
     pairs: list[tuple[str, Any, Any]] = [
@@ -209,15 +211,16 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
 
 
 def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, Literal["probability", "raw"]]:
-    """Return (tolerance, "probability" or "raw"): that of the coarser dtype of submission and verifier."""
+    """Return (tolerance, "probability" or "raw"), by the coarser dtype of submission and verifier."""
     dtypes = (rewards.info.model.get("dtype"), model.describe().get("dtype"))
     return tolerance_between(*dtypes), "raw" if rewards.info.score_type == "raw" else "probability"
 
 
 def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
-    """Return how two results for one candidate differ, step by step, on the scale on which tolerances are stated.
+    """Return the differences of two results for one candidate, step by step, on the scale of the tolerances.
 
-    Infinity where only one of them is a refusal, or the numbers of steps differ; nothing where both are.
+    The only one is infinity where just one of the results is a refusal, or the numbers of steps differ; there is none
+    where both are refusals.
     """
     if one.refusal is not None or other.refusal is not None:
         return [] if one.refusal is not None and other.refusal is not None else [math.inf]
@@ -229,15 +232,16 @@ def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spr
 def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
     if score_type != "logodds":
         return abs(a - b) / spread
-    a, b = (max(-LOOSE_LOGODDS, min(LOOSE_LOGODDS, each)) for each in (a, b))  # but -12 and -1000 do differ
+    # -12 and -1000 still differ
+    a, b = (max(-LOOSE_LOGODDS, min(LOOSE_LOGODDS, each)) for each in (a, b))
     return max(abs(sigmoid(a) - sigmoid(b)), LOGODDS_SHARE * abs(a - b))
 
 
 def spread_of(values: Sequence[float]) -> float:
-    """Return the unit in which raw numbers are compared: their standard deviation, or less where a few lie far outside.
+    """Return the unit in which raw numbers are compared: their standard deviation, or less if there are outliers.
 
     Args:
-        values: Of the model run anew. By submitted ones their author would choose the unit.
+        values: The rewards that the verifier got. With submitted rewards, their author would choose the unit.
     """
     if not values:
         return 1.0
@@ -246,7 +250,8 @@ def spread_of(values: Sequence[float]) -> float:
     return min((each for each in units if each > 0 and math.isfinite(each)), default=1.0)
 
 
-Scored = tuple[int, tuple[str, str], StepRewards, StepRewards]  # row, ids, as submitted, as scored again
+# row, ids, as submitted, as scored again
+Scored = tuple[int, tuple[str, str], StepRewards, StepRewards]
 
 
 def _score_again(
@@ -281,7 +286,7 @@ Chosen = tuple[int, tuple[str, str], ScoringItem, StepRewards]
 
 
 def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Iterator[Chosen]:
-    """Yield (row, ids, what the model is shown, what was submitted) of the chosen rows."""
+    """Yield (row, ids, the model's input, the submitted result) of the chosen rows."""
     wanted, splitter = set(rows.tolist()), rewards.info.splitter or pool.info.splitter
     submitted = rewards.rows()
     at = 0
@@ -300,7 +305,7 @@ def _mean(compared: Sequence[Compared]) -> float | None:
 
 
 def _worst(compared: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Return the candidates that differ most, as ``verification.json`` lists them."""
+    """Return the candidates that differ most, in the form of ``verification.json``."""
     worst = sorted(compared, key=lambda each: (-each.difference, each.row))[:WORST]
     return [
         {

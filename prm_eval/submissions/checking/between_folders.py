@@ -1,4 +1,4 @@
-"""What no look at a single submission shows: files between the folders, names that look alike, one rewards file in two places."""
+"""The faults between submissions: stray files, names that look alike, and one rewards file in two places."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.rules import shown
 from prm_eval.submissions.readers import LAYOUT, read_submission
 
-Odd = tuple[str, Path, str, str]  # kind of fault, where, found, expected
+# kind of fault, where, found, expected
+Odd = tuple[str, Path, str, str]
 
-# Names are ASCII; within it these are taken for each other in one font or another.
+# Names are ASCII; these characters look like each other in one font or another.
 _ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "_": "-", ".": "-"})
 
 
 def look(name: str) -> str:
-    """Return what a reader sees of a name: equal for two that are told apart only by looking closely."""
+    """Return a name as a reader sees it: two names that look alike give the same."""
     return name.casefold().translate(_ALIKE).replace("rn", "m").replace("vv", "w")
 
 
 def strays(results: Path) -> Iterator[Path]:
-    """Yield what is no folder on the three levels below ``submissions``."""
+    """Yield everything on the three levels below ``submissions`` that is not a folder."""
     for depth in ("*", "*/*", "*/*/*"):
         found = sorted((results / "submissions").glob(depth))
         yield from (path for path in found if path.is_symlink() or not path.is_dir())
 
 
 def clashes(results: Path) -> Iterator[tuple[Path, str]]:
-    """Yield (folder or registry entry, the other name) of names that look like another of their level.
+    """Yield (folder or registry entry, the other name) of every name that looks like another of its level.
 
-    The levels: organisations, models of one, revisions of one, pools of one, and the registry of pools. What was
-    verified keeps its name; without that the spelling with the most entries, or the first in order, which is as good as
-    any.
+    The levels are the organisations, the models of each, the revisions of each, the pools of each, and the registry of
+    pools. One spelling keeps its name: the one that was verified, else the one with the most entries, else the first in
+    order.
     """
     root = results / "submissions"
     models = [(path, *path.name.partition("__")[::2]) for path in sorted(root.glob("*"))]
@@ -66,7 +67,7 @@ def _clashes_of(level: Sequence[tuple[str, Path]]) -> Iterator[tuple[Path, str]]
 
 
 def copies(folders: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield (submission, the one it is a copy of) of those with the same rewards file; what was verified is the original."""
+    """Yield (submission, its original) of all that have the same rewards file; a verified one is the original."""
     by_size: defaultdict[int, list[Path]] = defaultdict(list)
     for folder in folders:
         by_size[(folder / "rewards.parquet").stat().st_size].append(folder)
@@ -90,12 +91,13 @@ def _verified(path: Path) -> bool:
             if read_submission(folder).tier != "recomputed":
                 return True
         except PrmEvalError:
-            continue  # what cannot be read was not verified; its own faults say why
+            # what cannot be read was not verified; its own faults say why
+            continue
     return False
 
 
 def between(results: Path) -> Iterator[Odd]:
-    """Yield what is wrong between the submissions of a results folder: what is no folder, and what is called like another."""
+    """Yield the stray files of a results folder, and the names in it that look like another."""
     for path in strays(results):
         yield "extra-file", path, "a file between the folders", f"only folders called {LAYOUT}"
     for path, other in clashes(results):
@@ -103,7 +105,7 @@ def between(results: Path) -> Iterator[Odd]:
 
 
 def copied(folders: Iterable[Path], results: Path) -> Iterator[Odd]:
-    """Yield the submissions, of those given, that are copies of another."""
+    """Yield those of the given submissions that are copies of another."""
     for folder, original in copies(folders):
         place = original.relative_to(results).as_posix()
         yield "copy", folder / "rewards.parquet", f"the rewards of {place}", "its own"

@@ -1,4 +1,4 @@
-"""The checker: every fault of a submission at once, whatever a stranger has put into its folder (DESIGN.md section 4)."""
+"""The checker: every fault of a submission at once, whatever a stranger put into its folder (DESIGN.md section 4)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.trust import contradictions
 
 ROWS_NEED = ("kind", "score_type", "aggregation", "splitter", "model")
-FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0  # a file that takes longer is refused; a usual one takes a tenth
+# a file that takes longer is refused; a usual one takes a tenth of this time
+FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """How strict a check is.
+    """The strictness of a check.
 
     Attributes:
-        new: As a submission that comes from outside: it may not bring a ``verification.json``, nor names and rules of
-            ours.
-        tokenizer: A checkpoint folder or hub id, whose tokenizer recomputes the rendered inputs.
+        new: Whether the submission comes from outside: it may then have no ``verification.json``, and none of our names
+            and rules.
+        tokenizer: A checkpoint folder or hub id; its tokenizer recomputes the rendered inputs.
     """
 
     new: bool = False
@@ -41,11 +42,11 @@ class Options:
 
 
 class Checker:
-    """Checks submissions of one results folder; pools are read once, strangers' Parquet in a child.
+    """The checker of one results folder; it reads pools once, and strangers' Parquet in a child process.
 
     Args:
         results: The folder that holds ``submissions`` and ``pools``.
-        options: How strict.
+        options: How strict the checks are.
     """
 
     def __init__(self, results: Path, options: Options | None = None) -> None:
@@ -54,11 +55,11 @@ class Checker:
         self._pools: dict[str, RegisteredPool | None] = {}
 
     def close(self) -> None:
-        """End the child."""
+        """End the child process."""
         self._worker.close()
 
     def submission(self, folder: Path) -> list[Fault]:
-        """Return every fault of a submission; empty where it is in order."""
+        """Return every fault of a submission; none where it is in order."""
         faults = Faults(self.results)
         seen = outline(folder, self.results, faults, new=self.options.new)
         about, rewards_there = seen.about, "rewards.parquet" in seen.there
@@ -74,7 +75,7 @@ class Checker:
         return faults.listed()
 
     def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
-        """Return the pool, if the submission is for it and it is sound."""
+        """Return the pool of a submission if it is sound and has the submission's hash; add a fault otherwise."""
         path, entry = folder / "submission.json", self.results / "pools" / f"{pool_id}.json"
         if not entry.is_file():
             known = ", ".join(sorted(each.stem for each in (self.results / "pools").glob("*.json"))[:20]) or "none"
@@ -95,7 +96,7 @@ class Checker:
         return pool
 
     def _sound_pool(self, entry: Path, faults: Faults) -> RegisteredPool | None:
-        """Return a registered pool if it has the content it is registered with."""
+        """Return a registered pool if it has the content that it is registered with; add a fault otherwise."""
         try:
             pool = read_pool_ref(entry, self.results)
         except PrmEvalError as error:
@@ -173,7 +174,7 @@ class Checker:
                 faults.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
-        """Return the faults of the whole folder: its pools, all submissions, what lies between them."""
+        """Return the faults of the whole folder: its pools, all submissions, and what lies between them."""
         faults = Faults(self.results)
         for entry in sorted((self.results / "pools").glob("*.json")):
             self._pools[entry.stem] = self._sound_pool(entry, faults)
@@ -192,12 +193,14 @@ class Checker:
 
 
 def check_submission(folder: str | Path, results: str | Path, options: Options | None = None) -> list[Fault]:
-    """Return every fault of one submission; empty where it is in order. Bounded in time and memory, and never raises for its content.
+    """Return every fault of one submission; none where it is in order.
+
+    The check is bounded in time and memory, and never raises for the content of a submission.
 
     Args:
-        folder: Of the submission.
-        results: The results folder it lies in, which has the pools.
-        options: How strict.
+        folder: The submission's folder.
+        results: The results folder that has the submission and the pools.
+        options: How strict the check is.
     """
     checker = Checker(_plain_path(results), options)
     try:
@@ -207,10 +210,10 @@ def check_submission(folder: str | Path, results: str | Path, options: Options |
 
 
 def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> dict[Path, list[Fault]]:
-    """Check results folders and submission folders; return the faults of each.
+    """Return the faults of each of several results folders and submission folders.
 
     Raises:
-        PrmEvalError: A path that does not exist.
+        PrmEvalError: A path is neither a results folder nor a submission.
     """
     checkers: dict[Path, Checker] = {}
     found: dict[Path, list[Fault]] = {}
@@ -230,9 +233,9 @@ def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> 
 
 
 def results_of(path: Path) -> Path:
-    """Return the results folder that a path is, or is a submission of.
+    """Return the results folder of a path, which is the folder itself or a submission in it.
 
-    What lies three levels below a folder called ``submissions`` is a submission, whatever a stranger has put into it.
+    A folder three levels below one called ``submissions`` is a submission, whatever a stranger has put into it.
     """
     above = path.parents
     if len(above) > 3 and above[2].name == "submissions":
@@ -243,7 +246,7 @@ def results_of(path: Path) -> Path:
 
 
 def _plain_path(path: str | Path) -> Path:
-    """Return an absolute path without ``..``; links are kept, to be refused."""
+    """Return an absolute path without ``..``; links stay, so that they are refused."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 

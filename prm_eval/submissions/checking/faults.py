@@ -1,4 +1,4 @@
-"""The kinds of fault, each in words (``results/README.md`` lists them too), and the list that collects them."""
+"""The kinds of fault, each in words (``results/README.md`` lists them too), and the collector of faults."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 from prm_eval.errors import DataError
 from prm_eval.submissions.records import Fault
 
-MOST_A_KIND = 20  # rows that are listed one by one; what follows is counted
+# faults of a kind that are listed one by one in a file; the rest are counted
+MOST_A_KIND = 20
 
 KINDS: dict[str, str] = {
     # the folder
-    "path": "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, and no part of it is a "
-    "link.",
+    "path": (
+        "The folder is submissions/<org>__<model>/<revision>/<pool-id> of a results folder, "
+        "and no part of it is a link."
+    ),
     "name": (
-        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, 1 l I, "
-        "- _ .); "
-        "from outside (--new) none of ours."
+        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, "
+        "1 l I, - _ .); from outside (--new) none of ours."
     ),
     "missing-file": "submission.json and rewards.parquet are there.",
     "extra-file": "Nothing else is there, and nothing lies between the folders.",
@@ -31,10 +33,12 @@ KINDS: dict[str, str] = {
     "text": "No text holds control, bidirectional, zero-width, unassigned or other invisible characters.",
     "agreement": "The path agrees with the content: name, model id, revision, pool.",
     "revision": "The revision is a 40-hex commit; for local weights the hash of their hashes, for rules their version.",
-    "recipe": "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present "
-    "content.",
-    "rule": "A rule without weights that comes from outside (--new) is an installed one, under its own name and "
-    "version.",
+    "recipe": (
+        "A shipped recipe is used for the kind of model it is for; from outside (--new) with its present content."
+    ),
+    "rule": (
+        "A rule without weights that comes from outside (--new) is an installed one, under its own name and version."
+    ),
     "disclosure": "The disclosure is complete: licence, base model, training data, what it was trained on, contact.",
     "totals": "The candidates, tokens and refusals that submission.json counts are those of rewards.parquet.",
     # the pool
@@ -57,25 +61,27 @@ KINDS: dict[str, str] = {
     "refusal": "Every row has rewards or the reason why not, never both; the reason is a line of plain text.",
     "finite": "All rewards are finite, and so is what the declared aggregation makes of them.",
     "n-steps": "n_steps is the number of rewards of the row.",
-    "step-count": "A process reward model has one reward a step, as the declared splitter cuts; an outcome reward "
-    "model one.",
+    "step-count": (
+        "A process reward model has one reward a step, as the declared splitter cuts; an outcome reward model one."
+    ),
     "aggregate": "Where there is a column reward, it is what the declared aggregation gives.",
     "n-tokens": "n_tokens is not negative, and there where there is an input hash.",
-    "input-hash": "input_hash is there where a recipe renders tokens, and is that of these tokens (recomputed with "
-    "--model).",
+    "input-hash": (
+        "input_hash is there where a recipe renders tokens, and is that of these tokens (recomputed with --model)."
+    ),
     "twins": "Candidates of a problem with the same text (and steps) have the same rewards.",
     # verification.json
     "verification": "verification.json is well formed, for this rewards file and pool, and agrees.",
     "verification-own": "A new submission brings no verification.json (--new): maintainers write it.",
 }
-"""Every kind of fault, and what is in order where there is none."""
+"""Every kind of fault, and what is true where there is no such fault."""
 
 
 class Faults:
-    """Collects the faults of one submission.
+    """The faults of one submission, as they are collected.
 
     Args:
-        results: Files are named relative to it.
+        results: The results folder; files are named relative to it.
     """
 
     def __init__(self, results: Path) -> None:
@@ -84,22 +90,22 @@ class Faults:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, kind: str, file: Path, found: str, expected: str, row: int | None = None) -> None:
-        """Add a fault; of many of one kind in one file the first are listed and the rest counted."""
+        """Add a fault; only the first of one kind in one file are listed, and the rest are counted."""
         name = self._name(file)
         self._counts[kind, name] += 1
         if self._counts[kind, name] <= MOST_A_KIND:
             self._found.append(Fault(name, row, found, expected, kind))
 
     def add_error(self, kind: str, error: DataError) -> None:
-        """Add what a reader raised."""
+        """Add the error that a reader raised, as a fault."""
         self.add(kind, Path(error.path), error.found, error.expected, error.row)
 
     def kinds(self) -> set[str]:
-        """Return the kinds found so far."""
+        """Return the kinds of fault found so far."""
         return {kind for kind, _ in self._counts}
 
     def listed(self) -> list[Fault]:
-        """Return all faults."""
+        """Return all faults, with a line for those of each kind that are only counted."""
         more = [
             Fault(name, None, f"{count - MOST_A_KIND:,} more faults of this kind", "none", kind)
             for (kind, name), count in self._counts.items()
@@ -112,4 +118,5 @@ class Faults:
             name = file.relative_to(self._results).as_posix()
         except ValueError:
             name = str(file)
-        return ascii(name)[1:-1]  # a stranger's name acts on no terminal
+        # a stranger's name must not act on a terminal
+        return ascii(name)[1:-1]

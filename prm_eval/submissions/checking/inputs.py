@@ -1,4 +1,4 @@
-"""Recompute what a reward model was shown: the recipe and the tokenizer give the token ids, without weights or a GPU."""
+"""The rendered inputs of a submission, recomputed by recipe and tokenizer without weights or a GPU."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from prm_eval.submissions.formats import ModelEntry, SubmissionFile
 from prm_eval.submissions.readers import open_rewards
 from prm_eval.submissions.records import RegisteredPool
 
-InputFault = tuple[int, str, str]  # row, found, expected
+# row, found, expected
+InputFault = tuple[int, str, str]
 
 
 def input_faults(folder: Path, file: SubmissionFile, pool: RegisteredPool, tokenizer: str) -> Iterator[InputFault]:
     """Yield every row whose rendered input is not what the recipe makes of the candidate.
 
     Args:
-        folder: Of a submission that has no other fault.
+        folder: The folder of a submission that has no other fault.
         file: Its ``submission.json``.
         pool: Its pool, at hand.
         tokenizer: A checkpoint folder or hub id.
@@ -43,7 +44,8 @@ def input_faults(folder: Path, file: SubmissionFile, pool: RegisteredPool, token
             continue
         if item not in known:
             rendered = renderer.render(item)
-            known = {item: (len(rendered.ids), rendered.input_hash)}  # equal texts stand together more often than not
+            # only the last one is kept: equal texts mostly stand together
+            known = {item: (len(rendered.ids), rendered.input_hash)}
         tokens, digest = known[item]
         if row.input_hash != digest:
             yield (
@@ -56,7 +58,7 @@ def input_faults(folder: Path, file: SubmissionFile, pool: RegisteredPool, token
 
 
 def renderer_of(model: ModelEntry, tokenizer: str) -> Renderer:
-    """Return the renderer of a submission's model, with a tokenizer that is at hand.
+    """Return the renderer of a submission's model, with the given tokenizer.
 
     Raises:
         PrmEvalError: The recipe is not a shipped one, has changed since, or does not fit the tokenizer.
@@ -71,7 +73,7 @@ def renderer_of(model: ModelEntry, tokenizer: str) -> Renderer:
 
 
 def _items(pool: Pool, rewards: RewardFile) -> Iterator[tuple[ScoringItem, StepRewards]]:
-    """Yield every candidate as the model saw it, with its row; the rows are known to be the pool's, in order."""
+    """Yield every candidate as the model saw it, with its row; the rows must be known to be in the pool's order."""
     rows = rewards.rows()
     splitter = rewards.info.splitter or pool.info.splitter
     for problem, candidates in pool:

@@ -1,7 +1,7 @@
-"""What a submission says of where its rewards come from: names, rules and recipes, as far as they can be held against what ships.
+"""The provenance of rewards: the names, rules and recipes of a submission, compared with those that ship.
 
-A name and a commit are the submitter's word until somebody has run the model. What can be asked without running it is
-asked here: as a fault of what comes from outside, as a doubt beside what is on the board.
+A name and a commit are the submitter's word until somebody has run the model. What can be checked without running it is
+checked here. It is a fault in a submission from outside, and a doubt beside one that is on the board.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from prm_eval.submissions.revision import RULE
 OUR_ORG = "prm_eval"
 BASELINES = ("first", "mean", "random", "shortest", "longest", "maj", "majority", "oracle")
 
-Fault = tuple[str, str, str]  # kind, found, expected
+# kind, found, expected
+Fault = tuple[str, str, str]
 
 
 def recipe_of(model: ModelEntry) -> Recipe | None:
-    """Return the shipped recipe that a model names, if it does."""
+    """Return the shipped recipe that a model names; None where it names none."""
     return shipped_recipes().get(model.recipe or "")
 
 
 def faults_from_outside(org: str, name: str, model: ModelEntry) -> Iterator[Fault]:
-    """Yield what a stranger may not say of his model.
+    """Yield the faults in what a stranger says of a model.
 
     Args:
-        org: As the folder is called.
-        name: Likewise.
-        model: What ``submission.json`` has under that name.
+        org: The organisation in the folder's name.
+        name: The model in the folder's name.
+        model: The field ``model`` of ``submission.json``.
     """
     if look(org) == look(OUR_ORG):
         yield "name", f"the organisation {org}", f"your own; {OUR_ORG} is this project"
@@ -46,34 +47,43 @@ def faults_from_outside(org: str, name: str, model: ModelEntry) -> Iterator[Faul
         about = installed_rule(name)
         named = f"{model.id}, version {model.version}"
         if about is None:
-            expected = "one that is installed (prm-eval plugins), so that anyone can run it; a maintainer installs your package first"
+            expected = (
+                "one that is installed (prm-eval plugins), so that anyone can run it; "
+                "a maintainer installs your package first"
+            )
             yield "rule", f"the rule {named}", expected
         elif (about.get("id", model.id), about.get("version")) != (model.id, model.version):
             own = f"{about.get('id', model.id)}, version {about.get('version')}"
             yield "rule", f"the rule {named}", f"{own}, as the installed rule {name} says of itself"
     recipe, said = recipe_of(model), model.recipe_sha256
-    if recipe is not None and said != recipe.digest:  # what is old may have an older recipe
+    # only from outside: a submission that is on the board already may have an older recipe
+    if recipe is not None and said != recipe.digest:
         own = "no recipe_sha256" if said is None else f"recipe_sha256 {said[:12]}"
         yield "recipe", own, f"{recipe.digest[:12]}, that of {recipe.name}"
 
 
 def installed_rule(name: str) -> dict[str, Any] | None:
     """Return what an installed rule says of itself; None where no rule of that name is installed."""
-    if name not in plugins.installed("reward model"):  # a stranger's name is looked up, and never imported
+    # a stranger's name is looked up, and never imported
+    if name not in plugins.installed("reward model"):
         return None
     try:
         about = load_reward_model(name).describe()
     except Exception:
-        return None  # it needs a checkpoint, a file or options: no rule that stands by itself
+        # it needs a checkpoint, a file or options: it is no rule that works by itself
+        return None
     return about if about.get("weights") == RULE else None
 
 
 def doubts(submission: Submission) -> Iterator[Suspicion]:
-    """Yield what a reader should know of a submission's word, whatever its rewards are."""
+    """Yield the reasons to doubt what a submission says of its model, whatever its rewards are."""
     model = submission.file.model
     recipe, named = recipe_of(model), model.recipe
     if named and recipe is None:
-        text = f"fed by a recipe of its own, {shown(named)}, which does not ship: how it was fed and read cannot be seen here"
+        text = (
+            f"fed by a recipe of its own, {shown(named)}, which does not ship: "
+            "how it was fed and read cannot be seen here"
+        )
         yield Suspicion("own-recipe", text, 1.0)
     elif recipe is not None and model.recipe_sha256 != recipe.digest:
         text = (

@@ -1,7 +1,7 @@
-"""What a board leaves out before it opens any rewards: the part of ``prm-eval check`` that costs next to nothing.
+"""The submissions that a board leaves out before it opens any rewards: the cheap part of ``prm-eval check``.
 
-The rows are looked at by the reader of whole files (:func:`prm_eval.rewards.files.reading.read_whole`). What both
-leave to ``check``, and why, is in ``results/README.md``.
+The reader of whole files looks at the rows (:func:`prm_eval.rewards.files.reading.read_whole`). ``results/README.md``
+says what both leave to ``check``, and why.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from prm_eval.submissions.records import Fault, RegisteredPool
 
 @dataclass(frozen=True)
 class Screened:
-    """What a results folder holds, as the board takes it.
+    """The submissions of a results folder, as the board takes or refuses them.
 
     Attributes:
-        refused: The faults of all that does not go on a board, by its place.
-        taken: What ``submission.json`` says of every other submission, by its folder, in their order: it is read once.
+        refused: The faults of everything that does not go on a board, by path.
+        taken: The ``submission.json`` of every other submission, by folder and in order: each is read once.
     """
 
     refused: Mapping[Path, list[Fault]]
@@ -32,7 +32,7 @@ class Screened:
 
 
 def screened(results: Path, pools: Mapping[str, RegisteredPool]) -> Screened:
-    """Return what goes on a board and what does not; never raises for what a stranger has put there.
+    """Return the submissions that go on a board and those that do not; a stranger's content never raises.
 
     Args:
         results: The results folder.
@@ -68,7 +68,7 @@ def _fault(odd: Odd, results: Path) -> Fault:
 
 
 def _add_pool(folder: Path, pools: Mapping[str, RegisteredPool], seen: Outline, faults: Faults) -> None:
-    """Check that the submission is for a pool of the board."""
+    """Add a fault where the submission is not for a pool of the board."""
     if seen.parts is None or not seen.about.has("pool_hash"):
         return
     pool, path, said = pools.get(seen.parts[3]), folder / "submission.json", seen.about["pool_hash"]

@@ -1,8 +1,8 @@
-"""Every fault of a ``rewards.parquet``, along its pool; runs in the child of :mod:`prm_eval.submissions.checking.worker`.
+"""The faults of a ``rewards.parquet``, found along its pool.
 
-What a row must be is asked by the one checker, :func:`prm_eval.rewards.files.step_arrays.read_block`. Here stands what only
-a whole file shows: its footer, candidates that are missing, unknown, twice or out of order, and equal texts with other
-rewards.
+This runs in the child process of :mod:`prm_eval.submissions.checking.worker`. The faults of a row are found by the one
+checker of rows, :func:`prm_eval.rewards.files.step_arrays.read_block`. This module has what only a whole file shows:
+its footer, candidates that are missing, unknown, duplicated or out of order, and equal texts with different rewards.
 """
 
 from __future__ import annotations
@@ -36,19 +36,21 @@ from prm_eval.texts.steps import split_steps
 Ints = npt.NDArray[np.int64]
 
 ROWS_PER_BATCH = 1_024
-MOST_JUMPS = 1_000  # places at which the order breaks that are kept
-MOST_REASONS = 500  # kinds of refusals that are counted
+# places where the order breaks that are kept
+MOST_JUMPS = 1_000
+# reasons of refusals that are counted
+MOST_REASONS = 500
 
 Key = tuple[str, str]
 
 
 @dataclass
 class Expected:
-    """What a pool asks of a rewards file: its candidates in order, the steps of each, and which of them are equal.
+    """The rows that a pool expects: its candidates in order, the steps of each, and which of them are equal.
 
     Attributes:
         keys: (problem id, candidate id) of every candidate.
-        steps: How many steps each has.
+        steps: The number of steps of each.
         twin: Index of the first candidate of the problem with the same text.
     """
 
@@ -60,16 +62,16 @@ class Expected:
         self.index: dict[Key, int] = {}
 
     def finish(self) -> Expected:
-        """Make the index, once all candidates are there."""
+        """Make the index once all candidates are there; return the same record."""
         self.index = {key: at for at, key in enumerate(self.keys)}
         return self
 
 
 def expected_of(pool: Pool, splitter: str | None) -> Expected:
-    """Return what a pool asks of rewards whose candidates are cut by a splitter (None: the pool's).
+    """Return the rows that a pool expects where a splitter cuts its candidates (None: the pool's).
 
     Raises:
-        PrmEvalError: The pool cannot be cut so.
+        PrmEvalError: The splitter cannot cut this pool.
     """
     result = Expected()
     for problem, table in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
@@ -84,7 +86,7 @@ def expected_of(pool: Pool, splitter: str | None) -> Expected:
 
 
 def size_limit(expected: Expected) -> int:
-    """Return how many bytes a rewards file for a pool may have, packed or not."""
+    """Return the largest number of bytes that a rewards file for a pool may have, packed or not."""
     return bytes_of_rewards(len(expected.keys), sum(expected.steps))
 
 
@@ -93,20 +95,22 @@ def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFaul
 
     Args:
         path: The file.
-        expected: Of its pool.
-        form: What ``submission.json`` says of the rows.
+        expected: The rows that its pool expects.
+        form: The form of the rows by ``submission.json``.
     """
     try:
         found = list(_footer(pq.ParquetFile(path), expected))
         if found and not all(each.kind == "row-count" for each in found):
             return found, {}
-        file = pq.ParquetFile(path, read_dictionary=list(TEXTS))  # a text that every row repeats is unpacked once
+        # a text that every row repeats is unpacked once
+        file = pq.ParquetFile(path, read_dictionary=list(TEXTS))
         walk = _Walk(expected, form)
         row = 1
         for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
             walk.take(row, pa.Table.from_batches([batch]))
             row += batch.num_rows
-            if row > 2 * len(expected.keys) + ROWS_PER_BATCH:  # whatever the metadata said
+            # the metadata may have lied about the number of rows
+            if row > 2 * len(expected.keys) + ROWS_PER_BATCH:
                 break
         return found + walk.found + list(walk.disorder()) + list(walk.missing()), walk.totals()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -115,7 +119,7 @@ def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFaul
 
 
 def _footer(file: pq.ParquetFile, expected: Expected) -> Iterator[RowFault]:
-    """Look at what the file says of itself, before anything is unpacked."""
+    """Yield the faults that the file's footer shows, before anything is unpacked."""
     wanted, n = reward_schema(single=False), len(expected.keys)
     schema = file.schema_arrow
     names = list(schema.names)
@@ -137,7 +141,7 @@ def _footer(file: pq.ParquetFile, expected: Expected) -> Iterator[RowFault]:
 
 
 class _Walk:
-    """Goes through the rows of a file and keeps what it finds."""
+    """The walk through the rows of a file, with the faults found so far."""
 
     def __init__(self, expected: Expected, form: Form) -> None:
         self.expected, self.form = expected, form
@@ -167,7 +171,7 @@ class _Walk:
         self._candidates += batch.num_rows
         keys = zip(batch.column("problem_id").to_pylist(), batch.column("candidate_id").to_pylist(), strict=True)
         places = [self._place(first + offset, key) for offset, key in enumerate(keys)]
-        # rows of no candidate are asked what needs no candidate; the right number of steps is then what they have
+        # a row of no candidate is still checked, except for its number of steps: whatever it has is right
         lengths = pc.fill_null(pc.list_value_length(batch.column("step_rewards")), 0).to_pylist()
         steps = [self.expected.steps[at] if at is not None else lengths[row] for row, at in enumerate(places)]
         read = read_block(batch, first, np.array(steps, dtype=np.int64), self.form, self.found.append)
@@ -175,14 +179,14 @@ class _Walk:
         self._twins(first, places, read, pc.is_valid(batch.column("refusal")).to_pylist())
 
     def _too_long(self, lists: pa.ChunkedArray) -> int | None:
-        """Return the first row whose list is longer than any candidate has steps, by far, before it becomes Python's."""
+        """Return the first row with a list that is far too long for any candidate, before Python objects are made."""
         lengths = pc.fill_null(pc.list_value_length(lists), 0)
         limit = 1_000 + 2 * max(self.expected.steps, default=0)
         found = int(pc.index(pc.greater(lengths, limit), True).as_py())
         return None if found < 0 else found
 
     def _place(self, number: int, key: tuple[str | None, str | None]) -> int | None:
-        """Return which candidate of the pool a row is; None where it is none, or there already."""
+        """Return the index of a row's candidate in the pool; None where it is not there, or came before."""
         if key[0] is None or key[1] is None:
             self._add("null", number, "an id that is null", "a problem id and a candidate id")
             return None
@@ -203,7 +207,7 @@ class _Walk:
         return at
 
     def disorder(self) -> Iterator[RowFault]:
-        """Yield the rows that stand at another place than in the pool; rows merely missing before them do not count."""
+        """Yield the rows that are out of the pool's order; a row is not where others before it are only missing."""
         for number, wanted, at in self._jumps:
             if at < wanted or any(row > number for row in self._seen[wanted:at]):
                 problem_id, candidate_id = self.expected.keys[at]
@@ -218,7 +222,7 @@ class _Walk:
                 self._refused[reason] = self._refused.get(reason, 0) + count
 
     def _twins(self, first: int, places: list[int | None], read: StepArrays, refused: list[bool]) -> None:
-        """Compare candidates with those of the same text and problem; a row without usable rewards is not asked."""
+        """Compare candidates with others of the same text and problem; rows without usable rewards are left out."""
         starts = read.starts
         for row, at in enumerate(places):
             if at is None or self.expected.twin[at] not in self._shared or not (read.counts[row] or refused[row]):
@@ -229,7 +233,7 @@ class _Walk:
                 self._add("twins", first + row, "other rewards than those of the same text", f"those of row {before:,}")
 
     def missing(self) -> Iterator[RowFault]:
-        """Yield the candidates that never came."""
+        """Yield a fault for every candidate of the pool that has no row."""
         for at, seen in enumerate(self._seen):
             if not seen:
                 problem_id, candidate_id = self.expected.keys[at]
@@ -238,6 +242,6 @@ class _Walk:
                 yield RowFault("missing", None, what, wanted)
 
     def totals(self) -> dict[str, Any]:
-        """Return what the rows add up to."""
+        """Return the totals of the rows: candidates, tokens, and refusals by reason."""
         refused = dict(sorted(self._refused.items()))
         return {"candidates": self._candidates, "tokens": self._tokens, "refused": refused}

@@ -1,6 +1,6 @@
-"""What can be said of a submission without opening its rewards: its folder, ``submission.json``, what the two say of each other.
+"""The structure of a submission: its folder and ``submission.json``, and whether the two agree.
 
-The checker and the board ask the same questions here. All of it is cheap: no row is read, no process started.
+The checker and the board both use this. All of it is cheap: no rewards are opened, and no process is started.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from prm_eval.submissions.revision import revision_name
 REQUIRED = ("submission.json", "rewards.parquet")
 ALLOWED = (*REQUIRED, "verification.json")
 MAX_REWARDS_BYTES = 2 * 1024**3
-MOST_FILES = 100  # of a folder that are looked at
+# files of a folder that are looked at
+MOST_FILES = 100
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a submission once its structure was looked at.
+    """The facts about a submission that its structure gives.
 
     Attributes:
-        parts: Organisation, model, revision and pool id, as the folder is called; None where it is not called so.
-        there: Names of the files that can be read.
-        about: ``submission.json`` as far as it is well formed: what needs its other fields is not looked at.
+        parts: Organisation, model, revision and pool id from the folder's path; None where the path is malformed.
+        there: The names of the files that can be read.
+        about: ``submission.json`` as far as it is well formed; checks that need its other fields are left out.
     """
 
     parts: tuple[str, str, str, str] | None
@@ -43,13 +44,13 @@ class Outline:
 
 
 def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -> Outline:
-    """Look at the structure of a submission and add what is wrong with it.
+    """Return the structure of a submission, and add its faults.
 
     Args:
-        folder: Of the submission.
+        folder: The submission's folder.
         results: The results folder.
-        faults: Gets every fault.
-        new: As a submission that comes from outside.
+        faults: The collector of faults.
+        new: Whether the submission comes from outside.
     """
     parts = path_parts(folder) if folder.parent.parent.parent == results / "submissions" else None
     if parts is None:
@@ -67,7 +68,7 @@ def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -
 
 
 def _layout(folder: Path, faults: Faults) -> set[str]:
-    """Check what files there are; return the names of those that can be read."""
+    """Check the files of a folder; return the names of those that can be read."""
     for above in (folder, folder.parent, folder.parent.parent):
         if above.is_symlink():
             faults.add("path", above, "a link", "a folder")
@@ -102,7 +103,7 @@ def _plain(path: Path, faults: Faults) -> bool:
 
 
 def _read(path: Path, faults: Faults) -> Draft[SubmissionFile]:
-    """Return ``submission.json`` as far as it is well formed, and add what is wrong with it."""
+    """Return ``submission.json`` as far as it is well formed, and add its faults."""
     try:
         about = draft(SubmissionFile, read_json(path))
     except DataError as error:
@@ -136,7 +137,7 @@ def _agreement(folder: Path, parts: tuple[str, str, str, str], name: str, entry:
 
 
 def _description(folder: Path, kind: Kind, score_type: ScoreType, model: ModelEntry, faults: Faults) -> None:
-    """Check what the fields say of each other."""
+    """Check that the fields agree with the recipe."""
     path, recipe = folder / "submission.json", recipe_of(model)
     if recipe is None:
         return

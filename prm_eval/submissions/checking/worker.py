@@ -1,7 +1,7 @@
-"""A child process that reads strangers' Parquet: whatever such a file does to its reader, it does to the child.
+"""The child process that reads strangers' Parquet: a file that kills its reader kills only the child.
 
-One line of JSON in, one out. The child has a limit on memory and a deadline; a question that kills it is answered with
-why.
+A question is one line of JSON, and so is its answer. The child has a limit on memory and a deadline. Where a question
+kills it, an error says why.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from prm_eval.children import command
 from prm_eval.errors import PrmEvalError
 from prm_eval.submissions.checking.worker_main import OUT_OF_MEMORY
 
-MEMORY_BYTES = 4 * 1024**3  # of address space: about 1 GB is the libraries'
-START_SECONDS = 120.0  # importing pyarrow on a busy machine
+# address space, of which the libraries take about 1 GB
+MEMORY_BYTES = 4 * 1024**3
+# the time to import pyarrow on a busy machine
+START_SECONDS = 120.0
 MAX_REPLY = 64 * 1024 * 1024
 
 
 class WorkerDied(Exception):
-    """The child ended, or was late; says how."""
+    """The child ended, or was late; the message says how."""
 
 
 class Worker:
@@ -33,15 +35,16 @@ class Worker:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None  # a file: a pipe that nobody reads would fill
+        # a file: a pipe that nobody reads would fill up
+        self._errors: IO[bytes] | None = None
         self._last_words = ""
 
     def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Return the child's answer.
+        """Return the child's answer to a question.
 
         Raises:
-            WorkerDied: It gave none within the time, or ended.
-            PrmEvalError: It could not start, which is no fault of what it was to read.
+            WorkerDied: The child gave no answer in time, or ended.
+            PrmEvalError: The child could not start, which is not the fault of any file.
         """
         child = self._alive()
         if child.stdin is None:

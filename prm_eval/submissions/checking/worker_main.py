@@ -1,4 +1,4 @@
-"""The child of :mod:`prm_eval.submissions.checking.worker`: limits itself, then answers lines until its input ends."""
+"""The child of :mod:`prm_eval.submissions.checking.worker`: it limits itself and answers lines until its input ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-OUT_OF_MEMORY = 77  # exit status
-MOST_FAULTS = 100_000  # that are told
+# exit status
+OUT_OF_MEMORY = 77
+# faults that are returned
+MOST_FAULTS = 100_000
 
 
 def main() -> None:
