@@ -57,22 +57,22 @@ GRADES = pa.schema(
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """What ``pool.json`` says.
+    """The content of ``pool.json``.
 
-    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the
-    content.
+    ``content_hash`` is over canonical records and decides. The hashes in ``files`` are quicker to check: as long as they
+    agree, the content does too.
 
     Attributes:
         problem_set: Name, revision where it has one, and content hash of the problems.
-        policy: Who wrote the candidates: id, revision.
+        policy: The model that wrote the candidates: id, revision.
         m: Slots a problem.
         splitter: How candidates are cut into steps.
-        n_problems: Of the pool.
-        n_candidates: Of the pool; missing slots are not among them.
+        n_problems: Problems in the pool.
+        n_candidates: Candidates in the pool, without the missing slots.
         content_hash: SHA-256 over the canonical records of problems and candidates.
         sampling: Temperature, top-p, seed and the like, as far as they are known.
-        source: The file or run it was made from.
-        versions: Of the software that made it.
+        source: The file or run that the pool was made from.
+        versions: Versions of the software that made it.
         files: SHA-256 of the files as first written.
         schema: Version of this format.
     """
@@ -102,7 +102,7 @@ class PoolInfo:
 
 
 def policy_name(policy: Mapping[str, Any]) -> str:
-    """Return what to call the policy of a pool in tables: its id or name; of a local checkpoint the folder, not where it lies."""
+    """Return the name of a pool's policy for tables: its id or name, or the folder's name of a local checkpoint."""
     name = str(policy.get("id") or policy.get("name") or "")
     local = name.startswith(("/", "~", ".")) or name[1:3] in (":\\", ":/")
     return (re.split(r"[\\/]", name.rstrip("\\/"))[-1] if local else name) or "an unnamed policy"
@@ -123,7 +123,7 @@ def read_pool_info(path: Path) -> PoolInfo:
     """Read the ``pool.json`` of a folder.
 
     Raises:
-        DataError: Not there, not JSON, of another schema, or a field is missing, unknown or of the wrong type.
+        DataError: It is not there, not JSON, of another schema, or a field is missing, unknown or of the wrong type.
     """
     file = path / "pool.json"
     if not file.is_file():
