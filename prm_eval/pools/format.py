@@ -57,22 +57,22 @@ GRADES = pa.schema(
 
 @dataclass(frozen=True)
 class PoolInfo:
-    """The content of ``pool.json``.
+    """What ``pool.json`` says.
 
     ``content_hash`` is over canonical records and decides. The hashes in ``files`` are quicker to check: as long as they
     agree, the content does too.
 
     Attributes:
         problem_set: Name, revision where it has one, and content hash of the problems.
-        policy: The model that wrote the candidates: id, revision.
+        policy: Who wrote the candidates: id, revision.
         m: Slots a problem.
         splitter: How candidates are cut into steps.
-        n_problems: Problems in the pool.
-        n_candidates: Candidates in the pool, without the missing slots.
+        n_problems: Of the pool.
+        n_candidates: Of the pool; missing slots are not among them.
         content_hash: SHA-256 over the canonical records of problems and candidates.
         sampling: Temperature, top-p, seed and the like, as far as they are known.
-        source: The file or run that the pool was made from.
-        versions: Versions of the software that made it.
+        source: The file or run it was made from.
+        versions: Of the software that made it.
         files: SHA-256 of the files as first written.
         schema: Version of this format.
     """
