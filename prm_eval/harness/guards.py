@@ -61,8 +61,8 @@ def check_request_cache(cache_requests: bool) -> None:
     """Refuse ``--cache_requests``.
 
     Raises:
-        SamplingError: It was given. Its cache key has neither N nor the sampling parameters, so it would replay those of
-            an earlier run, while the results record those of this run.
+        SamplingError: It was given. Its cache key has neither N nor the sampling parameters, so it would replay those
+            of an earlier run, while the results record those of this run.
     """
     if cache_requests:
         raise SamplingError(

@@ -1,8 +1,8 @@
 """Candidates of an unfinished run: the journals of one task, one a rank, from the first reply to the last selection.
 
 The path is ``DUMP_DIR/TASK/journal/NAME.rank0.jsonl``, where NAME stands for the policy and the generation arguments.
-Journals of another policy have another name and are never read. The records of a journal (:mod:`prm_eval.store.journal`)
-are:
+Journals of another policy have another name and are never read. A journal (:mod:`prm_eval.store.journal`) has these
+records:
 
 * ``{"p": problem id, "k": hash of the prompt, "t": text}``: a candidate that came back;
 * ``{"seed": ...}``: the seed of the candidates that follow, where it is known;
@@ -119,9 +119,9 @@ class KeptCandidates:
         return self._journal.path if self._journal is not None and not self._pending else None
 
     def others(self) -> Iterator[str]:
-        """Yield a line for each other policy or setting with candidates in this folder: their number, and how it differs.
+        """Yield a line for each other policy or setting with candidates in this folder.
 
-        Their journals are not used.
+        It has the number of candidates and the differences; these candidates are not used.
         """
         found: dict[str, tuple[int, dict[str, Any]]] = {}
         for path in sorted(self.folder.glob("*.jsonl")):
@@ -192,7 +192,10 @@ class KeptCandidates:
             self._pending = []
 
     def _spill(self, refusal: OSError) -> None:
-        """Continue in another place, once; where none can be written, in memory, and try the disk with each candidate."""
+        """Continue in another place, once.
+
+        Where none can be written, candidates stay in memory, and the disk is tried again with each new one.
+        """
         self._spilled = True
         self.close()
         for place in (Path(tempfile.gettempdir()), MEMORY):

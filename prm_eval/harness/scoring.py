@@ -1,4 +1,4 @@
-"""Grades and rewards of a pool inside an lm_eval run, by the same calls as ``prm-eval grade`` and ``prm-eval score``."""
+"""Grades and rewards of a pool in an lm_eval run, by the same calls as ``prm-eval grade`` and ``prm-eval score``."""
 
 from __future__ import annotations
 

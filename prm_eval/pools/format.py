@@ -59,7 +59,7 @@ GRADES = pa.schema(
 class PoolInfo:
     """What ``pool.json`` says.
 
-    ``content_hash`` is over canonical records and decides. The hashes in ``files`` are quicker to check: as long as they
+    ``content_hash`` is over canonical records and decides. The hashes in ``files`` are quicker to check: while they
     agree, the content does too.
 
     Attributes:

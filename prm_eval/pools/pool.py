@@ -142,7 +142,7 @@ class Pool:
         return self
 
     def verify(self) -> list[str]:
-        """Return the faults of the pool in words, after computing everything that ``pool.json`` claims; none if sound."""
+        """Return the faults of the pool in words, after computing again everything that ``pool.json`` claims."""
         faults: list[str] = []
         problems = list(self.problems.values())
         digest, n_candidates = hashlib.sha256(), 0

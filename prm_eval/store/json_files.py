@@ -48,7 +48,8 @@ def build_from(path: Path, kind: type[T], value: Any, *, own: bool = False) -> T
 def read_own_json(path: Path, schemas: tuple[str, ...], what: str) -> dict[str, Any]:
     """Return the JSON object in a file of the user's own, whose ``schema`` is one that this version understands.
 
-    Unlike :func:`prm_eval.store.safe_json.read_json` this follows links, which the hub's cache uses, and sets no limits.
+    Unlike :func:`prm_eval.store.safe_json.read_json` this follows links, as the hub's cache has them, and has no
+    limits.
 
     Args:
         path: The file.

@@ -193,7 +193,7 @@ class BlockReader:
         self._next: tuple[int, str, pa.Table] | None = next(self._blocks, None)
 
     def take(self, problem_id: str) -> tuple[int, pa.Table]:
-        """Return (first row number, rows) of a problem; an empty table if the file's next rows are of another problem."""
+        """Return (first row number, rows) of a problem, with no rows if the file's next rows are of another one."""
         if self._next is None or self._next[1] != problem_id:
             return 0, self._schema.empty_table()
         row, _, table = self._next

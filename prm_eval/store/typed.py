@@ -93,7 +93,7 @@ class Draft(Generic[T]):
 
 
 def rest() -> Any:
-    """Return a dataclass field that keeps all keys of an object that no other field names, which makes the type open."""
+    """Return a dataclass field that keeps all keys that no other field names, which makes the type open."""
     return field(default_factory=dict, metadata={_ROLE: "rest"})
 
 
