@@ -166,7 +166,7 @@ def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[tuple[int, Problem]
     try:
         rows: Any = datasets.load_dataset(hub.dataset, hub.config, split=hub.split, revision=revision)
     except Exception as error:
-        # datasets raises a dozen types here (connection, missing config, missing split); with all of them rows are missing
+        # datasets raises a dozen types here (connection, missing config, missing split): each means that no rows came
         raise PrmEvalError(
             f"the dataset {hub.dataset} ({hub.config or 'default'}, {hub.split}) cannot be loaded: {error}. "
             "Without a network, give a local file: --metadata problems=FILE.jsonl"
