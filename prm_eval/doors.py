@@ -1,4 +1,7 @@
-"""Doors of rooms: public names that are loaded from their module on first use, so that importing a room costs milliseconds."""
+"""Doors of rooms: public names that are loaded from their module on first use.
+
+Importing a room therefore costs milliseconds.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class DataError(PrmEvalError):
 
     Attributes:
         path: The file, or the folder, that holds the fault.
-        row: 1-based row number (a line of JSONL, a row of Parquet), or None when the fault is the file's as a whole.
+        row: 1-based row number (a line of JSONL, a row of Parquet), or None when the whole file is at fault.
         found: What was found there.
         expected: What should have been there.
         hint: The next step, if there is one.

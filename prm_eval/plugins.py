@@ -1,4 +1,7 @@
-"""Find reward models, selectors, graders and problem sets: our own and third parties', through the same entry-point groups."""
+"""Plugins: the reward models, selectors, graders and problem sets that are installed.
+
+Ours and those of third parties register through the same entry-point groups.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class Plugin:
 
 
 def installed(what: str) -> dict[str, Plugin]:
-    """Return the installed extensions of one sort ("reward model", "selector", "grader", "problem set") by name.
+    """Return the installed extensions of one sort by name.
+
+    Args:
+        what: "reward model", "selector", "grader" or "problem set".
 
     Raises:
         PrmEvalError: Two packages register the same name; neither is preferred silently.

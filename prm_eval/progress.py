@@ -1,4 +1,4 @@
-"""Progress of long work: the one type of function that is told of it, and the one place that makes bars."""
+"""Progress of long work: the type of function that long work calls, and the only place that makes bars."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """What long work calls as it goes on, with how much of it is done in all and how many tokens were computed for it.
+    """A function that long work calls with the amount done so far and the number of tokens computed so far.
 
-    A first call without tokens may be what an earlier run finished. Work that computes no tokens leaves them out, so
-    that a function of one argument serves it too.
+    A first call without tokens may report what an earlier run finished. Work that computes no tokens leaves them out,
+    so a function of one argument will do there.
     """
 
     def __call__(self, done: int, tokens: int = 0, /) -> None:
-        """Take notice of the present state."""
+        """Take note of the present state."""
         ...
 
 
 class Bars(Protocol):
-    """What makes a :class:`Progress` for each stage of a job: ``with bars("grading", 500, "problem") as progress``.
+    """A maker of one :class:`Progress` for each stage of a job: ``with bars("grading", 500, "problem") as progress``.
 
     :class:`Bar` shows a stage; :func:`no_bars` shows nothing.
     """
@@ -33,17 +33,17 @@ class Bars(Protocol):
 
 
 class Bar:
-    """A progress bar on standard error for what takes longer than ``delay``; use it as ``with Bar(...) as progress``.
+    """A progress bar on standard error for work that takes longer than ``delay`` (``with Bar(...) as progress``).
 
-    On a terminal a bar; elsewhere (a log) a line now and then. What an earlier run finished counts as done, but not
-    towards the speed. Where tokens are reported, the bar says tokens a second of this run.
+    On a terminal it is a bar; elsewhere, as in a log, it is a line now and then. What an earlier run finished counts as
+    done, but not towards the speed. Where tokens are reported, the bar shows the tokens a second of this run.
 
     Args:
-        what: What is being done.
-        total: How much in all, None where that is not known.
-        unit: Of what.
+        what: The name of the work.
+        total: The amount of work in units; None where it is not known.
+        unit: The name of a unit.
         delay: Seconds before anything is shown.
-        clock: Tells the time in seconds.
+        clock: A function that returns the time in seconds.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Bar:
 
     def _update(self, done: int, tokens: int = 0, /) -> None:
         if self._first and done and not tokens:
-            # an earlier run's, or free: it took no time
+            # this was done by an earlier run, or cost nothing: it must not count towards the speed
             self.bar.initial = self.bar.n = done
         self._first = False
         if tokens:
@@ -88,5 +88,5 @@ def silent(done: int, tokens: int = 0, /) -> None:
 
 @contextmanager
 def no_bars(what: str, total: int | None, unit: str = "", /) -> Iterator[Progress]:
-    """Show nothing of a job: :class:`Bars` of callers that did not ask for any."""
+    """Show nothing of a job; these are the :class:`Bars` of callers that did not ask for any."""
     yield silent

@@ -11,8 +11,8 @@ VERDICTS: tuple[Verdict, ...] = ("correct", "incorrect", "no_answer", "undecided
 
 Kind = Literal["prm", "orm"]
 
-# How the numbers of a reward file are to be read. "logodds": sigmoid gives the probability of being correct. "value":
-# an estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite
+# How to read the numbers of a reward file. "logodds": the sigmoid gives the probability of being correct. "value": an
+# estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite
 # number.
 ScoreType = Literal["logodds", "value", "raw"]
 SCORE_TYPES: tuple[ScoreType, ...] = ("logodds", "value", "raw")
@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def candidate_id(self) -> str:
-        """Slot and text hash, so that a reward joined to another text of the same slot is noticed."""
+        """The slot and a hash of the text, so that a reward joined to another text of the same slot is noticed."""
         digest = hashlib.sha256(self.text.encode()).hexdigest()[:8]
         return f"{self.slot:04d}-{digest}"
 
@@ -72,7 +72,7 @@ class Candidate:
 class Grade:
     """The grader's verdict on one candidate or answer, and the rule that decided it.
 
-    ``conflict``: the response states another final answer too.
+    ``conflict`` says that the response states another final answer too.
     """
 
     verdict: Verdict
@@ -98,7 +98,7 @@ class GradeRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoringItem:
-    """What a reward model is shown: a statement and a candidate cut into steps. There is no gold here."""
+    """The input of a reward model: a statement and a candidate cut into steps, without the gold answer."""
 
     statement: str
     text: str
@@ -107,10 +107,11 @@ class ScoringItem:
 
 @dataclass(frozen=True, slots=True)
 class StepRewards:
-    """The numbers a reward model gave one candidate: one a step for a PRM, one for an ORM; or a refusal, never both.
+    """The numbers that a reward model gave one candidate, or its refusal, never both.
 
-    ``values`` are log-odds, values or raw numbers, as the reward model's ``score_type`` says. ``input_hash`` is over
-    the rendered token ids, so that a verifier can detect a changed prompt without a GPU.
+    ``values`` has one number a step for a PRM and a single one for an ORM: log-odds, values or raw numbers, as the
+    reward model's ``score_type`` says. ``input_hash`` is over the rendered token ids, so that a verifier can detect a
+    changed prompt without a GPU.
     """
 
     values: tuple[float, ...]

@@ -1,1 +1,1 @@
-"""The command ``prm-eval``: the only room that prints."""
+"""The command ``prm-eval``; this is the only room that prints."""

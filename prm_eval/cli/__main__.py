@@ -1,4 +1,4 @@
-"""``python -m prm_eval.cli``."""
+"""The entry point of ``python -m prm_eval.cli``."""
 
 import sys
 

@@ -24,7 +24,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **MINIATURE_ACTIONS,
     **SUBMISSION_ACTIONS,
 }
-"""What each command does; it returns the exit status."""
+"""The function of each command; it returns the exit status."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("prm-eval: interrupted; long work resumes when the same command is run again", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader of a pipe has gone, as with "| head"
+        # the reader of the pipe has closed it, as "| head" does
         sys.stderr.close()
         return 0
     return status
 
 
 def _run(arguments: list[str]) -> int:
-    """Run ``lm_eval run`` with our tasks; all its options are its own, but for ``--retry-minutes``."""
+    """Run ``lm_eval run`` with our tasks; all options but ``--retry-minutes`` are those of lm_eval."""
     from prm_eval.harness import run_lm_eval
 
     try:

@@ -1,10 +1,10 @@
 """The parts of the documents that are made from code and results: ``python -m prm_eval.cli.document [--check] [ROOT]``.
 
-Written are ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in
-``docs/reward-models.md``, that of step aggregations in ``docs/numbers.md``, the tables of the board in
-``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
-``prm-eval leaderboard`` left it). What the text says depends on neither the terminal nor the version of Python: it is
-made from the parser's actions, not from its formatted help.
+It writes ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in ``docs/reward-models.md``,
+that of step aggregations in ``docs/numbers.md``, the tables of the board in ``docs/board.md`` and their head in
+``README.md`` (both from ``results/leaderboard/leaderboard.md``, as ``prm-eval leaderboard`` left it). The text depends
+on neither the terminal nor the version of Python, because it is made from the parser's actions, not from its formatted
+help.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from prm_eval.errors import DataError, PrmEvalError
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 110
-HEAD_ROWS = 3  # of each pool's table, in the README
+HEAD_ROWS = 3  # rows of each pool's table in the README
 HEAD_COLUMNS = 6  # rank, model, kind, tier, and the first two figures
 HOW = "<!-- made by: python -m prm_eval.cli.document -->"
 BOARD = Path("results", "leaderboard", "leaderboard.md")
 
 
 class Command(NamedTuple):
-    """A command of the parser: its whole name, its line of help, its parser, and how deep it lies (1: ``prm-eval score``)."""
+    """A command of the parser: its whole name, its line of help, its parser, and its depth.
+
+    The depth of ``prm-eval score`` is 1.
+    """
 
     name: str
     text: str
@@ -38,7 +41,10 @@ class Command(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the generated parts, or with ``--check`` name the stale ones; return the exit status (1: stale, or a fault)."""
+    """Write the generated parts, or with ``--check`` name the stale ones, and return the exit status.
+
+    It is 1 where a part is stale under ``--check``, or where there is a fault.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m prm_eval.cli.document", description="Write the parts of the documents that are made from code."
     )
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def documents(root: Path) -> dict[Path, str]:
-    """Return every document with a generated part, as it should be.
+    """Return the text that every document with a generated part should have, by path.
 
     Raises:
         DataError: A document or the board's table is not there, or a document has no markers for its part.
@@ -135,7 +141,7 @@ def board_head(board: str) -> str:
 
 
 def command_line(parser: argparse.ArgumentParser) -> str:
-    """Return the page of a parser's commands: a list of them, then each with its arguments."""
+    """Return the page of a parser's commands: a list of all, then a section on each with its arguments."""
     commands = [each for each in commands_of(parser) if each.depth]
     lines = [
         "# The command line",
@@ -154,7 +160,7 @@ def command_line(parser: argparse.ArgumentParser) -> str:
 
 
 def commands_of(parser: argparse.ArgumentParser, text: str = "", depth: int = 0) -> Iterator[Command]:
-    """Yield a parser and all its commands, each before its own, in the order in which they were added."""
+    """Yield a parser and all its commands in the order in which they were added, each before its own commands."""
     yield Command(parser.prog, text or parser.description or "", parser, depth)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -169,7 +175,10 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _closing(epilog: str | None) -> list[str]:
-    """Return an epilog: "example: COMMAND" as a block to copy, several lines as they are, anything else as a paragraph."""
+    """Return an epilog as Markdown.
+
+    "example: COMMAND" becomes a block to copy, several lines stay as they are, and any other text is a paragraph.
+    """
     text = textwrap.dedent(epilog or "").strip()
     example = re.fullmatch(r"examples?:\s+(.+)", text, flags=re.IGNORECASE)
     if example:
@@ -199,7 +208,10 @@ def _is_shown(action: argparse.Action) -> bool:
 
 
 def _written(action: argparse.Action, *, every: bool = False) -> str:
-    """Return an argument as it is typed: ``--dtype {float32,bfloat16}``, ``PATH [PATH ...]``; ``every``: with all its spellings."""
+    """Return an argument as it is typed: ``--dtype {float32,bfloat16}``, ``PATH [PATH ...]``.
+
+    With ``every`` all spellings of the option are there, not only the last one.
+    """
     choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
     value = action.metavar or choices
     value = value if isinstance(value, str) else " ".join(value)
@@ -210,7 +222,7 @@ def _written(action: argparse.Action, *, every: bool = False) -> str:
 
 
 def _help_of(action: argparse.Action) -> str:
-    """Return the help of an argument, its %-fields filled in as argparse does; it says where an option is required."""
+    """Return the help of an argument with its %-fields filled in, as argparse does, and "required" where it is."""
     fields = {name: value for name, value in vars(action).items() if value is not argparse.SUPPRESS}
     if action.choices is not None:
         fields["choices"] = ", ".join(map(str, action.choices))
@@ -223,7 +235,7 @@ def _link(command: Command) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a help text as Markdown that says just that."""
+    """Return a help text as Markdown that shows exactly this text."""
     return re.sub(r"([\\`*<|])", r"\\\1", " ".join(text.split()))
 
 

@@ -33,8 +33,8 @@ def _grade(options: argparse.Namespace) -> int:
         for each in found.disagreements:
             print(
                 f"  {each.problem.problem_id} slot {each.slot}: gold {each.problem.gold!r}, "
-                f"ours {each.ours.grade} (answer {each.ours.answer!r}, "
-                f"rule {each.ours.rule}); theirs {each.theirs.grade} (answer {each.theirs.answer!r})"
+                f"ours {each.ours.grade} (answer {each.ours.answer!r}, rule {each.ours.rule}); "
+                f"theirs {each.theirs.grade} (answer {each.theirs.answer!r})"
             )
     return 0
 
@@ -60,10 +60,10 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) -> Path:
-    """Return where the rewards go.
+    """Return the folder that the rewards go to.
 
     Raises:
-        PrmEvalError: The options do not say, or the submission cannot be named so.
+        PrmEvalError: The options name none, or the submission cannot have this name.
     """
     if options.submission is not None:
         from prm_eval.submissions import submission_folder

@@ -23,15 +23,11 @@ def _check(options: argparse.Namespace) -> int:
     with Bar("drawing", total, "problem") as progress:
         found = check_splits(options.seeds, options.train, options.count, progress=progress, trained=trained)
     for split, forms in found.forms.items():
-        print(
-            f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {', '.join(map(str, options.seeds))}: {forms:,} "
-            "normal forms"
-        )
+        seeds = ", ".join(map(str, options.seeds))
+        print(f"{split:<11}{found.drawn[split]:>8,} drawn over seeds {seeds}: {forms:,} normal forms")
     for pair, shared in found.shared.items():
-        print(
-            f"{' and '.join(pair):<24} share {len(shared):,} normal "
-            f"forms{''.join(f'{chr(10)}  {form}' for form in shared[:5])}"
-        )
+        examples = "".join(f"\n  {form}" for form in shared[:5])
+        print(f"{' and '.join(pair):<24} share {len(shared):,} normal forms{examples}")
     return 1 if any(found.shared.values()) else 0
 
 

@@ -1,4 +1,4 @@
-"""The options of ``prm-eval``: what its commands are called, what they take, what they are for. One function a command."""
+"""The options of ``prm-eval``: names, arguments and help of its commands, one function a command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERIFY_OPTIONS = (
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; ``command`` of what it parses names the command."""
+    """Return the parser; the attribute ``command`` of parsed options names the command."""
     parser = argparse.ArgumentParser(
         prog="prm-eval",
         description="Measure how well a verifier picks the right solution out of N sampled ones. "
@@ -52,7 +52,8 @@ def _demo(commands: Any) -> None:
     demo = add_command(
         commands,
         "demo",
-        "sample the tiny policy that ships through the real lm_eval, judge it with the tiny ORM and PRM: table and page",
+        "sample the tiny policy that ships through the real lm_eval, "
+        "judge it with the tiny ORM and PRM: table and page",
         "-o demo_out --problems 35 --samples 8",
     )
     demo.add_argument(

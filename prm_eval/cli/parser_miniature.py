@@ -50,8 +50,8 @@ def _figures(actions: Any) -> None:
     figures = add_command(
         actions,
         "figures",
-        "sample, grade and score a pool with finished models, and hold its figures against what is required (exit "
-        "status 1: missed)",
+        "sample, grade and score a pool with finished models, and hold its figures against what is required "
+        "(exit status 1: missed)",
         "miniature_out -o figures_out --split test",
         "miniature figures",
     )
@@ -155,6 +155,6 @@ def _make(actions: Any, goal: str, what: str) -> None:
         type=positive,
         metavar="N",
         default=Later("prm_eval.miniature.make:POLICY_STEPS"),
-        help="optimizer steps of the policy on the noisy corpus (default: %(default)s); another number makes another policy, "
-        "for a second pool",
+        help="optimizer steps of the policy on the noisy corpus (default: %(default)s); "
+        "another number makes another policy, for a second pool",
     )

@@ -9,7 +9,7 @@ from prm_eval.cli.types import Later, add_choice, add_command, positive
 from prm_eval.texts.steps import SPLITTERS
 
 OLD_RAY = "ray"
-"""The value of ``--engine`` that is a runner, and was an engine until version 0.2."""
+"""The old value of ``--engine`` that names a runner: until version 0.2 it was one of the engines."""
 
 
 def score_parser(commands: Any) -> None:

@@ -50,15 +50,14 @@ def _show(path: Path) -> None:
     print(f"candidates {info.n_candidates:,} in {info.m:,} slots a problem; splitter {info.splitter}")
     if info.n_missing:
         print(
-            f"missing    {info.n_missing:,} slots; they count as wrong (import with --slots min or a number to leave "
-            "them out)"
+            f"missing    {info.n_missing:,} slots; they count as wrong "
+            "(import with --slots min or a number to leave them out)"
         )
     print(f"policy     {info.policy.get('id') or 'unknown'}")
     grades = sorted(each.name for each in pool.path.glob("grades*.parquet"))
     print(f"grades     {', '.join(grades) or 'none yet: prm-eval grade ' + str(pool.path)}")
-    print(
-        f"rewards    {', '.join(each.name for each in pool.reward_folders()) or 'none yet: prm-eval score ' + str(pool.path)}"
-    )
+    rewards = [each.name for each in pool.reward_folders()]
+    print(f"rewards    {', '.join(rewards) or 'none yet: prm-eval score ' + str(pool.path)}")
 
 
 def _pool_verify(options: argparse.Namespace) -> int:

@@ -58,7 +58,7 @@ def _odd(path: Path) -> dict[str, list[Suspicion]]:
     found: dict[str, list[Suspicion]] = {}
     for folder in submission_folders(results) if results == path else [path]:
         submission = read_submission(folder)
-        # its own entry alone: that of another pool may be malformed, which is none of this submission's faults
+        # only its own pool's entry is read: that of another pool may be malformed, which is no fault of this submission
         pool = read_pool_ref(results / "pools" / f"{submission.pool_id}.json", results).pool
         if pool is not None and pool.grades_path("own").is_file():
             name = folder.relative_to(results).as_posix()
@@ -102,7 +102,7 @@ def _verify(options: argparse.Namespace) -> int:
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
     if given["dtype"] is None:
-        # what another dtype differs by would be the tolerance
+        # with another dtype the tolerance would have to be the difference between the dtypes
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
@@ -120,10 +120,8 @@ def _verify(options: argparse.Namespace) -> int:
     print(f"beyond     {found.beyond:,} candidates; {found.inputs_differ:,} with another rendered input")
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
-        print(
-            f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability "
-            f"{chance:.4f}"
-        )
+        edit = f"an edit of {counted(edited, 'candidate')} ({edited / of:.2%})"
+        print(f"would have seen {edit} with probability {chance:.4f}")
     print(f"verdict    {found.verdict}; written to {options.folder / 'verification.json'}")
     return 0 if found.verdict == "agrees" else 1
 

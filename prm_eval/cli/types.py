@@ -1,4 +1,4 @@
-"""How ``prm-eval`` adds a command, reads the values of its options and counts in words; shared by the files of this room."""
+"""The helpers that the files of this room share: they add commands, read values of options, and count in words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ EXAMPLE = "example: "
 
 
 class Later:
-    """A constant of another room, named by where it is defined and loaded when it is needed: in a choice, a default or a help text.
+    """A constant of another room that is loaded only when a choice, a default or a help text needs it.
 
-    The parser of all commands is built for every command, so that it must not load what only one of them needs.
+    The parser of all commands is built for every command, so it must not load what only one of them needs.
 
     Args:
-        home: ``package.module:NAME``, or ``package.module:NAME.attribute``.
-        before: Choices that come before those.
-        hidden: Choices that are taken too, and shown nowhere.
+        home: The constant's place, as ``package.module:NAME`` or ``package.module:NAME.attribute``.
+        before: Choices that come before those of the constant.
+        hidden: Choices that are accepted too, but shown nowhere.
     """
 
     def __init__(self, home: str, *, before: Sequence[str] = (), hidden: Sequence[str] = ()) -> None:
@@ -43,19 +43,22 @@ class Later:
 
 
 def settled(options: argparse.Namespace) -> argparse.Namespace:
-    """Return parsed options with the defaults that are :class:`Later` replaced by their values."""
+    """Return parsed options in which every default that is a :class:`Later` is replaced by its value."""
     return argparse.Namespace(
         **{name: value.value if isinstance(value, Later) else value for name, value in vars(options).items()}
     )
 
 
 def add_choice(container: Any, *flags: str, choices: Later, **options: Any) -> None:
-    """Add an argument whose choices are loaded when it is given or its help is shown: argparse itself would look at them here."""
+    """Add an argument whose choices are loaded only when it is given or its help is shown.
+
+    ``add_argument`` would load them at once.
+    """
     container.add_argument(*flags, **options).choices = choices
 
 
 class Renamed(argparse.Action):
-    """An option under the name that it had until version 0.2: it works, is in no help, and says what it is called now."""
+    """An option under the name that it had until version 0.2: it works, is in no help, and says its new name."""
 
     def __init__(self, *, now: str, **options: Any) -> None:
         super().__init__(**options, help=argparse.SUPPRESS)
@@ -64,7 +67,7 @@ class Renamed(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        """Set what the new option sets."""
+        """Set the value that the new option sets."""
         say_renamed(str(option), self.now)
         setattr(namespace, self.dest, values)
 
@@ -75,7 +78,7 @@ def say_renamed(old: str, now: str) -> None:
 
 
 class Help(argparse.HelpFormatter):
-    """Help whose example is one line that can be copied, however narrow the terminal."""
+    """A help formatter whose example is one line that can be copied, however narrow the terminal."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if text.startswith(EXAMPLE) else super()._fill_text(text, width, indent)
@@ -87,7 +90,7 @@ def counted(number: int, what: str) -> str:
 
 
 def whole_numbers(text: str) -> list[int]:
-    """Read ``1,8,64``."""
+    """Read whole numbers between commas, as in ``1,8,64``."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
@@ -112,11 +115,11 @@ def add_command(
     """Add a command and return its parser.
 
     Args:
-        commands: Where to add it.
-        name: What the user types.
+        commands: The object to add it to.
+        name: The name that the user types.
         text: A line of help.
-        example: What follows the name in the example, which is the last line of the command's help.
-        command: What it is called in the table of commands (default: its name).
+        example: The words behind the name in the example, which is the last line of the command's help.
+        command: Its name in the table of commands (default: ``name``).
     """
     parser = _add(commands, name, text, example)
     parser.set_defaults(command=command or name)
@@ -124,7 +127,10 @@ def add_command(
 
 
 def add_group(commands: Any, name: str, text: str, example: str) -> Any:
-    """Add a command that has actions of its own, and return where they are added; arguments as for :func:`add_command`."""
+    """Add a command that has actions of its own, and return the object to which they are added.
+
+    The arguments are those of :func:`add_command`.
+    """
     return _add(commands, name, text, example).add_subparsers(metavar="ACTION", required=True)
 
 

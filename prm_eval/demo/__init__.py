@@ -1,8 +1,8 @@
 """The demonstration: the main job from end to end, through the real lm_eval, without a download.
 
 By default the tiny policy that ships is sampled on miniature test problems, and the tiny ORM and PRM that ship judge
-its candidates. ``handwritten`` is the same over a pool that was written by hand, with verifiers that are rules: no
-torch needed.
+its candidates. ``handwritten`` does the same with a pool that was written by hand and verifiers that are rules, which
+need no torch.
 """
 
 from prm_eval.demo.handwritten import ORM, PRM, demo_file, demo_pool, run_handwritten

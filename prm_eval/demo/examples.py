@@ -1,4 +1,7 @@
-"""Worked examples: problems where the majority is wrong and the PRM's choice is right, steps coloured by their reward."""
+"""Worked examples: problems where the majority is wrong and the PRM's choice is right.
+
+Steps are coloured by their reward.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ WANTED = 3
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate and what was made of it.
+    """A candidate and how it was judged.
 
     Attributes:
         role: Who chose it, in words.
-        steps: Each step's text and its probability of being right, by the PRM.
-        correct: Whether its answer is.
-        votes: How many candidates have its answer.
+        steps: The text of each step and its probability of being right, by the PRM.
+        correct: Whether its answer is correct.
+        votes: The number of candidates with the same answer.
     """
 
     role: str
@@ -36,7 +39,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Example:
-    """A problem, what the majority says, and what the PRM picks."""
+    """A problem with the majority's candidate and the PRM's choice."""
 
     problem: Problem
     n: int
@@ -47,7 +50,8 @@ class Example:
 def find_examples(pool: Pool, prm: RewardFile, orm: RewardFile, wanted: int = WANTED) -> list[Example]:
     """Return problems where a strict majority is wrong and the PRM's best of all M candidates is right.
 
-    Largest wrong majority first, each of another subject while there are enough; the same ones for the same pool.
+    The largest wrong majority comes first, and each example is of another subject while there are enough. The same pool
+    always gives the same examples.
 
     Raises:
         DataError: Grades or rewards are not of this pool.
@@ -67,7 +71,7 @@ def find_examples(pool: Pool, prm: RewardFile, orm: RewardFile, wanted: int = WA
 
 
 def _majority_against_prm(graded: GradedSlots, name: str) -> tuple[int, int] | None:
-    """Return a slot of the wrong majority answer and the slot that the PRM picks, where that one is right."""
+    """Return a slot with the wrong majority answer and the slot that the PRM picks; None unless that pick is right."""
     rewards = graded.rewards[name].rewards
     eligible = np.where((graded.classes >= 0) & ~np.isnan(rewards), rewards, -math.inf)
     best = int(eligible.argmax())
@@ -76,9 +80,8 @@ def _majority_against_prm(graded: GradedSlots, name: str) -> tuple[int, int] | N
         return None
     wrong = graded.classes == classes[counts.argmax()]
     shown = int(np.where(wrong, eligible, -math.inf).argmax())
-    if (
-        graded.correct[wrong].any() or not wrong[shown] or eligible[shown] == -math.inf
-    ):  # refused by the PRM: no steps to show
+    # a candidate that the PRM refused has no steps to show
+    if graded.correct[wrong].any() or not wrong[shown] or eligible[shown] == -math.inf:
         return None
     return shown, best
 
@@ -86,7 +89,7 @@ def _majority_against_prm(graded: GradedSlots, name: str) -> tuple[int, int] | N
 def _candidates(
     pool: Pool, prm: RewardFile, wanted: set[str]
 ) -> dict[tuple[str, int], tuple[Candidate, tuple[float, ...]]]:
-    """Return text and step rewards of every candidate of the wanted problems, by problem and slot."""
+    """Return every candidate of the wanted problems with its step rewards, by problem and slot."""
     rewards: Iterator[tuple[str, str, tuple[float, ...]]] = (
         (problem_id, candidate_id, each.values) for problem_id, candidate_id, each in prm.rows()
     )
@@ -131,7 +134,8 @@ def render_examples(examples: Sequence[Example]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["typeset"] = typeset
-    environment.filters["formula"] = lambda text: typeset(text if "$" in text else f"${text}$")  # a whole line is one
+    # a step without dollar signs is a formula as a whole
+    environment.filters["formula"] = lambda text: typeset(text if "$" in text else f"${text}$")
     section: str = environment.from_string(_SECTION).render(examples=examples)
     return section
 
@@ -145,7 +149,8 @@ _SECTION = """<h2>Where the majority is wrong and the PRM is right</h2>
 <style>
 .pair { display: flex; flex-wrap: wrap; gap: 1.5rem } .pair > div { flex: 1 1 20rem }
 .steps { list-style: none; padding: 0 }
-.steps li { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem .5rem; margin: .15rem 0; border-left: .4rem solid;
+.steps li { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem .5rem; \
+margin: .15rem 0; border-left: .4rem solid;
   overflow-wrap: anywhere; color: #1a1a1a }
 .steps span { color: #444; font-variant-numeric: tabular-nums }
 </style>

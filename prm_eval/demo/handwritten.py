@@ -1,4 +1,7 @@
-"""35 problems with 8 candidates each, written by hand, replayed through the real lm_eval with verifiers that are rules."""
+"""The demonstration by hand: 35 problems with 8 handwritten candidates each, judged by verifiers that are rules.
+
+They are replayed through the real lm_eval.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def demo_file() -> Path:
 
 
 def demo_pool(folder: Path) -> Pool:
-    """Return the pool of that file, made if it is not there yet."""
+    """Return the pool of the file that ships, after making it if it is not there yet."""
     if (folder / "pool.json").is_file():
         return Pool(folder)
     return import_pool(demo_file(), folder, policy="hand-written").pool

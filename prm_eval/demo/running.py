@@ -1,4 +1,4 @@
-"""Run the real command, as a user would type it, and make the page of what it left."""
+"""The real command of a demonstration, as a user would type it, and the page of its results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prm_eval.evaluation.curves import Evaluation
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demonstration left things, and what it found."""
+    """The files that the demonstration made, its table of results, and its command."""
 
     pool: Path
     results: Path
@@ -26,7 +26,9 @@ class Demo:
 
 
 def run_command(arguments: Sequence[str]) -> str:
-    """Run ``prm-eval run`` in a process of its own, its output on our terminal; return the command as one would type it.
+    """Run ``prm-eval run`` in a process of its own, and return the command as a user would type it.
+
+    Its output goes to our terminal.
 
     Raises:
         PrmEvalError: lm_eval failed; its own output says why.

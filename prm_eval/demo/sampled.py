@@ -1,4 +1,4 @@
-"""The miniature, sampled: a real (tiny) policy through ``lm_eval run --model hf``, judged by a real ORM and a real PRM."""
+"""The sampled demonstration: a real (tiny) policy through ``lm_eval run --model hf``, judged by a real ORM and PRM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.weights import weights
 from prm_eval.pools.pool import Pool
 
-DEFAULT_PROBLEMS = 70  # two of each subject and level
+DEFAULT_PROBLEMS = 70  # two problems of each subject and level
 DEFAULT_SAMPLES = 16
 BATCH = 128  # requests that lm_eval hands to transformers at once
 
@@ -19,16 +19,16 @@ BATCH = 128  # requests that lm_eval hands to transformers at once
 def run_demo(
     folder: Path, *, problems: int = DEFAULT_PROBLEMS, samples: int = DEFAULT_SAMPLES, device: str = "cpu"
 ) -> Demo:
-    """Sample, score, select and draw.
+    """Sample candidates, score them, select, and write the page of results.
 
     Args:
-        folder: Where everything goes.
-        problems: How many miniature test problems; a multiple of 35 has as many of each subject and level.
+        folder: The folder for all files.
+        problems: The number of miniature test problems; a multiple of 35 has equally many of each subject and level.
         samples: Candidates a problem.
-        device: Of the policy and both reward models.
+        device: The device of the policy and both reward models.
 
     Raises:
-        PrmEvalError: lm_eval failed; its own output says why. Or there is no torch.
+        PrmEvalError: There is no torch, or lm_eval failed; then its own output says why.
     """
     from prm_eval.evaluation.curves import evaluate
     from prm_eval.evaluation.report import text_table
@@ -45,7 +45,8 @@ def run_demo(
         "--output_path", str(folder / "lm_eval"), "--log_samples",
     ])  # fmt: skip
     pool = Pool(_pool_of(folder / "lm_eval"))
-    rewards = [RewardFile(each) for each in pool.reward_folders()]  # one of each kind: the pool is this run's own
+    # the pool was made by this run, so it has exactly one reward file of each kind
+    rewards = [RewardFile(each) for each in pool.reward_folders()]
     orm, prm = sorted(rewards, key=lambda file: file.info.kind)
     found = evaluate(pool, [NamedRewards("ORM", orm), NamedRewards("PRM", prm)])
     section = render_examples(find_examples(pool, prm, orm))

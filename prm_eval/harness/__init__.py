@@ -1,4 +1,7 @@
-"""Door 1: best-of-N tasks of lm-evaluation-harness. The only package that imports lm_eval; it holds no logic of its own."""
+"""Door 1: the best-of-N tasks of lm-evaluation-harness.
+
+This is the only package that imports lm_eval, and it holds no logic of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,5 +15,5 @@ if TYPE_CHECKING:
 
 __all__ = ["BestOfNTask", "run_lm_eval", "tasks_path"]
 
-# asking where the task files are must not import lm_eval
+# whoever asks where the task files are must not import lm_eval
 __getattr__, _ = door(__name__, {"BestOfNTask": "task", "run_lm_eval": "running", "tasks_path": "running"})

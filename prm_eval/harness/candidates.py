@@ -1,4 +1,4 @@
-"""Candidates on disk: written as generation ends, read back in a replay."""
+"""Candidates on disk: pools that are written when generation ends and read back in a replay."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ def dump_candidates(
     metadata: dict[str, Any],
     made_by: dict[str, Any] | None = None,
 ) -> Pool:
-    """Write what was generated into a pool named by its content; if the disk refuses, somewhere else rather than not at all.
+    """Write the generated candidates into a pool that is named by its content, and return it.
+
+    If the disk refuses, the pool goes to the temporary folder, or else into memory.
 
     Raises:
-        OSError: No place took it.
+        OSError: All of these places refused.
     """
     rows = [(problem, [_clean(each) for each in candidates]) for problem, candidates in generated]
     policy = {key: str(metadata[key]) for key in POLICY_KEYS if metadata.get(key) is not None}
     policy["id"] = policy.get("pretrained") or policy.get("model") or policy.get("path") or ""
     refused: OSError | None = None
-    for place in (parent, Path(tempfile.gettempdir()) / parent, Path("/dev/shm") / parent.name):  # noqa: S108  (memory, when disks are full)
+    memory = Path("/dev/shm") / parent.name  # noqa: S108  (used only when disks are full)
+    for place in (parent, Path(tempfile.gettempdir()) / parent, memory):
         try:
             writer = PoolWriter(
                 None,
@@ -65,13 +68,13 @@ def dump_candidates(
 
 
 def _clean(candidate: Candidate) -> Candidate:
-    """Replace half surrogate pairs, which a tokenizer may emit at a cut and no file format takes."""
+    """Replace half surrogate pairs, which a tokenizer may emit where it cuts a text and no file format can hold."""
     text = candidate.text.encode("utf-8", "replace").decode("utf-8")
     return candidate if text == candidate.text else Candidate(candidate.problem_id, candidate.slot, text)
 
 
 class Replay:
-    """Stored candidates in the place of generation."""
+    """Stored candidates that take the place of generation."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -80,7 +83,7 @@ class Replay:
         """Insist that stored rewards are for this pool, before anything is computed.
 
         Raises:
-            DataError: They are for another one.
+            DataError: They are for another pool.
         """
         for model in models:
             if isinstance(model, StoredRewardModel):
@@ -108,9 +111,10 @@ class Replay:
             instance.repeats = 0
 
     def pool_for(self, problem_ids: Sequence[str], models: Iterable[RewardModel], parent: Path) -> Pool:
-        """Return the pool to score and grade: the replayed one, or under ``--limit`` and on one rank of several a part of it.
+        """Return the pool to score and grade: the replayed one, or a part of it.
 
-        Stored rewards belong to the whole pool, so with them it is always the whole one.
+        It is a part under ``--limit`` and on one rank of several. Stored rewards belong to the whole pool, so with them
+        it is always the whole pool.
         """
         if len(problem_ids) == len(self.pool.problems) or any(isinstance(model, StoredRewardModel) for model in models):
             return self.pool
@@ -118,10 +122,10 @@ class Replay:
 
 
 def open_replay(options: Options) -> Replay:
-    """Open what ``replay=`` names: a pool, a folder of pools (one a rank), or any file ``prm-eval pool import`` reads.
+    """Open what ``replay=`` names: a pool, a folder of pools (one a rank), or a file for ``prm-eval pool import``.
 
     Raises:
-        DataError: A fault in it.
+        DataError: The pool or the file has a fault.
     """
     path = Path(str(options.replay))
     if (path / "pool.json").is_file():
@@ -138,10 +142,10 @@ def open_replay(options: Options) -> Replay:
 
 
 def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
-    """Join the pools that several ranks left.
+    """Join the pools that several ranks left into one.
 
     Raises:
-        PrmEvalError: They share a problem, or differ in M or splitter: they are not parts of one run.
+        PrmEvalError: They share a problem, or differ in M or splitter, so they are not parts of one run.
     """
     first = parts[0].info
     for part in parts[1:]:
@@ -154,7 +158,10 @@ def _joined(parts: Sequence[Pool], parent: Path) -> Pool:
 
 
 def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | None = None) -> Pool:
-    """Write the problems of several pools, or some problems of one, into a pool; labels come along where every part has them."""
+    """Write the problems of several pools, or some problems of one, into a pool.
+
+    Published labels are kept where every part has them.
+    """
     first = parts[0].info
     writer = PoolWriter(
         None,
@@ -194,7 +201,7 @@ def replay_hint(task: str, pool: Pool, options: Options) -> str:
 
 
 def _asked(options: Options) -> dict[str, str]:
-    """Return, as metadata, what decides the numbers beside the candidates and is not as it is by default."""
+    """Return, as metadata, the options that decide the numbers and differ from their defaults."""
     plain = read_options({})
     lists = {
         "ns": (options.ns or (), ()),

@@ -1,4 +1,4 @@
-"""What would make best-of-N numbers wrong without a word, caught before or right after generation."""
+"""Guards against settings that would silently make best-of-N numbers wrong, before or right after generation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from prm_eval.harness.policy_identity import unwrapped
 
 
 def calling_scope(depth: int = 2) -> Mapping[str, Any]:
-    """Return the local names of the ``evaluate`` call that is building requests: the language model (``lm``) and others.
+    """Return the local names of lm_eval's ``evaluate`` call that is building requests, among them the model (``lm``).
 
-    lm_eval hands them to no task, so they are read from the caller's frame; every use copes with their absence.
+    lm_eval does not pass them to tasks, so they are read from the caller's frame; every use copes with their absence.
     """
     return sys._getframe(depth).f_locals
 
@@ -35,9 +35,8 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
     if arguments.get("do_sample") is not True:
         raise SamplingError(
             f"{n} candidates a problem, but do_sample={arguments.get('do_sample')}: greedy decoding gives the same "
-            f"text {n} times, and "
-            "lm_eval's --use_cache would hand one stored text out for all. Leave do_sample: true as the task has it, "
-            "or use n_samples=1."
+            f"text {n} times, and lm_eval's --use_cache would hand one stored text out for all. "
+            "Leave do_sample: true as the task has it, or use n_samples=1."
         )
     temperature = arguments.get("temperature")
     if temperature is not None and float(temperature) == 0.0:
@@ -47,13 +46,12 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
     if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
         raise SamplingError(
             f"{type(unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
-            "gives the same "
-            f"answer {n} times. Add: --gen_kwargs seed=None"
+            f"gives the same answer {n} times. Add: --gen_kwargs seed=None"
         )
 
 
 def _sends_one_seed(model: Any) -> bool:
-    """Say whether a model is one of lm_eval's API backends, which put their seed into each payload."""
+    """Say whether a model is one of lm_eval's API models, which put their seed into each payload."""
     from lm_eval.models.api_models import TemplateAPI
 
     return isinstance(unwrapped(model), TemplateAPI)
@@ -63,8 +61,8 @@ def check_request_cache(cache_requests: bool) -> None:
     """Refuse ``--cache_requests``.
 
     Raises:
-        SamplingError: It was given: its key knows neither N nor the sampling parameters, so that it replays those of an
-            earlier run while the results record those of this one.
+        SamplingError: It was given. Its cache key has neither N nor the sampling parameters, so it would replay those
+            of an earlier run, while the results record those of this run.
     """
     if cache_requests:
         raise SamplingError(
@@ -82,8 +80,6 @@ def check_candidates(texts: Sequence[Sequence[str]], n: int) -> None:
     if n > 1 and several and all(len(set(each)) == 1 for each in several):
         raise SamplingError(
             f"all {n} candidates of each of the {len(several)} problems are the same text. A server with one seed for "
-            "all requests (add "
-            "--gen_kwargs seed=None), a cache, or a temperature near 0 does this. If the policy really is that "
-            "certain: "
-            "--metadata allow_identical_candidates=true"
+            "all requests (add --gen_kwargs seed=None), a cache, or a temperature near 0 does this. "
+            "If the policy really is that certain: --metadata allow_identical_candidates=true"
         )

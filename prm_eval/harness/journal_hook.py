@@ -1,7 +1,7 @@
-"""Between lm_eval's language models and the journal: every candidate is kept the moment it comes back.
+"""The link between lm_eval's language models and the journal, which keeps every candidate the moment it comes back.
 
-All backends of lm_eval that generate hand each reply, or each reply of a batch, to ``cache_hook.add_partial``, and
-``LM.set_cache_hook`` is public: :class:`CandidateHook` takes the place of the hook that is there, and calls it too.
+All language models of lm_eval that generate pass each reply, or each reply of a batch, to ``cache_hook.add_partial``,
+and ``LM.set_cache_hook`` is public. :class:`CandidateHook` takes the place of the hook that is there, and calls it too.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SAY_SECONDS = 30.0
 
 
 class Recorder:
-    """What one task still waits for, and the journal that takes it.
+    """The candidates that one task still waits for, and the journal that takes them.
 
     Args:
         kept: The journal, open.
         arguments: The task's generation arguments.
-        owed: For each problem, in order, how many candidates are to come; two problems may have one prompt.
+        owed: The number of candidates still to come for each problem, in order; two problems may have one prompt.
     """
 
     def __init__(self, kept: KeptCandidates, arguments: Mapping[str, Any], owed: Mapping[Key, int]) -> None:
@@ -42,7 +42,7 @@ class Recorder:
         return any(count > 0 for _, count in self._waiting.get(prompt, ()))
 
     def take(self, prompt: str, text: str) -> None:
-        """Keep a candidate, for the first problem that waits for it."""
+        """Keep a candidate for the first problem that waits for one with this prompt."""
         waiting = next(each for each in self._waiting[prompt] if each[1] > 0)
         waiting[1] -= 1
         self.kept.add(waiting[0], text)
@@ -52,7 +52,8 @@ class CandidateHook:
     """A cache hook of lm_eval that hands candidates to the journals of the tasks that asked for them.
 
     Args:
-        inner: The hook it takes the place of, which is called too (``--use_cache``).
+        inner: The hook whose place it takes, which is called too (``--use_cache``).
+        clock: A function that returns the time in seconds.
     """
 
     def __init__(self, inner: Any, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,13 +65,13 @@ class CandidateHook:
         self._began = self._said = clock()
 
     def watch(self, name: str, recorder: Recorder, kept: int, to_make: int) -> None:
-        """Take up a task; ``kept`` candidates are there, ``to_make`` are to come."""
+        """Add a task of which ``kept`` candidates are there and ``to_make`` are to come."""
         self.recorders[name] = recorder
         self.kept, self.to_make = self.kept + kept, self.to_make + to_make
         self._began = self._said = self._clock()
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        """Take a reply from a language model: ``req`` is the rendered prompt with generation arguments."""
+        """Take a reply from a language model; ``req`` is the rendered prompt with its generation arguments."""
         if attr == "generate_until" and res is not None:
             self._record(req, str(res))
         if self.inner is not None:
@@ -79,7 +80,8 @@ class CandidateHook:
     def _record(self, request: Sequence[Any], text: str) -> None:
         prompt = prompt_hash(request[0])
         waiting = [each for each in self.recorders.values() if each.waits_for(prompt)]
-        if not waiting:  # of another task, or what data-parallel padding makes beyond N
+        # a reply that nobody waits for is of another task, or was made beyond N by data-parallel padding
+        if not waiting:
             return
         _best_match(waiting, request[1] if len(request) > 1 else {}).take(prompt, text)
         self.made += 1
@@ -89,7 +91,7 @@ class CandidateHook:
             logger.info(self.progress(now))
 
     def progress(self, now: float) -> str:
-        """Return the line that says how far generation is."""
+        """Return the line that says how far generation has come."""
         speed = self.made / max(now - self._began, 1e-9)
         left = (self.to_make - self.made) / max(speed, 1e-9)
         before = f" ({self.kept:,} of them from before)" if self.kept else ""
@@ -102,15 +104,15 @@ class CandidateHook:
 def _best_match(recorders: Sequence[Recorder], arguments: Any) -> Recorder:
     """Return the task whose generation arguments are those of a reply.
 
-    Two tasks of a run may ask one prompt. vLLM's backend reports arguments in its own spelling, so the one with the
-    most arguments in common is taken.
+    Two tasks of a run may ask the same prompt. lm_eval's vLLM model reports arguments in its own spelling, so the task
+    with the most arguments in common is taken.
     """
     given = arguments if isinstance(arguments, dict) else {}
     return max(recorders, key=lambda each: sum(given.get(key) == value for key, value in each.arguments.items()))
 
 
 def hook_of(model: Any) -> CandidateHook | None:
-    """Return the hook of a language model, put there if it has none of ours; None where it takes no hook."""
+    """Return our hook of a language model, after setting one if it has none; None where it takes no hook."""
     model = unwrapped(model)
     if not callable(getattr(model, "set_cache_hook", None)):
         return None
@@ -122,7 +124,7 @@ def hook_of(model: Any) -> CandidateHook | None:
 
 
 def unhook(model: Any, name: str) -> None:
-    """Forget a task; when no task is left the hook that was there before is put back."""
+    """Remove a task from a model's hook; when no task is left, the hook that was there before is put back."""
     model = unwrapped(model)
     hook = getattr(model, "cache_hook", None)
     if isinstance(hook, CandidateHook):
@@ -132,7 +134,7 @@ def unhook(model: Any, name: str) -> None:
 
 
 def nothing_to_ask(model: Any) -> None:
-    """Make a language model answer an empty list of requests with an empty list; lm_eval's API backends fail on it."""
+    """Make a language model answer an empty list of requests with an empty list; lm_eval's API models fail on it."""
     model = unwrapped(model)
     generate = model.generate_until
     model.generate_until = lambda requests, *rest, **options: generate(requests, *rest, **options) if requests else []
@@ -143,21 +145,21 @@ class SeededInstance(Instance):
 
     @property
     def args(self) -> tuple[Any, ...]:
-        """The rendered prompt, and the generation arguments with another seed each time they are asked for."""
+        """The rendered prompt and the generation arguments, which have another seed each time they are read."""
         context, arguments = self.arguments
         self.copies = getattr(self, "copies", 0) + 1
         return context, {**arguments, "seed": (self.first_seed + self.copies) % 2**31}
 
 
 def continue_with_another_seed(model: Any, kept: KeptCandidates, instances: Iterable[Any]) -> int | None:
-    """Give a run that goes on a seed that no earlier part of it had, and return it.
+    """Give a resumed run a seed that no earlier part of it had, and return the seed.
 
-    lm_eval sets the same seed at every start: the same prompt in the same place would get the same text again. The new
-    seed is made from the old one and from everything that is kept, so that it changes whenever anything was added, and is
+    lm_eval sets the same seed at every start, so the same prompt in the same place would get the same text again. The
+    new seed is made from the old one and from all kept candidates. It therefore changes whenever one was added, and is
     the same on all processes of a tensor-parallel model.
 
     Returns:
-        The seed; None where it is a server's or an engine's own affair.
+        The seed; None where only the server or the inference engine decides it.
     """
     model = unwrapped(model)
     digest = hashlib.sha256()

@@ -1,15 +1,16 @@
-"""Candidates of an unfinished run: the journals of one task, one a rank, from the first reply until all is selected.
+"""Candidates of an unfinished run: the journals of one task, one a rank, from the first reply to the last selection.
 
-``DUMP_DIR/TASK/journal/NAME.rank0.jsonl``, where NAME stands for the policy and the generation arguments: those of
-another policy have another name and are never read. What the records of a journal (:mod:`prm_eval.store.journal`) say:
+The path is ``DUMP_DIR/TASK/journal/NAME.rank0.jsonl``, where NAME stands for the policy and the generation arguments.
+Journals of another policy have another name and are never read. A journal (:mod:`prm_eval.store.journal`) has these
+records:
 
 * ``{"p": problem id, "k": hash of the prompt, "t": text}``: a candidate that came back;
-* ``{"seed": ...}``: the seed of what follows, where it is known;
-* ``{"pool": folder, "of": [[problem id, hash], ...], "m": M}``: the candidates of these problems are in that pool, which
-  has them in the order of their slots: a run that goes on makes the same pool, and finds the rewards it has already;
-* ``{"finished": [[problem id, hash], ...], "m": M}``: these problems are done with.
+* ``{"seed": ...}``: the seed of the candidates that follow, where it is known;
+* ``{"pool": folder, "of": [[problem id, hash], ...], "m": M}``: the candidates of these problems are in that pool, in
+  the order of their slots, so a run that continues makes the same pool and finds the rewards in it;
+* ``{"finished": [[problem id, hash], ...], "m": M}``: these problems are finished.
 
-When every candidate of every journal of a name is finished, the journals go.
+When every candidate in all journals of a name is finished, the journals are removed.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from prm_eval.store.journal import Journal, read_journal, remove_unless_open
 logger = logging.getLogger(__name__)
 
 FORMAT = "prm_eval.candidates/1"
-SYNC_SECONDS = 1.0  # a power cut costs at most so much; a killed process nothing
-MEMORY = Path("/dev/shm")  # noqa: S108  (memory, when disks are full)
+# A power cut costs at most the candidates of so many seconds; the end of a process costs none.
+SYNC_SECONDS = 1.0
+MEMORY = Path("/dev/shm")  # noqa: S108  (used only when disks are full)
 Key = tuple[str, str]  # (problem id, hash of the rendered prompt)
 
 
 def prompt_hash(context: Any) -> str:
-    """Return what stands for a rendered prompt: text, or the chat messages that lm_eval sends to an API."""
+    """Return a hash of a rendered prompt, which is a text or the chat messages that lm_eval sends to an API."""
     return hashlib.sha256(str(getattr(context, "prompt", context)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -47,12 +49,12 @@ class KeptCandidates:
 
     Args:
         parent: The folder of the task's pools.
-        identity: Of the policy and the generation arguments (:mod:`prm_eval.harness.policy_identity`).
-        rank: Of this process; each rank writes a journal of its own and reads those of all, also of an earlier run with
-            another number of ranks.
+        identity: The identity of policy and generation arguments (:mod:`prm_eval.harness.policy_identity`).
+        rank: The rank of this process. Each rank writes a journal of its own and reads those of all ranks, also of an
+            earlier run with another number of ranks.
 
     Attributes:
-        texts: What earlier runs left, by problem and prompt.
+        texts: The candidates that earlier runs left, by problem and prompt.
         seeds: Seeds that earlier runs used.
 
     Raises:
@@ -67,14 +69,14 @@ class KeptCandidates:
         self.texts: dict[Key, list[str]] = {}
         self.seeds: list[Any] = []
         self.written = 0
-        self._pending: list[dict[str, Any]] = []  # came back, and no disk took them yet
+        self._pending: list[dict[str, Any]] = []  # came back, but no disk took them yet
         self._spilled = False
         self._journal: Journal | None = None
         self._remove_finished()
         self._read()
 
     def open(self) -> KeptCandidates:
-        """Begin to write; a disk that refuses is said, and does not stop the run.
+        """Open the journal for writing; if the disk refuses, that is logged and the run continues.
 
         Raises:
             PrmEvalError: Another process is writing this journal.
@@ -87,21 +89,21 @@ class KeptCandidates:
         return self
 
     def add(self, key: Key, text: str) -> None:
-        """Keep a candidate; when this returns it outlives the process, unless a warning said otherwise."""
+        """Keep a candidate; when this returns, it outlives the process unless a warning said otherwise."""
         self._append({"p": key[0], "k": key[1], "t": text})
         self.written += 1
 
     def note_seed(self, seed: Any) -> None:
-        """Record the seed of what follows."""
+        """Record the seed of the candidates that follow."""
         self.seeds.append(seed)
         self._append({"seed": seed})
 
     def in_pool(self, pool: Pool, keys: Iterable[Key]) -> None:
-        """Record that the candidates of these problems are in a pool, which the disk has."""
+        """Record that the candidates of these problems are in a pool that is safely on disk."""
         self._append({"pool": pool.path.name, "of": [list(key) for key in keys], "m": pool.info.m})
 
     def finish(self, keys: Iterable[Key], m: int) -> None:
-        """Record that these problems are done with, close, and remove the journals if nothing in them is left to do."""
+        """Record that these problems are finished, close the journal, and remove the journals if all are finished."""
         self._append({"finished": [list(key) for key in keys], "m": m})
         self.close()
         self._remove_finished()
@@ -113,11 +115,14 @@ class KeptCandidates:
 
     @property
     def writing_to(self) -> Path | None:
-        """The file that takes candidates now; None where only memory does."""
+        """The file that takes candidates now; None where they are in memory only."""
         return self._journal.path if self._journal is not None and not self._pending else None
 
     def others(self) -> Iterator[str]:
-        """Yield, for each other policy or setting with candidates in this folder, how many there are and how it differs."""
+        """Yield a line for each other policy or setting with candidates in this folder.
+
+        It has the number of candidates and the differences; these candidates are not used.
+        """
         found: dict[str, tuple[int, dict[str, Any]]] = {}
         for path in sorted(self.folder.glob("*.jsonl")):
             name = path.name.partition(".")[0]
@@ -125,7 +130,8 @@ class KeptCandidates:
                 continue
             try:
                 rows = [fields for _, fields in read_journal(path)]
-            except PrmEvalError as error:  # not this run's affair
+            except PrmEvalError as error:
+                # it has no influence on this run
                 logger.info("a journal of another policy is damaged: %s", error)
                 continue
             count = sum("t" in fields for fields in rows)
@@ -186,7 +192,10 @@ class KeptCandidates:
             self._pending = []
 
     def _spill(self, refusal: OSError) -> None:
-        """Go on in another place, once; where no place takes it, in memory, trying the disk again with each candidate."""
+        """Continue in another place, once.
+
+        Where none can be written, candidates stay in memory, and the disk is tried again with each new one.
+        """
         self._spilled = True
         self.close()
         for place in (Path(tempfile.gettempdir()), MEMORY):
@@ -197,8 +206,8 @@ class KeptCandidates:
             except OSError:
                 continue
             logger.critical(
-                "%s cannot be written (%s): candidates are kept in %s from here on, and nothing is lost. If this run is "
-                "cut off, free some space, then: mv %s %s/ and the same command again",
+                "%s cannot be written (%s): candidates are kept in %s from here on, and nothing is lost. "
+                "If this run is cut off, free some space, then: mv %s %s/ and the same command again",
                 self.path, refusal.strerror or refusal, other.path, other.path, self.folder,
             )  # fmt: skip
             self._journal, self._pending = other, []
@@ -224,7 +233,10 @@ class KeptCandidates:
 
 
 def _all_finished(files: Sequence[Path]) -> bool:
-    """Say whether every candidate is of a finished problem, within its M; an empty journal may be of a run that begins."""
+    """Say whether every candidate is of a finished problem, within its M.
+
+    An empty journal does not count as finished: it may be of a run that is just starting.
+    """
     counts: Counter[Key] = Counter()
     finished: dict[Key, int] = {}
     for path in files:

@@ -1,4 +1,7 @@
-"""Make room for a reward model beside the policy: ``--metadata policy_offload=true`` moves an hf policy to the CPU meanwhile."""
+"""Room for a reward model beside the policy on one GPU.
+
+``--metadata policy_offload=true`` moves an hf policy to the CPU while candidates are scored.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ OTHERWISE = "Leave policy_offload out; see 'Big jobs' in the README for vLLM and
 
 
 def movable_policy(model: Any) -> Any:
-    """Return the torch module of an lm_eval model, checked before generation to be one that can be moved and moved back.
+    """Return the torch module of an lm_eval model that can be moved and moved back, checked before generation.
 
     Raises:
         PrmEvalError: Not an hf model, or one that is quantised or spread over several devices.
@@ -35,7 +38,10 @@ def movable_policy(model: Any) -> Any:
 
 @contextmanager
 def offloaded(module: Any) -> Iterator[None]:
-    """Keep a torch module on the CPU for the length of a block, then move it back to where it was; None does nothing."""
+    """Keep a torch module on the CPU for the length of a block, then move it back to where it was.
+
+    With None nothing is moved.
+    """
     if module is None:
         yield
         return
@@ -48,7 +54,8 @@ def offloaded(module: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        _empty_cache(torch)  # what the reward model no longer uses
+        # the memory that the reward model no longer uses
+        _empty_cache(torch)
         module.to(before)
 
 

@@ -1,4 +1,7 @@
-"""What ``--metadata`` may say to our tasks. lm_eval merges it with ``--model_args``, so other keys are not ours to judge."""
+"""The options that ``--metadata`` gives to our tasks.
+
+lm_eval merges ``--metadata`` with ``--model_args``, so keys that are not ours are left alone.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ Positive = Annotated[int, Number(1)]
 
 @dataclass(frozen=True)
 class Metadata:
-    """The keys of a task that are about no reward model, as types.
+    """The keys of a task that do not concern reward models, as types.
 
     Attributes:
         n_samples: N, candidates a problem.
@@ -36,15 +39,15 @@ class Metadata:
         selectors: Filter pipelines, for example first+majority+prm.
         problems: A file, or a problem set by name.
         problem_set: The task's own problem set (set in its YAML).
-        replay: A pool or a samples file: nothing is generated.
+        replay: A pool or a samples file, from which candidates come in place of generation.
         dump_dir: Where candidates are kept.
         grader: A registered grader.
-        grades: Own, or published (with replay= of a pool that has labels).
-        breakdown: subject+level, or none: accuracy of these groups at the largest n.
+        grades: "own", or "published" (with replay= of a pool that has labels).
+        breakdown: The groups whose accuracy at the largest n is reported: subject+level, or none.
         draws: Permutations a problem, where no exact form is affordable.
-        selection_seed: Of those permutations.
-        policy_offload: An hf policy is moved to the CPU while candidates are scored.
-        allow_identical_candidates: Do not stop when a policy gives one text N times.
+        selection_seed: The seed of those permutations.
+        policy_offload: Whether an hf policy is moved to the CPU while candidates are scored.
+        allow_identical_candidates: Whether a policy may give the same text N times.
     """
 
     n_samples: Positive | None = None
@@ -94,11 +97,11 @@ class Options:
 
 
 def read_options(metadata: Mapping[str, Any]) -> Options:
-    """Check and read the metadata of a task.
+    """Return the options of a task from its metadata, checked.
 
     Raises:
-        PrmEvalError: A key under our prefixes that we do not know, or one that looks like a misspelling of ours, or a
-            value of the wrong type.
+        PrmEvalError: A key under our prefixes is unknown, a key looks like a misspelling of ours, or a value is of the
+            wrong type.
     """
     _refuse_unknown(metadata)
     try:
@@ -136,16 +139,17 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
 
 
 def _given(metadata: Mapping[str, Any], key: str) -> bool:
-    """Say whether a key has a value; where texts and flags stand, an empty text is none."""
+    """Say whether a key has a value; for texts and flags an empty text is no value."""
     value, hint = metadata.get(key), _without_null(hints_of(Metadata)[key])
     counted = _base(hint) is int or get_origin(hint) is tuple
     return value is not None and (counted or value != "")
 
 
 def _spelt(key: str, value: Any) -> Any:
-    """Return what stands on a command line, where all is text or guessed from it, as a value of the key's JSON type.
+    """Return a value from the command line as a value of the key's JSON type.
 
-    What cannot be read so is returned as it is: the type says what is wrong with it.
+    On a command line every value is text, or guessed from text. A value that cannot be converted is returned as it is,
+    and the check against the type says what is wrong with it.
     """
     hint = _without_null(hints_of(Metadata)[key])
     if get_origin(hint) is tuple:

@@ -1,4 +1,7 @@
-"""What decides a candidate beside its prompt: whose it is, and how it was sampled. Kept candidates of others never mix in."""
+"""The identity of kept candidates: what decides a candidate beside its prompt, namely its policy and the sampling.
+
+Kept candidates of another identity are never mixed in.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from typing import Any
 from prm_eval.harness.options import PLAIN_KEYS, ROLE_KEYS
 from prm_eval.store.jsonl import canonical_json
 
-# Arguments of a model that say where and how fast it runs, not what it writes. The seed is among them: a run that goes on
-# must have another one. An argument that is not listed counts, which at worst sets candidates aside.
+# Arguments of a model that say where and how fast it runs, not what it writes. The seed is among them, because a run
+# that continues must have another one. An argument that is not listed here counts as part of the identity, which at
+# worst leaves candidates unused.
 HOW_IT_RUNS = set(
     """batch_size max_batch_size device device_map_option parallelize max_memory_per_gpu max_cpu_memory offload_folder
     gpu_memory_utilization tensor_parallel_size data_parallel_size max_num_seqs enforce_eager low_cpu_mem_usage
@@ -20,20 +24,21 @@ HOW_IT_RUNS = set(
     version prm_eval config_source""".split()
 )
 SECRET = re.compile(r"(?i)header|password|secret|auth|api_?key|access_?key|(^|hf_|access_)token$")
-VALUES_A_TENSOR = 16  # of its beginning, for the fingerprint: training changes them all
+# The number of first values of a tensor that enter the fingerprint; training changes all values.
+VALUES_A_TENSOR = 16
 
 
 def unwrapped(model: Any) -> Any:
-    """Look through lm_eval's cache wrapper (``--use_cache``) at the language model."""
+    """Return the language model inside lm_eval's cache wrapper (``--use_cache``)."""
     return getattr(model, "__dict__", {}).get("lm", model)
 
 
 def policy_identity(model: Any, metadata: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what must be equal for kept candidates to be of use, as JSON; it holds no secret.
+    """Return, as JSON without secrets, the identity that kept candidates must share with a run to be used in it.
 
     Args:
         model: The language model, as lm_eval built it.
-        metadata: Of the task: lm_eval merges ``--model_args`` into it.
+        metadata: The metadata of the task, into which lm_eval merges ``--model_args``.
         arguments: The generation arguments, as they are used.
     """
     model = unwrapped(model)
@@ -60,7 +65,7 @@ def identity_name(identity: Mapping[str, Any]) -> str:
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """Say in a few words how another identity differs: ``temperature 0.7, not 1.0``."""
+    """Return in a few words how another identity differs: ``temperature 0.7, not 1.0``."""
     mine, other = _flat(ours), _flat(theirs)
     found = [
         f"{key} {other.get(key, 'not given')}, not {mine.get(key, 'given')}"
@@ -71,9 +76,9 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 
 def weights_fingerprint(model: Any) -> str | None:
-    """Return a hash over the names, shapes and first values of all tensors of a torch model; None without one at hand.
+    """Return a hash over the names, shapes and first values of all tensors of a torch model; None for other models.
 
-    It tells a checkpoint from another that was written over it under the same name.
+    It distinguishes a checkpoint from another one that was written over it under the same name.
     """
     module: Any = getattr(model, "model", None)
     if not callable(getattr(module, "named_parameters", None)):
@@ -81,7 +86,7 @@ def weights_fingerprint(model: Any) -> str | None:
     digest = hashlib.sha256()
     for name, tensor in module.named_parameters():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        # a tensor that is elsewhere (meta), or spread over several processes, has no values to read here
+        # a tensor on the meta device, or spread over several processes, has no values that can be read here
         if tensor.device.type != "meta" and not hasattr(tensor, "to_local"):
             digest.update(tensor.detach().reshape(-1)[:VALUES_A_TENSOR].float().cpu().numpy().tobytes())
     return digest.hexdigest()[:32]

@@ -1,4 +1,7 @@
-"""How candidates were made, as it was: prompt, chat template, system text, seeds, sampling. For ``pool.json`` and results."""
+"""Records of how candidates were made, for ``pool.json`` and results.
+
+They hold the prompt, the chat template, the system text, the seeds and the sampling as they were used.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,21 @@ from prm_eval.pools.format import PoolInfo
 
 logger = logging.getLogger(__name__)
 
-LONGEST_TEXT = 20_000  # characters of a template or an example that go into pool.json; its hash is over all
+# The characters of a template or an example that go into pool.json; its hash is over the whole text.
+LONGEST_TEXT = 20_000
 
 
 def prompt_record(
     config: Any, instances: Sequence[Any], model: Any, requested: Mapping[str, Any], template: Any = None
 ) -> dict[str, Any]:
-    """Return how the prompts of a task were made.
+    """Return a record of how the prompts of a task were made.
 
     Args:
-        config: Of the task.
+        config: The configuration of the task.
         instances: Its requests.
         model: The language model.
-        requested: What lm_eval gave to ``build_all_requests``.
-        template: Of lm_eval's ``--apply_chat_template``: True, or the name of a template.
+        requested: The arguments that lm_eval gave to ``build_all_requests``.
+        template: The value of lm_eval's ``--apply_chat_template``: True, or the name of a template.
     """
     digest = hashlib.sha256()
     prompts = [str(getattr(instance.args[0], "prompt", instance.args[0])) for instance in instances]
@@ -48,7 +52,7 @@ def prompt_record(
 
 
 def _chat_template(model: Any, template: Any) -> str:
-    """Return the template that wrote the prompts, or a word for the one that only a server knows."""
+    """Return the chat template of the prompts, or "the server's" where only a server knows it."""
     try:
         found = unwrapped(model).chat_template(template or True)
     except Exception as error:
@@ -65,7 +69,7 @@ def _text(text: str | None) -> dict[str, Any] | None:
 
 
 def sampling_used(info: PoolInfo) -> dict[str, Any]:
-    """Return the generation arguments a pool's candidates were sampled with, as values where they were spelt out."""
+    """Return the generation arguments that a pool's candidates were sampled with, as Python values where possible."""
     return {key: _value(value) for key, value in info.sampling.items()}
 
 
@@ -79,7 +83,7 @@ def _value(spelt: Any) -> Any:
 
 
 def pool_record(info: PoolInfo, path: str) -> dict[str, Any]:
-    """Return what results say of the pool they were made from."""
+    """Return the record of a pool for the results that were made from it."""
     return {
         "path": path,
         "content_hash": info.content_hash,

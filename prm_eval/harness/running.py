@@ -1,4 +1,4 @@
-"""``prm-eval run``: lm_eval's own command in this process, which goes on where it was cut off."""
+"""``prm-eval run``: lm_eval's own command in this process, which continues where it was cut off."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NETWORK = ("requests", "urllib3", "aiohttp", "httpx", "openai", "anthropic")
 
 @dataclass
 class RunNotes:
-    """What the tasks of one run leave for whoever started it.
+    """Notes that the tasks of one run leave for its caller.
 
     Attributes:
-        journals: Of the tasks that generate.
-        last_words: What is to be read after everything that lm_eval prints.
+        journals: The journals of the tasks that generate.
+        last_words: Texts to print after everything that lm_eval prints.
     """
 
     journals: list[TaskJournal] = field(default_factory=list)
@@ -41,7 +41,7 @@ class RunNotes:
 
     @property
     def kept(self) -> int:
-        """How many candidates of unfinished tasks are kept."""
+        """The number of kept candidates of unfinished tasks."""
         return sum(journal.n_kept for journal in self.journals if not journal.finished)
 
 
@@ -49,7 +49,7 @@ _NOTES: ContextVar[RunNotes | None] = ContextVar("prm_eval_run", default=None)
 
 
 def current_notes() -> RunNotes | None:
-    """Return the notes of the ``prm-eval run`` that we are in, if we are in one."""
+    """Return the notes of the current ``prm-eval run``; None outside one."""
     return _NOTES.get()
 
 
@@ -71,10 +71,14 @@ def tasks_path() -> Path:
 
 
 def run_lm_eval(arguments: list[str], *, sleep: Callable[[float], None] = time.sleep) -> list[str]:
-    """Run ``lm_eval run`` with ``--include_path`` filled in; return what is to be read last: a table for each task.
+    """Run ``lm_eval run`` with ``--include_path`` filled in, and return the texts to print last: a table for each task.
 
-    Where a server goes away the run is started again after a wait, twice as long each time, until no candidate has come
-    for ``--retry-minutes`` (15; 0 for never). Kept candidates are not asked for again.
+    When a server goes away, the run is started again after a wait, which is twice as long each time, until no candidate
+    has come for ``--retry-minutes`` (15; 0 for never). Kept candidates are not asked for again.
+
+    Args:
+        arguments: The arguments of ``prm-eval run``.
+        sleep: A function that waits for a number of seconds.
 
     Raises:
         PrmEvalError: A server stayed away; the message has the command to go on with.
@@ -124,10 +128,10 @@ def _lm_eval(arguments: list[str]) -> None:
 
 
 def _take_retry_minutes(arguments: list[str]) -> tuple[list[str], float]:
-    """Return the arguments without ours, and its value.
+    """Return the arguments without ``--retry-minutes``, and its value.
 
     Raises:
-        PrmEvalError: It is not a number of minutes.
+        PrmEvalError: The value is not a number of minutes.
     """
     rest: list[str] = []
     value: str | None = None
@@ -148,7 +152,10 @@ def _take_retry_minutes(arguments: list[str]) -> tuple[list[str], float]:
 
 
 def server_went_away(error: BaseException) -> bool:
-    """Say whether an error is a server's that may come back: no connection, no answer in time, overload, a fault of its own."""
+    """Say whether an error comes from a server that may come back.
+
+    Such errors are: no connection, no answer in time, overload, and a fault of the server itself.
+    """
     roots = {each.__module__.partition(".")[0] for each in type(error).__mro__}
     if not roots & set(NETWORK) and not isinstance(error, (ConnectionError, TimeoutError)):
         return False

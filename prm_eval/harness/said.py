@@ -1,4 +1,4 @@
-"""What a run says to whoever waits for it: verdicts, what cut answers off, and the table, last."""
+"""Log messages for the user who waits for a run: verdicts, settings that cut answers off, and at last the table."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from prm_eval.records import VERDICTS, Candidate
 
 logger = logging.getLogger(__name__)
 
-SAY_FROM = 0.10  # of candidates without an answer: below it, nothing is said of them
+# Up to this share of candidates without an answer, nothing is said of them.
+SAY_FROM = 0.10
 LENGTH_SETTINGS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length")
-# What a finished text ends with: marks of sentences and formulas, brackets, fences, and the same of other scripts.
+# The characters that a finished text ends with: marks of sentences and formulas, brackets, fences, in several scripts.
 TERMINATORS = tuple(".!?:;…)]}$>*_`\"'”’»|。！？」』）】।؟")
 
 CountTokens = Callable[[str], int]
@@ -30,12 +31,12 @@ CountTokens = Callable[[str], int]
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Counts of verdicts, and of candidates without an answer those that end unfinished.
+    """Counts of verdicts, and of the candidates without an answer that end unfinished.
 
     Attributes:
-        counts: By verdict.
-        unfinished: Candidates without an answer that were cut off, as far as one can tell.
-        by_length: Whether that was told by counting tokens, not by how the text ends.
+        counts: The number of candidates by verdict.
+        unfinished: The number of candidates without an answer that were cut off, as far as can be seen.
+        by_length: Whether that was seen by counting tokens, not by how the text ends.
     """
 
     counts: Mapping[str, int]
@@ -44,7 +45,10 @@ class Verdicts:
 
 
 def speak_in_lm_eval() -> None:
-    """Let what this package logs appear beside what lm_eval logs, which hides it otherwise; a program's own set-up stays."""
+    """Show the log messages of this package beside those of lm_eval, which would hide them otherwise.
+
+    A program that set up logging itself keeps its own set-up.
+    """
     host, ours = logging.getLogger("lm_eval"), logging.getLogger("prm_eval")
     if host.handlers and not ours.handlers and not logging.getLogger().handlers:
         for handler in host.handlers:
@@ -56,10 +60,10 @@ def count_verdicts(pool: Pool, source: str, most: int | None, count_tokens: Coun
     """Count the verdicts on a pool.
 
     Args:
-        pool: Graded.
-        source: Of the grades.
+        pool: A graded pool.
+        source: The source of the grades.
         most: The largest number of tokens a candidate could have; None where it is not known.
-        count_tokens: Of the policy; None where its tokenizer is not at hand.
+        count_tokens: The policy's token counter; None where its tokenizer is not at hand.
     """
     counts: Counter[str] = Counter()
     unfinished = 0
@@ -84,7 +88,7 @@ def ends_unfinished(candidate: Candidate, most: int | None, count_tokens: CountT
 
 
 def say_verdicts(pool: Pool, source: str, arguments: Mapping[str, Any], model: Any) -> None:
-    """Log the counts of verdicts; where many candidates have no answer, how many were cut off and by which setting."""
+    """Log the counts of verdicts, and warn where many candidates have no answer, with the setting that cut them off."""
     setting = next((name for name in LENGTH_SETTINGS if str(arguments.get(name, "")).isdigit()), None)
     # a limit on prompt and answer together says nothing about the answer's own length
     most = int(arguments[setting]) if setting not in (None, "max_length") else None
@@ -112,7 +116,7 @@ def _without_answer(
 
 
 def token_counter(model: Any) -> CountTokens | None:
-    """Return what counts the tokens of a text for a policy that runs here; None for one behind a server, or none at all."""
+    """Return a function that counts the tokens of a text; None for a policy behind a server, or without a policy."""
     tokenizer = getattr(unwrapped(model), "tokenizer", None) if model is not None else None
     encode = getattr(tokenizer, "encode", None)
     if encode is None or not callable(getattr(tokenizer, "decode", None)):
@@ -120,14 +124,12 @@ def token_counter(model: Any) -> CountTokens | None:
     return lambda text: len(encode(text, add_special_tokens=False))
 
 
-def print_last(text: str) -> None:
-    """Write to standard output, where lm_eval's own table goes."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def say_table(found: Evaluation, pool: Pool) -> None:
-    """Say our table after everything else: at the end of ``prm-eval run``, of ``lm_eval run``, or, in Python, now."""
+    """Hand out our table, to be read after everything else.
+
+    ``prm-eval run`` gets it in its notes and prints it. Elsewhere it is logged: under plain ``lm_eval run`` when the
+    process ends, because lm_eval prints its own long table until then, and from Python at once.
+    """
     text = (
         f"\n{text_table(found)}\nlimits of all n, a chart and a page: prm-eval evaluate {pool.path} --html report.html"
     )
@@ -135,6 +137,6 @@ def say_table(found: Evaluation, pool: Pool) -> None:
     if notes is not None:
         notes.last_words.append(text)
     elif Path(sys.argv[0]).name in ("lm_eval", "lm-eval", "lm_eval.exe"):
-        atexit.register(print_last, text)
+        atexit.register(logger.info, "%s", text)
     else:
         logger.info("%s", text)

@@ -1,4 +1,4 @@
-"""Grades and rewards of a pool inside an lm_eval run: the same calls as ``prm-eval grade`` and ``prm-eval score``."""
+"""Grades and rewards of a pool in an lm_eval run, by the same calls as ``prm-eval grade`` and ``prm-eval score``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BARS = partial(Bar, delay=0)
 
 
 def grade_if_needed(pool: Pool, options: Options) -> None:
-    """Make the grades the options ask for, unless the pool has them.
+    """Make the grades that the options ask for, unless the pool has them.
 
     Raises:
         PrmEvalError: Published grades are asked for and the pool has none.
@@ -38,9 +38,10 @@ def grade_if_needed(pool: Pool, options: Options) -> None:
 
 
 def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
-    """Return the rewards of a model for a pool: stored ones, those already in the pool, or computed now and kept there.
+    """Return the rewards of a model for a pool: stored ones, those already in the pool, or new ones kept there.
 
-    The weights are freed afterwards, also after a failure: the next model, and a policy that comes back, need the room.
+    The weights are freed afterwards, also after a failure, because the next model and a policy that comes back need the
+    memory.
     """
     if isinstance(model, StoredRewardModel):
         return model.require_pool(pool)
@@ -49,7 +50,7 @@ def rewards_for(pool: Pool, model: RewardModel) -> RewardFile:
         try:
             return _scored(pool, model, folder)
         except OtherRewards:
-            # of the same model under other options, which inside lm_eval nobody can give another folder
+            # the folder has rewards of this model under other options, and lm_eval has no option for another folder
             key = {"kind": model.kind, "splitter": model.splitter, "model": model.describe()}
             return _scored(pool, model, folder.with_name(f"{folder.name}-{identity_hash(key)[:8]}"))
     finally:

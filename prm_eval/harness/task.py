@@ -1,14 +1,15 @@
-"""The Task class: generates or replays candidates, keeps them on disk, and reports every selector at every n.
+"""The Task class, which generates or replays candidates, keeps them on disk, and reports every selector at every n.
 
-The order of things in a run (traps: the harness reference in CONTRIBUTING.md):
+The order of steps in a run (for traps see the harness reference in CONTRIBUTING.md):
 
-1. ``__init__``: options and problems, before hours of generation;
-2. ``build_all_requests``: sampling guards, reward models checked without their weights; in a replay, candidates filled
-   in;
-3. lm_eval generates (every candidate goes into the journal as it comes: :mod:`prm_eval.harness.kept`);
-4. ``apply_filters``: the pool first, then the sampling guard, grades, rewards, and for every selector the expected
-   accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with ``str``);
-5. the journal goes.
+1. ``__init__`` checks options and problems, before hours of generation;
+2. ``build_all_requests`` runs the sampling guards and checks reward models without their weights; in a replay it fills
+   in the candidates;
+3. lm_eval generates, and every candidate goes into the journal as it comes (:mod:`prm_eval.harness.kept`);
+4. ``apply_filters`` makes first the pool, then the sampling guard's check, grades, rewards, and for every selector the
+   expected accuracies of each problem, which go to ``process_results`` as JSON (lm_eval logs filter results with
+   ``str``);
+5. the journal is removed.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
 
 
 def _not_the_group_warning(record: logging.LogRecord) -> bool:
-    """Keep out lm_eval's warning that ``acc@8:Algebra`` has fewer problems than ``acc@8``: that is what it is for.
+    """Return False for lm_eval's warning that ``acc@8:Algebra`` has fewer problems than ``acc@8``, and True for others.
 
     The group ``math_bon`` aggregates ``acc@n`` only, which every problem has.
     """
@@ -71,7 +72,7 @@ class BestOfNTask(ConfigurableTask):
     Options come from ``--metadata`` (:mod:`prm_eval.harness.options`).
 
     Raises:
-        PrmEvalError: An option that is not known or has no meaning, or problems that cannot be loaded.
+        PrmEvalError: An option is not known or has no meaning, or the problems cannot be loaded.
     """
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
@@ -142,7 +143,7 @@ class BestOfNTask(ConfigurableTask):
         return names
 
     def _group_metrics(self, problem: Problem) -> list[str]:
-        """Return the names of the group accuracies a problem counts in, such as ``acc@8:Algebra`` and ``acc@8:level_3``."""
+        """Return the names of a problem's group accuracies, such as ``acc@8:Algebra`` and ``acc@8:level_3``."""
         names = []
         if "subject" in self.options.breakdown and problem.subject:
             names.append(f"acc@{self.ns[-1]}:{problem.subject.replace(',', '')}")
@@ -151,7 +152,7 @@ class BestOfNTask(ConfigurableTask):
         return names
 
     def _provenance(self) -> dict[str, Any]:
-        """Return what lm_eval does not record: it ends up in the results under ``configs`` / ``metadata``."""
+        """Return the facts that lm_eval does not record; they are in the results under ``configs`` / ``metadata``."""
         return {
             "problem_set": {"name": self.problem_set.name, "content_hash": self.problem_set.content_hash},
             "grader": load_grader(self.options.grader).version if self.options.grades == "own" else "published",
@@ -179,10 +180,10 @@ class BestOfNTask(ConfigurableTask):
         return "bypass" in self._metric_fn_list
 
     def build_all_requests(self, **kwargs: Any) -> None:
-        """Build requests, after everything that can be checked before generation has been checked.
+        """Build requests, after checking everything that can be checked before generation.
 
         Raises:
-            PrmEvalError: See :mod:`prm_eval.harness.guards`, or a reward model that cannot be loaded.
+            PrmEvalError: A guard of :mod:`prm_eval.harness.guards` refuses, or a reward model cannot be loaded.
         """
         guards.check_request_cache(bool(kwargs.get("cache_requests")))
         self.world_size = int(kwargs.get("world_size", 1))
@@ -209,7 +210,7 @@ class BestOfNTask(ConfigurableTask):
             self._go_on(rank=int(kwargs.get("rank", 0)))
 
     def _go_on(self, rank: int) -> None:
-        """Take up what an interrupted run of this task left, and keep what comes from here on."""
+        """Fill in the candidates that an interrupted run of this task left, and keep new ones from here on."""
         self.journal = TaskJournal(
             str(self.config.task),
             self._parent,
@@ -227,8 +228,7 @@ class BestOfNTask(ConfigurableTask):
         if model.kind != role:
             raise PrmEvalError(
                 f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} "
-                f"{model.kind.upper()}; "
-                f"give it as {model.kind}_model"
+                f"{model.kind.upper()}; give it as {model.kind}_model"
             )
         if model.splitter == "given" and self.replay is None:
             raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
@@ -237,7 +237,7 @@ class BestOfNTask(ConfigurableTask):
         return model
 
     def apply_filters(self) -> list[Any] | None:
-        """Keep the candidates, then grade, score and select; every instance gets one JSON string a pipeline."""
+        """Keep the candidates, then grade, score and select; every instance gets one JSON text for each pipeline."""
         pool = self._keep_candidates()
         if self._predict_only:
             for instance in self._instances:
@@ -290,7 +290,10 @@ class BestOfNTask(ConfigurableTask):
         return Path(self.options.dump_dir) / str(self.config.task)
 
     def _generated(self) -> Iterator[tuple[Problem, list[Candidate]]]:
-        """Yield what was generated; data-parallel padding gives the last problem of a rank more than N, which are cut off."""
+        """Yield every problem with its generated candidates.
+
+        Data-parallel padding gives the last problem of a rank more than N, which are left out.
+        """
         for instance in self._instances:
             problem = self.by_id[instance.doc["problem_id"]]
             texts = instance.resps[: self.n_samples]
@@ -331,7 +334,7 @@ class BestOfNTask(ConfigurableTask):
     def _problem_metrics(
         self, pool: Pool, found: Evaluation, labels: dict[str, str]
     ) -> dict[str, dict[str, dict[str, float]]]:
-        """Return, for every problem and pipeline, its metrics; ``labels`` says what the rewards of each role are called."""
+        """Return the metrics of every problem and pipeline; ``labels`` has the name of each role's rewards."""
         result: dict[str, dict[str, dict[str, float]]] = {}
         for row, problem_id in enumerate(found.problem_ids):
             named: dict[str, dict[str, float]] = {}

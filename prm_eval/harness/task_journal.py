@@ -1,4 +1,7 @@
-"""The journal of one task of a run: what is kept goes into lm_eval's instances, what comes back goes into the journal."""
+"""The journal of one task of a run.
+
+Kept candidates go into lm_eval's instances, and new ones go into the journal as they come back.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,14 @@ class TaskJournal:
     """The kept candidates of a task, between the building of its requests and the end of its selection.
 
     Args:
-        task: Its name.
-        parent: Where its pools are.
+        task: The name of the task.
+        parent: The folder of its pools.
         model: The language model, as lm_eval built it.
-        metadata: Of the task.
+        metadata: The metadata of the task.
         arguments: Its generation arguments.
         n: Candidates a problem.
-        rank: Of this process.
+        rank: The rank of this process.
+        world_size: The number of ranks.
 
     Raises:
         PrmEvalError: Another process writes this journal.
@@ -64,16 +68,16 @@ class TaskJournal:
 
     @property
     def n_kept(self) -> int:
-        """How many candidates are kept: from before, and of this run."""
+        """The number of kept candidates, those from before and those of this run."""
         return sum(self.from_before) + self.kept.written
 
     @property
     def seeds(self) -> list[Any]:
-        """Every seed these candidates were sampled with; None for one that is the server's affair."""
+        """The seeds that these candidates were sampled with; None among them for one that only the server knows."""
         return list(dict.fromkeys(self.kept.seeds))
 
     def fill(self, instances: Sequence[Any]) -> None:
-        """Put kept candidates into lm_eval's instances, let it generate the rest only, and begin to listen."""
+        """Put kept candidates into lm_eval's instances, let it generate only the rest, and keep that as it comes."""
         hook = hook_of(self.model)
         if hook is None:
             logger.warning(
@@ -116,7 +120,7 @@ class TaskJournal:
                 logger.warning("%s", warning)
 
     def in_pool(self, pool: Pool) -> None:
-        """Take note that all candidates are in a pool; generation is over, so the language model is listened to no more."""
+        """Record that all candidates are in a pool, and remove the hook, because generation is over."""
         unhook(self.model, self.task)
         try:
             sync_folder(pool.path)
@@ -129,19 +133,19 @@ class TaskJournal:
             self.kept.in_pool(pool, self.keys)
 
     def finish(self) -> None:
-        """Let the journal go: everything that was to be done with the candidates is done."""
+        """Finish the journal, now that the candidates are graded, scored and selected."""
         if self.writes:
             self.kept.finish(self.keys, self.n)
         self.finished = True
 
     def close(self) -> None:
-        """Close the files; what is kept stays for the next run."""
+        """Close the files; the kept candidates stay for the next run."""
         unhook(self.model, self.task)
         self.kept.close()
 
 
 def first_seed(model: Any, arguments: Mapping[str, Any]) -> int | None:
-    """Return the seed an undisturbed run samples with, where it is known."""
+    """Return the seed that an uninterrupted run samples with; None where it is not known."""
     model = unwrapped(model)
     if "seed" in arguments:
         return arguments["seed"] if isinstance(arguments["seed"], int) else None
@@ -154,12 +158,12 @@ def first_seed(model: Any, arguments: Mapping[str, Any]) -> int | None:
 
 
 def one_batch_warning(model: Any) -> str | None:
-    """Return what to say of an engine that is given all requests at once: its replies come back together, at the end."""
+    """Return a warning for a model that gets all requests at once, whose replies come back together at the end."""
     model = unwrapped(model)
     engine = type(model).__module__.rpartition(".")[2]
     if engine.startswith(("vllm", "sglang")) and getattr(model, "batch_size", None) == "auto":
         return (
-            f"{type(model).__name__} with batch_size=auto gets all requests in one batch, so that candidates come back, "
+            f"{type(model).__name__} with batch_size=auto gets all requests in one batch, so candidates come back, "
             "and are kept, only at the end: an interruption costs everything. Give --batch_size 1024 (or 16 times what "
             "runs at once) to keep them as they come; it costs a little speed at the end of each batch."
         )

@@ -1,7 +1,7 @@
-"""Other people's files to pools: plain JSONL, PRM800K's scored samples, lm_eval's sample logs.
+"""Importers that make pools of other people's files: plain JSONL, PRM800K's scored samples, lm_eval's sample logs.
 
-Every importer streams: one problem is in memory at a time. What a file says of correctness becomes published grades,
-what it says of rewards becomes reward files; neither is trusted to be more than that.
+Every importer keeps one problem in memory at a time. The correctness labels of a file become published grades, and its
+rewards become reward files; neither replaces grades and rewards of our own.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ FORMATS = {
 
 @dataclass
 class ImportReport:
-    """What an import did: the pool, every row that was skipped, with the reason, and fields that were not used."""
+    """The result of an import: the pool, every skipped row with the reason, and the fields that were not used."""
 
     pool: Pool
     skipped: list[str] = field(default_factory=list)
@@ -90,15 +90,15 @@ def import_pool(
     """Turn a file into a pool.
 
     Args:
-        path: The file; ``.gz`` is read as it is.
-        folder: The pool to make; None names it by content under ``parent``.
+        path: The file; a ``.gz`` file is read without unpacking it first.
+        folder: The pool to make; None names it by its content, under ``parent``.
         parent: See ``folder``.
         form: One of :data:`FORMATS`, or "auto".
         policy: Name of the model that wrote the candidates, where the file does not say.
-        slots: M: a number, or "max" (of the candidates any problem has; for PRM800K, 1,860), or "min" (then every slot
-            is full, and candidates beyond it are left out).
+        slots: M, as a number; or "max", the largest number of candidates of a problem (for PRM800K, 1,860); or "min",
+            with which every slot is full and further candidates are left out.
         splitter: How candidates are cut; None means the format's way.
-        skip_bad: Leave out problems with a fault and report them, instead of stopping at the first.
+        skip_bad: Whether problems with a fault are left out and reported; otherwise the first fault is an error.
         progress: Called with the number of problems done.
 
     Raises:
@@ -160,7 +160,7 @@ def _slots(reader: Reader, slots: int | str, default: int | None, splitter: str,
 
 
 def _filled(imported: ImportedProblem) -> int:
-    """Return how many slots are filled from the first on."""
+    """Return the number of filled slots from the first on, up to the first missing one."""
     slots = [candidate.slot for candidate in imported.candidates]
     return next((n for n, slot in enumerate(slots) if n != slot), len(slots))
 
@@ -188,7 +188,7 @@ def _problems(reader: Reader, splitter: str, skip_bad: bool, skipped: list[str])
 
 
 class _RewardColumns:
-    """The reward files that grow beside a pool; one that some problem lacks is complete with refusals there."""
+    """The reward files that are written beside a pool, with refusals for problems that lack a file's rewards."""
 
     def __init__(self, writer: PoolWriter) -> None:
         self._folder = writer.side_folder / "rewards"
@@ -219,7 +219,7 @@ class _RewardColumns:
                 writer.add(candidate, value or StepRewards((), refusal="not in the source"))
 
     def close(self, pool_hash: str) -> None:
-        """Finish the files, now that the pool's hash is known."""
+        """Finish the reward files, now that the pool's hash is known."""
         for name, writer in self._writers.items():
             writer.__exit__(None, None, None)
             column = self._columns[name]

@@ -1,4 +1,4 @@
-"""What all importers share: the shape they return, and checks of foreign numbers."""
+"""The parts that all importers share: the records they return, and checks of foreign numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prm_eval.store.jsonl import Row
 
 @dataclass(frozen=True)
 class RewardColumn:
-    """A field of a file that holds rewards: one entry a candidate, None where the source has none."""
+    """A field of a file that holds rewards, with one entry a candidate; an entry is None where the source has none."""
 
     kind: Kind
     score_type: ScoreType
@@ -27,7 +27,7 @@ class RewardColumn:
 
 @dataclass(frozen=True)
 class ImportedProblem:
-    """One problem as a file gives it, with the row it stands in."""
+    """One problem as a file gives it, with the number of its row."""
 
     path: Path
     row: int
@@ -51,7 +51,7 @@ class ImportedProblem:
 
 
 class Reader(Protocol):
-    """Reads one file. ``problems`` yields one function a problem, which raises what is wrong with that problem."""
+    """A reader of one file, whose ``problems`` yields one function a problem that raises the problem's fault."""
 
     path: Path
 
@@ -69,10 +69,10 @@ class Reader(Protocol):
 
 
 def finite(row: Row, value: Any, label: str) -> float:
-    """Return a number.
+    """Return a value as a number.
 
     Raises:
-        DataError: It is none, or is NaN or infinite.
+        DataError: It is no number, or is NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise row.fault(f"{label} = {value!r}", "a number")
@@ -84,8 +84,8 @@ def finite(row: Row, value: Any, label: str) -> float:
 def published_grades(answers: list[str | None], correct: list[bool], slots: list[int]) -> tuple[GradeRow, ...]:
     """Return grades as the source published them.
 
-    The source held every answer it calls correct to be equivalent to gold, hence to each other: they are one class. The
-    others are partitioned by our equivalence.
+    The source took every answer that it calls correct as equivalent to gold, so these answers are one class. The others
+    are divided into classes by our equivalence.
     """
     wrong = classify(
         [None if right else answer for answer, right in zip(answers, correct, strict=True)], None
@@ -102,6 +102,6 @@ def published_grades(answers: list[str | None], correct: list[bool], slots: list
 
 
 def given_or_extracted(given: str | None, text: str) -> str | None:
-    """Return the answer a source gives, or the one we find; "[invalid]" (GSM8K's convention) is no answer."""
+    """Return the answer that a source gives, or else ours; "[invalid]" (GSM8K's convention) is no answer."""
     answer = given if given is not None else extract_answer(text)
     return None if answer is None or not answer.strip() or answer.strip() == "[invalid]" else answer

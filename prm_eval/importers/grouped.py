@@ -1,4 +1,4 @@
-"""Files whose rows of one problem may stand anywhere: read twice, in bounded memory.
+"""A reader of files in which the rows of one problem may stand anywhere; it reads twice, in bounded memory.
 
 The first reading notes where the rows of each problem are (16 bytes a row); the second goes problem by problem.
 """
@@ -23,8 +23,8 @@ def grouped_problems(
 
     Args:
         path: An uncompressed JSON-lines file.
-        key: Fields that name a row's problem; the first that is there counts.
-        read: Makes a problem of its rows and its name.
+        key: Fields that name a row's problem; the first one that a row has counts.
+        read: A function that makes a problem of its rows and its name.
     """
     index = LineIndex(path, lambda row: row.required_text(*key))
     for fault in index.faults:
@@ -39,7 +39,7 @@ def _raise(fault: DataError) -> ImportedProblem:
 
 
 class LineIndex:
-    """Where the lines of each key stand in a file."""
+    """An index of the places of each key's lines in a file."""
 
     def __init__(self, path: Path, key: Callable[[Row], str | None]) -> None:
         if path.suffix == ".gz":
@@ -69,7 +69,7 @@ class LineIndex:
                 offset += len(line)
 
     def rows(self, stream: IO[bytes], name: str) -> list[Row]:
-        """Read the lines of one key again."""
+        """Return the rows of one key, after reading them a second time."""
         rows: list[Row] = []
         for number, offset in zip(*self.places[name], strict=True):
             stream.seek(offset)

@@ -1,4 +1,6 @@
-"""lm_eval's ``samples_*.jsonl``: one row a filter and problem, with all responses; rows of other filters repeat them.
+"""The importer of lm_eval's ``samples_*.jsonl``: one row for each filter and problem, with all responses.
+
+Rows of other filters repeat the same responses.
 
 Problems are joined on ``doc_hash``, never on ``doc_id``, which lm_eval mislabels under ``--samples``.
 """
@@ -22,7 +24,7 @@ def recognise(row: dict[str, object]) -> bool:
 
 
 class SamplesReader:
-    """Reads sample logs."""
+    """A reader of sample logs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Plain JSONL: one problem a line, its candidates in ``samples``.
+"""The importer of plain JSONL: one problem a line, with its candidates in ``samples``.
 
 Row fields: a problem in any spelling of :func:`prm_eval.pools.problem_sets.problem_from_row`, ``samples``, optionally
 ``generator`` or ``policy``. Sample fields: ``text`` (or ``steps``), optionally ``answer``, ``correct`` (published
@@ -23,20 +23,9 @@ from prm_eval.texts.steps import split_steps
 
 NEWLINE_TOKEN = 13  # in the Llama and Mistral vocabularies of the published token scores
 
-
 ROW_FIELDS = (
-    *(
-        "statement",
-        "problem",
-        "question",
-        "gold",
-        "ground_truth_answer",
-        "answer",
-        "solution",
-        "problem_id",
-        "unique_id",
-        "id",
-    ),
+    *("statement", "problem", "question", "gold", "ground_truth_answer", "answer", "solution"),
+    *("problem_id", "unique_id", "id"),
     *("subject", "type", "level", "samples", "policy", "generator", "verifier", "reward_model"),
 )
 SAMPLE_FIELDS = (
@@ -51,7 +40,7 @@ def recognise(row: dict[str, object]) -> bool:
 
 
 class PlainReader:
-    """Reads plain JSONL."""
+    """A reader of plain JSONL."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +53,7 @@ class PlainReader:
                     yield partial(_read_line, self.path, number, line, splitter)
 
     def policy(self) -> str | None:
-        """Return the generators that rows name."""
+        """Return the names of the generators in the rows, joined by " + "; None where no row names one."""
         names: set[str] = set()
         with open_binary(self.path) as lines:
             for number, line in enumerate(lines, 1):
@@ -86,10 +75,10 @@ def _read_line(path: Path, number: int, line: bytes, splitter: str) -> ImportedP
 
 
 def read_problem(row: Row, splitter: str) -> ImportedProblem:
-    """Read one row.
+    """Return the problem of one row.
 
     Raises:
-        DataError: Any fault in it.
+        DataError: The row has a fault.
     """
     problem = problem_from_row(row, default_id=f"{row.path.stem}/{row.number}")
     samples = row.fields.get("samples")
@@ -119,10 +108,11 @@ def read_problem(row: Row, splitter: str) -> ImportedProblem:
 
 
 def _ignored(row: Row, present: list[tuple[int, dict[str, Any]]]) -> tuple[str, ...]:
-    """Return the fields that nothing reads: a misspelt one would otherwise be missed by nobody."""
+    """Return the names of fields that the importer does not read, so that misspelt ones are noticed."""
     known = set(SAMPLE_FIELDS)
     if all(sample.get("correct") is None for _, sample in present):
-        known.discard("answer")  # the answers of candidates without labels are found in their texts
+        # without labels the answers of candidates are taken from their texts
+        known.discard("answer")
     names = {f"samples[].{name}" for _, sample in present for name in sample if name not in known}
     return (*(name for name in row.fields if name not in ROW_FIELDS), *sorted(names))
 
@@ -198,7 +188,7 @@ def _step_scores(row: Row, slot: int, sample: dict[str, Any], steps: tuple[str, 
 
 
 def _token_scores(row: Row, slot: int, sample: dict[str, Any], steps: tuple[str, ...]) -> StepRewards:
-    """Read the value at every newline token, and at the end; a line that is empty ends no step."""
+    """Return the values at the newline tokens and at the end; the end of an empty line is no end of a step."""
     scores = _list(row, slot, sample, "token_scores")
     tokens = sample.get("tokens")
     if not isinstance(tokens, list) or len(scores) != len(tokens) + 1:

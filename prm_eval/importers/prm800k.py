@@ -1,7 +1,7 @@
-"""PRM800K's ``scored-test-samples.jsonl``: one candidate a line, in any order, with ORM and PRM scores.
+"""The importer of PRM800K's ``scored-test-samples.jsonl``: one candidate a line, in any order, with ORM and PRM scores.
 
-Candidates of a problem keep the order of the file; slots up to 1,860 that the file does not fill stay missing (Lightman
-et al. 2023; its evaluation pads with nothing likewise).
+Candidates of a problem keep the order of the file. Slots up to 1,860 that the file does not fill stay missing, as the
+evaluation of Lightman et al. (2023) pads with nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def recognise(row: dict[str, object]) -> bool:
 
 
 class ScoredSamplesReader:
-    """Reads scored samples."""
+    """A reader of scored samples."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class ScoredSamplesReader:
         return "prm800k-generator"
 
     def sampling(self) -> dict[str, Any]:
-        """Return what the paper says: temperature 1 (section 2.4)."""
+        """Return the sampling of the paper: temperature 1 (section 2.4)."""
         return {"temperature": 1.0}
 
 

@@ -1,1 +1,1 @@
-"""MATH in miniature: a family of problems, an oracle for every step, and the recipe of a tiny policy, ORM and PRM."""
+"""MATH in miniature: a family of problems, an oracle that labels every step, and a tiny policy, ORM and PRM."""

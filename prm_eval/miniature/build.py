@@ -1,8 +1,8 @@
-"""Build a plan operation by operation, inside a table of facts that is small enough to be learnt whole.
+"""The builder of plans, operation by operation, from tables of facts that are small enough to be learnt completely.
 
-A verifier that has not learnt every fact is hunted down by best-of-n: it prefers the rare wrong line that it cannot
-judge. So the generator uses no operation outside these tables (about 6,000 facts, of which a few hundred make up most
-lines).
+Best-of-n finds the facts that a verifier has not learnt, because it prefers the rare wrong line that the verifier
+cannot judge. So the generator uses no operation outside these tables (about 6,000 facts, of which a few hundred make up
+most lines).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from fractions import Fraction
 
 from prm_eval.miniature.plan import Operand, Operation, Operator, Plan, Ref, evaluate, known
 
-LARGE_TERMS = frozenset({10, 12, 15, 16, 20, 21, 25})  # products, squares and binomials that are added or taken away
-ADD_RANGE = range(-20, 51)  # what something is added to
+# products, squares and binomials that are added or subtracted
+LARGE_TERMS = frozenset({10, 12, 15, 16, 20, 21, 25})
+ADD_RANGE = range(-20, 51)  # the left operand of a sum or difference
 TIMES_RANGE = range(-9, 10)
 MOD_RANGE = range(3, 82)
 MODULI = range(3, 10)
@@ -21,7 +22,7 @@ FRACTION_PARTS = range(1, 36)
 
 
 class Reject(Exception):
-    """What was drawn leads outside the tables of facts."""
+    """A problem was drawn that needs a fact outside the tables."""
 
 
 def admissible(operator: str, left: Fraction, right: Fraction) -> bool:
@@ -44,14 +45,14 @@ def admissible(operator: str, left: Fraction, right: Fraction) -> bool:
 
 
 class Builder:
-    """Collects operations; refuses one outside the tables."""
+    """A builder of one plan, which refuses operations outside the tables."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.values: list[Fraction] = []
 
     def apply(self, operator: Operator, left: Operand, right: Operand) -> Ref:
-        """Add an operation and return what stands for its value.
+        """Add an operation and return a reference to its value.
 
         Raises:
             Reject: It is not :func:`admissible`.

@@ -1,8 +1,8 @@
-"""The candidates that both verifiers learn from: the policy's own, and solutions of the noise process with every rare mistake.
+"""The candidates that both verifiers learn from: samples of the policy, and solutions of the noise process.
 
 A policy at temperature 0.7 hardly ever takes a wrong operand or boxes another number, but best-of-64 finds the one
-candidate that does. So rare mistakes are written into training at a rate at which they can be learnt. Both verifiers
-get all candidates.
+candidate that does. So the noise process writes every rare mistake into the training data, often enough to be learnt.
+Both verifiers get all candidates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POLICY_DRAW, CORPUS_DRAW = "policy-candidates", "verifier-corpus"  # names of th
 
 
 def training_problems(count: int, name: str, seed: int | str) -> list[MiniatureProblem]:
-    """Draw problems of the training split; ``name`` and ``seed`` make the draw."""
+    """Return problems drawn from the training split; ``name`` and ``seed`` determine the draw."""
     rng = random.Random(f"{name} {seed}")  # noqa: S311 (no secret: training data)
     return [_problem(*draw_training(rng), f"miniature-{name}/{seed}/{index}") for index in range(count)]
 
@@ -43,7 +43,7 @@ def second_draw(seed: int) -> str:
 
 
 def candidate_problems(sampled: int, written: int, among: int, seed: int) -> Iterator[MiniatureProblem]:
-    """Draw again the problems of all candidates that the verifiers of a seed learn from."""
+    """Yield the problems of all candidates that the verifiers of a seed learn from, by drawing them again."""
     yield from training_problems(sampled, POLICY_DRAW, seed)
     yield from training_problems(-(-written // A_PROBLEM), CORPUS_DRAW, first_draw(seed))
     yield from training_problems(-(-among // A_PROBLEM), CORPUS_DRAW, second_draw(seed))

@@ -1,7 +1,8 @@
-"""Best-of-n curves of candidates in memory, by the evaluation's own closed forms; answers are judged by the oracle's rules.
+"""Best-of-n curves of candidates in memory, by the closed forms of the evaluation.
 
-The trainings and the studies look at many sets of candidates; the figures that are published go through a pool
-(:mod:`prm_eval.miniature.figures`). Both call :func:`prm_eval.evaluation.curves.problem_curves`.
+Answers are judged by the oracle's rules. Training and studies look at many sets of candidates, while the published
+figures go through a pool (:mod:`prm_eval.miniature.figures`). Both call
+:func:`prm_eval.evaluation.curves.problem_curves`.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ def curves(
     Args:
         problems: The problems.
         texts: The same number of candidates of each.
-        scores: By name; see :func:`prm_eval.miniature.verifiers.score`.
+        scores: Scores by name; see :func:`prm_eval.miniature.verifiers.score`.
         ns: Subset sizes.
-        aggregations: Of steps, by the same names; product by default.
+        aggregations: Aggregations of steps, by the same names; product by default.
         selectors: Names of selectors; ``oracle`` is pass@n, and at n = 1 mean@1.
     """
     chosen = load_selectors(selectors)
@@ -60,7 +61,7 @@ def curves(
 
 
 def right_answers(problems: Sequence[MiniatureProblem], texts: Sequence[Sequence[str]]) -> tuple[Floats, Floats]:
-    """Return for every problem the number of candidates with the right answer, and of those with a wrong step among them."""
+    """Return two numbers for every problem: candidates with the right answer, and those of them with a wrong step."""
     right, false = np.zeros(len(problems)), np.zeros(len(problems))
     for index, (problem, group) in enumerate(zip(problems, texts, strict=True)):
         judged = {text: judge(problem.plan, text) for text in dict.fromkeys(group)}

@@ -1,7 +1,7 @@
-"""What the miniature models are trained on, as token ids and targets; every batch is a function of seed and number.
+"""The training data of the miniature models, as token ids and targets; every batch is a function of seed and number.
 
-A batch can be drawn again at any time, so training that was cut off goes on exactly where it was, without a stored data
-stream.
+A batch can be drawn again at any time, so training that was cut off continues exactly where it was, without a stored
+stream of data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.texts.steps import split_steps
 
 IGNORED = -100  # the target of a position that is not trained
-BATCH = 64  # texts
-CHUNK = 8  # batches that are drawn together and sorted by length, so that little is padded
+BATCH = 64  # texts in a batch
+CHUNK = 8  # batches that are drawn together and sorted by length, so that there is little padding
 DRILL_LINES = 8
 Labelling: TypeAlias = Literal["prm", "orm", "oracle"]  # first-error steps; final answer; every step right
 Texts: TypeAlias = "Callable[[random.Random], Example]"
@@ -33,7 +33,7 @@ Seen: TypeAlias = "Callable[[Plan], object]"
 
 @dataclass(frozen=True)
 class Example:
-    """One text: ids, and at every position the target of the output there (a token, or a label), or :data:`IGNORED`."""
+    """One text as ids, with the target of the output at every position: a token, a label, or :data:`IGNORED`."""
 
     ids: list[int]
     targets: list[int]
@@ -41,11 +41,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A candidate with what the oracle says of it.
+    """A candidate with the oracle's labels.
 
     Attributes:
-        statement: Of its problem.
-        text: Of the candidate.
+        statement: The statement of its problem.
+        text: The text of the candidate.
         first_wrong: The index of its first wrong step, or None.
         answer_right: Whether its final answer is the problem's.
         origin: "policy" (sampled) or "corpus" (written by the noise process).
@@ -88,14 +88,14 @@ def verifier_example(encoder: Encoder, candidate: Labelled, kind: Labelling) -> 
 
 
 def solution_example(encoder: Encoder, statement: str, lines: Sequence[str]) -> Example:
-    """Return a solution as the policy learns it: the statement is given, the solution and the end token are its targets."""
+    """Return a solution as the policy learns it: after the statement, the solution and the end token are targets."""
     prompt = encoder.encode(statement + "\n")
     written = [*encoder.encode("\n".join(lines)), encoder.end]
     return Example(prompt + written[:-1], [IGNORED] * (len(prompt) - 1) + written)
 
 
 def drill_example(encoder: Encoder, rng: random.Random) -> Example:
-    """Return a few true lines on facts drawn uniformly by operator; only what stands behind ``=`` is a target."""
+    """Return a few true lines on facts drawn uniformly by operator; only the values behind ``=`` are targets."""
     ids: list[int] = [encoder.newline]
     targets: list[int] = [IGNORED]
     tables = facts()
@@ -110,7 +110,10 @@ def drill_example(encoder: Encoder, rng: random.Random) -> Example:
 
 @lru_cache(maxsize=1)
 def facts() -> tuple[tuple[tuple[str, Fraction, Fraction, Fraction], ...], ...]:
-    """Return every true fact that a solution may need, by operator; the large tables of + - / twice, so drawn twice as often."""
+    """Return every true fact that a solution may need, by operator.
+
+    The large tables of + - / are there twice, so their facts are drawn twice as often.
+    """
     tables: dict[str, list[tuple[str, Fraction, Fraction, Fraction]]] = {operator: [] for operator in "++--*//%^C"}
     for operator, table in tables.items():
         for a in range(-110, 111):
@@ -123,14 +126,17 @@ def facts() -> tuple[tuple[tuple[str, Fraction, Fraction, Fraction], ...], ...]:
 
 
 def draw_training(rng: random.Random) -> tuple[str, Plan]:
-    """Draw a problem of the training split; the harder levels, which have more lines, twice as often as the easiest."""
+    """Return a problem drawn from the training split; levels 2 to 5 are drawn twice as often as the easiest."""
     subject = rng.choice(tuple(SUBJECTS))
     level = rng.choices(tuple(OPERATIONS_OF_LEVEL), (1, 2, 2, 2, 2))[0]
     return draw(rng, subject, level, "train")
 
 
 def backbone_text(encoder: Encoder, seen: Seen = lambda plan: None) -> Texts:
-    """Return a source of drills and right solutions, half and half: arithmetic without mistakes; ``seen`` gets every problem."""
+    """Return a source of drills and right solutions, half and half, which teach arithmetic without mistakes.
+
+    ``seen`` is called with every problem.
+    """
 
     def one(rng: random.Random) -> Example:
         if rng.random() < 0.5:
@@ -143,7 +149,7 @@ def backbone_text(encoder: Encoder, seen: Seen = lambda plan: None) -> Texts:
 
 
 def corpus_text(encoder: Encoder, noise: Noise = CORPUS, seen: Seen = lambda plan: None) -> Texts:
-    """Return a source of solutions with designed mistakes: what the policy learns from; ``seen`` gets every problem."""
+    """Return a source of solutions with designed mistakes, for the policy; ``seen`` is called with every problem."""
 
     def one(rng: random.Random) -> Example:
         statement, plan = draw_training(rng)
@@ -154,7 +160,7 @@ def corpus_text(encoder: Encoder, noise: Noise = CORPUS, seen: Seen = lambda pla
 
 
 class Stream:
-    """Batches without end from a source of texts; batch ``index`` is the same whenever it is asked for."""
+    """An endless stream of batches from a source of texts; batch ``index`` is always the same."""
 
     def __init__(self, name: str, seed: int, source: Texts, pad: int) -> None:
         self._name, self._seed, self._source, self._pad = name, seed, source, pad
@@ -173,7 +179,7 @@ class Stream:
 
 
 class Epochs:
-    """The same examples over and over, in another order each time."""
+    """An endless stream of batches that repeats the same examples, in another order in each epoch."""
 
     def __init__(self, seed: int, examples: Sequence[Example], padding: int) -> None:
         self._seed, self._examples, self._pad = seed, examples, padding
@@ -200,7 +206,10 @@ class Epochs:
 
 
 def pad(examples: Sequence[Example], padding: int) -> tuple[Any, Any]:
-    """Return ids and targets as int64 tensors (texts, tokens); a causal model needs no mask for padding on the right."""
+    """Return ids and targets as int64 tensors (texts, tokens), padded on the right.
+
+    A causal model needs no mask for this padding.
+    """
     import torch
 
     longest = max(len(each.ids) for each in examples)

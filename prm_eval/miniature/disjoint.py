@@ -1,4 +1,4 @@
-"""Check, by drawing and comparing, that no problem of one split occurs in another."""
+"""A check, by drawing and comparing, that no problem of one split occurs in another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prm_eval.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Overlaps:
-    """What was drawn: problems and normal forms by split, and the normal forms that two splits share."""
+    """The numbers of drawn problems and normal forms by split, and the normal forms that two splits share."""
 
     drawn: dict[str, int]
     forms: dict[str, int]
@@ -29,11 +29,11 @@ def check_splits(
     """Draw every split with every seed and intersect their normal forms.
 
     Args:
-        seeds: Each is used for every split, so one seed's test problems meet another's training problems too.
+        seeds: Seeds of every split; the test problems of one are compared with the training problems of all.
         train: Training problems a seed, drawn as training draws them (with repetitions).
         count: Distinct validation and test problems a seed.
         progress: Called with the number of problems drawn so far.
-        trained: Normal forms of what models were really trained on, which count as training problems too.
+        trained: Normal forms of the problems that models were really trained on; they count as training problems too.
     """
     forms: dict[str, set[str]] = {split: set() for split in SPLITS}
     forms["train"].update(trained)

@@ -1,7 +1,8 @@
-"""What the miniature shows: a pool of its policy, graded, scored by its verifiers, evaluated, and held against what is required.
+"""The figures of the miniature, and the bars that they must reach.
 
-Everything here is the product's own: the pool format, the grader, the reward models, the closed forms, the bootstrap
-over problems. Only the right answers by wrong reasoning are counted by the oracle, because nothing else can see them.
+A pool of its policy is graded, scored by its verifiers and evaluated. All of this is the work of the package itself:
+the pool format, the grader, the reward models, the closed forms, the bootstrap over problems. Only the right answers by
+wrong reasoning are counted by the oracle, because nothing else can see them.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ LEVELS = range(1, 6)
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its limits, in percent or points, and the bar it is held against.
+    """One figure with its limits, in per cent or points, and its bar.
 
     Attributes:
-        name: What it is.
+        name: The name of the figure.
         value: Mean over problems.
         low: Lower 95 % limit.
         high: Upper 95 % limit.
-        least: The value must reach this (and a difference's lower limit be above zero).
-        most: It must not exceed this, where there is one (its limits are printed beside it and may).
-        required: Or only aimed at.
+        least: The value must reach this, and without ``most`` the lower limit must be above zero.
+        most: The value must not exceed this, where it is given; the upper limit may.
+        required: Whether the bar is required, not only aimed at.
     """
 
     name: str
@@ -81,7 +82,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Found:
-    """Figures, curves, and the text that is printed."""
+    """The figures and curves of a pool, and their text for printing."""
 
     figures: tuple[Figure, ...]
     curves: dict[str, list[float]]
@@ -120,18 +121,19 @@ def figures(
     device: str = "cpu",
     bars: Bars = no_bars,
 ) -> Found:
-    """Sample, grade, score and evaluate; what is in ``output`` already is not made again.
+    """Return the figures of a pool, after sampling, grading, scoring and evaluating it.
 
     Args:
-        models: Folder of the three finished models.
-        output: Gets ``pool``, with grades and rewards in it, and ``figures.json``.
-        split: Of the problems.
-        count: Problems.
-        candidates: A problem.
-        temperature: Of sampling.
-        seed: Of sampling.
-        device: Of sampling and scoring.
-        bars: Show the stages.
+        models: The folder of the three finished models.
+        output: The folder that gets ``pool``, with grades and rewards in it, and ``figures.json``; the parts that are
+            in it already are not made again.
+        split: The split of the problems.
+        count: The number of problems.
+        candidates: The number of candidates a problem.
+        temperature: The temperature of sampling.
+        seed: The seed of sampling.
+        device: The device of sampling and scoring.
+        bars: Progress bars for the stages.
 
     Raises:
         PrmEvalError: The pool in ``output`` is of another policy or another sampling.
@@ -163,13 +165,13 @@ def figures(
 def figures_of(
     evaluation: Evaluation, problems: Sequence[MiniatureProblem], right: Floats, false: Floats
 ) -> list[Figure]:
-    """Return the figures of issue 5, from an evaluation whose reward files are called "prm" and "orm".
+    """Return the figures of issue 5 from an evaluation whose reward files are called "prm" and "orm".
 
     Args:
-        evaluation: Of the pool.
+        evaluation: The evaluation of the pool.
         problems: Its problems, in order.
-        right: Candidates with the right answer, by problem.
-        false: Those among them with a wrong step.
+        right: The number of candidates with the right answer, by problem.
+        false: The number of those with a wrong step, by problem.
     """
     curves, ns = evaluation.curves, list(evaluation.ns)
     first, last, middle = 0, len(ns) - 1, ns.index(16) if 16 in ns else len(ns) - 1
@@ -208,7 +210,10 @@ def figures_of(
 
 
 def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
-    """Return by how much mean@1 falls from each level to the next; problems of two levels are different ones, so not paired."""
+    """Return the falls of mean@1 from each level to the next, and from the lowest to the highest.
+
+    Two levels have different problems, so these differences are not paired.
+    """
     level = np.array([each.problem.level for each in problems])
     groups = {each: mean[level == each] for each in LEVELS if (level == each).any()}
     samplers = {k: ClusterBootstrap(len(v), seed=SEED + k, resamples=RESAMPLES) for k, v in groups.items()}
@@ -223,10 +228,11 @@ def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
 
 
 def _false_share(bootstrap: ClusterBootstrap, right: Floats, false: Floats) -> Figure:
-    """Return the share of right answers that were reached by wrong reasoning: a ratio of sums over problems."""
+    """Return the share of right answers that were reached by wrong reasoning, as a ratio of sums over problems."""
     name = "right answers by wrong reasoning"
     rights = bootstrap.means(right)
-    if not rights.all():  # a policy that (nearly) never answers right
+    # a resample without a right answer: the policy (nearly) never answers right
+    if not rights.all():
         return Figure(name, 0.0, 0.0, 100.0, 5, 15)
     low, high = bootstrap.limits(bootstrap.means(false) / rights)
     return Figure(name, 100 * float(false.sum() / right.sum()), 100 * float(low[0]), 100 * float(high[0]), 5, 15)
@@ -246,7 +252,7 @@ def _pool(
     device: str,
     bars: Bars,
 ) -> Pool:
-    """Return the pool in a folder, sampled unless it is there."""
+    """Return the pool in a folder, after sampling it if it is not there."""
     weights = {each.name: file_sha256(each) for each in sorted(policy.glob("*.safetensors"))}
     described = {"name": policy.name, "weights_sha256": weights}
     problem_set = {"name": f"miniature:{split}:0:{len(problems)}", "revision": REVISION}

@@ -1,8 +1,8 @@
-"""Make the miniature models: one command, a seed, and stages that go on where they were cut off.
+"""The making of the miniature models, from one seed, in stages that continue where they were cut off.
 
-The backbone learns arithmetic from drills and right solutions; the policy goes on from it with the noisy corpus. Both
-verifiers start from the backbone too. They learn first from solutions of the noise process, then from candidates of the
-policy among more of those: the same candidates in the same order for both, only the labels differ.
+The backbone learns arithmetic from drills and right solutions, and the policy continues from it with the noisy corpus.
+Both verifiers start from the backbone too. They learn first from solutions of the noise process, then from candidates
+of the policy mixed with more such solutions. Both see the same candidates in the same order; only the labels differ.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.progress import Bars, Progress, no_bars, silent
 
-NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
+# the stages, and those that each of them is made from
+NEEDS: dict[str, tuple[str, ...]] = {
     "backbone": (),
     "written": (),
     "policy": ("backbone",),
@@ -52,19 +53,19 @@ GOALS = ("policy", "orm", "prm", "all")
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that makes the models besides seed and device.
+    """The settings that determine the models besides seed and device.
 
     Attributes:
-        shape: Of all three.
-        backbone: Its schedule; batches are 64 texts.
-        policy: Its schedule.
-        written: Solutions of the noise process that a verifier learns from first, each once.
-        written_rate: Highest learning rate of that.
-        sampled_problems: Training problems that the policy is sampled on.
+        shape: The shape of all three models.
+        backbone: The schedule of the backbone; batches are 64 texts.
+        policy: The schedule of the policy.
+        written: The number of solutions of the noise process that a verifier learns from first, each once.
+        written_rate: The highest learning rate on these solutions.
+        sampled_problems: The number of training problems that the policy is sampled on.
         sampled: Candidates a problem; equal texts count once.
-        temperature: Of that sampling.
-        among: Further solutions of the noise process among these candidates.
-        rate: Highest learning rate on these candidates.
+        temperature: The temperature of that sampling.
+        among: The number of further solutions of the noise process among these candidates.
+        rate: The highest learning rate on these candidates.
         epochs: How often a verifier sees each of them.
     """
 
@@ -81,13 +82,14 @@ class Settings:
     epochs: float = 1.0
 
 
+# settings for tests
 TINY = Settings(
     Shape(16, 32, 2, 2), Schedule(20), Schedule(20), written=96, sampled_problems=8, sampled=4, among=64, epochs=1.0
-)  # for tests
+)
 
 
 def checkpoint_name(kind: str) -> str:
-    """Return the folder of a finished model; the verifiers' recipes know theirs by this name."""
+    """Return the name of a finished model's folder, by which the verifiers' recipes recognise their checkpoints."""
     return f"miniature-{kind}"
 
 
@@ -100,16 +102,16 @@ def make(
     settings: Settings | None = None,
     bars: Bars = no_bars,
 ) -> dict[str, Any]:
-    """Make a model and what it needs, and return the record of all stages done so far in ``output``.
+    """Make a model and the stages it needs, and return the record of all stages done so far in ``output``.
 
     Args:
         goal: One of :data:`GOALS`.
         output: Finished models go to ``miniature-KIND``, states, logs and candidates to ``work``, the record to
             ``record.json``.
-        seed: Of everything that is drawn.
+        seed: The seed of all draws.
         device: ``cpu`` or ``cuda``.
-        settings: Other than the shipped models'.
-        bars: Show the stages.
+        settings: The settings; those of the shipped models by default.
+        bars: Progress bars for the stages.
 
     Raises:
         PrmEvalError: ``output`` holds stages of another seed, device or other settings.
@@ -119,7 +121,8 @@ def make(
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
     backbone = output / checkpoint_name("backbone")
-    if goal == "all" and not (backbone / "config.json").is_file():  # what the studies start from
+    # the studies start from the backbone
+    if goal == "all" and not (backbone / "config.json").is_file():
         save_model(load_model(maker.work / "backbone" / "model"), backbone)
     about = {
         "seed": seed,
@@ -137,9 +140,9 @@ def drawn_for_training(seed: int, settings: Settings | None = None, progress: Pr
     """Return the normal forms of all problems that :func:`make` trains on with a seed, by drawing them again.
 
     Args:
-        seed: As given to :func:`make`.
-        settings: Likewise.
-        progress: Called with the problems drawn so far.
+        seed: The seed that :func:`make` was given.
+        settings: The settings that :func:`make` was given.
+        progress: Called with the number of problems drawn so far.
     """
     chosen, encoder = settings or Settings(), Encoder()
     found: set[str] = set()
@@ -164,11 +167,13 @@ def drawn_for_training(seed: int, settings: Settings | None = None, progress: Pr
 
 
 def _require_same(maker: _Maker) -> None:
-    """Raise unless what is in the folder was made with the same seed, device and settings: stages of two makings do not fit."""
+    """Raise unless the stages in the folder were made with the same seed, device and settings.
+
+    Stages of other settings would not fit together.
+    """
     path = maker.work / "made_with.json"
-    mine = json.loads(
-        json.dumps({"seed": maker.seed, "device": maker.device, "settings": asdict(maker.settings)})
-    )  # as a file holds it
+    # the settings as a file holds them
+    mine = json.loads(json.dumps({"seed": maker.seed, "device": maker.device, "settings": asdict(maker.settings)}))
     if not path.is_file():
         write_json(path, mine)
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -188,7 +193,7 @@ class _Maker:
         self.record: dict[str, Any] = {}
 
     def need(self, stage: str) -> None:
-        """Make a stage, and first what it needs, unless it is there."""
+        """Make a stage unless it is there, after the stages that it needs."""
         for other in NEEDS[stage]:
             self.need(other)
         note = self.work / f"{stage}.json"
@@ -293,7 +298,7 @@ class _Maker:
 
 
 def _seconds(folder: Path) -> float | None:
-    """Return the seconds that a training took in all its runs, from its log."""
+    """Return the seconds that a training took over all its runs, from its log; None without a log."""
     path = folder / "log.jsonl"
     lines = path.read_text().splitlines() if path.is_file() else []
     return float(json.loads(lines[-1])["seconds"]) if lines else None

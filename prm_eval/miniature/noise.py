@@ -1,13 +1,13 @@
 """The corpus that the policy learns from: solutions with designed mistakes.
 
 A policy that saw only right solutions would make random slips, which a majority vote removes. Texts on the web repeat
-the same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``: the sign is dropped)
-and a strength, both from a hash of its family (sums with the same last digits and signs, ...), so every solution meets
-the same one. Where the strength is above one half, the wrong value is the commoner one, and no number of votes repairs
-it. Now and then the writer states a wrong value and goes on with the right one: a right answer by wrong reasoning. On
-top come random slips, wrong operands and operators, and a box around another number.
+the same mistakes, and so does this corpus. A fact, such as ``7 - 12``, has a misconception (``5``, without the sign)
+and a strength, both from a hash of its family (sums with the same last digits and signs, ...), so every solution has
+the same one. Where the strength is above one half, the wrong value is the more frequent one, and no number of votes
+repairs it. Now and then the writer states a wrong value and continues with the right one, which gives a right answer by
+wrong reasoning. In addition there are random slips, wrong operands and operators, and boxes around another number.
 
-The errors of the miniature are designed. What a verifier can find among them is not.
+The errors of the miniature are designed; which of them a verifier finds is not.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ OPERATORS = ("+", "-", "*", "%")
 
 @dataclass(frozen=True)
 class Noise:
-    """How often a line goes wrong.
+    """The rates at which lines go wrong.
 
     Attributes:
-        share: Of facts that have a misconception.
+        share: The share of facts that have a misconception.
         weakest: Probability of the misconceived value for the fact with the weakest misconception.
         strongest: The same for the strongest.
         slip: Probability of a value near the right one.
         operand: Probability of a wrong operand.
         operator: Probability of a wrong operator.
         box: Probability of boxing another number.
-        recover: Probability that after a wrong value the writer goes on with the true one, as if it had been written: a
-            right answer by wrong reasoning.
+        recover: Probability that after a wrong value the writer continues with the true one, as if that had been
+            written, which gives a right answer by wrong reasoning.
     """
 
     share: float = 0.77
@@ -50,13 +50,12 @@ class Noise:
 
 
 CORPUS = Noise()
-# For verifiers: misconceptions weaker, so that about half of the solutions are right, and every rare mistake often
-# enough.
+# For verifiers: weaker misconceptions, so that about half of the solutions are right, and more of every rare mistake.
 RARE = Noise(weakest=0.1, strongest=0.5, slip=0.04, operand=0.03, operator=0.02, box=0.03)
 
 
 def misconception(operator: str, left: Fraction, right: Fraction) -> tuple[Fraction, float, float] | None:
-    """Return the wrong value of a fact and two numbers in [0, 1) that say whether and how strongly it is believed."""
+    """Return the wrong value of a fact and two numbers in [0, 1): whether it is believed, and how strongly."""
     digest = hashlib.sha256(" ".join(map(str, _family(operator, left, right))).encode()).digest()
     choices = _wrong_values(operator, left, right)
     if not choices:
@@ -66,9 +65,9 @@ def misconception(operator: str, left: Fraction, right: Fraction) -> tuple[Fract
 
 
 def _family(operator: str, left: Fraction, right: Fraction) -> tuple[object, ...]:
-    """Return what facts with the same misconception have in common: about 1,000 families of the 6,000 facts.
+    """Return the family of a fact, whose facts share one misconception; the 6,000 facts have about 1,000 families.
 
-    A policy of this size learns a family in minutes, and a fact that it met seldom goes wrong as its like do.
+    A policy of this size learns a family in minutes, and a rare fact then goes wrong like the others of its family.
     """
     if operator in ("+", "-"):
         return operator, left % 10, left < 0, right % 10, right < 0
@@ -110,7 +109,7 @@ def _wrong_values(operator: str, left: Fraction, right: Fraction) -> list[Fracti
 def outcomes(
     noise: Noise, operator: str, left: Fraction, right: Fraction
 ) -> tuple[tuple[Fraction, ...], tuple[float, ...]]:
-    """Return the values that the corpus gives to a fact, and their probabilities; the first is the true one."""
+    """Return the values that the corpus gives to a fact, the true one first, and their probabilities."""
     value = evaluate(operator, left, right)
     if value is None:
         return (Fraction(0),), (1.0,)
@@ -126,15 +125,17 @@ def outcomes(
 
 
 def write_solution(plan: Plan, rng: random.Random, noise: Noise) -> list[str]:
-    """Write a solution line by line, each operation on the values before it; ends with the box."""
+    """Return the lines of a solution, each operation on the values before it, with the box as the last line."""
     lines: list[str] = []
-    said: list[Fraction] = []  # what later lines build on: what was written, but where the writer recovers
+    # the values that later lines build on: those written, or the true ones where the writer recovers
+    said: list[Fraction] = []
     for operation in plan.operations:
         operator, left, right = _mistaken(operation, plan, said, rng, noise)
         values, weights = outcomes(noise, operator, left, right)
         value = values[0] if rng.random() < weights[0] else rng.choices(values, weights)[0]
         if operator == "/" and value.denominator != 1 and not _is_fraction(plan, operation):
-            value = Fraction(value.numerator // value.denominator)  # the rest is dropped: a misconception of its own
+            # the remainder is dropped, which is a misconception of its own
+            value = Fraction(value.numerator // value.denominator)
         said.append(values[0] if value != values[0] and rng.random() < noise.recover else value)
         lines.append(render_step(operator, left, right, value))
     boxed = [said[index] for index in plan.answer]
@@ -147,7 +148,7 @@ def write_solution(plan: Plan, rng: random.Random, noise: Noise) -> list[str]:
 def _mistaken(
     operation: Operation, plan: Plan, said: list[Fraction], rng: random.Random, noise: Noise
 ) -> tuple[str, Fraction, Fraction]:
-    """Return the operation on the values as they were written, now and then with a wrong operand or operator."""
+    """Return an operation on the values as they were written, now and then with a wrong operand or operator."""
     operator: str = operation.operator
     sides = [known(operation.left, said), known(operation.right, said)]
     if rng.random() < noise.operand:
@@ -167,5 +168,5 @@ def _mistaken(
 
 
 def _is_fraction(plan: Plan, operation: Operation) -> bool:
-    """Say whether a division is meant to give a fraction: only one between two worked-out numbers is."""
+    """Say whether a division is meant to give a fraction, as only a division of two worked-out numbers is."""
     return not isinstance(operation.left, int) and not isinstance(operation.right, int)

@@ -1,25 +1,25 @@
-r"""The oracle: which steps of a text are right, given what was said before, and whether its final answer is right.
+r"""The oracle, which says which steps of a text are right, given the steps before, and whether its answer is right.
 
-A text is cut into lines (empty ones are no steps). :mod:`prm_eval.miniature.remaining` holds what is left to do of the
-problem. These rules, in this order, give every step one label and one reason:
+A text is cut into lines (empty ones are no steps). :mod:`prm_eval.miniature.remaining` holds the work of the problem
+that is left to do. These rules, in this order, give every step one label and one reason:
 
 1. The line is outside the grammar of :mod:`prm_eval.miniature.reading` (garbage, prose, two equations, a number not in
    its final form): **wrong** (``form``). It changes nothing.
 2. It states work that is left to do: an operation of the problem, on operands that the problem gives or that this text
-   has stated. Any order of work will do, and sums and products may be regrouped: of ``6 + 8 - 4`` a text may work out
-   any two terms first, also ``8 - 4`` or ``6 - 4``, and of ``x - 4 - 8`` also ``4 + 8``, which is then subtracted.
+   has stated. Any order of work will do, and sums and products may be regrouped: in ``6 + 8 - 4`` a text may work out
+   any two terms first, also ``8 - 4`` or ``6 - 4``, and in ``x - 4 - 8`` also ``4 + 8``, which is then subtracted.
    Parentheses behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known.
    **Right** if the value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines
-   build on the value as it was written. Of several places that fit, the first of the solution's order is taken; what
-   occurs twice is stated twice.
+   build on the value as it was written. If several places fit, the line stands for the first one in the order of the
+   solution; an operation that occurs twice must be stated twice.
 3. It states operands and operator of an earlier line again. With the same value it is a repetition: no progress, and no
-   error if that line was right (the paper counts neutral as positive); it is labelled as that line was (``repeat``).
-   With another value it contradicts what was said: **wrong** (``contradiction``), even where it would correct a
-   mistake. It changes nothing.
+   error if that line was right (the paper counts neutral as positive); it gets the label of that line (``repeat``).
+   With another value it contradicts that line: **wrong** (``contradiction``), even where it would correct a mistake. It
+   changes nothing.
 4. It states anything else: wrong operand, wrong operator, an operation whose operands have not been stated, something
-   true that the problem does not ask for. **Wrong** (``unfounded``), true or not. It stands for the first work that
-   could be done, as a reader would take it, so what is built on its value is judged given it. With nothing left to do
-   it changes nothing.
+   true that the problem does not ask for. **Wrong** (``unfounded``), true or not. As a reader would, the oracle takes
+   its value as the result of the first work that could be done, so later lines that build on it are judged given this
+   value. With nothing left to do it changes nothing.
 5. It boxes an answer. **Right** if nothing is left to do and the box holds the values as stated (``answer``), else
    **wrong** (``unsupported``), also where the number happens to be the right one.
 
@@ -40,12 +40,13 @@ from prm_eval.miniature.reading import Boxed, Stated, final_answer, read_line
 from prm_eval.miniature.remaining import Remaining
 from prm_eval.texts.steps import split_steps
 
-_Key: TypeAlias = "tuple[str, tuple[Fraction, ...]]"  # an operator and its operands, sorted where their order is free
+# an operator and its operands, which are sorted where their order is free
+_Key: TypeAlias = "tuple[str, tuple[Fraction, ...]]"
 
 
 @dataclass(frozen=True)
 class StepLabel:
-    """Whether a step is right, and which rule says so."""
+    """The label of a step: whether it is right, and which rule says so."""
 
     right: bool
     reason: str
@@ -65,36 +66,35 @@ class Judgement:
 
     @property
     def sound(self) -> bool:
-        """Every step is right, and so is the answer."""
+        """Whether every step is right, and the answer too."""
         return self.answer_right and self.first_wrong is None
 
     @property
     def false_positive(self) -> bool:
-        """The answer is right and a step is wrong."""
+        """Whether the answer is right although a step is wrong."""
         return self.answer_right and self.first_wrong is not None
 
 
 def judge(plan: Plan, text: str) -> Judgement:
-    """Label every step of a text; steps are those of :func:`prm_eval.texts.steps.split_steps` by line."""
+    """Return the labels of a text's steps, which :func:`prm_eval.texts.steps.split_steps` cuts by line."""
     labels = judge_steps(plan, split_steps(text, "line"))
     values = plan.values()
     return Judgement(labels, final_answer(text) == tuple(values[index] for index in plan.answer))
 
 
 def judge_steps(plan: Plan, steps: Sequence[str]) -> tuple[StepLabel, ...]:
-    """Label steps in order; see the module for the rules."""
+    """Return the labels of steps in order; the module's docstring has the rules."""
     reader = _Reader(plan)
     return tuple(reader.judge(step) for step in steps)
 
 
 class _Reader:
-    """What a text has said so far."""
+    """The state of a text that is read step by step: the lines it has stated, and the work that is left."""
 
     def __init__(self, plan: Plan) -> None:
         self._left = Remaining(plan)
-        self._lines: dict[
-            _Key, dict[Fraction, bool]
-        ] = {}  # what was worked out -> the values given to it, and whether right
+        # the operations worked out so far, with the values stated for each and whether they are right
+        self._lines: dict[_Key, dict[Fraction, bool]] = {}
 
     def judge(self, line: str) -> StepLabel:
         found = read_line(line)

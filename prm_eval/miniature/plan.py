@@ -1,4 +1,4 @@
-r"""What a miniature problem asks for: a tree of small operations, its normal form, and the solution that follows it.
+r"""The plan of a miniature problem: a tree of small operations, its normal form, and the solution that follows it.
 
 A plan is a list of operations in the order in which a solution states them, one a line::
 
@@ -7,9 +7,9 @@ A plan is a list of operations in the order in which a solution states them, one
     9 - 24 = -15
     \boxed{-15}
 
-An operand is a number that the problem gives, or the value of an earlier operation; every operation but those of the
-answer is used exactly once, so that a plan is a tree (or, where the answer is a tuple, one tree a component), in
-post-order: what an operation needs comes just before it, the left operand's work first.
+An operand is a number that the problem gives, or the value of an earlier operation. Every operation but those of the
+answer is used exactly once, so a plan is a tree (or, where the answer is a tuple, one tree a component). It is in
+post-order: the operations that an operation needs come just before it, those of the left operand first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Literal, TypeAlias
 
 Operator: TypeAlias = Literal["+", "-", "*", "/", "^", "C", "%"]
 COMMUTATIVE: frozenset[str] = frozenset({"+", "*"})
-MAX_EXPONENT = 6  # larger powers than this occur in no problem; a line that states one has no value
+# No problem has a larger exponent than this; a line that states one has no value.
+MAX_EXPONENT = 6
 MAX_BINOMIAL = 100
 
 
@@ -47,7 +48,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations in order, and which of their values are the answer (one: a number; more: a tuple)."""
+    """The operations in order, and the indices of those whose values are the answer (several make a tuple)."""
 
     operations: tuple[Operation, ...]
     answer: tuple[int, ...]
@@ -56,7 +57,7 @@ class Plan:
         """Return the true value of every operation.
 
         Raises:
-            ValueError: An operation has no value, which no generated plan has.
+            ValueError: An operation has no value; this never happens in a generated plan.
         """
         found: list[Fraction] = []
         for operation in self.operations:
@@ -74,7 +75,7 @@ class Plan:
 
 
 def known(operand: Operand, values: Sequence[Fraction]) -> Fraction:
-    """Return an operand's value, given those of the operations before it."""
+    """Return the value of an operand, given the values of the operations before it."""
     return values[operand.index] if isinstance(operand, Ref) else Fraction(operand)
 
 
@@ -115,7 +116,10 @@ def render_answer(values: Sequence[Fraction]) -> str:
 
 
 def render_expression(operator: str, left: Fraction, right: Fraction) -> str:
-    """Return an operation on two numbers as LaTeX; a negative number behind an operator or under a power is in parentheses."""
+    """Return an operation on two numbers as LaTeX.
+
+    A negative number behind an operator or under a power is in parentheses.
+    """
     a, b = render_value(left), render_value(right)
     if operator == "/":
         return f"\\frac{{{a}}}{{{b}}}"
@@ -148,10 +152,10 @@ def solve(plan: Plan) -> tuple[str, ...]:
 
 
 def normal_form(plan: Plan) -> str:
-    """Return one text for all plans that are the same problem but for the order and grouping of sums and products.
+    """Return a text that is the same for all plans that differ only in order and grouping of sums and products.
 
-    The subject and the wording are no part of it: a dot product and the same sum of products as an expression are one
-    problem, because one solution answers both.
+    Subject and wording are not part of it: a dot product and the same sum of products as an expression are one problem,
+    because one solution answers both.
     """
     return "; ".join(_form(plan, Ref(index)) for index in plan.answer)
 
@@ -168,7 +172,7 @@ def _form(plan: Plan, operand: Operand) -> str:
 
 
 def _terms(plan: Plan, operand: Operand, sign: int) -> list[str]:
-    """Return the signed terms of a sum, however it is grouped; the sign of a number is its own."""
+    """Return the signed terms of a sum, however it is grouped; the sign of a number is part of the number."""
     if not isinstance(operand, Ref):
         return [f"{sign * operand:+d}"]
     operation = plan.operations[operand.index]

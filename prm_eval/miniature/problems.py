@@ -1,6 +1,6 @@
 """The miniature problem set: drawn by seed, split by the hash of the normal form.
 
-To which split a problem belongs is a property of the problem, not of the draw: the SHA-256 of its normal form decides.
+The split of a problem is a property of the problem, not of the draw, because the SHA-256 of its normal form decides it.
 So no problem of the test split can be drawn for training or validation, whatever the seeds.
 """
 
@@ -23,7 +23,8 @@ REVISION = "1"  # changes when the family changes: other problems, or other spli
 SPLITS = {"train": range(70), "validation": range(70, 85), "test": range(85, 100)}  # of 100 shares of the hash
 DEFAULT_COUNT = 350  # ten of each of the 35 cells of subject and level
 _ID = re.compile(r"miniature/(\w+)/(\d+)/(\d+)")
-_ATTEMPTS = 20_000  # draws without a new problem after which a cell of subject and level is called exhausted
+# After so many draws without a problem the attempt to draw one fails.
+_ATTEMPTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class MiniatureProblem:
 
     @property
     def normal_form(self) -> str:
-        """The problem but for its wording, and the order of sums and products."""
+        """The problem without its wording and without the order of its sums and products."""
         return normal_form(self.plan)
 
 
@@ -46,7 +47,11 @@ def split_of(form: str) -> str:
 
 
 def draw(rng: random.Random, subject: str, level: int, split: str) -> tuple[str, Plan]:
-    """Draw one statement and plan of a subject, a level and a split."""
+    """Return one drawn statement and plan of a subject, a level and a split.
+
+    Raises:
+        PrmEvalError: None was found in many draws.
+    """
     for _ in range(_ATTEMPTS):
         try:
             statement, plan = SUBJECTS[subject](rng, rng.choice(OPERATIONS_OF_LEVEL[level]))
@@ -62,9 +67,9 @@ def iter_problems(split: str, seed: int, *, distinct: bool = False) -> Iterator[
 
     Args:
         split: One of :data:`SPLITS`.
-        seed: Of the draw.
-        distinct: Never yield a normal form twice. A cell with no new problem is passed over, so the small cells of
-            level 1 run dry; the iterator ends when all have.
+        seed: The seed of the draw.
+        distinct: Whether a normal form is yielded only once. A cell without a new problem is left out from then on, as
+            happens with the small cells of level 1; the iterator ends when no cell is left.
 
     Raises:
         PrmEvalError: There is no such split.
@@ -118,7 +123,7 @@ def plan_of(problem: Problem) -> Plan:
     """Return the plan of a problem of this family, found by its id and checked by its statement.
 
     Raises:
-        PrmEvalError: The id is none of ours, or the statement is not that of the id (another revision of the family).
+        PrmEvalError: The id is not of this family, or the statement is not that of the id (another revision).
     """
     found = _ID.fullmatch(problem.problem_id)
     if not found:

@@ -1,4 +1,4 @@
-r"""Read one line of a miniature solution: ``operation = value`` or ``\boxed{answer}``, and nothing else.
+r"""The reader of one line of a miniature solution: ``operation = value`` or ``\boxed{answer}``, and nothing else.
 
 ::
 
@@ -9,8 +9,8 @@ r"""Read one line of a miniature solution: ``operation = value`` or ``\boxed{ans
     value     = ["-"] digits | ["-"] "\frac{" digits "}{" digits "}"
     answer    = value | "(" value {"," value} ")"
 
-Spaces are free but inside a number or a command. A value after ``=`` is in its final form: no leading zero, no ``-0``,
-a fraction in lowest terms with a denominator above 1. Numbers have at most :data:`MAX_DIGITS` digits.
+Spaces are free except inside a number or a command. A value after ``=`` is in its final form: no leading zero, no
+``-0``, a fraction in lowest terms with a denominator above 1. Numbers have at most :data:`MAX_DIGITS` digits.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _SHAPES = (
     ("^", re.compile(rf"({_OPERAND})\^(?:([0-9])|\{{({_OPERAND})\}})")),
 )
 _BOX = re.compile(r"\\boxed\{(.*)\}")
-_LOOSE_SPACE = re.compile(r"(?<=[0-9a-zA-Z])\s+(?=[0-9a-zA-Z])")  # would glue two numbers or a command and a letter
+# a space that must not be removed, because that would join two numbers, or a command and a letter
+_LOOSE_SPACE = re.compile(r"(?<=[0-9a-zA-Z])\s+(?=[0-9a-zA-Z])")
 _AFTER_COMMAND = re.compile(r"(\\(?:cdot|bmod))\s+(?=[0-9])")
 
 
@@ -60,7 +61,7 @@ class Boxed:
 
 
 def read_line(line: str) -> Stated | Boxed | None:
-    """Return what a line states, or None where it is outside the grammar."""
+    """Return the statement of a line, or None where the line is outside the grammar."""
     text = _AFTER_COMMAND.sub(r"\1", line.strip())
     if not text.isascii() or _LOOSE_SPACE.search(text):
         return None
@@ -94,7 +95,7 @@ def _answer(text: str, *, exact: bool) -> tuple[Fraction, ...] | None:
 
 
 def _value(text: str, *, exact: bool = False) -> Fraction | None:
-    """Return the number a text states; ``exact``: only where it is written in its final form."""
+    """Return the number that a text states; with ``exact``, None unless it is written in its final form."""
     if not re.fullmatch(_VALUE, text):
         return None
     numbers = [int(digits) for digits in re.findall(r"[0-9]+", text)]

@@ -1,6 +1,6 @@
-"""What is left to do of a problem while a text works on it.
+"""The work of a problem that is left to do while a text works on it.
 
-The problem is held as a reader sees it: a sum is a list of terms with signs, a product a list of factors, so that both
+The problem is held as a reader sees it: a sum is a list of terms with signs and a product a list of factors, so both
 may be worked out in any order and grouping. Parentheses behind a minus are a term of their own. Everything else is an
 operation on two operands.
 """
@@ -14,22 +14,26 @@ from typing import TypeAlias
 from prm_eval.miniature.plan import Operand, Plan, Ref
 
 Part: TypeAlias = "Fraction | _Work"
-_Place: TypeAlias = "tuple[_Work, int, int]"  # two known terms of it that may be worked out together
+# some work, and the indices of two known terms of it that may be worked out together
+_Place: TypeAlias = "tuple[_Work, int, int]"
 
 
 class Remaining:
-    """A plan, of which a text states one value after the other."""
+    """A plan whose values a text states one after the other."""
 
     def __init__(self, plan: Plan) -> None:
         self._roots = [_part(plan, Ref(index)) for index in plan.answer]
 
     @property
     def answer(self) -> tuple[Fraction | None, ...]:
-        """The components of the answer as stated, None where something is left to do."""
+        """The components of the answer as stated; None for a component where work is left to do."""
         return tuple(_known(root) for root in self._roots)
 
     def state(self, operator: str, left: Fraction, right: Fraction, value: Fraction) -> bool:
-        """Put a value in the place of the first work that a line states; return False, and change nothing, where there is none."""
+        """Put a value in the place of the first work that a line states, and return True.
+
+        Where there is no such work this returns False and changes nothing.
+        """
         for work, i, j in self._places():
             said = work.says(operator, left, right, i, j)
             if said:
@@ -38,7 +42,7 @@ class Remaining:
         return False
 
     def state_any(self, value: Fraction) -> None:
-        """Put a value in the place of the first work that could be done, if anything is left to do."""
+        """Put a value in the place of the first work that could be done, if there is any."""
         for work, i, j in self._places():
             work.replace(i, j, value * work.terms[i][0])
             return
@@ -50,14 +54,17 @@ class Remaining:
 
 
 class _Work:
-    """A sum ("+"), a product ("*"), or an operation on two operands, with the value stated for it once nothing is left."""
+    """A sum ("+"), a product ("*"), or an operation on two operands.
+
+    ``value`` is the value that was stated for it; it is None until no work is left.
+    """
 
     def __init__(self, operator: str, terms: list[tuple[int, Part]]) -> None:
         self.operator, self.terms = operator, terms
         self.value: Fraction | None = None
 
     def places(self) -> Iterator[_Place]:
-        """Yield the pairs of known terms, in the order in which a solution comes to them."""
+        """Yield the pairs of known terms in the order of the solution."""
         if self.value is not None:
             return
         for j, (_, part) in enumerate(self.terms):
@@ -67,7 +74,10 @@ class _Work:
                 yield from ((self, i, j) for i in range(j) if _known(self.terms[i][1]) is not None)
 
     def says(self, operator: str, left: Fraction, right: Fraction, i: int, j: int) -> int:
-        """Return 1 where a line works out terms i and j, -1 where it does so for their negative (two subtracted terms, added), else 0."""
+        """Return 1 where a line works out terms i and j, -1 where it works out their negative, else 0.
+
+        The negative is worked out where both terms are subtracted and the line adds them.
+        """
         (sign_i, part_i), (sign_j, part_j) = self.terms[i], self.terms[j]
         a, b = _known(part_i), _known(part_j)
         if a is None or b is None:
@@ -83,12 +93,13 @@ class _Work:
         return int((left, right) == (a, b) or (operator == "*" and (left, right) == (b, a)))
 
     def replace(self, i: int, j: int, signed: Fraction) -> None:
-        """Put one value for terms i and j, which keeps the sign that term i has."""
+        """Replace terms i and j by one value, which keeps the sign of term i."""
         sign = self.terms[i][0]
         self.terms[i] = (sign, sign * signed)
         del self.terms[j]
         if len(self.terms) == 1:
-            self.value = signed  # the first term of a sum is never a subtracted one
+            # no sign is lost, because the first term of a sum is never a subtracted one
+            self.value = signed
 
 
 def _known(part: Part) -> Fraction | None:

@@ -1,8 +1,8 @@
-"""Sample many solutions from a miniature policy at once.
+"""The sampler of many solutions from a miniature policy at once.
 
-Statements of the same number of tokens go together, so that nothing is padded; texts that have ended leave the batch.
-What is sampled for a statement depends on the seed, the statement and how many share its length, never on the other
-models at work.
+Statements of the same number of tokens go together, so there is no padding; texts that have ended leave the batch. The
+samples of a statement depend on the seed, the statement and the statements in its group, and on nothing else that the
+process does.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def sample(
 
     Args:
         policy: A causal language model with the miniature's tokenizer, on its device.
-        statements: Of the problems.
+        statements: The statements of the problems.
         n: Candidates a statement.
-        temperature: Of the softmax; no top-k, no top-p.
-        seed: Of the draws.
+        temperature: The temperature of the softmax; there is no top-k and no top-p.
+        seed: The seed of the draws.
         progress: Called with the number of texts finished so far.
     """
     import torch
@@ -60,7 +60,7 @@ def sample(
 
 
 def _write(policy: Any, encoder: Encoder, prompts: list[list[int]], n: int, temperature: float, seed: int) -> list[str]:
-    """Return ``n`` texts for each of some prompts of equal length, one prompt's after the other's."""
+    """Return ``n`` texts for each of some prompts of equal length, in the order of the prompts."""
     import torch
     from transformers import DynamicCache
 

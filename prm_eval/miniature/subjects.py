@@ -1,4 +1,4 @@
-"""The seven subjects: each draws a problem of a given number of operations and words it in LaTeX."""
+"""The seven subjects, each a function that draws a problem of a given number of operations and words it in LaTeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPERATIONS_OF_LEVEL = {1: (2,), 2: (3,), 3: (4,), 4: (5,), 5: (6, 7)}
 
 
 class Term:
-    """An operand with its LaTeX; ``sum`` where it needs parentheses inside a product or behind a minus."""
+    """An operand with its LaTeX; ``is_sum`` says that it needs parentheses in a product or behind a minus."""
 
     def __init__(self, operand: Operand, latex: str, *, is_sum: bool = False) -> None:
         self.operand, self.latex, self.is_sum = operand, latex, is_sum
@@ -41,7 +41,7 @@ def _sum_or_difference(rng: random.Random) -> Operator:
 
 
 def _expression(rng: random.Random, build: Builder, n: int) -> Term:
-    """Draw an expression of n operations, written down from left to right."""
+    """Return a drawn expression of n operations."""
     if n == 0:
         return _number(rng.randint(2, 9))
     shape = rng.random()
@@ -61,14 +61,14 @@ def _expression(rng: random.Random, build: Builder, n: int) -> Term:
 
 
 def prealgebra(rng: random.Random, n: int) -> Drawn:
-    """Draw a nested expression."""
+    """Return a drawn nested expression."""
     build = Builder()
     term = _expression(rng, build, n)
     return f"{rng.choice(('Evaluate', 'Compute', 'Simplify'))} ${term.latex}$.", build.plan()
 
 
 def algebra(rng: random.Random, n: int) -> Drawn:
-    """Draw a linear equation with nested parentheses; the solution undoes it from outside to inside."""
+    """Return a drawn linear equation with nested parentheses, which the solution undoes from the outside in."""
     value = rng.choice([*range(-6, 0), *range(1, 13)])
     latex, is_sum = "x", False
     undo: list[tuple[Operator, int]] = []
@@ -104,7 +104,7 @@ def algebra(rng: random.Random, n: int) -> Drawn:
 
 
 def number_theory(rng: random.Random, n: int) -> Drawn:
-    """Draw a remainder: of an expression, or with powers in it."""
+    """Return a drawn remainder of an expression, which may begin with a power."""
     build = Builder()
     if rng.random() < 0.4:
         base, exponent = rng.randint(2, 9), rng.choice((2, 2, 3))
@@ -132,7 +132,7 @@ def _binomial(rng: random.Random, build: Builder) -> Term:
 
 
 def counting(rng: random.Random, n: int) -> Drawn:
-    """Draw sums of binomials, committees, and (four operations) the probability of one colour."""
+    """Return a drawn sum of binomials, a committee, or (with four operations) the probability of one colour."""
     build = Builder()
     if n == 4 and rng.random() < 0.5:
         return _probability(rng, build)
@@ -173,7 +173,7 @@ def _probability(rng: random.Random, build: Builder) -> Drawn:
 
 
 def geometry(rng: random.Random, n: int) -> Drawn:
-    """Draw the perimeter of a rectangle (two operations) or the area of a figure of rectangles and squares."""
+    """Return a drawn perimeter (two operations only), or the area of a figure of rectangles and squares."""
     build = Builder()
     a, b = rng.randint(2, 9), rng.randint(2, 9)
     if n == 2:
@@ -217,7 +217,7 @@ def geometry(rng: random.Random, n: int) -> Drawn:
 
 
 def intermediate_algebra(rng: random.Random, n: int) -> Drawn:
-    """Draw a recurrence, or a polynomial at a point."""
+    """Return a drawn recurrence, or a polynomial at a point."""
     build = Builder()
     if n <= 4 and rng.random() < 0.5:
         return _polynomial(rng, build, n)
@@ -258,7 +258,7 @@ def _polynomial(rng: random.Random, build: Builder, n: int) -> Drawn:
 
 
 def precalculus(rng: random.Random, n: int) -> Drawn:
-    """Draw a determinant, a dot product, or a combination of vectors, whose answer is a tuple."""
+    """Return a drawn determinant, dot product, or combination of vectors, whose answer is a tuple."""
     build = Builder()
     entry = [rng.choice((-5, -4, -3, -2, 2, 3, 4, 5)) for _ in range(8)]
     if n == 2:

@@ -1,4 +1,4 @@
-"""The training loop of the miniature models: Muon and AdamW, a cosine, and a state on disk from which it goes on."""
+"""The training loop of the miniature models: Muon and AdamW, a cosine, and a state on disk to continue from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: ``rate`` rises over the first fiftieth of the steps and falls as a cosine to a fiftieth."""
+    """The number of steps and the learning rate of a training.
+
+    The rate rises to ``rate`` over the first fiftieth of the steps, and falls as a cosine to a fiftieth of it.
+    """
 
     steps: int
     rate: float = 3e-3
@@ -52,7 +55,7 @@ class Schedule:
 
 
 def new_model(shape: Shape, seed: int, *, labels: int | None = None) -> Any:
-    """Return an untrained model: a language model, or with ``labels`` a token classifier."""
+    """Return an untrained language model, or with ``labels`` an untrained token classifier."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, LlamaForTokenClassification
 
@@ -76,7 +79,9 @@ def new_model(shape: Shape, seed: int, *, labels: int | None = None) -> Any:
 
 
 def require_models(folder: Path, *kinds: str) -> None:
-    """Raise unless a folder holds these models; transformers would take a folder that is not there for a name on the hub.
+    """Raise unless a folder holds these models.
+
+    Without this check, transformers would take a folder that is not there for a name on the hub.
 
     Raises:
         PrmEvalError: One is missing.
@@ -90,7 +95,7 @@ def require_models(folder: Path, *kinds: str) -> None:
 
 
 def load_model(folder: Path, kind: str = "policy", device: str = "cpu") -> Any:
-    """Return a trained model in float32: ``policy`` (a language model), else a token classifier."""
+    """Return a trained model in float32: a language model for the kind ``policy``, else a token classifier."""
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
@@ -122,21 +127,22 @@ def fit(
     device: str = "cpu",
     stop_after: int | None = None,
 ) -> Any:
-    """Train a model in place and return it; a run that was cut off goes on from the state in ``folder``.
+    """Train a model in place and return it; a run that was cut off continues from the state in ``folder``.
 
     Args:
         model: A causal language model or a token classifier.
-        batch: Gives ids and targets, (texts, tokens), by number.
+        batch: A function that returns ids and targets, (texts, tokens), of the batch with a number.
         schedule: Steps and learning rates.
-        folder: Where ``state.pt`` and ``log.jsonl`` (step, loss, seconds) are kept.
-        progress: Called with the steps done so far.
-        device: Of the computation.
-        stop_after: Save and return after this step (for tests of resuming).
+        folder: The folder of ``state.pt`` and ``log.jsonl`` (step, loss, seconds).
+        progress: Called with the number of steps done so far.
+        device: The device of the computation.
+        stop_after: The step after which to save and return (for tests of resuming).
     """
     import torch
 
     if device == "cpu":
-        torch.set_num_threads(1)  # sums over more threads round otherwise: one number is one result
+        # sums over more threads are rounded differently, and equal seeds must give equal results
+        torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
     optimizers = _optimizers(model, schedule)
@@ -167,7 +173,7 @@ def fit(
 
 
 def _loss(model: Any, ids: Any, targets: Any) -> Any:
-    """Return the mean cross-entropy over the positions that have a target; the head is applied nowhere else."""
+    """Return the mean cross-entropy over the positions that have a target; the head is applied only there."""
     import torch
 
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
@@ -190,14 +196,14 @@ def _optimizers(model: Any, schedule: Schedule) -> list[Any]:
 
 
 class _State:
-    """Model, optimizers and step on disk, replaced as a whole."""
+    """The state of a training on disk (model, optimizers, step), which is replaced as a whole."""
 
     def __init__(self, folder: Path, model: Any, optimizers: list[Any]) -> None:
         self._path, self._log = folder / "state.pt", folder / "log.jsonl"
         self._model, self._optimizers = model, optimizers
 
     def load(self) -> tuple[int, float, float, int]:
-        """Return steps done, seconds spent, and the sum and number of losses since the last line of the log."""
+        """Return the steps done, the seconds spent, and the sum and number of losses since the log's last line."""
         import torch
 
         if not self._path.is_file():
@@ -233,5 +239,5 @@ class _State:
 
 
 def described(shape: Shape, schedule: Schedule) -> dict[str, Any]:
-    """Return sizes and schedule for the records of a run."""
+    """Return shape and schedule for the record of a run."""
     return {"shape": asdict(shape), "schedule": asdict(schedule)}

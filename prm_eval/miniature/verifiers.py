@@ -1,4 +1,7 @@
-"""Train the miniature verifiers and score candidates with them, outside pools: what the trainings and the studies share."""
+"""The training of the miniature verifiers, and the scoring of candidates with them outside pools.
+
+The trainings and the studies share these functions.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ MORE_LAYERS = 0
 
 
 def new_verifier(init: Any, seed: int, more_layers: int = MORE_LAYERS) -> Any:
-    """Return an untrained verifier: the trunk of a language model, layers that do nothing yet on top, and a new head.
+    """Return an untrained verifier: the trunk of a language model, layers on top that do nothing yet, and a new head.
 
-    A verifier in place of the language model is simply gone on with.
+    If ``init`` is a verifier already, a copy of it is returned, so that its training continues.
     """
     import copy
 
@@ -53,20 +56,20 @@ def train_verifier(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Any:
-    """Train a verifier on labelled candidates and return it; a run that was cut off goes on from ``folder``.
+    """Train a verifier on labelled candidates and return it; a run that was cut off continues from ``folder``.
 
     Args:
-        candidates: With the oracle's labels; which of them are used is in ``kind``.
+        candidates: Candidates with the oracle's labels; ``kind`` says which labels are used.
         kind: ``prm``, ``orm`` or ``oracle``; see :func:`prm_eval.miniature.data.verifier_example`.
         init: The language model whose trunk it starts from, or a verifier that is trained further.
-        seed: Of the new head and of the order.
-        folder: Of the state and the log.
-        steps: Optimizer steps of 64 candidates; by default so many that every candidate comes ``epochs`` times.
+        seed: The seed of the new head and of the order.
+        folder: The folder of the state and the log.
+        steps: Optimizer steps of 64 candidates; by default every candidate comes ``epochs`` times.
         epochs: See ``steps``.
         rate: Highest learning rate.
-        more_layers: On top of the language model's.
-        device: Of the computation.
-        progress: Called with the steps done so far.
+        more_layers: The number of layers on top of the language model's.
+        device: The device of the computation.
+        progress: Called with the number of steps done so far.
     """
     encoder = Encoder()
     examples = [verifier_example(encoder, each, kind) for each in candidates]
@@ -79,7 +82,10 @@ def train_verifier(
 def score(
     model: Any, texts: Iterable[tuple[str, str]], kind: str, progress: Progress = silent
 ) -> dict[tuple[str, str], tuple[float, ...]]:
-    """Return log-odds of being right for every different (statement, candidate): one a step (``prm``), or one (else)."""
+    """Return the log-odds of being right for every distinct (statement, candidate).
+
+    For the kind ``prm`` there is one number a step, for others a single one.
+    """
     import torch
 
     encoder = Encoder()

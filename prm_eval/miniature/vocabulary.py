@@ -1,9 +1,9 @@
 """The tokenizer of the miniature models: one token a number, one a LaTeX command, one a word.
 
 A number between -199 and 199 is one token, so that a line such as ``9 - 24 = -15`` is six tokens and a fact is a table
-entry. Larger numbers are spelt digit by digit. Operators carry their spaces, words the space before them; joining the
-tokens gives the text back, character for character. The vocabulary is the same for all seeds: it is fixed by the
-family's revision.
+entry. Larger numbers are spelt digit by digit. Operators include the spaces around them, and words the space before
+them, so the joined tokens are the text, character for character. The vocabulary is the same for all seeds: it is fixed
+by the family's revision.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def split_text(text: str) -> list[str]:
 
 
 def vocabulary() -> list[str]:
-    """Return every token in the order of its id: special tokens, numbers, what solutions are made of, words of statements."""
+    """Return every token in the order of its id: special tokens, numbers, parts of solutions, words of statements."""
     numbers = [str(value) for value in range(-LARGEST, LARGEST + 1)]
     statements = (each.problem.statement for each in islice(iter_problems("train", 0), SURVEYED))
     words = sorted({token for statement in statements for token in split_text(statement)})
@@ -58,7 +58,10 @@ def make_tokenizer() -> Any:
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write a tokenizer so that transformers 4 and 5 read it: the class has another name in each, so the config is ours."""
+    """Write a tokenizer so that transformers 4 and 5 read it.
+
+    The class has another name in each of them, so the config is written here.
+    """
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -82,7 +85,7 @@ def _special() -> dict[str, Any]:
 
 
 class Encoder:
-    """Token ids without the cost of a transformers call: for millions of short texts of our own making."""
+    """An encoder of texts as token ids without the cost of a transformers call, for millions of short texts."""
 
     def __init__(self) -> None:
         self.ids = {token: index for index, token in enumerate(vocabulary())}

@@ -1,4 +1,4 @@
-"""Where the checkpoints are that ship with the package."""
+"""The places of the checkpoints that ship with the package."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ GRADES = pa.schema(
 class PoolInfo:
     """What ``pool.json`` says.
 
-    ``content_hash`` is over canonical records and decides; ``files`` is quicker to check: while they agree, so does the
-    content.
+    ``content_hash`` is over canonical records and decides. The hashes in ``files`` are quicker to check: while they
+    agree, the content does too.
 
     Attributes:
         problem_set: Name, revision where it has one, and content hash of the problems.
@@ -102,7 +102,7 @@ class PoolInfo:
 
 
 def policy_name(policy: Mapping[str, Any]) -> str:
-    """Return what to call the policy of a pool in tables: its id or name; of a local checkpoint the folder, not where it lies."""
+    """Return the name of a pool's policy for tables: its id or name, or the folder's name of a local checkpoint."""
     name = str(policy.get("id") or policy.get("name") or "")
     local = name.startswith(("/", "~", ".")) or name[1:3] in (":\\", ":/")
     return (re.split(r"[\\/]", name.rstrip("\\/"))[-1] if local else name) or "an unnamed policy"
@@ -123,7 +123,7 @@ def read_pool_info(path: Path) -> PoolInfo:
     """Read the ``pool.json`` of a folder.
 
     Raises:
-        DataError: Not there, not JSON, of another schema, or a field is missing, unknown or of the wrong type.
+        DataError: It is not there, not JSON, of another schema, or a field is missing, unknown or of the wrong type.
     """
     file = path / "pool.json"
     if not file.is_file():

@@ -52,7 +52,7 @@ class Pool:
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
-        """All problems by id, in order (a problem set fits in memory; candidates may not)."""
+        """All problems by id, in order; a problem set fits in memory, while candidates may not."""
         reader = pa_rows(self.path / "problems.parquet", PROBLEMS)
         return {row["problem_id"]: Problem(**row) for row in reader}
 
@@ -62,7 +62,7 @@ class Pool:
         return self.path / "candidates.parquet"
 
     def grades_path(self, source: str) -> Path:
-        """Return the grades file of a source: "own" or "published"."""
+        """Return the path of the grades file of a source: "own", "published" or a grader's name."""
         name = re.sub(r"[^\w.=+-]", "_", source)  # a grader's options, or a path of modules
         return self.path / ("grades.parquet" if source == "own" else f"grades-{name}.parquet")
 
@@ -84,7 +84,9 @@ class Pool:
         return sorted(path.parent for path in self.path.glob("rewards/*/submission.json"))
 
     def blocks(self, columns: list[str] | None = None) -> Iterator[tuple[Problem, pa.Table]]:
-        """Yield every problem with the table of its candidates, in order; the table is empty where all slots are missing.
+        """Yield every problem with the table of its candidates, in order.
+
+        The table is empty where all slots are missing.
 
         Raises:
             DataError: Candidates of an unknown problem, or out of order.
@@ -96,15 +98,15 @@ class Pool:
         reader.finish("problems.parquet")
 
     def __iter__(self) -> Iterator[tuple[Problem, list[Candidate]]]:
-        """Yield every problem with its candidates, in slot order; missing slots are simply not there."""
+        """Yield every problem with its candidates in slot order, without the missing slots."""
         for problem, table in self.blocks():
             yield problem, [_candidate(row) for row in table.to_pylist()]
 
     def candidates(self, start: int, count: int) -> list[Candidate]:
-        """Return ``count`` candidates from row ``start`` of the file on, without reading what lies before.
+        """Return ``count`` candidates from row ``start`` of the file on, without reading the rows before it.
 
         Raises:
-            DataError: Not there, not Parquet, a column is missing, or there are not so many rows.
+            DataError: Not there, not Parquet, a column is missing, or there are too few rows.
         """
         table = read_rows(self.candidates_path, CANDIDATES, start, count)
         return [_candidate(row) for row in table.to_pylist()]
@@ -125,10 +127,10 @@ class Pool:
         reader.finish("the pool")
 
     def require_sound(self) -> Pool:
-        """Insist that the content is what ``pool.json`` says, and return the pool.
+        """Return the pool, after checking that its content is what ``pool.json`` says.
 
         Raises:
-            DataError: It is not; names the first fault.
+            DataError: It is not; the error names the first fault.
         """
         files = {name: self.path / name for name in self.info.files}
         if files and all(path.is_file() and file_sha256(path) == self.info.files[name] for name, path in files.items()):
@@ -140,7 +142,7 @@ class Pool:
         return self
 
     def verify(self) -> list[str]:
-        """Recompute everything ``pool.json`` claims and return the faults found, in words; empty when it is sound."""
+        """Return the faults of the pool in words, after computing again everything that ``pool.json`` claims."""
         faults: list[str] = []
         problems = list(self.problems.values())
         digest, n_candidates = hashlib.sha256(), 0
@@ -199,10 +201,10 @@ def _candidate(row: dict[str, Any]) -> Candidate:
 
 
 class PoolWriter:
-    """Write a pool problem by problem in bounded memory; the folder appears under its name only when complete.
+    """A writer of a pool, problem by problem in bounded memory; the folder gets its name only when it is complete.
 
     Args:
-        path: The folder to make. None: a folder named after the content hash, under ``parent``.
+        path: The folder to make; None makes a folder under ``parent`` that is named after the content hash.
         parent: Where the folder goes when ``path`` is None; an equal pool that is already there is kept.
         m: Slots a problem; None means the largest number of candidates any problem has.
         splitter: How these candidates are cut into steps (:data:`prm_eval.texts.steps.SPLITTERS`).
@@ -327,7 +329,8 @@ class PoolWriter:
         write_json(self._folder / "pool.json", asdict(info))
         final = self._final or self._parent / info.short_hash
         if self._final is None and (final / "pool.json").is_file():
-            self._renew(final)  # the same candidates are there already, with what was computed for them
+            # the same candidates are there already, with grades and rewards that were computed for them
+            self._renew(final)
             shutil.rmtree(self._folder)
         else:
             if final.exists():
@@ -336,7 +339,7 @@ class PoolWriter:
         self.pool = Pool(final)
 
     def _renew(self, final: Path) -> None:
-        """Replace what the source says of candidates (labels, rewards), which the content hash does not cover."""
+        """Replace the source's labels and rewards of candidates, which the content hash does not cover."""
         published = self._folder / "grades-published.parquet"
         if published.is_file():
             published.replace(final / published.name)

@@ -28,7 +28,7 @@ MATH_SUBJECTS = (
 
 @dataclass(frozen=True)
 class HubSet:
-    """Where a named problem set lives on the hub."""
+    """The place of a named problem set on the hub."""
 
     dataset: str
     config: str | None = None
@@ -44,7 +44,7 @@ HUB_SETS = {
 
 @dataclass(frozen=True)
 class ProblemSet:
-    """Problems in order, with the name and revision they were asked for by."""
+    """Problems in order, with the name and the revision that they were loaded by."""
 
     name: str
     problems: tuple[Problem, ...]
@@ -67,8 +67,8 @@ def problems_hash(problems: Iterable[Problem]) -> str:
 def problem_from_row(row: Row, default_id: str) -> Problem:
     """Read a problem from a row in any of the usual spellings (MATH, MATH-500, GSM8K, PRM800K, our own).
 
-    The gold answer is ``answer`` (or ``gold``, ``ground_truth_answer``); in GSM8K what follows ``####``; and where
-    there is only a ``solution``, its last boxed expression (MATH).
+    The gold answer is ``answer`` (or ``gold``, ``ground_truth_answer``); in GSM8K it is what follows ``####``. Where
+    there is only a ``solution``, it is the last boxed expression of that (MATH).
 
     Raises:
         DataError: The statement is missing or empty, or a field has the wrong type.
@@ -106,9 +106,9 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
     """Load a problem set by name.
 
     Args:
-        name: A local ``.jsonl`` file (one problem a line), one registered under the entry-point group
-            ``prm_eval.problem_sets``, alone or as ``name:argument`` (``miniature[:split[:seed[:count]]]``: no network),
-            a name of :data:`HUB_SETS`, or a hub dataset as ``owner/dataset[:config[:split]]``.
+        name: A local ``.jsonl`` file (one problem a line); a name registered under the entry-point group
+            ``prm_eval.problem_sets``, alone or as ``name:argument`` (``miniature[:split[:seed[:count]]]``, which needs
+            no network); a name of :data:`HUB_SETS`; or a hub dataset as ``owner/dataset[:config[:split]]``.
         revision: Hub revision; None means the newest.
 
     Raises:
@@ -154,8 +154,7 @@ def _parse_hub_name(name: str) -> HubSet:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", name):
         raise PrmEvalError(
             f"no problem set {name!r}: no such file, and not one of "
-            f"{', '.join((*plugins.installed('problem set'), *HUB_SETS))} "
-            "or a hub dataset owner/name[:config[:split]]"
+            f"{', '.join((*plugins.installed('problem set'), *HUB_SETS))} or a hub dataset owner/name[:config[:split]]"
         )
     dataset, *rest = name.split(":")
     return HubSet(dataset, *rest)
@@ -167,7 +166,7 @@ def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[tuple[int, Problem]
     try:
         rows: Any = datasets.load_dataset(hub.dataset, hub.config, split=hub.split, revision=revision)
     except Exception as error:
-        # datasets raises a dozen types here (connection, missing config, missing split): all mean "not to be had"
+        # datasets raises a dozen types here (connection, missing config, missing split): each means that no rows came
         raise PrmEvalError(
             f"the dataset {hub.dataset} ({hub.config or 'default'}, {hub.split}) cannot be loaded: {error}. "
             "Without a network, give a local file: --metadata problems=FILE.jsonl"

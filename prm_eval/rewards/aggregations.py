@@ -32,13 +32,33 @@ PROBABILITIES: tuple[ScoreType, ...] = ("logodds", "value")
 class Steps(Protocol):
     """The steps of many candidates, and the ways to combine each candidate's steps into one number."""
 
-    def minimum(self) -> Floats: ...  # noqa: D102 - the class that implements them says what they do
-    def maximum(self) -> Floats: ...  # noqa: D102
-    def last(self) -> Floats: ...  # noqa: D102
-    def total(self) -> Floats: ...  # noqa: D102
-    def mean(self) -> Floats: ...  # noqa: D102
-    def product(self) -> Floats: ...  # noqa: D102
-    def soft_minimum(self, temperature: float) -> Floats: ...  # noqa: D102
+    def minimum(self) -> Floats:
+        """Return the smallest step of each candidate."""
+        ...
+
+    def maximum(self) -> Floats:
+        """Return the largest step of each candidate."""
+        ...
+
+    def last(self) -> Floats:
+        """Return the last step of each candidate."""
+        ...
+
+    def total(self) -> Floats:
+        """Return the sum of each candidate's steps."""
+        ...
+
+    def mean(self) -> Floats:
+        """Return the mean of each candidate's steps."""
+        ...
+
+    def product(self) -> Floats:
+        """Return the product of each candidate's steps."""
+        ...
+
+    def soft_minimum(self, temperature: float) -> Floats:
+        """Return the soft minimum of each candidate's steps at a temperature."""
+        ...
 
 
 @dataclass(frozen=True)

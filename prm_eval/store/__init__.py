@@ -1,1 +1,4 @@
-"""How bytes become validated typed values and back, in bounded memory; it knows neither pools nor submissions."""
+"""The conversion of bytes to validated typed values and back, in bounded memory.
+
+This room knows neither pools nor submissions.
+"""

@@ -1,8 +1,8 @@
-"""Journals: append-only files for what must outlive the process that makes it.
+"""Journals: append-only files for records that must outlive the process that makes them.
 
-A journal is lines of ``CRC32 JSON``, the first of which says what the file is. A process that is killed leaves at most
-one line unfinished, the last: it is dropped. A damaged line with others behind it is something else, and an error that
-names its place. Two processes never write one journal; any may read it.
+A journal consists of lines of ``CRC32 JSON``; the first says what the file is. A process that is killed leaves at most
+its last line unfinished, and that line is dropped. A damaged line with others behind it is an error that names its
+place. Only one process at a time writes a journal; any process may read it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Fields = dict[str, Any]
 
 
 def seal(fields: Mapping[str, Any]) -> bytes:
-    """Return the line of a record: its CRC32 in hexadecimal, its JSON in ASCII (half surrogate pairs survive), a newline."""
+    """Return the line of a record: its CRC32 in hexadecimal, its JSON in ASCII, and a newline.
+
+    Half surrogate pairs survive.
+    """
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
     return b"%08x %s" % (zlib.crc32(text), text)
 
@@ -40,7 +43,7 @@ def unseal(line: bytes) -> Fields | None:
 
 
 def unseal_or_plain(line: bytes) -> Fields | None:
-    """Read a line as :func:`unseal` does, or as plain JSON: what journals of rewards were before they had checksums."""
+    """Read a line as :func:`unseal` does, or as plain JSON, as older journals of rewards without checksums have it."""
     if not line.startswith(b"{") or not line.endswith(b"\n"):
         return unseal(line)
     try:
@@ -70,13 +73,13 @@ class Journal:
 
     Args:
         path: The file; it is made, with its first line, if it is not there.
-        header: The first line of a new file. Of one that is there already, :attr:`header` is what was found.
+        header: The first line of a new file. If the file is there already, :attr:`header` is what was found in it.
         busy: The message when another process is writing it.
-        reader: How a line is read.
+        reader: The function that reads a line.
         lock: ``fcntl.flock``, or ``fcntl.lockf`` where a process may open its own journal a second time, as after an
             interruption in a notebook, which keeps the first one alive.
-        sync_seconds: Wait for the disk (against power cuts) at most every so many seconds; a killed process never loses
-            what :meth:`append` has returned from.
+        sync_seconds: The least number of seconds between two waits for the disk, which guard against power cuts. A
+            process that is killed never loses records for which :meth:`append` has returned.
 
     Attributes:
         header: The first line.
@@ -112,7 +115,7 @@ class Journal:
         """Add records; when this returns they outlive the process.
 
         Raises:
-            OSError: The disk refuses; nothing of them is left in the file.
+            OSError: The disk refuses; no part of them is left in the file.
         """
         lines = [seal(record) for record in records]
         self._write(b"".join(lines))
@@ -129,7 +132,7 @@ class Journal:
                 yield row, fields
 
     def keep(self, count: int) -> None:
-        """Cut off what follows the first ``count`` records."""
+        """Remove all records behind the first ``count``."""
         if count >= self.count:
             return
         self._size = next(end for row, _, end in self._scan() if row == count + 1)
@@ -143,12 +146,12 @@ class Journal:
         self._write(seal(header))
 
     def sync(self) -> None:
-        """Wait until the disk has everything, against a power cut."""
+        """Wait until the disk has all records, so that they survive a power cut."""
         os.fsync(self._number)
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Close the file, which ends the lock; a second time does nothing."""
+        """Close the file, which ends the lock; a second call does nothing."""
         if self._number >= 0:
             os.close(self._number)
             self._number = -1
@@ -187,7 +190,7 @@ class Journal:
 
 
 class _Positioned(io.RawIOBase):
-    """A view of an open file from its beginning, which neither moves its position nor, when closed, ends its lock."""
+    """A view of an open file from its beginning, which does not move its position and, when closed, keeps its lock."""
 
     def __init__(self, number: int) -> None:
         self._number, self._offset = number, 0

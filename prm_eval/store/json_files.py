@@ -1,4 +1,7 @@
-"""JSON files as typed values, with errors that name the file: a stranger's in bounded time and memory, and the user's own."""
+"""JSON files as typed values, with errors that name the file.
+
+A stranger's file is read in bounded time and memory; the user's own has no such limits.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +46,10 @@ def build_from(path: Path, kind: type[T], value: Any, *, own: bool = False) -> T
 
 
 def read_own_json(path: Path, schemas: tuple[str, ...], what: str) -> dict[str, Any]:
-    """Read a JSON object of the user's own, whose ``schema`` is one that this version understands.
+    """Return the JSON object in a file of the user's own, whose ``schema`` is one that this version understands.
 
-    Unlike :func:`prm_eval.store.safe_json.read_json` it follows links, as the hub's cache has them, and sets no limits.
+    Unlike :func:`prm_eval.store.safe_json.read_json` this follows links, as the hub's cache has them, and has no
+    limits.
 
     Args:
         path: The file.

@@ -1,4 +1,7 @@
-"""JSON Schemas of dataclasses: the same definitions that :mod:`prm_eval.store.typed` reads by, for readers in other languages."""
+"""JSON Schemas of dataclasses, for readers in other languages.
+
+They are made from the same definitions that :mod:`prm_eval.store.typed` reads by.
+"""
 
 from __future__ import annotations
 

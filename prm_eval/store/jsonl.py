@@ -55,7 +55,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return the one spelling of a JSON value that content hashes are made over, with a newline."""
+    """Return the canonical spelling of a JSON value, with a newline; content hashes are over these bytes."""
     return (
         json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     )
@@ -102,7 +102,7 @@ class Row:
         return None
 
     def required_text(self, *names: str, where: dict[str, Any] | None = None, label: str = "") -> str:
-        """As :meth:`text`, but the field must be there.
+        """Return what :meth:`text` does, but insist that the field is there.
 
         Raises:
             DataError: None of the fields is present.

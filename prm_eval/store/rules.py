@@ -1,4 +1,4 @@
-"""What a text or a number in a file must be, beside its type, and how a fault is told: short, and harmless to show."""
+"""Rules for texts and numbers in files beyond their types, and faults against them, which are harmless to show."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SHOWN = 80  # characters of a stranger's value that a fault repeats
-# Bidirectional controls reorder what stands around them; zero-width characters make two names look alike; both are
-# "format" characters.
 PLAIN_SYMBOLS = "\u00a9\u00ae\u00b0\u2122"  # the makers of processors write some of these
+# Bidirectional controls reorder what stands around them, and zero-width characters make two names look alike; both are
+# "format" characters (Cf).
 BAD_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-# Letters and symbols by category that show nothing: fillers of Hangul, the blank of Braille, what Unicode calls
-# default-ignorable.
+# Characters that count as letters or symbols but show nothing: fillers of Hangul, the blank of Braille, and those that
+# Unicode calls default-ignorable.
 INVISIBLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
     + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
@@ -25,13 +25,13 @@ A_TEXT = NAMES[str]
 
 @dataclass(frozen=True)
 class Text:
-    """What a string must be.
+    """A rule for a string.
 
     Attributes:
-        most: Characters at most.
-        pattern: A regular expression that the whole of it matches.
+        most: The largest number of characters.
+        pattern: A regular expression that the whole string must match.
         words: The pattern, in words.
-        symbols: Whether pictures are allowed: in a name they may be made to look like a mark of ours.
+        symbols: Whether pictures are allowed; in a name they could imitate our own marks.
     """
 
     most: int = 300
@@ -40,18 +40,18 @@ class Text:
     symbols: bool = True
 
 
-# of a field that no type names
+# the rule for the name of a field that no type names
 OPEN_KEY = Text(40, r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores")
 
 
 @dataclass(frozen=True)
 class Number:
-    """What a number must be: finite, and within limits.
+    """A rule for a number, which must be finite and within limits.
 
     Attributes:
-        least: The smallest allowed.
-        most: The largest allowed.
-        above: What it must be larger than, where there is no smallest.
+        least: The smallest value allowed.
+        most: The largest value allowed.
+        above: The limit that the value must exceed, where there is no smallest value.
     """
 
     least: float | None = None
@@ -61,7 +61,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Size:
-    """How many entries a list or an object has."""
+    """A rule for the number of entries of a list or an object."""
 
     least: int = 0
     most: int = 100
@@ -69,14 +69,14 @@ class Size:
 
 @dataclass(frozen=True)
 class Words:
-    """What a fault says was expected, whatever is wrong at this place or within it."""
+    """The words in which a fault says what was expected, whatever is wrong at this place or within it."""
 
     words: str
 
 
 @dataclass(frozen=True)
 class FieldFault:
-    """One way in which a value is not what it must be.
+    """A fault of one field: what was found there and what was expected.
 
     Attributes:
         where: The path of the field, as ``model.revision``.
@@ -95,7 +95,7 @@ class FieldFault:
 
 
 def shown(value: Any) -> str:
-    """Return a stranger's value for a message: short, and ASCII, so that nothing in it acts on a terminal or a page."""
+    """Return a stranger's value for a message: short and in ASCII, so that it cannot act on a terminal or a page."""
     if isinstance(value, (dict, list, tuple)):
         inner = value.values() if isinstance(value, dict) else value
         if len(value) > 4 or any(isinstance(each, (dict, list, tuple)) for each in inner):
@@ -105,16 +105,17 @@ def shown(value: Any) -> str:
 
 
 def bad_characters(text: str) -> list[str]:
-    """Return the control, format (bidirectional, zero-width), surrogate, private, unassigned and invisible characters of a text.
+    """Return the characters of a text that no text in a file may hold.
 
-    Line break and tab are left to the patterns: a note may have them, a name may not.
+    These are control, format (bidirectional, zero-width), surrogate, private, unassigned and invisible characters. Line
+    breaks and tabs are left to the patterns: a note may have them, a name may not.
     """
     distinct = (each for each in dict.fromkeys(text) if each not in "\n\t")
     return [each for each in distinct if each in INVISIBLE or unicodedata.category(each) in BAD_CATEGORIES]
 
 
 def rule_words(base: Any, rule: Any) -> str:
-    """Return what a rule makes of a type, in words; empty where it adds nothing to the type's name."""
+    """Return a type with its rule in words; empty where the rule adds nothing to the type's name."""
     if isinstance(rule, (Words, Text)):
         return rule.words
     if not isinstance(rule, Number):
@@ -126,12 +127,12 @@ def rule_words(base: Any, rule: Any) -> str:
 
 
 def text_faults(value: str, rule: Text | None, where: str) -> Iterator[FieldFault]:
-    """Yield what is wrong with a text.
+    """Yield the faults of a text.
 
     Args:
         value: The text.
-        rule: What it must be; None where any text without bad characters will do.
-        where: Path of the field.
+        rule: Its rule; None where any text without bad characters will do.
+        where: The path of the field.
     """
     if bad := bad_characters(value):
         codes = ", ".join(f"U+{ord(each):04X}" for each in bad[:5])

@@ -1,4 +1,7 @@
-"""A stranger's JSON, read in bounded time and memory; what Python's reader lets pass (NaN, keys that come twice) is a fault."""
+"""A reader of strangers' JSON that works in bounded time and memory.
+
+What Python's own reader lets pass (NaN, keys that come twice) is a fault here.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,21 @@ MAX_DEPTH = 12
 
 
 class _NotPlain(ValueError):
-    """What RFC 8259 does not allow, or leaves undefined."""
+    """A value that RFC 8259 does not allow, or leaves undefined."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        DataError: Not a plain file, too large, not UTF-8, not JSON, nested too deeply, a key twice, a number that is
-            none.
+        DataError: Not a plain file, too large, not UTF-8, not JSON, nested too deeply, a key that comes twice, or NaN,
+            an infinity or a number too large to read.
     """
     text = read_bytes(path)
     depth = most = 0
     quoted = escaped = False
-    for byte in text:  # before parsing: the parser recurses
+    # the depth is measured before parsing, because the parser recurses
+    for byte in text:
         if quoted:
             quoted = escaped or byte != 0x22
             escaped = not escaped and byte == 0x5C
@@ -74,7 +78,7 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         raise DataError(path, None, f"no file that can be read ({error.strerror})", "a plain file") from None
     about = os.fstat(number)
     if not stat.S_ISREG(about.st_mode):
-        # before a stream is made of it: of a folder none can be made
+        # checked here, because no stream can be made of a folder
         os.close(number)
         raise DataError(path, None, "something that is not a plain file", "a plain file")
     with os.fdopen(number, "rb") as stream:

@@ -1,4 +1,4 @@
-"""Parquet in bounded memory: a buffered writer, and readers that hand out one problem at a time."""
+"""Parquet files in bounded memory: a buffered writer, and readers that hand out one problem at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS_PER_BATCH = 4_096
 
 
 class TableWriter:
-    """Write rows to a Parquet file, group by group; the file appears under its name only when closed without error."""
+    """A writer of rows to a Parquet file, which appears under its name only when it is closed without error."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
@@ -95,7 +95,7 @@ def compatible(found: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def in_words(kind: pa.DataType) -> str:
-    """Return what :func:`compatible` accepts for a type."""
+    """Return in words the types that :func:`compatible` accepts for a type."""
     if _is_list(kind):
         return f"a list of {in_words(kind.value_type)}"
     for is_kind, words in (
@@ -146,7 +146,7 @@ def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table
     """Return ``count`` rows from row ``start`` (counted from 0) on, reading only the row groups that hold them.
 
     Raises:
-        DataError: Not there, not Parquet, a column is missing or of another type, or there are not so many rows.
+        DataError: Not there, not Parquet, a column is missing or of another type, or there are too few rows.
     """
     file = open_table(path, schema)
     if start + count > file.metadata.num_rows:
@@ -181,9 +181,9 @@ def _runs(ids: pa.Array) -> Iterator[tuple[int, int, str]]:
 
 
 class BlockReader:
-    """Hand out the rows of a problem-ordered Parquet file, problem by problem, and insist on the order.
+    """A reader that hands out the rows of a Parquet file problem by problem, and insists on the order of problems.
 
-    Used to walk candidates, grades and rewards side by side without holding any of them.
+    With it candidates, grades and rewards are read side by side without holding all of any of them in memory.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, columns: list[str] | None = None) -> None:
@@ -193,7 +193,7 @@ class BlockReader:
         self._next: tuple[int, str, pa.Table] | None = next(self._blocks, None)
 
     def take(self, problem_id: str) -> tuple[int, pa.Table]:
-        """Return (first row number, rows) of a problem; an empty table if the file's next rows are another's."""
+        """Return (first row number, rows) of a problem, with no rows if the file's next rows are of another one."""
         if self._next is None or self._next[1] != problem_id:
             return 0, self._schema.empty_table()
         row, _, table = self._next
@@ -204,7 +204,7 @@ class BlockReader:
         """Insist that every row was taken.
 
         Raises:
-            DataError: Rows are left: their problem is unknown, out of order or comes twice.
+            DataError: Rows are left, because their problem is unknown, out of order or comes twice.
         """
         if self._next is not None:
             row, problem_id, _ = self._next

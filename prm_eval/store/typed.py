@@ -1,8 +1,8 @@
-"""Dataclasses as the definition of a JSON file: from a JSON value to the typed one, with every way in which it is not.
+"""Dataclasses as the definition of a JSON file: typed values from JSON values, with all their faults.
 
 One definition serves four readers: the type checker, whoever reads the file (:func:`build`), ``prm-eval check``, which
 lists faults (:func:`faults`, :func:`draft`), and the files in ``results/schema/`` (:mod:`prm_eval.store.json_schema`).
-Understood are dataclasses, text, numbers, true and false, null, ``Literal``, unions, ``list[T]``, ``tuple[T, ...]``,
+It understands dataclasses, text, numbers, true and false, null, ``Literal``, unions, ``list[T]``, ``tuple[T, ...]``,
 ``dict[str, T]``, ``Mapping[str, T]``, ``Any``, and ``Annotated`` with the rules of :mod:`prm_eval.store.rules`.
 """
 
@@ -56,12 +56,14 @@ __all__ = [
 
 T = TypeVar("T")
 
-MOST_GUESSES = 10  # unknown keys of an object up to which the nearest known one is looked for
-_ROLE = "prm_eval.role"  # of a dataclass field that is no key of the JSON object
+# With more unknown keys in one object than this, no known key is suggested for any of them.
+MOST_GUESSES = 10
+# The key, in a dataclass field's metadata, that says why the field is no key of the JSON object.
+_ROLE = "prm_eval.role"
 
 
 class Malformed(PrmEvalError):
-    """A value that is not of its type; has every fault of it."""
+    """A value that is not of its type; ``faults`` has all its faults."""
 
     def __init__(self, faults: Iterable[FieldFault]) -> None:
         self.faults = tuple(faults)
@@ -70,11 +72,11 @@ class Malformed(PrmEvalError):
 
 @dataclass(frozen=True)
 class Draft(Generic[T]):
-    """An object as far as it is well formed.
+    """An object, as far as it is well formed.
 
     Attributes:
         faults: All of them.
-        fields: The fields that are well formed, by name, as typed values; one left out has its default.
+        fields: The well-formed fields by name, as typed values; a field that is not given has its default.
         whole: The typed value; None where there is a fault.
     """
 
@@ -91,12 +93,12 @@ class Draft(Generic[T]):
 
 
 def rest() -> Any:
-    """Return the dataclass field that keeps what an object has beside the named fields: its type is open."""
+    """Return a dataclass field that keeps all keys that no other field names, which makes the type open."""
     return field(default_factory=dict, metadata={_ROLE: "rest"})
 
 
 def computed(default: Any) -> Any:
-    """Return a dataclass field that stands in no file: whoever reads the file computes it."""
+    """Return a dataclass field that is in no file, because whoever reads the file computes it."""
     return field(default=default, metadata={_ROLE: "computed"})
 
 
@@ -107,11 +109,11 @@ def build(kind: type[T], value: Any, where: str = "", *, own: bool = False) -> T
         kind: A dataclass, or another type that this module understands.
         value: From a JSON or YAML reader.
         where: Path of the value, for faults.
-        own: A file of the user's own: its texts may be of any length and hold any character, where no rule of the type
-            says otherwise. A stranger's texts are shown on pages and terminals.
+        own: Whether the file is the user's own. Its texts may be of any length and hold any character, unless a rule of
+            the type says otherwise; a stranger's texts may not, because they are shown on pages and terminals.
 
     Raises:
-        Malformed: It is not of that type; has every fault.
+        Malformed: It is not of that type; the error has all faults.
     """
     reader = _Reader(own)
     built = reader.run(lambda: reader.read(kind, value, where))
@@ -121,21 +123,21 @@ def build(kind: type[T], value: Any, where: str = "", *, own: bool = False) -> T
 
 
 def faults(kind: Any, value: Any, where: str = "", *, own: bool = False) -> tuple[FieldFault, ...]:
-    """Return every way in which a JSON value is not of a type; the arguments are those of :func:`build`."""
+    """Return all faults of a JSON value against a type; the arguments are those of :func:`build`."""
     reader = _Reader(own)
     reader.run(lambda: reader.read(kind, value, where))
     return tuple(reader.faults)
 
 
 def draft(kind: type[T], value: Any, *, own: bool = False) -> Draft[T]:
-    """Return an object as far as it is of a dataclass, for a reader who goes on with what is well formed."""
+    """Return the well-formed part of an object of a dataclass, for a reader who continues with that part."""
     reader = _Reader(own)
     built = reader.run(lambda: reader.named_fields(kind, value, "")) or {}
     return Draft(tuple(reader.faults), built, None if reader.faults else kind(**built))
 
 
 def as_json(value: Any) -> Any:
-    """Return a typed value as JSON values: what :func:`build` makes the same typed value of, defaults spelt out."""
+    """Return a typed value as JSON values with all defaults; :func:`build` makes the same typed value from them."""
     if is_dataclass(value) and not isinstance(value, type):
         named = {each.name: as_json(getattr(value, each.name)) for each in json_fields(type(value))}
         others = rest_of(type(value))
@@ -148,18 +150,18 @@ def as_json(value: Any) -> Any:
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that a misspelt one is nearest to, if any is near.
+    """Return the known name that is nearest to a misspelt one, if any is near.
 
     Args:
-        name: As it was given.
+        name: The name as it was given.
         known: The names there are.
-        cutoff: How near, from 0 to 1.
+        cutoff: The least likeness of the two names, from 0 to 1.
     """
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None) if len(name) <= SHOWN else None
 
 
 def in_words(hint: Any) -> str:
-    """Return what a type asks for, in words."""
+    """Return the requirements of a type in words."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         base, *rules = arguments
@@ -188,7 +190,7 @@ def json_fields(kind: Any) -> list[Field[Any]]:
 
 
 def rest_of(kind: Any) -> str | None:
-    """Return the name of the field that keeps what no other field names; None where nothing else may be there."""
+    """Return the name of the field that keeps all other keys; None where there may be no other keys."""
     return next((each.name for each in fields(kind) if each.metadata.get(_ROLE) == "rest"), None)
 
 
@@ -203,14 +205,17 @@ def is_required(each: Field[Any]) -> bool:
 
 
 class _Reader:
-    """One walk over a JSON value, which makes the typed one and collects faults; with a fault the result means nothing."""
+    """One walk over a JSON value that makes the typed value and collects faults.
+
+    Where there is a fault the result has no meaning.
+    """
 
     def __init__(self, own: bool) -> None:
         self.own = own
         self.faults: list[FieldFault] = []
 
     def run(self, walk: Any) -> Any:
-        """Walk; values that are nested too deeply for this are a fault like others."""
+        """Return the result of a walk; nesting that is too deep for it is a fault like any other."""
         try:
             return walk()
         except RecursionError:
@@ -244,7 +249,7 @@ class _Reader:
         return value
 
     def named_fields(self, kind: Any, value: Any, where: str) -> dict[str, Any] | None:
-        """Return those fields of an object that are well formed; None where it is no object."""
+        """Return the well-formed fields of an object; None where the value is no object."""
         if not isinstance(value, dict):
             self.add(where, shown(value), "an object")
             return None
@@ -265,7 +270,7 @@ class _Reader:
         return built
 
     def _beside(self, kind: Any, value: dict[Any, Any], where: str) -> dict[str, Any]:
-        """Look at the keys that a type does not name: unknown ones, or what an open type keeps."""
+        """Return the keys that a type does not name, for an open type to keep; in any other type they are faults."""
         known, prefix, others = [each.name for each in json_fields(kind)], where + "." if where else "", rest_of(kind)
         unnamed = {name: each for name, each in value.items() if name not in known}
         for name, each in unnamed.items():
@@ -283,7 +288,7 @@ class _Reader:
         before = len(self.faults)
         result = self.read(base, value, where)
         if len(self.faults) > before:
-            # of another type: what is expected is that type within its limits
+            # the value is of another type: the fault says the type together with its limits
             if self.faults[before].where == where and self.faults[before].kind == "field":
                 self.faults[before] = replace(self.faults[before], expected=in_words(hint))
         else:
@@ -295,7 +300,7 @@ class _Reader:
 
     def _rule(self, rule: Any, value: Any, hint: Any, where: str) -> None:
         if isinstance(rule, Text):
-            # bad characters were told of with the type
+            # bad characters were reported with the type
             self.faults += [each for each in text_faults(value, rule, where) if each.kind != "text"]
         elif isinstance(rule, Number):
             low = rule.least is not None and value < rule.least
@@ -349,7 +354,7 @@ class _Reader:
             self.faults += text_faults(value, None, where)
 
     def _anything(self, value: Any, where: str) -> None:
-        """A value of no special type is still a stranger's: its texts are bounded and harmless."""
+        """Check a value that may be of any type: a stranger's texts must be short and harmless all the same."""
         if isinstance(value, str) and not self.own:
             self.faults += text_faults(value, Text(1_000), where)
         elif isinstance(value, list):

@@ -16,7 +16,7 @@ import pytest
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.grading.pool import grade_pool
-from prm_eval.harness import running
+from prm_eval.harness import running, said
 from prm_eval.harness.journal_hook import CandidateHook, Recorder, SeededInstance, continue_with_another_seed
 from prm_eval.harness.kept import KeptCandidates, prompt_hash
 from prm_eval.harness.repeats import repeated_across, repeats_warning
@@ -96,6 +96,20 @@ def test_the_table_is_said_with_its_pool(here, caplog) -> None:  # noqa: F811
     assert row[1:4] == [f"{100 * results[f'acc@{n},majority']:.2f}" for n in (1, 2, 4)]
     assert f"prm-eval evaluate {dumps(here)[0].path.relative_to(here)}" in table
     assert len(table.splitlines()) < 30
+
+
+def test_under_plain_lm_eval_the_table_is_logged_last(here, caplog, capsys, monkeypatch) -> None:  # noqa: F811
+    """Only the command line prints: a table on standard output would mix with what a script reads from lm_eval."""
+    at_exit: list[tuple] = []
+    monkeypatch.setattr(said, "atexit", SimpleNamespace(register=lambda *call: at_exit.append(call)))
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/lm_eval"])
+    with caplog.at_level(logging.INFO):
+        run(model=Canned(TEXTS), metadata=settings(here, prm_model="arithmetic"))
+        assert not any("accuracy in % at n" in record.message for record in caplog.records)
+        ((log, *arguments),) = at_exit
+        log(*arguments)
+    assert "accuracy in % at n" in caplog.records[-1].getMessage()
+    assert "accuracy in % at n" not in capsys.readouterr().out
 
 
 class Server:

@@ -1,12 +1,13 @@
-"""Active learning (Lightman et al. 2023, section 4.2 and figure 4a): label the wrong answers that convince.
+"""Active learning (Lightman et al. 2023, section 4.2 and figure 4a), which labels the most convincing wrong answers.
 
 A selector, trained on one random candidate a problem, scores all candidates of the training bank. Of each problem the
-active arm takes N different ones: 80 % the most convincing wrong answers, 20 % the most convincing of what remains. The
-uniform arm takes N different ones at random. Both get process labels, start anew, and are compared at equal N.
+active arm takes N different ones: 80 % are the most convincing wrong answers, and 20 % the most convincing of the rest.
+The uniform arm takes N different ones at random. Both get process labels, start from the backbone, and are compared at
+equal N.
 
-The data-efficiency ratio: lines of accuracy against log2 N with one slope for both arms; the horizontal distance of the
-two lines, as a factor of N. The paper's 2.6 comes from the slopes of its two lines, on a figure whose axis is not
-stated to be linear; the two definitions agree where both arms follow the same law.
+For the data-efficiency ratio, lines of accuracy against log2 N are fitted with one slope for both arms; the ratio is
+the horizontal distance of the two lines, as a factor of N. The paper's 2.6 comes from the slopes of its two lines, on a
+figure whose axis is not stated to be linear; the two definitions agree where both arms follow the same law.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ PAPER = 2.6
 
 
 def uniform(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
-    """Return ``size`` random different candidates of every training problem (all, where it has fewer)."""
+    """Return ``size`` random different candidates of every training problem, or all where it has fewer."""
     rng = random.Random(f"uniform {seed}")  # noqa: S311 (no secret: an order)
     found: list[Labelled] = []
     for row in laboratory.train.candidates:
@@ -39,12 +40,11 @@ def uniform(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
 
 
 def active(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
-    """Return ``size`` different candidates of every training problem, picked by the selector; see the module."""
+    """Return ``size`` different candidates of every training problem, picked by the selector as described above."""
     selector = laboratory.steps(drawn_arm("prm", 1, seed), lambda: laboratory.drawn(1, seed), "train")
     found: list[Labelled] = []
-    owed = (
-        0.0  # of wrong answers: eight tenths of a candidate cannot be taken, so the rest is carried to the next problem
-    )
+    # The wrong answers still to take: a fraction of a candidate cannot be taken, so it is carried to the next problem.
+    owed = 0.0
     for row, steps in zip(laboratory.train.candidates, _convincing(selector), strict=True):
         order = sorted(set(row), key=lambda each: (-steps[row.index(each)], each.text))
         owed += WRONG_SHARE * min(size, len(order))
@@ -52,7 +52,8 @@ def active(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
         owed -= len(wrong)
         rest = [each for each in order if each not in wrong]
         found += wrong + rest[: size - len(wrong)]
-        owed = min(owed, float(size))  # a problem without wrong answers is not made up for without end
+        # later problems make up for those without wrong answers, but only up to one problem's picks
+        owed = min(owed, float(size))
     return found
 
 
@@ -106,9 +107,9 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
 
 
 def efficiency(curves: dict[tuple[str, int], Floats], k: int, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Return the ratio with its 95 % interval; seeds and problems are resampled.
+    """Return the data-efficiency ratio with its 95 % interval, from resamples of seeds and problems.
 
-    Where a resample's common slope is not positive, its ratio has no meaning; such resamples are counted, and with more
+    Where a resample's common slope is not positive, its ratio has no meaning. Such resamples are counted, and with more
     than 2.5 % of them there is no interval.
     """
     values = np.stack([curves[picks, size][:, :, k] for picks in ("active", "uniform") for size in SIZES])

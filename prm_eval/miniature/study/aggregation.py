@@ -1,4 +1,4 @@
-"""How steps become one reward (Lightman et al. 2023, table 4): product, minimum, mean, last step."""
+"""The study of step aggregations (Lightman et al. 2023, table 4): product, minimum, mean, last step."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ import numpy as np
 
 from prm_eval.miniature.study.laboratory import Laboratory, best_of_n
 from prm_eval.miniature.study.summaries import difference, draw, interval
-from prm_eval.miniature.study.supervision import SIZES, drawn_arm
+from prm_eval.miniature.study.supervision import SIZES, drawn_steps
 from prm_eval.rewards.aggregations import Aggregation
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last")
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
-    """Return the study's figures and its picture: the process-supervised verifiers of the largest size, read four ways."""
+    """Return the study's figures and its picture, of process-supervised verifiers of the largest size."""
     m = laboratory.settings.samples
     ns = tuple(n for n in (1, 2, 4, 8, 16, 32, 64) if n <= m)
     size = max(each for each in SIZES if each <= m)
-    steps = [
-        laboratory.steps(drawn_arm("prm", size, seed), lambda seed=seed: laboratory.drawn(size, seed))  # type: ignore[misc]
-        for seed in laboratory.settings.seeds
-    ]
+    steps = [drawn_steps(laboratory, "prm", size, seed) for seed in laboratory.settings.seeds]
     curves = {how: np.stack([best_of_n(each, laboratory.test, ns, how) for each in steps]) for how in AGGREGATIONS}
     found = {
         "study": "aggregation",

@@ -1,4 +1,7 @@
-"""Candidates of the miniature policy that the studies learn from and test on, with the oracle's labels; sampled once."""
+"""The banks of candidates that the studies learn from and test on, with the oracle's labels.
+
+They are sampled once from the miniature policy.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,22 @@ PROBLEMS_AT_ONCE = 70
 
 @dataclass(frozen=True)
 class Bank:
-    """Problems, and M labelled candidates of each, in the order they were sampled."""
+    """A list of problems and the M labelled candidates of each, in the order in which they were sampled."""
 
     problems: tuple[MiniatureProblem, ...]
     candidates: tuple[tuple[Labelled, ...], ...]
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """(problems, M): whether each final answer is right, by the oracle."""
+        """An array (problems, M) that says whether each final answer is right, by the oracle."""
         return np.array([[each.answer_right for each in row] for row in self.candidates], dtype=bool)
 
 
 def study_problems(split: str, count: int) -> list[MiniatureProblem]:
-    """Return the problems of a study: "train" ones are drawn as for training, "test" ones are the first of the test set."""
+    """Return the problems of a study.
+
+    For "train" they are drawn as for training; for "test" they are the first ones of the test set.
+    """
     return training_problems(count, "study", 0) if split == "train" else list(miniature_problems("test", 0, count))
 
 
@@ -50,15 +56,15 @@ def sampled_bank(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Bank:
-    """Return the bank kept in a file; what it lacks is sampled first, some problems at a time.
+    """Return the bank in a file, after sampling the problems that the file lacks, some at a time.
 
     Args:
-        path: A JSON line a problem: statement and texts.
-        problems: In order.
-        policy: The checkpoint.
+        path: The file, with one JSON line a problem: statement and texts.
+        problems: The problems in order.
+        policy: The checkpoint of the policy.
         n: Candidates a problem.
-        temperature: Of sampling.
-        device: Of sampling.
+        temperature: The temperature of sampling.
+        device: The device of sampling.
         progress: Called with the number of problems that are there.
 
     Raises:
@@ -70,8 +76,8 @@ def sampled_bank(
         if line["statement"] != problem.problem.statement or len(line["texts"]) != n:
             raise DataError(
                 path, row, f"{len(line['texts'])} candidates of {line['statement']!r}",
-                f"{n} of {problem.problem.statement!r}", "It is of another study: remove the file, or name another "
-                                                         "folder.",
+                f"{n} of {problem.problem.statement!r}",
+                "It is of another study: remove the file, or name another folder.",
             )  # fmt: skip
     model = load_model(policy, device=device) if len(rows) < len(problems) else None
     with path.open("a", encoding="utf-8") as file:

@@ -16,13 +16,13 @@ SHOWN: tuple[Labelling, ...] = ("prm", "orm")
 
 
 def quintiles(rates: Any) -> list[Any]:
-    """Return the problems of each quintile, easiest first; equal pass rates are parted by their place in the pool."""
+    """Return the problems of each quintile, easiest first; problems of equal pass rate stay in the pool's order."""
     order = np.argsort(-np.asarray(rates), kind="stable")
     return [np.sort(part) for part in np.array_split(order, QUINTILES)]
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
-    """Return the study's figures and its picture: best of n in every quintile, verifiers of the largest size."""
+    """Return the study's figures and its picture: best of n in every quintile, by verifiers of the largest size."""
     m = laboratory.settings.samples
     ns = tuple(n for n in (1, 4, 16, 64) if n <= m)
     size = max(each for each in SIZES if each <= m)

@@ -1,6 +1,6 @@
-"""What the studies share: one bank to learn from, one to test on, and verifiers that are trained and scored once.
+"""The laboratory that all studies share: a bank to learn from, a bank to test on, and verifiers that are trained once.
 
-Everything is kept in the study's folder, so a study that was cut off goes on, and studies share each other's verifiers.
+Everything is kept in the laboratory's folder, so a study that was cut off continues, and studies share verifiers.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class StudySettings:
     """The size of the studies.
 
     Attributes:
-        problems: Training problems.
-        test_problems: Test problems.
-        samples: Candidates of each problem, of both.
-        temperature: Of sampling.
-        seeds: Of verifiers: which candidates they see, in what order, with which head.
+        problems: The number of training problems.
+        test_problems: The number of test problems.
+        samples: Candidates of each training and test problem.
+        temperature: The temperature of sampling.
+        seeds: The seeds of verifiers, which decide the candidates they see, the order, and the head.
         epochs: How often a verifier sees each candidate, within the limits on steps.
         least_steps: Optimizer steps of the smallest arms.
         most_steps: Optimizer steps of the largest arms.
@@ -59,10 +59,11 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class Arm:
-    """A verifier to be: its labels, what it is trained on, its seed.
+    """The description of a verifier to train: its labels, its candidates and its seed.
 
     Attributes:
-        labels: "prm" (steps up to the first wrong one), "oracle" (right: every step is), "orm" (right: the answer is).
+        labels: "prm" (steps up to the first wrong one), "oracle" (whether every step is right) or "orm" (whether the
+            answer is right).
         picks: How its candidates are picked: "drawn", "uniform" or "active"; see the studies.
         size: Candidates of each problem.
         seed: See :class:`StudySettings`.
@@ -75,19 +76,19 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
+        """The name of its folder."""
         return f"{self.labels}-{self.picks}-{self.size}-seed{self.seed}"
 
 
 class Laboratory:
-    """Banks and verifiers of a folder.
+    """The banks and verifiers of a folder.
 
     Args:
-        folder: Where everything is kept.
-        models: Checkpoints ``miniature-policy`` and ``miniature-backbone``.
-        settings: Sizes; a folder holds studies of one size.
-        device: Of sampling, training and scoring.
-        bars: Show the stages.
+        folder: The folder in which everything is kept.
+        models: The folder of the checkpoints ``miniature-policy`` and ``miniature-backbone``.
+        settings: The size of the studies; a folder holds studies of one size.
+        device: The device of sampling, training and scoring.
+        bars: Progress bars for the stages.
 
     Raises:
         PrmEvalError: The folder was made with other settings, or a model is missing.
@@ -131,7 +132,7 @@ class Laboratory:
 
     @cached_property
     def test(self) -> Bank:
-        """The candidates that they are tested on."""
+        """The candidates that verifiers are tested on."""
         return self._bank("test", self.settings.test_problems)
 
     def _bank(self, split: str, count: int) -> Bank:
@@ -152,11 +153,13 @@ class Laboratory:
         return load_model(self.models / "miniature-backbone", device="cpu")
 
     def steps(self, arm: Arm, candidates: Callable[[], Sequence[Labelled]], bank: str = "test") -> Steps:
-        """Return what an arm's verifier says of every candidate of a bank; it is trained and asked if that was not done yet.
+        """Return the scores of an arm's verifier for the steps of every candidate of a bank.
+
+        The verifier is trained and asked only once; later calls read the scores from the folder.
 
         Args:
-            arm: Which verifier.
-            candidates: Gives what it is trained on.
+            arm: The verifier.
+            candidates: A function that returns the candidates it is trained on.
             bank: "test" or "train".
         """
         path = self.folder / "arms" / arm.name / f"{bank}.npz"
@@ -213,6 +216,6 @@ def _read_steps(path: Path, m: int) -> Steps:
 
 
 def best_of_n(steps: Steps, bank: Bank, ns: Sequence[int], aggregation: Aggregation = "prod") -> Floats:
-    """Return (problems, len(ns)) expected accuracies of best-of-n; candidates without a step lose."""
+    """Return the expected accuracies of best-of-n, (problems, len(ns)); candidates without a step lose."""
     rewards = np.array([aggregate_lists(row, aggregation, "logodds")[0] for row in steps])
     return best_of_n_table(rewards, bank.correct, ns)

@@ -1,4 +1,4 @@
-"""Curves of several seeds with limits, and the file and the picture of a study."""
+"""The summaries of a study: curves of several seeds with limits, the JSON file, and the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ RESAMPLES = 10_000
 
 
 def interval(by_seed: Floats) -> dict[str, Any]:
-    """Return mean, limits and each seed's mean of (seeds, problems): problems are resampled, seeds averaged."""
+    """Return mean, limits and the mean of each seed for values (seeds, problems).
+
+    For the limits, seeds are averaged and problems are resampled.
+    """
     bootstrap = ClusterBootstrap(by_seed.shape[1], seed=0, resamples=RESAMPLES)
     return _as_json(bootstrap.intervals(by_seed.mean(axis=0))[0], by_seed)
 
@@ -39,7 +42,10 @@ def _as_json(found: Interval, by_seed: Floats) -> dict[str, Any]:
 
 
 def resampled(values: Floats, count: int, seed: int = 0) -> list[Floats]:
-    """Return (arms, seeds, problems) resampled ``count`` times, seeds and problems both, the same for all arms, as means (arms,)."""
+    """Return the means, (arms,), of ``count`` resamples of values (arms, seeds, problems).
+
+    Both seeds and problems are resampled, in the same way for all arms.
+    """
     generator = np.random.default_rng(seed)
     _, seeds, problems = values.shape
     found = []
@@ -51,7 +57,7 @@ def resampled(values: Floats, count: int, seed: int = 0) -> list[Floats]:
 
 
 def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str) -> list[Path]:
-    """Write ``NAME.json`` and ``NAME.svg``; return both."""
+    """Write ``NAME.json`` and ``NAME.svg``, and return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.json", folder / f"{name}.svg"]
     paths[0].write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -60,7 +66,10 @@ def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str)
 
 
 def as_text(found: Mapping[str, Any]) -> str:
-    """Return what a study found as a table: a row a verifier or difference, a column an n, per cent with 95 % limits."""
+    """Return the figures of a study as a table, in per cent with 95 % limits.
+
+    It has a row for each verifier or difference, and a column for each n.
+    """
     rows: dict[str, dict[str, str]] = {}
     for path, figure in sorted(_figures(found, ()), key=lambda each: [_number_or_name(part) for part in each[0]]):
         cell = f"{100 * figure['value']:.1f} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
@@ -104,14 +113,14 @@ def draw(
     ticks: Mapping[float, str] | None = None,
     flat: Mapping[str, float] | None = None,
 ) -> str:
-    """Return an SVG of curves with bands (95 % limits) and a dot a seed; the same bytes each time.
+    """Return an SVG of curves with bands (95 % limits) and a dot a seed, with the same bytes each time.
 
     Args:
-        curves: Name to points (x, what :func:`interval` returns).
-        x: Label of the axis.
-        title: Of the picture.
-        log: Whether x is logarithmic.
-        ticks: Labels by place, where they are not the numbers.
+        curves: The points of each curve by name, as pairs of x and the result of :func:`interval`.
+        x: The label of the x axis.
+        title: The title of the picture.
+        log: Whether the x axis is logarithmic.
+        ticks: Labels of the x axis by place, where they are not the numbers.
         flat: Horizontal lines by name.
     """
     import matplotlib

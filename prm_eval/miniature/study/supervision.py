@@ -1,9 +1,9 @@
-"""Process labels against outcome labels (Lightman et al. 2023, figure 4a), with an oracle in place of people.
+"""The study of process labels against outcome labels (Lightman et al. 2023, figure 4a), with an oracle for people.
 
-Three verifiers learn from the same candidates and differ in their labels alone: each step up to the first wrong one
+Three verifiers learn from the same candidates and differ only in their labels: each step up to the first wrong one
 (process); whether every step is right (outcome, by the oracle); whether the final answer is right (outcome, by final
-answer). The last two differ where a wrong solution has the right answer: what false positives explain is the share of
-the gap that the second closes.
+answer). The last two differ where a wrong solution has the right answer. The share of the gap between the first and the
+third that the second closes is the share that false positives explain.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from prm_eval.miniature.data import Labelling
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, best_of_n
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
 from prm_eval.miniature.study.summaries import difference, draw, interval
 
-HEADLINE = 16  # n of the picture; the JSON has all
+HEADLINE = 16  # the n of the picture; the JSON file has all n
 SIZES = (1, 4, 16, 64)
 LABELS: dict[Labelling, str] = {
     "prm": "process labels",
@@ -30,18 +30,15 @@ def drawn_arm(labels: Labelling, size: int, seed: int) -> Arm:
     return Arm(labels, "drawn", size, seed)
 
 
+def drawn_steps(laboratory: Laboratory, labels: Labelling, size: int, seed: int) -> Steps:
+    """Return the scores of the verifier of such an arm for the test bank."""
+    return laboratory.steps(drawn_arm(labels, size, seed), lambda: laboratory.drawn(size, seed))
+
+
 def drawn_curves(laboratory: Laboratory, labels: Labelling, size: int, ns: tuple[int, ...]) -> Floats:
-    """Return (seeds, problems, len(ns)) accuracies of best-of-n by such arms on the test bank."""
-    return np.stack(
-        [
-            best_of_n(
-                laboratory.steps(drawn_arm(labels, size, seed), lambda seed=seed: laboratory.drawn(size, seed)),  # type: ignore[misc]
-                laboratory.test,
-                ns,
-            )
-            for seed in laboratory.settings.seeds
-        ]
-    )
+    """Return the accuracies of best-of-n by such arms on the test bank, (seeds, problems, len(ns))."""
+    steps = [drawn_steps(laboratory, labels, size, seed) for seed in laboratory.settings.seeds]
+    return np.stack([best_of_n(each, laboratory.test, ns) for each in steps])
 
 
 def policy_alone(laboratory: Laboratory) -> dict[str, float]:
@@ -81,7 +78,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
 
 
 def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...]) -> dict[str, Any]:
-    """Return by how much the labels differ, pair by pair."""
+    """Return the paired differences in accuracy between the three kinds of labels."""
     pairs = {
         "process - final answer": ("prm", "orm"),
         "oracle outcome - final answer": ("oracle", "orm"),
@@ -94,9 +91,12 @@ def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...])
 
 
 def _explained(curves: dict[tuple[Any, int], Floats], size: int, k: int) -> float | None:
-    """Return what share of the gap of process and final-answer labels outcome labels close that know false positives."""
+    """Return the share of the gap between process and final-answer labels that the oracle's outcome labels close.
+
+    It is None where there may be no gap.
+    """
     process, oracle, final = (curves[labels, size][:, :, k] for labels in ("prm", "oracle", "orm"))
     whole = difference(process, final)
     if whole["low"] <= 0:
-        return None  # a share of a gap that may be none says nothing
+        return None
     return float(difference(oracle, final)["value"] / whole["value"])
