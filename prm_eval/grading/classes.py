@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prm_eval.grading.deciding.equivalence import decide, read
-from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.records import GradeRow
 
 MAX_PAIRS = 100  # symbolic comparisons a problem; beyond them only normal forms and texts join answers
@@ -29,10 +29,10 @@ def answer_classes(answers: Sequence[str | None], gold: str | None = None) -> tu
     return classify(answers, gold).of_answer
 
 
-def classify(answers: Sequence[str | None], gold: str | None, policy: Policy = STRICT) -> Classes:
+def classify(answers: Sequence[str | None], gold: str | None, options: GradingOptions = STRICT) -> Classes:
     """Return the classes of answers with gold's verdict on each; the work grows with the number of distinct answers."""
     distinct = sorted({answer for answer in answers if answer is not None})
-    to_gold = {answer: decide(gold, answer, policy) for answer in distinct} if gold is not None else {}
+    to_gold = {answer: decide(gold, answer, options) for answer in distinct} if gold is not None else {}
     leader: dict[str, str] = {}
     first_of: dict[object, str] = {}
     for answer in distinct:
@@ -75,16 +75,16 @@ def _join_symbolically(leader: dict[str, str], wrong: set[str]) -> None:
 
 
 def grade_answers(
-    answers: Sequence[str | None], gold: str, slots: Sequence[int], policy: Policy = STRICT
+    answers: Sequence[str | None], gold: str, slots: Sequence[int], options: GradingOptions = STRICT
 ) -> list[GradeRow]:
     """Return the grade of each answer of one problem, with its class."""
-    classes = classify(answers, gold, policy)
+    classes = classify(answers, gold, options)
     rows: list[GradeRow] = []
     for slot, answer, index in zip(slots, answers, classes.of_answer, strict=True):
         if answer is None:
             rows.append(GradeRow(slot, None, None, "no_answer", "no_answer"))
             continue
-        decision = decide(gold, answer, policy)
+        decision = decide(gold, answer, options)
         verdict = "undecided" if decision.equal is None else ("correct" if decision.equal else "incorrect")
         rows.append(GradeRow(slot, answer, index, verdict, decision.rule))  # type: ignore[arg-type]
     return rows

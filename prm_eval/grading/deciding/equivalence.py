@@ -12,7 +12,7 @@
    more digits with rising precision, at several points. There is no tolerance anywhere.
 7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
 
-Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
+Options (:mod:`.options`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
 name.
 """
 
@@ -26,7 +26,7 @@ from prm_eval.grading.deciding import apply_options
 from prm_eval.grading.deciding.across_types import compare_across, compare_assignments
 from prm_eval.grading.deciding.answer_types import kind_of
 from prm_eval.grading.deciding.expressions import Decision, decide_by_value, decide_parts, start_budget
-from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.grading.forms.normal_form import Normal, Tag, normal
 from prm_eval.grading.forms.polynomials import TooLargeError
 from prm_eval.grading.forms.rewrite import rewrite
@@ -82,23 +82,23 @@ def _read(answer: str) -> Form:
         return Form(text, node, None, str(error) or type(error).__name__)
 
 
-def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
+def decide(gold: str, answer: str, options: GradingOptions = STRICT) -> Decision:
     """Say whether an answer is equivalent to gold. Never raises."""
     try:
-        return _cached(gold, answer, policy)
+        return _cached(gold, answer, options)
     except RecursionError as error:  # not cached, as above
         return Decision(None, "no_form", str(error))
 
 
 @lru_cache(maxsize=CACHE)
-def _cached(gold: str, answer: str, policy: Policy) -> Decision:
+def _cached(gold: str, answer: str, options: GradingOptions) -> Decision:
     try:
         start_budget()
         one, other = _read(gold), _read(answer)
-        if policy.text_only:
+        if options.text_only:
             return apply_options.same_string(gold, answer)
         decision = _decide(gold, answer, one, other)
-        return decision if policy == STRICT else apply_options.apply(policy, decision, one, other)
+        return decision if options == STRICT else apply_options.apply(options, decision, one, other)
     except RecursionError:
         raise
     except (ArithmeticError, ValueError) as error:

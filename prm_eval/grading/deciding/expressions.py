@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from prm_eval.grading.children.symbolic import BUILT, WORKER
 from prm_eval.grading.forms.normal_form import normal
-from prm_eval.grading.forms.numeric import NoValueError, evaluate, surely_different
+from prm_eval.grading.forms.numeric import NoValueError, surely_different, value_at
 from prm_eval.grading.forms.polynomials import NoFormError
 from prm_eval.grading.forms.precise import Verdict, agree
 from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
@@ -98,7 +98,7 @@ def _by_size(items: tuple[Node, ...]) -> tuple[Node, ...] | None:
     sized: list[tuple[float, Node]] = []
     for item in items:
         try:
-            value = evaluate(_bare(item), {}, real=True)
+            value = value_at(_bare(item), {}, real=True)
         except NoValueError:
             return None
         sized.append((value.real, item))

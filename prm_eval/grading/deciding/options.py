@@ -1,4 +1,4 @@
-"""Policies: named options on which fair markers differ, strict by default, and presets of the graders people compare with."""
+"""Grading options: named conventions on which fair markers differ, strict by default, and presets of the graders people compare with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prm_eval.errors import PrmEvalError
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class GradingOptions:
     """What counts as equal beyond exact equality, and what does not although it is.
 
     Attributes:
@@ -45,35 +45,38 @@ class Policy:
         return "+".join(changed) or "strict"
 
 
-STRICT = Policy()
+STRICT = GradingOptions()
 PRESETS = {
     "strict": STRICT,
-    "prm800k": Policy(unreduced_fractions=False, units_may_be_dropped=True),
-    "hendrycks": Policy(text_only=True),
-    "math_verify": Policy(rounded_decimals=6, percent_as_fraction=True),
+    "prm800k": GradingOptions(unreduced_fractions=False, units_may_be_dropped=True),
+    "hendrycks": GradingOptions(text_only=True),
+    "math_verify": GradingOptions(rounded_decimals=6, percent_as_fraction=True),
 }
 
 
-def parse_policy(text: str | None) -> Policy:
-    """Return a policy from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
+def parse_options(text: str | None) -> GradingOptions:
+    """Return grading options from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
 
     Raises:
         PrmEvalError: No such preset or option, or a value that is none.
     """
-    policy = STRICT
+    options = STRICT
     for part in (text or "strict").split("+"):
         name, equals, value = part.strip().partition("=")
         if name in PRESETS and not equals:
-            policy = PRESETS[name]
+            options = PRESETS[name]
             continue
-        known = {each.name: type(each.default) for each in fields(Policy)}
+        known = {each.name: type(each.default) for each in fields(GradingOptions)}
         if name not in known:
             raise PrmEvalError(
                 f"unknown grading option {name!r}; options: {', '.join(known)}; presets: {', '.join(PRESETS)}"
             )
         changed: dict[str, Any] = {name: _value(name, known[name], value or ("3" if known[name] is int else "1"))}
-        policy = replace(policy, **changed)
-    return policy
+        options = replace(options, **changed)
+    return options
+
+
+parse_policy = parse_options  # the name before; the command line still imports it
 
 
 def _value(name: str, kind: type, text: str) -> int | bool:

@@ -72,7 +72,7 @@ _OPENERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 
 
 def sentence(body: str, start: int) -> tuple[int, int]:
-    """Return the span of the value that a statement goes on with: its mathematics, or its words up to the end of the clause."""
+    """Return the span of the value that an announcement goes on with: its mathematics, or its words up to the end of the clause."""
     while start < len(body) and body[start] in " \t\n*\"'“:":
         start += 1
     body = body[: start + LONGEST]  # a longer answer is none; and the work below grows with the square of this

@@ -4,7 +4,7 @@ Rules, in order (``Extraction.rule`` says which one found it):
 
 1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes before it
    that a comma, "and" or "or" joins to it; with the sign before it and the unit, base or factor behind it:
-   ``-\boxed{5}\text{ cm}``. Where the text goes on to say "the final answer is ...", that is taken (``statement``).
+   ``-\boxed{5}\text{ cm}``. Where the text goes on to say "the final answer is ...", that is taken (``announcement``).
 2. ``heading``: what follows ``# Answer`` (PRM800K), ``####`` (GSM8K) or a heading "Final answer".
 3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts
    ask for.
@@ -72,7 +72,7 @@ _UNIT_BEHIND = re.compile(
 class Extraction:
     """A final answer: its text, where it stands, the rule that found it, how many boxes the text had.
 
-    ``conflict`` says whether the text states another final answer too: another last box, statement, heading or field,
+    ``conflict`` says whether the text states another final answer too: another last box, announcement, heading or field,
     that is written otherwise.
     """
 
@@ -122,16 +122,16 @@ def _candidates(body: str) -> list[Extraction]:
     """Return what each rule finds, the one that counts first."""
     boxes = [span for span in boxed_spans(body) if body[span[0] : span[1]].strip(" \t\n~")]
     boxed = _boxed(body, boxes) if boxes else None
-    statement = _stated(FINAL, body, "statement")
+    announced = _stated(FINAL, body, "announcement")
     if (
         boxed
-        and statement
+        and announced
         and (
-            statement.start <= boxed.end or "boxed" in statement.answer or not re.search(r"\d|\$|\\", statement.answer)
+            announced.start <= boxed.end or "boxed" in announced.answer or not re.search(r"\d|\$|\\", announced.answer)
         )
     ):
-        statement = None
-    found = [statement, boxed] if statement and boxed else [boxed]
+        announced = None
+    found = [announced, boxed] if announced and boxed else [boxed]
     if not boxed:
         found += [
             _stated(HEADING, body, "heading"),

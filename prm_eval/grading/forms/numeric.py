@@ -58,14 +58,14 @@ def letters(node: Node) -> set[str]:
     return letters(node.value) if isinstance(node, Quantity) else set()
 
 
-def evaluate(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
+def value_at(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
     """Return the value of an expression; with ``real``, no operation may lead from real numbers to another.
 
     Raises:
         NoValueError: There is none.
     """
     try:
-        value = _evaluate(node, at, real)
+        value = _value_at(node, at, real)
     except (ArithmeticError, ValueError) as error:
         raise NoValueError(str(error)) from None
     if cmath.isnan(value) or cmath.isinf(value):
@@ -135,7 +135,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
             break
         values = {name: complex(value) for name, value in at.items()}
         try:
-            a, b = evaluate(one, values, real), evaluate(other, values, real)
+            a, b = value_at(one, values, real), value_at(other, values, real)
         except NoValueError:
             continue
         gap = abs(a - b) / max(1e-300, abs(a), abs(b))
@@ -147,7 +147,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
     return False if agreed[True] else None
 
 
-def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
+def _value_at(node: Node, at: Mapping[str, complex], real: bool) -> complex:
     if isinstance(node, Number):
         return complex(node.value.numerator / node.value.denominator)
     if isinstance(node, Symbol):
@@ -158,7 +158,7 @@ def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
         return at[node.name]
     if not isinstance(node, Apply):
         raise ValueError("not an expression")
-    args = [_evaluate(arg, at, real) for arg in node.args]
+    args = [_value_at(arg, at, real) for arg in node.args]
     value = _apply(node.name, args)
     if real and value.imag and not any(arg.imag for arg in args) and abs(value.imag) > 1e-12 * abs(value):
         raise ValueError("not real")
