@@ -33,9 +33,9 @@ __all__ = [
 ]
 
 
-def extract_answer(text: str | None) -> str | None:
+def extract_answer(text: str | None, options: GradingOptions = STRICT) -> str | None:
     """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.finding.extract`). Never raises."""
-    found = extract(text)
+    found = extract(text, widely=options.extraction == "conclusion")
     return found.answer if found else None
 
 
@@ -49,7 +49,7 @@ def is_equivalent(gold: str | None, answer: str | None, options: GradingOptions 
 def grade(gold: str | None, text: str | None, options: GradingOptions = STRICT) -> Grade:
     """Grade a whole response against gold: verdict, rule, both types, reason, seconds. Never raises."""
     started = time.perf_counter()
-    found = extract(text)
+    found = extract(text, widely=options.extraction == "conclusion")
     if found is None:
         return Grade("no_answer", "no_answer", seconds=time.perf_counter() - started)
     if not isinstance(gold, str):
@@ -102,4 +102,4 @@ class DefaultGrader:
 
     def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
         """Extract, compare with gold, and partition into classes."""
-        return grade_answers([extract_answer(text) for text in texts], gold, slots, self.options)
+        return grade_answers([extract_answer(text, self.options) for text in texts], gold, slots, self.options)

@@ -25,7 +25,7 @@ class Explanation:
 
 def explain(gold: str, answer: str, options: GradingOptions = STRICT) -> Explanation:
     """Explain how an answer, or a whole response, is judged against gold under options."""
-    found = extract(answer)
+    found = extract(answer, widely=options.extraction == "conclusion")
     final = found.answer if found else answer
     lines = [
         f"extraction  {found.rule}, characters {found.start} to {found.end}: {final}"

@@ -22,6 +22,10 @@ class GradingOptions:
         units_may_be_dropped: ``5`` is ``5 cm``.
         factored_equals_expanded: ``(x+1)^2`` is ``x^2+2x+1``.
         letters_as_parameters: ``k pi`` is ``n pi``: one letter may be called otherwise.
+        extraction: where an answer is looked for: ``announced``, where the text says that it is one (a box, a heading, a
+            phrase, ...), or ``conclusion``, there and, where nothing announces one, in the last complete sentence if it
+            concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`). It says nothing
+            about two answers that were found already.
         text_only: only equal strings after the clean-up of the MATH data set's own grader are equal.
     """
 
@@ -34,17 +38,19 @@ class GradingOptions:
     factored_equals_expanded: bool = True
     letters_as_parameters: bool = False
     text_only: bool = False
+    extraction: str = "announced"
 
     def __str__(self) -> str:
         """Spell the options that are not the default; ``strict`` where none is."""
         changed = [
-            f"{each.name}={int(getattr(self, each.name))}"
+            f"{each.name}={_spelt(getattr(self, each.name))}"
             for each in fields(self)
             if getattr(self, each.name) != each.default
         ]
         return "+".join(changed) or "strict"
 
 
+EXTRACTIONS = ("announced", "conclusion")
 STRICT = GradingOptions()
 PRESETS = {
     "strict": STRICT,
@@ -71,7 +77,7 @@ def parse_options(text: str | None) -> GradingOptions:
             raise PrmEvalError(
                 f"unknown grading option {name!r}; options: {', '.join(known)}; presets: {', '.join(PRESETS)}"
             )
-        changed: dict[str, Any] = {name: _value(name, known[name], value or ("3" if known[name] is int else "1"))}
+        changed: dict[str, Any] = {name: _value(name, known[name], value or _GIVEN_ALONE[known[name]])}
         options = replace(options, **changed)
     return options
 
@@ -79,7 +85,18 @@ def parse_options(text: str | None) -> GradingOptions:
 parse_policy = parse_options  # the name before; the command line still imports it
 
 
-def _value(name: str, kind: type, text: str) -> int | bool:
+_GIVEN_ALONE: dict[type, str] = {int: "3", bool: "1", str: ""}
+
+
+def _spelt(value: object) -> str:
+    return value if isinstance(value, str) else str(int(bool(value)) if isinstance(value, bool) else value)
+
+
+def _value(name: str, kind: type, text: str) -> int | bool | str:
+    if kind is str:
+        if text not in EXTRACTIONS:
+            raise PrmEvalError(f"grading option {name} = {text!r}; expected {' or '.join(EXTRACTIONS)}")
+        return text
     try:
         number = {"true": 1, "false": 0}.get(text.casefold())
         number = int(text) if number is None else number
@@ -87,4 +104,4 @@ def _value(name: str, kind: type, text: str) -> int | bool:
         number = -1
     if not 0 <= number <= (1 if kind is bool else 50):
         raise PrmEvalError(f"grading option {name} = {text!r}; expected {'0 or 1' if kind is bool else '0 to 50'}")
-    return kind(number)  # type: ignore[no-any-return]
+    return bool(number) if kind is bool else number

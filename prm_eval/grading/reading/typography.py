@@ -40,7 +40,10 @@ _GREEK = dict(
 )
 _RAISED = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁺": "+", "⁻": "-", "ⁿ": "n", "ˣ": "x", "ⁱ": "i"}
 _LOWERED = {**dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)), "₊": "+", "₋": "-", "ₙ": "n", "ₓ": "x"}
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e]")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
+_END_MARKS = re.compile(
+    r"\\(?:blacksquare|qed|qedsymbol|QED|newline|checkmark|square|Box)(?![a-zA-Z])|\\tag\*?\{[^{}]{0,40}\}|[∎■□▪✓✔✅]"
+)
 
 _TYPOGRAPHY = re.compile(
     r"(?P<keep>\\\\)"  # the end of a matrix row stays
@@ -72,7 +75,7 @@ _EXCEPT = re.compile(
 )
 _DECORATION = re.compile(
     r"^\s*(?:=(?!=)|(?:\\(?:therefore|Rightarrow|implies|Longrightarrow|iff|because)(?![a-zA-Z])))"
-    r"|\\(?:text)?color\s?\{\w{1,20}\}|\\checkmark(?![a-z])"
+    r"|\\(?:text)?color\s?\{\w{1,20}\}"
 )
 _COMBINATIONS = re.compile(
     r"(?:_|\^)\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?|\{\}_\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?"
@@ -115,6 +118,7 @@ _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
 
 def typography(text: str) -> str:
     """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
+    text = _END_MARKS.sub(" ", text)
     if not text.isascii():
         text = _ascii(text)
     if "boxed" in text and (box := _BOX.fullmatch(text)) and _balanced(box.group(1)):
@@ -283,7 +287,9 @@ def _spelling(sign: str) -> str:
         return f"\\frac{{{top}}}{{{bottom}}}"
     if plain != sign and len(plain) <= 4:
         return "".join(_SIGNS.get(one, f"\\{_GREEK[one]} " if one in _GREEK else one) for one in plain)
-    return " " if sign.isspace() else _encoded(sign)
+    if sign.isspace() or unicodedata.category(sign) in ("So", "Cs"):  # an emoji, a tick, an end mark
+        return " "
+    return _encoded(sign)
 
 
 def _encoded(sign: str) -> str:
