@@ -8,7 +8,8 @@ _GAP = r"[ \t]{0,8}"
 _STARS = r"(?:\*\*|__|[*_`]|</?(?:b|strong|em|i|u)>){0,2}"
 _ADVERB = (
     r"(?:[ \t](?:therefore|thus|then|hence|indeed|simply|just|also|now|clearly|obviously|actually|exactly|precisely"
-    r"|equal to|(?:given|written|stated|expressed|shown|found) (?:as|to be|by|below)|given|as follows|the following|below))"
+    r"|equal to|(?:given|written|stated|expressed|shown|found) (?:as|to be|by|below)|given|as follows|the following"
+    r"|below))"
 )
 _ADVERB_ELSEWHERE = r"(?:[ \t](?:donc|also|daher|somit|quindi|dunque|portanto|então|por tanto|entonces|igual a|așadar))"
 _MODAL = rf"(?:would|must|should|will|could|can|has to){_ADVERB}?[ \t]be"
@@ -38,20 +39,23 @@ FINAL = re.compile(rf"{_FINAL}{_OF_WHAT}{_GAP}{_STARS}{_GAP}{_IS}{_AFTER}", re.I
 _ENGLISH = r"answers?|ans|correct (?:option|choice)|right (?:option|choice)|answer choice"
 _OTHER_TONGUES = (
     r"respuesta(?: final)?|r[ée]ponse(?: finale)?|antwort|endergebnis|risposta(?: finale)?|resposta(?: final)?"
-    r"|odpowied[zź]|odpov[eě][dď]|cevap|yanıt|antwoord|svaret|svar|vastaus|válasz|răspuns(?:ul)?|jawaban(?:nya)?|jawapan(?:nya)?"
+    r"|odpowied[zź]|odpov[eě][dď]|cevap|yanıt|antwoord|svaret|svar|vastaus|válasz|răspuns(?:ul)?|jawaban(?:nya)?"
+    r"|jawapan(?:nya)?"
     r"|sagot|đáp án|đáp số|câu trả lời|odgovor|отговор|ответ|відповідь|απάντηση|תשובה|उत्तर"
 )
 _UNSPACED = r"(?:ال|و)?(?:إجابة|جواب)(?: النهائية| الصحيحة)?|คำตอบ|উত্তর|پاسخ"
 _HAN = (
     r"(?:最终|最後の?|最后|正确|正しい)?(?:的)?(?:答案|答え|正解|解答|选项)(?:应该|应|就)?(?:是|为|為|は|：|:)[：:]?"
     r"|【(?:最终|参考|正确)?(?:答案|解答|答え)】[：:]?|(?:^|\n)[ \t]{0,8}答[：:]"
-    r"|(?:故|所以|因此|应|應|则|本题|综上)[，,]?(?:本题|此题|正确的?|答案)?(?:应|應)?选(?:择|项)?[：:]?(?=\s{0,4}[(（]?[A-J])"
+    r"|(?:故|所以|因此|应|應|则|本题|综上)[，,]?(?:本题|此题|正确的?|答案)?(?:应|應)?选(?:择"
+    r"|项)?[：:]?(?=\s{0,4}[(（]?[A-J])"
     r"|(?:최종\s?)?(?:정답|답)(?:은|는|[ \t]{0,2}[:：])"
 )
 # the patterns below are tried only where one of their words stands: most texts hold none, and are done soon
 FINAL_WORDS = ("final ", "final\t", "correct ", "correct\t")
 PHRASE = re.compile(
-    rf"\b(?<!can )(?<!could )(?<!to )(?<!must )(?<!will )(?:{_ENGLISH}|{_FINAL})\b{_OF_WHAT}{_GAP}{_STARS}{_GAP}\.?{_IS}"
+    rf"\b(?<!can )(?<!could )(?<!to )(?<!must )(?<!will )(?:{_ENGLISH}"
+    rf"|{_FINAL})\b{_OF_WHAT}{_GAP}{_STARS}{_GAP}\.?{_IS}"
     rf"(?:[ \t]{{0,4}}(?:option|choice))?{_AFTER}|\bans\.[ \t]{{1,3}}(?=[\d$\\(-])",
     re.IGNORECASE,
 )
@@ -87,7 +91,8 @@ RUN_ON_WORDS = (
     "问题", "题目",
 )  # fmt: skip
 RUN_ON = re.compile(  # not "Question 2:", which may be a part of the same one
-    r"\n[ \t]{0,8}(?:#{1,6}[ \t]{0,4})?\**(?:(?:new |next |another )?(?:problem|question|exercise)|instruction|input|user|human"
+    r"\n[ \t]{0,8}(?:#{1,6}[ \t]{0,4})?\**(?:(?:new |next |another )?(?:problem|question|exercise)|instruction"
+    r"|input|user|human"
     r"|student|assistant|q|问题|题目)\**[ \t]{0,4}[:.：]"
     r"|\n[ \t]{0,8}(?:user|human|assistant|model)[ \t]{0,8}\n|(?<=[.!?})$])(?:assistant|user)\s{0,4}\n",
     re.IGNORECASE,
@@ -97,7 +102,8 @@ _SENTENCE_END = re.compile(
     r"(?<![ap]\.m)(?<!\b[ap])\.(?=\s|\$|\\\)|\\\]|\*|[\"'”<]|$)|[。．](?!\d)|!(?=[!*\"'”]*(?:\s+[A-Z]|\s*$))|\n"
 )
 _CLAUSE = re.compile(
-    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|as|which|so|where|when|after|therefore|thus|i\.e\.|that is|given|for "
+    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|as|which|so|where|when|after|therefore|thus|i\.e\.|that is|given"
+    r"|for "
     r"a total|by|per the|I hope)\b|[，,]\s?(?:因为|所以|因此|即|故|其中)|[。．]"
     r"|\s*\((?:approx|about|or about|or approx|≈|rounded|since|because|which|i\.e)|\s*(?:≈|\\approx)",
     re.IGNORECASE,

@@ -10,7 +10,8 @@ from prm_eval.grading.reading.units import KNOWN, NO_UNIT, unit_name
 
 BETWEEN = 120  # characters between two boxes of one list
 _DENIED = re.compile(
-    r"\b(?:not|never|cannot be|isn't|can't be)\s{1,3}(?:equal to |exactly )?\$?\\?[(\[]?\s{0,3}\\(?:boxed|fbox)\s?\{?$",
+    r"\b(?:not|never|cannot be|isn't|can't be)\s{1,3}(?:equal to |exactly )?\$?\\?[(\[]?\s{0,3}\\(?:boxed"
+    r"|fbox)\s?\{?$",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"([a-zA-Z](?:_\{?\w{1,3}\}?)?'?\s{0,3}=\s{0,3})\\(?:boxed|fbox)\s{0,8}\{?\s{0,8}$")
@@ -20,22 +21,26 @@ _SIGN = re.compile(  # on one line: a dash that begins a line is a bullet
 )
 _ARGUMENT = r"\{(?:[^{}]|\{[^{}]{0,40}\}){1,60}\}"
 _VALUE_FACTOR = (
-    rf"(?:\\sqrt(?:\[\d{{1,3}}\])?{_ARGUMENT}|\\sqrt\s?\d|√\s?\d{{1,6}}|\\[dt]?frac{_ARGUMENT}{_ARGUMENT}|\\pi(?![a-z])|π"
+    rf"(?:\\sqrt(?:\[\d{{1,3}}\])?{_ARGUMENT}|\\sqrt\s?\d|√\s?\d{{1,6}}|\\[dt]?frac{_ARGUMENT}{_ARGUMENT}"
+    rf"|\\pi(?![a-z])|π"
     rf"|i(?![a-z])|e(?=\^)|\d{{1,12}}(?:\.\d{{1,12}})?)(?:\^(?:\{{[^{{}}]{{1,20}}\}}|-?\d{{1,4}}|[a-z]))?"
 )
 _BEHIND = re.compile(
     r"(?:(?:_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}"
     rf"|\s?(?!\d){_VALUE_FACTOR}"
-    rf"|(?:[\s$]|\\[,;: ]){{0,4}}(?:\\times|\\cdot|×|·|⋅|\*(?!\*))[\s$]{{0,4}}{_VALUE_FACTOR}))+(?!\d|\.\d|\s{{0,4}}[=<>])"
+    rf"|(?:[\s$]|\\[,;: ]){{0,4}}(?:\\times|\\cdot|×|·|⋅|\*(?!\*))[\s$]{{0,4}}{_VALUE_FACTOR}))+(?!\d|\.\d"
+    rf"|\s{{0,4}}[=<>])"
 )
 _CLOSERS = r"(?:\\[ ,;~:!]|[\s~$*]|\\[)\]])*"
 _SCALE_BEHIND = re.compile(
-    rf"{_CLOSERS}(?:\\(?:text|mathrm|mbox|textrm)\{{)?\s{{0,4}}(dozen|hundred|thousand|million|billion|trillion|lakh|crore"
+    rf"{_CLOSERS}(?:\\(?:text|mathrm|mbox|textrm)\{{)?\s{{0,4}}(dozen|hundred|thousand|million|billion|trillion"
+    rf"|lakh|crore"
     r"|万|亿|squared|cubed|factorial)(?![a-zA-Z])(?:\s{1,3}([a-zA-Z]{1,12})(?![a-zA-Z]))?"
 )
 _AMBIGUOUS = ("", "unit", "s", "in", "a", "cup", "day")  # words of sentences, or units that contradict nothing
 _UNIT_BEHIND = re.compile(
-    rf"{_CLOSERS}(?:\\(?:text|mathrm|mbox|textrm)\{{([^{{}}]{{1,40}})\}}|([a-zA-Z]{{1,12}}(?: (?:per )?[a-z]{{1,12}})?))"
+    rf"{_CLOSERS}(?:\\(?:text|mathrm|mbox|textrm)\{{([^{{}}]{{1,40}})\}}|([a-zA-Z]{{1,12}}(?: (?:per"
+    rf" )?[a-z]{{1,12}})?))"
     r"(\s?\^\{?\d\}?)?"
 )
 _OR = r"(?:,\s?)?(?:\\text\{\s{0,4}|\()?(?:or(?: (?:maybe|perhaps|possibly|even))?|或者?|oder|ou|または|또는)\s{0,4}\}?"

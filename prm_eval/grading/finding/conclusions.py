@@ -29,7 +29,8 @@ _VALUE = r"(?:\*\*)?(?:\$[^$\n]{1,200}\$|\\\((?:(?!\\\)).){1,200}\\\)|\\?\$?-?\d
 _VALUE_END = re.compile(rf"{_LEADING}({_VALUE}){_UNIT_WORDS}\**\s*[.!]?\s*$")
 
 _WIDE_START = re.compile(
-    rf"[\s>*_#∴-]{{0,8}}(?:and |now,? )?(?:{_START}|as a result|overall|in summary|to summarize|in all|this means|that means|this gives"
+    rf"[\s>*_#∴-]{{0,8}}(?:and |now,? )?(?:{_START}|as a result|overall|in summary|to summarize|in all|this means"
+    rf"|that means|this gives"
     r"|we (?:find|get|have|see)|this leaves|the total|accordingly|ultimately)\b",
     re.IGNORECASE,
 )
@@ -37,14 +38,17 @@ _ABBREVIATION = r"(?<!\b[A-Z])(?<!\bvs)(?<!\bapprox)(?<!\b[ap]\.m)(?<!\bMr)(?<!\
 _BOUNDARY = re.compile(rf"(?:{_ABBREVIATION}\.|[!?。])[*_\"”')\]]{{0,3}}(?=\s|$)|\n\s*")
 _DENIED = re.compile(
     r"\?|\b(?:or|neither|nor|unless|let|suppose|assume|need to find|must find|wrong|incorrect|check|verify)\b"
-    r"|\b(?:not|never|n't|cannot be|more than|less than|fewer than|at least|at most|over|under|between)\s{1,3}(?:be |equal to"
+    r"|\b(?:not|never|n't|cannot be|more than|less than|fewer than|at least|at most|over|under|between)\s{1,3}(?:be"
+    r" |equal to"
     r" |exactly )?[*(]{0,3}\\?[$(\d-]",
     re.IGNORECASE,
 )
 _QUANTITY = re.compile(
-    r"\$(?=[^$\n]{0,198}[\\^_=+])[^$\n]{1,200}\$(?!\d)|\$(?!\d)[^$\n]{1,200}\$|\$-?\d[\d,]{0,20}\$|\\\((?:(?!\\\)).){1,200}\\\)"
+    r"\$(?=[^$\n]{0,198}[\\^_=+])[^$\n]{1,200}\$(?!\d)|\$(?!\d)[^$\n]{1,200}\$|\$-?\d[\d,]{0,20}\$"
+    r"|\\\((?:(?!\\\)).){1,200}\\\)"
     r"|\\\[(?:(?!\\\]).){1,200}\\\]"
-    r"|(?<![\w.])-?(?:\\?\$|£|€)?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,20})(?:\.\d{1,20})?(?:/\d{1,20})?(?:st|nd|rd|th|\s?\\?%)?(?![\w]|\.\d)",
+    r"|(?<![\w.])-?(?:\\?\$|£|€)?\s?-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,20})(?:\.\d{1,20})?(?:/\d{1,20})?(?:st|nd|rd"
+    r"|th|\s?\\?%)?(?![\w]|\.\d)",
     re.DOTALL,
 )
 _LAST_DISPLAY = re.compile(r"(?:\\\[|\$\$)\s*((?:(?!\\\]|\$\$|\\\[)[^\n]){1,200}?)[.,\s]*(?:\\\]|\$\$)[.\s*]*$")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 MAX_ANSWER = 2_000  # a longer answer is no answer
 # an announcement that ends in these announces nothing: "the answer is as follows", "the answer is within \boxed{}"
 _EMPTY_WORDS = frozenset(
-    "a an as at above below be box boxed by correct following follows found given here in inside into is it its my of on "
+    "a an as at above below be box boxed by correct following follows found given here in inside into is it its my"
+    " of on "
     "our shown stated that the there therefore these this those thus to within written your form".split()
 )
 _FENCE = re.compile(r"```[a-zA-Z]{0,12}[ \t]{0,8}\n\s{0,40}([^\n`]{1,300}?)\s{0,40}\n?\s{0,8}```")
@@ -16,7 +17,8 @@ _TAG = re.compile(
     r"</?(?:b|strong|em|i|u|p|div|span|mark|code|center|font)(?:\s[^<>\n]{0,80})?>|<br\s?/?>", re.IGNORECASE
 )
 _POLITE = re.compile(
-    r"(?<=[\d\w)}$\]])\s?(?:です|でした|である|だ|となります|になります|입니다|이다|이에요|예요|임|है|'?d[iıuü]r)[。.]?$"
+    r"(?<=[\d\w)}$\]])\s?(?:です|でした|である|だ|となります|になります|입니다|이다|이에요|예요|임|है"
+    r"|'?d[iıuü]r)[。.]?$"
 )
 
 
