@@ -14,6 +14,7 @@ SEED = 7_919
 POINTS = 6
 BRANCHING_POINTS = 34  # every range twice: both signs, near and far, both parities
 TRIES = 68
+MAX_ODD_ROOT = 40  # a negative number has a real root of every odd index; up to this one they are taken
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
 TINY = 1e-6  # two values below this may be one zero and its rounding
 RANGES = (
@@ -189,8 +190,10 @@ def _apply(name: str, args: list[complex]) -> complex:
 
 def _power(base: complex, power: complex) -> complex:
     """Raise to a power; an odd root of a negative real number is real, as in school."""
-    if base.imag == 0 and base.real < 0 and power.imag == 0:
-        inverse = 1 / power.real if power.real else 0.0
-        if abs(inverse - round(inverse)) < 1e-12 and round(inverse) % 2:
-            return complex(-((-base.real) ** power.real))
+    if base.imag == 0 and base.real < 0 and power.imag == 0 and power.real and round(power.real) != power.real:
+        for index in range(3, MAX_ODD_ROOT, 2):
+            top = power.real * index
+            if abs(top - round(top)) < 1e-12 * index:
+                size = (-base.real) ** power.real
+                return complex(-size if round(top) % 2 else size)
     return complex(base**power)

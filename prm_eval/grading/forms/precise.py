@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
-from prm_eval.grading.forms.numeric import CONSTANTS, POINTS, NoValueError, letters, points, points_needed
+from prm_eval.grading.forms.numeric import CONSTANTS, MAX_ODD_ROOT, POINTS, NoValueError, letters, points, points_needed
 from prm_eval.grading.reading.tree import Apply, Node, Number, Symbol
 
 DIGITS = (30, 60, 250)  # the last only where the first two agree, and more where a tree has larger numbers
@@ -203,11 +203,12 @@ class _Evaluator:
         mp = self.mp
         if base and abs(mp.re(power * mp.log(base))) > MAX_LOG:
             raise ValueError("a power that is too large")
-        if not mp.im(base) and mp.re(base) < 0 and not mp.im(power) and power:
-            inverse = 1 / mp.re(power)
-            nearest = mp.nint(inverse)
-            if abs(inverse - nearest) < mp.mpf(10) ** (GUARD - mp.dps) and int(nearest) % 2:
-                return -((-mp.re(base)) ** mp.re(power))
+        if not mp.im(base) and mp.re(base) < 0 and not mp.im(power) and not mp.isint(power):
+            for index in range(3, MAX_ODD_ROOT, 2):
+                top = mp.re(power) * index
+                if abs(top - mp.nint(top)) < mp.mpf(10) ** (GUARD - mp.dps):
+                    size = (-mp.re(base)) ** mp.re(power)
+                    return -size if int(mp.nint(top)) % 2 else size
         return base**power
 
 

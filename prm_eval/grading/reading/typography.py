@@ -121,7 +121,7 @@ _CLOCK = re.compile(
     rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}(?(lead)\s?\}}))"
 )
 _BOX = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?\{(.*)\}[\s$]*", re.DOTALL)
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;:()\[\]])")
 
 
 def typography(text: str) -> str:
