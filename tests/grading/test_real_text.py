@@ -21,7 +21,7 @@ def rows(name: str) -> list[dict]:
     return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").splitlines()]
 
 
-RESPONSES = rows("real_text_responses.jsonl")
+RESPONSES, ANSWERS = rows("real_text_responses.jsonl"), rows("real_text_answers.jsonl")
 
 
 @pytest.mark.parametrize("kind", sorted({row["kind"] for row in RESPONSES}))
@@ -33,6 +33,24 @@ def test_whole_responses(kind: str) -> None:
             found = extract(row["response"])
             wrong.append((row["gold"], row["response"], row["equal"], found and (found.rule, found.answer)))
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", sorted({row["kind"] for row in ANSWERS}))
+def test_answers(kind: str) -> None:
+    """An answer in another dress is the same answer, and one that only looks like it is not."""
+    wrong = []
+    for row in ANSWERS:
+        decision = decide(row["gold"], row["answer"])
+        if row["kind"] == kind and (decision.equal is True) is not row["equal"]:
+            wrong.append((row["gold"], row["answer"], row["equal"], decision))
+    assert not wrong
+
+
+def test_every_answer_of_the_tables_equals_itself() -> None:
+    """However odd its dress: a class would otherwise fall apart into single votes."""
+    for row in ANSWERS:
+        for text in (row["gold"], row["answer"]):
+            assert decide(text, text).equal is True, text
 
 
 @pytest.mark.parametrize("row", RESPONSES, ids=lambda row: row["response"][:40])

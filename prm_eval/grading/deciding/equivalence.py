@@ -137,6 +137,8 @@ def _same_value(gold: Form, item: Node) -> bool:
         return False
     if not isinstance(gold.node, Quantity) and isinstance(item, Quantity) and item.unit == "%":
         item = Apply("/", (item.value, Number(Fraction(100))))
+    elif isinstance(gold.node, Quantity) and gold.node.unit == "%" and not isinstance(item, Quantity):
+        item = Apply("*", (item, Number(Fraction(100))))  # a fraction, beside a percentage that is gold itself
     form = normal(item)
     if _conflict(gold.normal, form):
         return False
@@ -162,6 +164,9 @@ def _decide_once(gold: str, answer: str, one: Form, other: Form) -> Decision:
     assigned = compare_assignments(one.node, other.node)
     if assigned is not None:
         return assigned
+    one = _as_quantity_too(one, other)
+    if one.node is None or one.normal is None:
+        return Decision(None, "no_form", one.error)
     node, form = _with_unit_letters(one.node, other.node, other.normal)
     conflict = _conflict(one.normal, form)
     if conflict == "unit_conflict" and isinstance(one.node, Quantity) and isinstance(node, Quantity):
@@ -235,6 +240,16 @@ def _decide_option(option: tuple[str, str], answer: str, said: tuple[str, str] |
     return Decision(True, "choice", decision.rule) if decision.equal else None
 
 
+def _as_quantity_too(gold: Form, answer: Form) -> Form:
+    """Read gold's letter as the unit that the answer has in a text macro: 7m beside 7 and the metre."""
+    if gold.node is None or not isinstance(answer.node, Quantity) or isinstance(gold.node, Quantity):
+        return gold
+    quantity = units.as_quantity(gold.node)
+    if quantity is None or quantity.unit != answer.node.unit:
+        return gold
+    return Form(gold.text, quantity, normal(quantity))
+
+
 def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, Normal]:
     """Read letters after a number as a unit, ``17m``, where gold has no letters: there they can be nothing else."""
     quantity = units.as_quantity(answer) if not units.has_letters(gold) else None
@@ -270,6 +285,16 @@ _AXES = frozenset("xyz")
 _BOTH, _EITHER = re.compile(r"\\cap|and|∩"), re.compile(r"\\cup|or|∪")
 
 
+def _is_called(name: str) -> bool:
+    return name[0] == "@" or ("(" in name and name[0] != "~")
+
+
+def _vertex(name: str) -> str:
+    """Return the letter at which an angle stands: that of A, and the middle one of BAC."""
+    letters = name.removeprefix("angle ")
+    return letters[1] if len(letters) == 3 else letters
+
+
 def _called(name: str) -> str:
     """Return the name of a function or event with its argument in one spelling."""
     return _EITHER.sub("u", _BOTH.sub("n", name.lstrip("@").replace(" ", ""))).strip("{}")
@@ -279,8 +304,10 @@ def _names_differ(one: str, other: str) -> bool:
     """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
     if one[0] == other[0] == "~":
         return one.partition("|")[2] != other.partition("|")[2]
-    if "(" in one and "(" in other and "~" not in one[0] + other[0]:  # P(A) and P(B), f(2) and f(3)
+    if _is_called(one) and _is_called(other):  # P(A) and P(B), f(2) and f(3)
         return _called(one) != _called(other)
+    if one.startswith("angle ") and other.startswith("angle "):
+        return _vertex(one) != _vertex(other)
     if "~" in (one[0], other[0]):
         letter, expression = (other, one) if one[0] == "~" else (one, other)
         return letter in expression.partition("|")[0]

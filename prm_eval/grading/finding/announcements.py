@@ -24,7 +24,8 @@ def _is(verbs: str) -> str:
 
 _IS = _is(rf"is|are|=|equals|becomes|was|{_MODAL}")
 _IS_ELSEWHERE = _is(
-    "=|lautet|beträgt|ist|son|es|est|sont|è|sono|é|er|är|on|jest|je|este|adalah|ialah|là|bằng|είναι|הוא|היא|هو|هي|है"
+    "=|lautet|beträgt|ist|is|son|es|est|sont|è|sono|é|er|är|on|jest|je|este|adalah|ialah|là|bằng|είναι|הוא|היא|هو"
+    "|هي|है"
     "|คือ|ist also"
 )
 _NO_VALUE = (  # "if an exact answer is preferred, ..." announces nothing
@@ -38,7 +39,8 @@ _FINAL = r"(?:final|correct)[ \t]{1,3}(?:answer|result|solution)"
 FINAL = re.compile(rf"{_FINAL}{_OF_WHAT}{_GAP}{_STARS}{_GAP}{_IS}{_AFTER}", re.IGNORECASE)
 _ENGLISH = r"answers?|ans|correct (?:option|choice)|right (?:option|choice)|answer choice"
 _OTHER_TONGUES = (
-    r"respuesta(?: final)?|r[ée]ponse(?: finale)?|antwort|endergebnis|risposta(?: finale)?|resposta(?: final)?"
+    r"respuesta(?: final| correcta)?|r[ée]ponse(?: finale| correcte)?|antwort|lösung|endergebnis|risposta(?: finale"
+    r"| corretta)?|resposta(?: final| correta)?"
     r"|odpowied[zź]|odpov[eě][dď]|cevap|yanıt|antwoord|svaret|svar|vastaus|válasz|răspuns(?:ul)?|jawaban(?:nya)?"
     r"|jawapan(?:nya)?"
     r"|sagot|đáp án|đáp số|câu trả lời|odgovor|отговор|ответ|відповідь|απάντηση|תשובה|उत्तर"
@@ -47,7 +49,7 @@ _UNSPACED = r"(?:ال|و)?(?:إجابة|جواب)(?: النهائية| الصح�
 _HAN = (
     r"(?:最终|最後の?|最后|正确|正しい)?(?:的)?(?:答案|答え|正解|解答|选项)(?:应该|应|就)?(?:是|为|為|は|：|:)[：:]?"
     r"|【(?:最终|参考|正确)?(?:答案|解答|答え)】[：:]?|(?:^|\n)[ \t]{0,8}答[：:]"
-    r"|(?:故|所以|因此|应|應|则|本题|综上)[，,]?(?:本题|此题|正确的?|答案)?(?:应|應)?选(?:择"
+    r"|(?:故|所以|因此|应|應|则|本题|综上|答案)[，,]?(?:本题|此题|正确的?|答案)?(?:应|應)?选(?:择"
     r"|项)?[：:]?(?=\s{0,4}[(（]?[A-J])"
     r"|(?:최종\s?)?(?:정답|답)(?:은|는|[ \t]{0,2}[:：])"
 )
@@ -67,7 +69,7 @@ ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 ELSEWHERE_WORDS = (
-    "respuesta", "réponse", "reponse", "antwort", "endergebnis", "risposta", "resposta", "odpowied", "odpov", "cevap",
+    "respuesta", "lösung", "réponse", "reponse", "antwort", "endergebnis", "risposta", "resposta", "odpowied", "odpov", "cevap",
     "yanıt", "antwoord", "svar", "vastaus", "válasz", "răspuns", "jawab", "jawap", "sagot", "đáp", "câu trả", "odgovor",
     "отговор", "ответ", "відповідь", "απάντηση", "תשובה", "उत्तर", "جابة", "جواب", "คำตอบ", "উত্তর", "پاسخ", "答",
     "正解", "选", "답",
@@ -99,10 +101,11 @@ RUN_ON = re.compile(  # not "Question 2:", which may be a part of the same one
 )
 # a sentence ends at a period that is not inside a number; "3.5" and ".5" go on, and so do "p.m." and "a.m."
 _SENTENCE_END = re.compile(
-    r"(?<![ap]\.m)(?<!\b[ap])\.(?=\s|\$|\\\)|\\\]|\*|[\"'”<]|$)|[。．](?!\d)|!(?=[!*\"'”]*(?:\s+[A-Z]|\s*$))|\n"
+    r"(?<![ap]\.m)(?<!\b[ap])\.(?=\s|\$|\\\)|\\\]|\*|[\"'”<]|$)|[。．](?!\d)|।|!(?=[!*\"'”]*(?:\s+[A-Z]|\s*$))|\n"
 )
 _CLAUSE = re.compile(
-    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|as|which|so|where|when|after|therefore|thus|i\.e\.|that is|given"
+    r"(?:,|;|\s-|\s–|\s—)?\s{1,3}(?:since|because|and not|not|as|which|so|where|when|after|therefore|thus|i\.e\."
+    r"|that is|given"
     r"|for "
     r"a total|by|per the|I hope)\b|[，,]\s?(?:因为|所以|因此|即|故|其中)|[。．]"
     r"|\s*\((?:approx|about|or about|or approx|≈|rounded|since|because|which|i\.e)|\s*(?:≈|\\approx)",

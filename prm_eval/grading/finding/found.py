@@ -16,6 +16,7 @@ _FENCE = re.compile(r"```[a-zA-Z]{0,12}[ \t]{0,8}\n\s{0,40}([^\n`]{1,300}?)\s{0,
 _TAG = re.compile(
     r"</?(?:b|strong|em|i|u|p|div|span|mark|code|center|font)(?:\s[^<>\n]{0,80})?>|<br\s?/?>", re.IGNORECASE
 )
+_SMILE = re.compile(r"\s[:;]-?[)D]$")
 _POLITE = re.compile(
     r"(?<=[\d\w)}$\]])\s?(?:です|でした|である|だ|となります|になります|입니다|이다|이에요|예요|임|है"
     r"|'?d[iıuü]r)[。.]?$"
@@ -60,6 +61,9 @@ def undressed(text: str) -> str:
     bare = _TAG.sub("", text).strip().strip("*`").strip().rstrip("。．").strip()
     bare = bare.strip("~").rstrip("_").strip() if bare.endswith(("_", "~")) else bare
     bare = bare.lstrip("_").strip() if bare.startswith("_") else bare
+    while bare.endswith("}") and bare.count("}") > bare.count("{"):  # of the object around it
+        bare = bare[:-1].rstrip()
+    bare = _SMILE.sub("", bare)
     if '\\"' not in bare and (bare.count('"') == 1 or (len(bare) > 2 and bare[0] == bare[-1] == '"')):
         bare = bare.strip('"').strip()
     if not bare.isascii() or bare.endswith("r"):

@@ -80,6 +80,9 @@ def _key(node: Node) -> Key:
 
 
 def _bracket(node: Bracket) -> Normal:
+    if node.left == "(" and any(map(_has_plus_minus, node.items)):  # (2 + or - 1, 5) are two points
+        chosen = [each for each in _all_signs(Apply("tuple", node.items)) if isinstance(each, Apply)]
+        return _collection([normal(Bracket(node.left, node.right, each.args)) for each in chosen])
     parts = [normal(item) for item in node.items]
     if not node.left and any(
         isinstance(item, Relation) and not {"=", "in"}.issuperset(item.operators) for item in node.items
@@ -274,7 +277,7 @@ def _is_name(node: Node) -> bool:
     return node.name in _NAMING and all(_is_name(arg) for arg in node.args)
 
 
-_NAMING = frozenset("* / ratio abs overline overrightarrow vec hat sin cos tan cot sec csc".split())
+_NAMING = frozenset("* / ratio abs det arg Re Im overline overrightarrow vec hat sin cos tan cot sec csc".split())
 
 
 _DRESSES = frozenset("overline overrightarrow vec hat abs".split())
@@ -294,9 +297,9 @@ def _spelt(name: Node) -> str:
         return _spelt(name.args[0])
     if name.name in ("/", "ratio"):
         return "/".join(map(_spelt, name.args))
-    if name.name == "*" and (_is_function(name.args[0]) or isinstance(name.args[1], Bracket)):
+    if name.name == "*" and isinstance(name.args[1], Bracket):
         return f"{_spelt(name.args[0])}({_spelt(name.args[1])})"
-    if name.name == "*":
+    if name.name == "*":  # PA and AP are one segment; and P(A) and P(B) still differ
         return "".join(sorted("".join(map(_spelt, name.args))))
     return f"{name.name}({','.join(map(_spelt, name.args))})"
 

@@ -39,7 +39,9 @@ def _exact(node: Relation) -> Node:
     r"""Leave out the decimal behind an exact value, ``2\sqrt{3} \approx 3.46``; what is only about something stays."""
     at = node.operators.index("approx")
     head = node.sides[: at + 1]
-    if set(node.operators[:at]) - {"="} or isinstance(head[-1], (Symbol, Words)):
+    if set(node.operators[:at]) - {"="} or (
+        isinstance(head[-1], (Symbol, Words)) and head[-1] not in (Symbol("pi"), Symbol("e"))
+    ):
         return node
     return rewrite(Relation(node.operators[:at], head) if at else head[0])
 

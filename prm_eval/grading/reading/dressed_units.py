@@ -30,9 +30,12 @@ _OHM = re.compile(
 )
 _MICRO = re.compile(r"\s{0,2}[µ](?=[msglLAFCHVW](?![a-zA-Z]))([a-zA-Z])")
 
+_MICRO_WITHIN = re.compile(r"(\\(?:text|mathrm|textrm|mbox)\s?\{\s?)[µμ](?=[msglLAFCHVW](?![a-zA-Z]))")
+
 
 def micro_sign(text: str) -> str:
     """Return a text with the micro sign before a unit, which is no Greek letter there, as a prefix."""
+    text = _MICRO_WITHIN.sub(r"\1u", text)
     return _MICRO.sub(lambda found: rf"\text{{ u{found.group(1)}}}", text)
 
 

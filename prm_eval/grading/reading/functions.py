@@ -202,6 +202,8 @@ class Functions(Quantities, Structures):
             letter = short(self.argument())
             if letter in _NUMBER_SETS:
                 return Symbol(_NUMBER_SETS[letter])
+            if letter in ("E", "P", "V") and self.here.text in ("[", "("):  # an expectation, a probability
+                return (self.event(letter) if self.here.text == "(" else None) or Symbol(letter)
         if name == "reals":
             return Symbol("R")
         if name in ("imath", "jmath"):

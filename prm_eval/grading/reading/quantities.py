@@ -11,6 +11,8 @@ from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol,
 from prm_eval.grading.reading.units import COMPOUND, LETTER_UNITS, SCALES, check_unit, unit_name
 from prm_eval.grading.reading.words import FUNCTIONS, is_prose, is_unit, spelt_number
 
+_NO_UNITS = frozenset("pi cis sin cos tan cot csc ln log".split())  # but "min" and "sec" are units first
+
 
 class Quantities(Grammar):
     """Numbers, and what stands directly behind a value."""
@@ -67,7 +69,7 @@ class Quantities(Grammar):
     @staticmethod
     def _is_dressed_factor(text: str) -> bool:
         """Say whether words in a text macro are mathematics: a letter that is no unit, or pi."""
-        return text == "pi" or (len(text) == 1 and text.isalpha() and text not in LETTER_UNITS)
+        return text in _NO_UNITS or (len(text) == 1 and text.isalpha() and text not in LETTER_UNITS)
 
     @staticmethod
     def _is_name(node: Node) -> bool:

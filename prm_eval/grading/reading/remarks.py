@@ -20,9 +20,9 @@ _IN_BRACKETS = re.compile(  # "(since x > 0)", "(approximately 3.46)", with the 
     re.IGNORECASE,
 )
 _BESIDE = re.compile(
-    rf"\s{{0,4}}(?:,\s?)?(?:{_TEXT}\s{{0,4}})?(?:,\s?)?(?:or|which is|that"
-    rf" is)\s(?:{_ABOUT})\s{{0,4}}\}}?\s{{0,4}}{_NUMBER}"
-    r"(?:\s?\\?%)?\s{0,4}\}?$",
+    rf"(?:\s{{0,4}},\s?(?:{_TEXT}\s{{0,4}})?(?:,\s?)?(?:(?:or|which is|that is)\s)?"
+    rf"|\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:or|which is|that is)\s){_ABOUT}\s{{0,4}}\}}?\s{{0,4}}{_NUMBER}"
+    rf"(?:\s?\\?%|\s{{0,4}}{_TEXT}[^{{}}]{{1,20}}\}})?\s{{0,4}}\}}?$",
     re.IGNORECASE,
 )
 _OFFER = re.compile(
@@ -52,8 +52,12 @@ _WHOLE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _FAMILY = re.compile(
-    r"\s{0,4}\\?\\\{\s?(?P<value>(?:(?!\\mid|\\in|[:|]).){1,80}?)\s?(?:\\mid|[:|]|\\middle\s?\|)\s?"
-    r"(?P<letter>[a-zA-Z])\s?\\in\s?\\(?:mathbb|Bbb)\s?\{?(?P<set>[ZN])\}?\s?\\\}\s{0,4}"
+    r"\s{0,4}(?:\\left\s?)?\\\{\s?(?P<value>(?:(?!\\mid|\\in|[:|]).){1,80}?)\s?(?:\\,)?(?:\\mid|[:|]"
+    r"|\\middle\s?\|)(?:\s|\\,){0,3}"
+    r"(?P<letter>[a-zA-Z])\s?\\in\s?\\(?:mathbb|Bbb)\s?\{?(?P<set>[ZN])\}?\s?(?:\\right\s?)?\\\}\s{0,4}"
+)
+_FOR_ALL = re.compile(
+    r"(?:,|\\ |\\,|\\q?quad|\s){0,6}\\forall\s?[a-zA-Z](?:\s?\\in\s?\\(?:mathbb|Bbb)\s?\{?[RZNQ]\}?)?\s{0,4}$"
 )
 _DRESS = re.compile(r"\\(?:text|textrm|mathrm|mbox|textnormal)\s?\{([^{}\\]*)\}|\$")
 _ALL = r"(?:the set of )?(?:all|any|every)(?: the)?(?: possible)?"
@@ -70,6 +74,19 @@ _COMPARED = re.compile(
     r"|no less than|no more than|other than)\s{1,4}(?P<bound>-?[^a-zA-Z]{1,40}|-?\\(?:frac|sqrt"
     r"|pi)[^a-z]{0,40})\s{0,4}\.?"
 )
+_BETWEEN = re.compile(
+    rf"\s{{0,4}}{_ALL} (?:real )?(?:numbers?|values?|reals?)(?: of)?(?: [a-zA-Z])? (?:strictly )?between"
+    rf" (?P<low>-?[\d./]{{1,12}}) and "
+    r"(?P<high>-?[\d./]{1,12}),?\s?\(?(?P<ends>inclusive|exclusive)\)?\s{0,4}\.?"
+)
+_BOUNDED = re.compile(
+    r"\s{0,4}(?P<letter>[a-zA-Z]) (?:is|must be) (?P<how>at least|at most|greater than|less than)"
+    r" (?P<bound>-?[\d./]{1,12})\s{0,4}\.?"
+)
+_ALL_OF = re.compile(
+    rf"\s{{0,4}}{_ALL} real (?:numbers?|values?)(?: of| for)? [a-zA-Z]\s{{0,4}}\.?",
+    re.IGNORECASE,
+)
 _SIGNS = {
     "greater than or equal to": r"\ge", "at least": r"\ge", "no less than": r"\ge", "less than or equal to": r"\le",
     "at most": r"\le", "no more than": r"\le", "greater than": ">", "more than": ">", "less than": "<",
@@ -84,7 +101,7 @@ def without_remarks(text: str) -> str:
     """Return an answer without the remarks around it, and with sets in words, or where a letter runs, in signs."""
     if len(text) > LONGEST:
         return text
-    if ")" in text or "or" in text or "which" in text:
+    if ")" in text or "or" in text or "which" in text or "a" in text:
         for _ in range(MAX_REMARKS):
             shorter = _BESIDE.sub("", _IN_BRACKETS.sub("", text))
             if shorter == text or not shorter.strip(" $"):
@@ -95,6 +112,10 @@ def without_remarks(text: str) -> str:
         text = _qualified(text)
     if "all " in text.casefold() or "every " in text.casefold() or "any " in text.casefold():
         text = _set_in_words(text)
+    if " is " in text or " be " in text:
+        bounded = _BOUNDED.fullmatch(re.sub(r"\s+", " ", _DRESS.sub(lambda found: found.group(1) or "", text)))
+        if bounded:
+            return f"{bounded.group('letter')} {_SIGNS[bounded.group('how')]} {bounded.group('bound')}"
     return _NEGATIVE.sub(r"\1-", text)
 
 
@@ -103,10 +124,13 @@ def _qualified(text: str) -> str:
     family = _FAMILY.fullmatch(text)
     if family:
         return rf"{family.group('value')}, {family.group('letter')} \in \mathbb{{{family.group('set')}}}"
+    text = _FOR_ALL.sub("", text)
     whole = _WHOLE.search(text)
     if whole and text[: whole.start()].strip(" $,"):
         letter = next(whole.group(name) for name in "abcd" if whole.group(name))
         sort = next(whole.group(f"s{name}") for name in "abcd" if whole.group(f"s{name}")).casefold()
+        if re.match(rf"\s{{0,4}}\$?[a-zA-Z]\(\s?{letter}\s?\)\s?=", text):  # f(n) = n for all integers n
+            return text[: whole.start()]
         number_set = "N" if sort.startswith(("n", "p")) else "Z"
         return rf"{text[: whole.start()]}, {letter} \in \mathbb{{{number_set}}}"
     free = _FREE.search(text)
@@ -115,7 +139,12 @@ def _qualified(text: str) -> str:
 
 def _set_in_words(text: str) -> str:
     """Return "all real numbers x such that x > 2" as its condition."""
-    plain = _DRESS.sub(lambda found: found.group(1) or "", text)
+    plain = re.sub(r"\s+", " ", _DRESS.sub(lambda found: found.group(1) or "", text))
+    if _ALL_OF.fullmatch(plain):
+        return r"\mathbb{R}"
+    if between := _BETWEEN.fullmatch(plain):
+        left, right = ("[", "]") if between.group("ends") == "inclusive" else ("(", ")")
+        return f"{left}{between.group('low')},{between.group('high')}{right}"
     if compared := _COMPARED.fullmatch(plain):
         return rf"\{{x : x {_SIGNS[compared.group('how')]} {compared.group('bound')}\}}"
     condition = _CONDITION.fullmatch(plain)

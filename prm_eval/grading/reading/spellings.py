@@ -26,7 +26,9 @@ _CHOOSE = re.compile(
     rf"(?<![\w}}])(\d{{1,4}}|[a-z])\s{{0,4}}(?:{_TEXT}\s{{0,4}}choose\s{{0,4}}\}}|choose)\s{{0,4}}(\d{{1,4}}"
     rf"|[a-z])(?![\w^])"
 )
-_ARRANGED = re.compile(r"(?<![\w\\}])([CAP])_\{?(\d{1,4}|[a-z])\}?\s?\^\{?(\d{1,4}|[a-z])\}?(?![\w}])")
+_ARRANGED = re.compile(
+    r"(?<![\w\\}])(?:\\mathrm\{)?([CAP])\}?_\{?(\d{1,4}|[a-z])\}?\s?\^\{?(\d{1,4}|[a-z])\}?(?![\w}])"
+)
 _ARRANGED_TURNED = re.compile(r"(?<![\w\\}])([CAP])\^\{?(\d{1,4}|[a-z])\}?\s?_\{?(\d{1,4}|[a-z])\}?(?![\w}])")
 _DEGREE = r"(?:\s?\^\s?\{?\s?\\circ\s?\}?|\s?\\circ|\s?\\degrees?)"
 _PRIME = r"\s?(?:'|\^\s?\{?\s?\\prime\s?\}?|\\prime)"
@@ -46,7 +48,16 @@ _ASSIGNED = re.compile(
 _PRINTED = re.compile(rf"({_TEXT})\s{{0,4}}~?\s{{0,4}}((?:[a-zA-Z]\s{{1,2}}){{1,5}}[a-zA-Z])\s{{0,4}}\}}")
 _DECIMAL = re.compile(r"(?<=\d) \. (?=\d)")
 _DECIMAL_GROUPS = re.compile(
-    r"(?<=\d)\.(\d{3})((?:(?:\\[,;:! ]|~|\\thinspace\s?)\d{3}){1,10}(?:(?:\\[,;:! ]|~|\\thinspace\s?)\d{1,3})?)(?!\d)"
+    r"(?<=\d)\.(\d{3})((?:(?:\\[,;:! ]|~|\\thinspace\s?)\d{3}){0,10}(?:(?:\\[,;:! ]|~|\\thinspace\s?)\d{1,3})?)(?!\d)"
+)
+_CASES = re.compile(
+    r"\\left\s?\\\{\s{0,4}\\begin\{(array|aligned|matrix|gathered)\}(?:\{[lcr"
+    r" ]{0,8}\})?(.{1,600}?)\\end\{\1\}\s{0,4}\\right\s?\.",
+    re.DOTALL,
+)
+_SCALE = re.compile(
+    r"(?:\^\s?\{?\s?\\circ\s?\}?|\\degree)\s{0,4}(?:\\[,; ]\s?)?(?:\\(?:text|mathrm"
+    r"|rm)\s?\{?\s?)?([CF])\s?\}?(?![a-zA-Z_])"
 )
 _LINE_ENDS = re.compile(r"(?:\s{0,4}(?:\\\\|\\newline))+\s{0,4}$")
 
@@ -65,6 +76,10 @@ def other_spellings(text: str) -> str:
         text = _ASSIGNED.sub(", ", text)
     if " and " in text:
         text = _DURATION.sub(r"\1 ", text)
+    if "begin" in text:
+        text = _CASES.sub(r"\\begin{cases}\2\\end{cases}", text)
+    if "circ" in text:
+        text = _SCALE.sub(r"^\\circ\\text{\1}", text)
     if "{" in text:
         text = _PRINTED.sub(_joined, text)
     return _of_numbers(text) if any(sign.isdigit() for sign in text) or "_" in text else text
@@ -93,7 +108,10 @@ def _from_html(text: str) -> str:
 
 def _joined(found: re.Match[str]) -> str:
     """Join the letters of a unit that stand apart in recognised print; other letters are a product, and stay."""
-    word = re.sub(r"\s", "", found.group(2))
+    letters = found.group(2).split()
+    word = "".join(letters)
+    if all(map(is_known_unit, letters)) and len(set(letters)) > 1:  # N m
+        return found.group()
     return f"\\text{{ {word}}}" if is_known_unit(word) else found.group()
 
 

@@ -37,7 +37,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SAME = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\nicefrac": r"\frac", r"\sfrac": r"\frac",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\simeq": r"\approx", r"\doteq": r"\approx",
+    r"\approxeq": r"\approx", r"\nicefrac": r"\frac", r"\sfrac": r"\frac",
     r"\xfrac": r"\frac", r"\flatfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
     r"\leqslant": r"\le",
     r"\geqslant": r"\ge", r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne",

@@ -135,7 +135,7 @@ def typography(text: str) -> str:
         text = _ROW_SPACE.sub(r"\\\\", _single(text))
     elif "\\cr" in text:
         text = _ROW_SPACE.sub(r"\\\\", text)
-    text = without_remarks(other_spellings(text))
+    text = without_remarks(other_spellings(text.strip(' "')))
     if "\\mathrm" in text or "\\text" in text or "\\mu" in text or "Omega" in text or "\\operator" in text:
         text = joined_units(text)
     if "$" in text:
@@ -298,7 +298,7 @@ def _spelling(sign: str) -> str:
         return f"\\frac{{{top}}}{{{bottom}}}"
     if plain != sign and len(plain) <= 4:
         return "".join(_SIGNS.get(one, f"\\{_GREEK[one]} " if one in _GREEK else one) for one in plain)
-    if sign.isspace() or unicodedata.category(sign) in ("So", "Cs"):  # an emoji, a tick, an end mark
+    if sign.isspace() or unicodedata.category(sign) == "So":  # an emoji, a tick, an end mark
         return " "
     return _encoded(sign)
 

@@ -47,6 +47,7 @@ ABBREVIATIONS = frozenset(
 )
 SINGLE_LETTERS = frozenset("m g s h l L".split())
 LETTER_UNITS = SINGLE_LETTERS | frozenset("J N W V K C F A".split())  # in a text macro
+_RUN_TOGETHER = {"Nm": ("N", "m"), "kWh": ("kW", "h"), "Wh": ("W", "h"), "Ah": ("A", "h"), "mAh": ("mA", "h")}
 _POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
 _LINKS = frozenset(["per", "a", "an", "of", "the", "in", "each", "every"])
 
@@ -100,7 +101,7 @@ def unit_name(text: str) -> str:
             group, sign = sign, 1
         elif lower == ")":
             group = 1
-        elif lower == "/" or (lower in ("per", "a", "an", "each", "every") and names):
+        elif lower == "/" or (piece in ("per", "a", "an", "each", "every") and names):
             sign = -1
         elif lower.startswith("^"):
             if names:
@@ -110,9 +111,11 @@ def unit_name(text: str) -> str:
             power = int(_POWERS[lower][1:])
         elif lower in _POWERS:
             names[-1] = (names[-1][0], names[-1][1] * int(_POWERS[lower][1:]))
-        elif lower not in _LINKS or (lower == "in" and not names):
+        elif lower not in _LINKS or piece == "A" or (lower == "in" and not names):
             following = pieces[i + 1] if i + 1 < len(pieces) else ""
-            split = ("m", "s") if piece == "ms" and following.startswith(("^-", "^{-", "^{ -")) else (_singular(piece),)
+            split = _RUN_TOGETHER.get(piece, (_singular(piece),))
+            if piece == "ms" and following.startswith(("^-", "^{-", "^{ -")):
+                split = ("m", "s")
             names += [(each, sign * group * (power or 1)) for each in split]
             power, sign = 0, 1
     if power and not names:
@@ -136,7 +139,9 @@ def _spelt(names: list[tuple[str, int]]) -> str:
 def is_known_unit(text: str) -> bool:
     """Say whether a text is nothing but units of measure that are known, composed or not: ``kJ/mol``, ``m s^{-2}``."""
     parts = re.findall(r"[^\W\d_]+", text)
-    return bool(parts) and all(single(part) or part in KNOWN or _singular(part) in KNOWN for part in parts)
+    return bool(parts) and all(
+        single(part) or part in _RUN_TOGETHER or part in KNOWN or _singular(part) in KNOWN for part in parts
+    )
 
 
 def _singular(word: str) -> str:

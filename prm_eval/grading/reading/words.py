@@ -103,7 +103,7 @@ _ABOUT = frozenset(
     "inverse exceeds "
     "excluding assuming unless provided rule reciprocal logarithm opposite complement sum product first last beyond "
     "bound upper "
-    "lower negative".split()
+    "lower negative next previous before after instead".split()
 )
 _ISLAND = re.compile(r"(?<![\w.])[-+]?(?:\\USD ?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w/])")
 
@@ -166,6 +166,8 @@ def _one(text: str) -> Node:
     )
     cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", _FRAMED.sub("", cleaned))
     cleaned = re.sub(r"^(no (?:real )?solutions?) exists?$", r"\1", cleaned)
+    if cleaned in ("dozen", "one dozen", "a dozen"):
+        return Number(Fraction(12))
     if cleaned in ("half", "one half", "a half"):
         return Number(Fraction(1, 2))
     if cleaned in ("infinity", "positive infinity"):
@@ -247,9 +249,11 @@ def choice_and_value(text: str) -> tuple[str, str] | None:
         return None
     letter = found.group("a") or found.group("b") or found.group("c")
     rest = found.group("rest").strip()
+    if not rest.strip(" $.}*"):
+        return None
     if found.group("dress") and not found.group("close"):
         rest = f"\\text{{{rest}"
-    if not letter.isupper() or not rest.strip(" $.}*") or _HEDGE.match(rest) or _OTHER_CHOICE.search(rest):
+    if not letter.isupper() or _HEDGE.match(rest) or _OTHER_CHOICE.search(rest):
         return None
     return letter, rest
 
