@@ -75,7 +75,7 @@ def _read(answer: str) -> Form:
     spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
     text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
     try:
-        node = parse(answer)
+        node = parse(answer, spelt)
     except LatexError as error:
         return Form(text, None, None, str(error))
     except (ArithmeticError, ValueError) as error:

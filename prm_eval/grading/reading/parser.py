@@ -30,13 +30,17 @@ from prm_eval.grading.reading.words import is_prose
 PUNCTUATION = "()'-,:.\"?;!&"
 
 
-def parse(text: str) -> Node:
+def parse(text: str, spelt: str | None = None) -> Node:
     """Return the tree of an answer.
+
+    Args:
+        text: The answer.
+        spelt: Its typographic text, where it is known already.
 
     Raises:
         LatexError: It cannot be read; the error has the span.
     """
-    tokens = tokenize(text)
+    tokens = tokenize(text, spelt)
     if not tokens:
         raise LatexError("an empty answer", 0, len(text))
     spelt = _all_words(tokens)

@@ -93,6 +93,10 @@ _SIGNS = {
     "not equal to": r"\ne", "other than": r"\ne",
 }  # fmt: skip
 _NEGATIVE = re.compile(rf"^(\s{{0,4}}){_TEXT}\s{{0,4}}(?:negative|minus)\s{{0,4}}\}}\s{{0,4}}(?=[\d\\(.])")
+_REMARK_WORDS = (
+    "since", "because", "that", "rounded", "simplified", "as required", "assuming", "approx", "about", "roughly", "around",
+    "nearly", "(to ", "exact", "or ", "i.e.", "equivalently", "simplest", "Since", "Approx", "About", "(or",
+)  # fmt: skip
 MAX_REMARKS = 3  # remarks behind one another
 LONGEST = 1_000  # a longer answer holds no remark
 
@@ -101,7 +105,7 @@ def without_remarks(text: str) -> str:
     """Return an answer without the remarks around it, and with sets in words, or where a letter runs, in signs."""
     if len(text) > LONGEST:
         return text
-    if ")" in text or "or" in text or "which" in text or "a" in text:
+    if any(word in text for word in _REMARK_WORDS):
         for _ in range(MAX_REMARKS):
             shorter = _BESIDE.sub("", _IN_BRACKETS.sub("", text))
             if shorter == text or not shorter.strip(" $"):

@@ -86,8 +86,12 @@ def other_spellings(text: str) -> str:
 
 
 def _of_numbers(text: str) -> str:
-    text = _DECIMAL.sub(".", _TIMES.sub(r"\\times ", text))
-    text = _DECIMAL_GROUPS.sub(lambda found: "." + found.group(1) + re.sub(r"\D", "", found.group(2)), text)
+    if " . " in text:
+        text = _DECIMAL.sub(".", text)
+    if "x" in text or "X" in text:
+        text = _TIMES.sub(r"\\times ", text)
+    if "." in text and ("\\" in text or "~" in text):
+        text = _DECIMAL_GROUPS.sub(lambda found: "." + found.group(1) + re.sub(r"\D", "", found.group(2)), text)
     if "/" in text and "^" in text:
         text = _SLASHED.sub(r"\\frac{\1}{\2}", text)
     if "choose" in text:
@@ -95,7 +99,7 @@ def _of_numbers(text: str) -> str:
     if "_" in text and "^" in text:
         text = _ARRANGED_TURNED.sub(lambda found: _arranged(found.group(1), found.group(3), found.group(2)), text)
         text = _ARRANGED.sub(lambda found: _arranged(*found.groups()), text)
-    return _ARC.sub(_arc, text)
+    return _ARC.sub(_arc, text) if "circ" in text or "degree" in text else text
 
 
 def _from_html(text: str) -> str:

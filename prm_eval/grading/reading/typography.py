@@ -126,7 +126,8 @@ _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;:()\[\]])")
 
 def typography(text: str) -> str:
     """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
-    text = _END_MARKS.sub(" ", text)
+    if "\\" in text or not text.isascii():
+        text = _END_MARKS.sub(" ", text)
     if not text.isascii():
         text = _ascii(in_latin(micro_sign(text)))
     if "boxed" in text and (box := _BOX.fullmatch(text)) and _balanced(box.group(1)):
