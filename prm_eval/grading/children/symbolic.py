@@ -57,6 +57,7 @@ class Child:
         self.module, self.deadline = module, deadline
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self.used = 0.0  # seconds that questions have taken so far: budgets are made of differences of it
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -71,7 +72,10 @@ class Child:
         with self._lock:
             for last in (False, True):
                 try:
-                    reply = self._ask(self._alive(), request, self.deadline)
+                    child = self._alive()
+                    before = cpu_seconds(child.pid)
+                    reply = self._ask(child, request, self.deadline)
+                    self.used += self.deadline if reply is None else max(0.0, cpu_seconds(child.pid) - before)
                     break
                 except (OSError, EOFError) as error:
                     self._kill()

@@ -43,9 +43,9 @@ def parse(text: str, spelt: str | None = None) -> Node:
     tokens = tokenize(text, spelt)
     if not tokens:
         raise LatexError("an empty answer", 0, len(text))
-    spelt = _all_words(tokens)
-    if spelt is not None:
-        return spelt
+    in_words = _all_words(tokens)
+    if in_words is not None:
+        return in_words
     named = _named_value(tokens)
     if named is not None:
         return named
