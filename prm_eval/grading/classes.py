@@ -16,12 +16,11 @@ spellings joined by "or". And what is symmetric is not always transitive: 1 < x 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prm_eval.grading.children.symbolic import WORKER
 from prm_eval.grading.deciding.equivalence import Decision, Form, decide, read
+from prm_eval.grading.deciding.expressions import spent_seconds
 from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.grading.reading.tree import Quantity
 from prm_eval.grading.reading.units import conflict, same_measure
@@ -44,16 +43,12 @@ class _Budget:
     """The processor time that one problem may take, on this thread and in the worker."""
 
     def __init__(self) -> None:
-        self._started = self._now()
-
-    @staticmethod
-    def _now() -> float:
-        return time.thread_time() + WORKER.used
+        self._started = spent_seconds()
 
     @property
     def spent(self) -> bool:
         """Whether nothing is left."""
-        return self._now() - self._started > PROBLEM_SECONDS
+        return spent_seconds() - self._started > PROBLEM_SECONDS
 
 
 def answer_classes(answers: Sequence[str | None], gold: str | None = None) -> tuple[int, ...]:

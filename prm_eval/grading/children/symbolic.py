@@ -57,7 +57,7 @@ class Child:
         self.module, self.deadline = module, deadline
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self.used = 0.0  # seconds that questions have taken so far: budgets are made of differences of it
+        self._used = threading.local()
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -65,6 +65,11 @@ class Child:
         """Start anew in a forked process: the child is the parent's, and its lock may be held by a thread that is not here."""
         self._lock = threading.Lock()
         self._child = None
+
+    @property
+    def used(self) -> float:
+        """Seconds of the child's processor time that this thread's questions have taken: budgets are differences of it."""
+        return float(getattr(self._used, "seconds", 0.0))
 
     def ask(self, question: Any) -> tuple[dict[str, Any] | None, str]:
         """Return (reply, reason); the reply is None when the child could not give one within its limits."""
@@ -75,7 +80,8 @@ class Child:
                     child = self._alive()
                     before = cpu_seconds(child.pid)
                     reply = self._ask(child, request, self.deadline)
-                    self.used += self.deadline if reply is None else max(0.0, cpu_seconds(child.pid) - before)
+                    spent = self.deadline if reply is None else max(0.0, cpu_seconds(child.pid) - before)
+                    self._used.seconds = self.used + spent
                     break
                 except (OSError, EOFError) as error:
                     self._kill()

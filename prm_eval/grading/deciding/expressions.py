@@ -23,7 +23,12 @@ MAX_MATCH = 40  # items of a list that are matched one by one
 
 def start_budget() -> None:
     """Begin the time that one pair of answers may take in the symbolic tier, on this thread."""
-    _BUDGET.until = time.monotonic() + PAIR_SECONDS
+    _BUDGET.until = spent_seconds() + PAIR_SECONDS
+
+
+def spent_seconds() -> float:
+    """Return the processor time that this thread and its questions to the worker have used: no clock of a busy machine."""
+    return time.thread_time() + WORKER.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
     if _is_steep(gold) or _is_steep(answer):
         return Decision(None, "undecided", f"a power or root beyond {MAX_EXPONENT:,}")
-    if time.monotonic() > getattr(_BUDGET, "until", float("inf")):
+    if spent_seconds() > getattr(_BUDGET, "until", float("inf")):
         return Decision(None, "undecided", "the time for one pair is used up")
     try:
         zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
