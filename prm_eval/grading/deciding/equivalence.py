@@ -4,13 +4,17 @@
 2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a
    sentence.
 3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these
-   matter, as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is
-   ``no_form``.
+   matter, as ``x = 3`` and ``y = 3`` or ``P(A) = 1/2`` and ``P(B) = 1/2``; the gold may leave them out, and so may the
+   answer. ``unit_conversion``: the units differ and the quantities do not. What has no form (``1/0``) is ``no_form``.
 4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
 5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
 6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever
    more digits with rising precision, at several points. There is no tolerance anywhere.
-7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+7. ``alternatives``: spellings joined by "or", each of which equals a gold that is one value.
+8. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+
+Equality is not symmetric where gold says more than the answer, and no equivalence relation
+(:mod:`prm_eval.grading.classes` says which pairs differ by order, and what becomes of them in a vote).
 
 Options (:mod:`.options`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
 name.
