@@ -15,6 +15,7 @@ from prm_eval.grading.forms.polynomials import NoFormError, as_constant
 from prm_eval.grading.forms.precise import Verdict, agree
 from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 
+_NO_VALUE = frozenset(["sum", "prod"])  # left over where their bounds are no numbers: nothing to evaluate
 MAX_EXPONENT = 1_000_000
 PAIR_SECONDS = 1.5  # after which sympy is not asked again for the same pair of answers
 _BUDGET = threading.local()
@@ -127,12 +128,13 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
         return Decision(True, "normal_form")
     if one.complete and other.complete:
         return Decision(False, "different_form")
-    agreed = agree(gold, answer)
-    if agreed != "unknown":
-        return _by_value(agreed)
-    if surely_different(gold, answer):
-        return Decision(False, "numeric_difference")
     foreign = (_operations(gold) | _operations(answer)) - BUILT
+    if foreign.isdisjoint(_NO_VALUE):
+        agreed = agree(gold, answer)
+        if agreed != "unknown":
+            return _by_value(agreed)
+        if surely_different(gold, answer):
+            return Decision(False, "numeric_difference")
     if foreign:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
     if _is_steep(gold) or _is_steep(answer):

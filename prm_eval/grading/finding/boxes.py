@@ -26,11 +26,13 @@ _VALUE_FACTOR = (
     rf"|i(?![a-z])|e(?=\^)|\d{{1,12}}(?:\.\d{{1,12}})?)(?:\^(?:\{{[^{{}}]{{1,20}}\}}|-?\d{{1,4}}|[a-z]))?"
 )
 _BEHIND = re.compile(
-    r"(?:(?:_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}"
+    r"(?:(?:_\{?\s?\d{1,2}\s?\}?|\s?\^\{?\s?\\circ\s?\}?|\s?\\?%|\^\{?-?\d{1,3}\}?|!(?!\s|$)|/\d{1,6}|[a-z](?![a-zA-Z])"
     rf"|\s?(?!\d){_VALUE_FACTOR}"
     rf"|(?:[\s$]|\\[,;: ]){{0,4}}(?:\\times|\\cdot|×|·|⋅|\*(?!\*))[\s$]{{0,4}}{_VALUE_FACTOR}))+(?!\d|\.\d"
     rf"|\s{{0,4}}[=<>])"
 )
+_OPENING = re.compile(r"(\\sqrt(?:\[\d{1,3}\])?\{|\\[dt]?frac\{[^{}]{1,40}\}\{|\\[dt]?frac(\{))\s{0,4}$")
+_CLOSING = re.compile(r"\s{0,4}\}(\{[^{}]{1,40}\})?")
 _CLOSERS = r"(?:\\[ ,;~:!]|[\s~$*]|\\[)\]])*"
 _SCALE_BEHIND = re.compile(
     rf"{_CLOSERS}(?:\\(?:text|mathrm|mbox|textrm)\{{)?\s{{0,4}}(dozen|hundred|thousand|million|billion|trillion"
@@ -126,6 +128,9 @@ def _with_sign(body: str, start: int, answer: str) -> str:
 
 def _with_surroundings(body: str, start: int, end: int) -> str:
     """Return the content of a box with the sign before it and what belongs to it behind it."""
+    enclosed = _enclosed(body, start, end)
+    if enclosed is not None:
+        return enclosed
     answer = _with_sign(body, start, body[start:end])
     position = end + (body[end : end + 1] == "}")
     if behind := _BEHIND.match(body, position, position + 100):
@@ -140,6 +145,16 @@ def _with_surroundings(body: str, start: int, end: int) -> str:
         elif not re.search(r"[a-zA-Z]{2,}|\\\$|\\?%", answer):
             answer += _unit_behind(body, position)
     return answer + _alternative(body, position, answer)
+
+
+def _enclosed(body: str, start: int, end: int) -> str | None:
+    r"""Return the whole of a root or fraction that a box stands in, ``\\sqrt{\\boxed{5}}``; None where it stands in none."""
+    macro = _MACRO.search(body[max(0, start - 24) : start])
+    before = _OPENING.search(body[max(0, start - 80) : start - (len(macro.group()) if macro else 0)])
+    behind = _CLOSING.match(body, end + 1, end + 80) if body[end : end + 1] == "}" else None
+    if before is None or behind is None or (behind.group(1) is None) != (before.group(2) is None):
+        return None
+    return f"{before.group(1)}{body[start:end]}}}{behind.group(1) or ''}"
 
 
 def _alternative(body: str, position: int, answer: str) -> str:

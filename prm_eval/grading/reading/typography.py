@@ -32,7 +32,7 @@ _SIGNS = {
     "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "₹": r"\INR ", "∘": r"\circ ",
     "º": r"^\circ ",
     "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ",
-    "µ": r"\mu ",
+    "µ": r"\mu ", "∀": r"\forall ",
 }  # fmt: skip
 _GREEK = dict(
     zip(
