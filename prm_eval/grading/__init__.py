@@ -12,7 +12,7 @@ from prm_eval.grading.deciding.options import STRICT, GradingOptions, parse_opti
 from prm_eval.grading.finding.extract import Extraction, extract
 from prm_eval.records import Grade, GradeRow
 
-GRADER_VERSION = "prm_eval/2"
+GRADER_VERSION = "prm_eval/3"
 
 __all__ = [
     "GRADER_VERSION",
