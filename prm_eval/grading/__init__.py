@@ -8,11 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from prm_eval.grading.classes import answer_classes, classify, grade_answers
 from prm_eval.grading.deciding.equivalence import Decision, decide, kind_of, read
-from prm_eval.grading.deciding.options import STRICT, Policy, parse_policy
+from prm_eval.grading.deciding.options import STRICT, GradingOptions, parse_options
 from prm_eval.grading.finding.extract import Extraction, extract
 from prm_eval.records import Grade, GradeRow
 
-GRADER_VERSION = "prm_eval/2"
+GRADER_VERSION = "prm_eval/3"
 
 __all__ = [
     "GRADER_VERSION",
@@ -20,7 +20,7 @@ __all__ = [
     "DefaultGrader",
     "Extraction",
     "Grader",
-    "Policy",
+    "GradingOptions",
     "answer_classes",
     "classify",
     "decide",
@@ -29,32 +29,32 @@ __all__ = [
     "grade",
     "grade_answers",
     "is_equivalent",
-    "parse_policy",
+    "parse_options",
 ]
 
 
-def extract_answer(text: str | None) -> str | None:
+def extract_answer(text: str | None, options: GradingOptions = STRICT) -> str | None:
     """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.finding.extract`). Never raises."""
-    found = extract(text)
+    found = extract(text, widely=options.extraction == "conclusion")
     return found.answer if found else None
 
 
-def is_equivalent(gold: str | None, answer: str | None, policy: Policy = STRICT) -> bool:
+def is_equivalent(gold: str | None, answer: str | None, options: GradingOptions = STRICT) -> bool:
     """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.deciding.equivalence`). Never raises."""
     if not isinstance(gold, str) or not isinstance(answer, str):
         return False
-    return decide(gold, answer, policy).equal is True
+    return decide(gold, answer, options).equal is True
 
 
-def grade(gold: str | None, text: str | None, policy: Policy = STRICT) -> Grade:
+def grade(gold: str | None, text: str | None, options: GradingOptions = STRICT) -> Grade:
     """Grade a whole response against gold: verdict, rule, both types, reason, seconds. Never raises."""
     started = time.perf_counter()
-    found = extract(text)
+    found = extract(text, widely=options.extraction == "conclusion")
     if found is None:
         return Grade("no_answer", "no_answer", seconds=time.perf_counter() - started)
     if not isinstance(gold, str):
         return Grade("undecided", "no_gold", found.answer, "there is no gold answer", time.perf_counter() - started)
-    decision = decide(gold, found.answer, policy)
+    decision = decide(gold, found.answer, options)
     verdict = "undecided" if decision.equal is None else ("correct" if decision.equal else "incorrect")
     return Grade(
         verdict,  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ class DefaultGrader:
     """Our own grader.
 
     Args:
-        options: A preset or options of :class:`~prm_eval.grading.deciding.options.Policy`, as in ``--grader
+        options: A preset or options of :class:`~prm_eval.grading.deciding.options.GradingOptions`, as in ``--grader
             default:rounded_decimals=4``.
 
     Raises:
@@ -96,10 +96,10 @@ class DefaultGrader:
     version = GRADER_VERSION
 
     def __init__(self, options: str | None = None) -> None:
-        self.policy = parse_policy(options)
-        if self.policy != STRICT:
-            self.version = f"{GRADER_VERSION}+{self.policy}"
+        self.options = parse_options(options)
+        if self.options != STRICT:
+            self.version = f"{GRADER_VERSION}+{self.options}"
 
     def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
         """Extract, compare with gold, and partition into classes."""
-        return grade_answers([extract_answer(text) for text in texts], gold, slots, self.policy)
+        return grade_answers([extract_answer(text, self.options) for text in texts], gold, slots, self.options)

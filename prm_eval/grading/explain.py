@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prm_eval.grading.deciding.answer_types import kind_of
 from prm_eval.grading.deciding.equivalence import decide
-from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.grading.finding.extract import extract
 from prm_eval.grading.forms.rewrite import rewrite
 from prm_eval.grading.reading.parser import parse
@@ -23,9 +23,9 @@ class Explanation:
     text: str
 
 
-def explain(gold: str, answer: str, policy: Policy = STRICT) -> Explanation:
-    """Explain how an answer, or a whole response, is judged against gold under a policy."""
-    found = extract(answer)
+def explain(gold: str, answer: str, options: GradingOptions = STRICT) -> Explanation:
+    """Explain how an answer, or a whole response, is judged against gold under options."""
+    found = extract(answer, widely=options.extraction == "conclusion")
     final = found.answer if found else answer
     lines = [
         f"extraction  {found.rule}, characters {found.start} to {found.end}: {final}"
@@ -36,12 +36,12 @@ def explain(gold: str, answer: str, policy: Policy = STRICT) -> Explanation:
     ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)
-    decision = decide(gold, final, policy)
+    decision = decide(gold, final, options)
     verdict = {True: "equivalent", False: "not equivalent", None: "undecided (counts as not equivalent)"}[
         decision.equal
     ]
-    if policy != STRICT:
-        lines.append(f"policy      {policy}")
+    if options != STRICT:
+        lines.append(f"options     {options}")
     lines.append(
         f"verdict     {verdict}, by rule {decision.rule}" + (f" ({decision.reason})" if decision.reason else "")
     )

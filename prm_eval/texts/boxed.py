@@ -37,6 +37,15 @@ def last_boxed(text: str) -> str | None:
     return text[spans[-1][0] : spans[-1][1]] if spans else None
 
 
+def open_box(text: str) -> int | None:
+    r"""Return where the content of the last ``\boxed{`` begins, if its brace is never closed; None otherwise."""
+    at = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
+    if at < 0:
+        return None
+    brace = text.index("{", at)
+    return None if brace in _matching_braces(text) else brace + 1
+
+
 def _matching_braces(text: str) -> dict[int, int]:
     """Map the position of each opening brace to that of its closing one; escaped braces do not count."""
     close: dict[int, int] = {}

@@ -339,8 +339,8 @@ def test_short_answers_that_once_hung(text) -> None:
     assert time.monotonic() - started < 2
 
 
-def test_extraction_is_linear_in_long_statements() -> None:
-    """A statement followed by a megabyte of inline mathematics once took hours."""
+def test_extraction_is_linear_in_long_announcements() -> None:
+    """An announcement followed by a megabyte of inline mathematics once took hours."""
     started = time.monotonic()
     extract("The answer is x " + "$1$ " * 200_000)
     assert time.monotonic() - started < 5

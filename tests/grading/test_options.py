@@ -7,7 +7,7 @@ import json
 import pytest
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.grading import GRADER_VERSION, DefaultGrader, is_equivalent, parse_policy
+from prm_eval.grading import GRADER_VERSION, DefaultGrader, is_equivalent, parse_options
 from prm_eval.grading.deciding.options import PRESETS
 
 # option, gold, answer, strict verdict, verdict with the option
@@ -43,7 +43,7 @@ CASES = [
 def test_an_option_changes_what_it_says_and_nothing_else(option, gold, answer, strict, with_option) -> None:
     """Numbers made with another grader's conventions could not be reproduced, or ours would be made with them unasked."""
     assert is_equivalent(gold, answer) is strict
-    assert is_equivalent(gold, answer, parse_policy(option)) is with_option
+    assert is_equivalent(gold, answer, parse_options(option)) is with_option
 
 
 def test_the_grades_name_their_options() -> None:
@@ -62,13 +62,13 @@ def test_the_grades_name_their_options() -> None:
 def test_unknown_options_are_refused_with_the_known_ones(text, part) -> None:
     """A misspelt option that is ignored gives wrong numbers silently."""
     with pytest.raises(PrmEvalError, match=part):
-        parse_policy(text)
+        parse_options(text)
 
 
-def test_policy_labels_of_the_public_sample(data) -> None:
+def test_option_labels_of_the_public_sample(data) -> None:
     """Each unlabelled row of other graders' conventions is judged without an exception under every preset."""
     for line in (data / "grader/public_sample.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if row["corpus"] == "policy":
-            for policy in PRESETS.values():
-                assert is_equivalent(row["gold"], row["pred"], policy) in (True, False)
+            for options in PRESETS.values():
+                assert is_equivalent(row["gold"], row["pred"], options) in (True, False)

@@ -57,6 +57,7 @@ class Child:
         self.module, self.deadline = module, deadline
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._used = threading.local()
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -65,13 +66,22 @@ class Child:
         self._lock = threading.Lock()
         self._child = None
 
+    @property
+    def used(self) -> float:
+        """Seconds of the child's processor time that this thread's questions have taken: budgets are differences of it."""
+        return float(getattr(self._used, "seconds", 0.0))
+
     def ask(self, question: Any) -> tuple[dict[str, Any] | None, str]:
         """Return (reply, reason); the reply is None when the child could not give one within its limits."""
         request = json.dumps(question).encode() + b"\n"
         with self._lock:
             for last in (False, True):
                 try:
-                    reply = self._ask(self._alive(), request, self.deadline)
+                    child = self._alive()
+                    before = cpu_seconds(child.pid)
+                    reply = self._ask(child, request, self.deadline)
+                    spent = self.deadline if reply is None else max(0.0, cpu_seconds(child.pid) - before)
+                    self._used.seconds = self.used + spent
                     break
                 except (OSError, EOFError) as error:
                     self._kill()

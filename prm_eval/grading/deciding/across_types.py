@@ -50,7 +50,28 @@ def _has_number(node: Node) -> bool:
 
 def compare_assignments(gold: Node, answer: Node) -> Decision | None:
     """Compare ``x = 3, y = 4`` with the pair (3, 4); None where the two are not of these types."""
-    return _assignment(gold, answer) or _assignment(answer, gold)
+    return _assignment(gold, answer) or _assignment(answer, gold) or _several(gold, answer) or _several(answer, gold)
+
+
+def _several(one: Node, other: Node) -> Decision | None:
+    """Compare ``x = 1, y = 2 or x = 3, y = 4`` with the pairs (1, 2), (3, 4); None where it is not of these types."""
+    if not (isinstance(one, Bracket) and not one.left and "or" in one.right.split() and isinstance(other, Bracket)):
+        return None
+    named = [
+        (item.sides[0].name, item.sides[1])
+        for item in one.items
+        if isinstance(item, Relation) and item.operators == ("=",) and isinstance(item.sides[0], Symbol)
+    ]
+    width = len({name for name, _ in named})
+    if len(named) != len(one.items) or width < 2 or len(named) % width or len(named) == width:
+        return None
+    groups = [named[i : i + width] for i in range(0, len(named), width)]
+    if any(len({name for name, _ in group}) != width for group in groups):
+        return None
+    pairs = [
+        Bracket("(", ")", tuple(value for _, value in sorted(group, key=lambda pair: pair[0]))) for group in groups
+    ]
+    return Decision(_same(Bracket("", "", tuple(pairs)), other), "assignment")
 
 
 def _clock(gold: Node, answer: Node) -> Decision | None:

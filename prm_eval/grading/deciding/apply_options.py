@@ -1,4 +1,4 @@
-"""Policies at work: what an option refuses although it is equal, and what it accepts although it is not."""
+"""Grading options at work: what an option refuses although it is equal, and what it accepts although it is not."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Protocol
 
 from prm_eval.grading.deciding.expressions import Decision, decide_parts
-from prm_eval.grading.deciding.options import Policy
+from prm_eval.grading.deciding.options import GradingOptions
 from prm_eval.grading.forms.normal_form import Normal, normal
-from prm_eval.grading.forms.numeric import NoValueError, evaluate, letters
+from prm_eval.grading.forms.numeric import NoValueError, letters, value_at
 from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol
 
 
@@ -34,28 +34,28 @@ class ReadAnswer(Protocol):
         ...
 
 
-def apply(policy: Policy, decision: Decision, gold: ReadAnswer, answer: ReadAnswer) -> Decision:
-    """Return the verdict under a policy, given the strict one."""
+def apply(options: GradingOptions, decision: Decision, gold: ReadAnswer, answer: ReadAnswer) -> Decision:
+    """Return the verdict under options, given the strict one."""
     if gold.node is None or answer.node is None or gold.normal is None or answer.normal is None:
         return decision
     if decision.equal:
-        refused = _refused(policy, gold.node, answer.node, gold.normal, answer.normal)
+        refused = _refused(options, gold.node, answer.node, gold.normal, answer.normal)
         return Decision(False, refused) if refused else decision
-    for accepted, rule in _accepted(policy, gold.node, answer.node, answer.text):
+    for accepted, rule in _accepted(options, gold.node, answer.node, answer.text):
         if accepted:
             return Decision(True, rule)
     return decision
 
 
-def _refused(policy: Policy, gold: Node, answer: Node, one: Normal, other: Normal) -> str | None:
-    if not policy.unreduced_fractions and any(_unreduced(each) for each in walk(answer)):
+def _refused(options: GradingOptions, gold: Node, answer: Node, one: Normal, other: Normal) -> str | None:
+    if not options.unreduced_fractions and any(_unreduced(each) for each in walk(answer)):
         return "unreduced_fraction"
     for (_, unit), (_, given) in zip(one.tags, other.tags, strict=False):
-        if unit.startswith("base ") and not given and not policy.base_may_be_dropped:
+        if unit.startswith("base ") and not given and not options.base_may_be_dropped:
             return "base_dropped"
-        if unit and not unit.startswith("base ") and not given and not policy.units_may_be_dropped:
+        if unit and not unit.startswith("base ") and not given and not options.units_may_be_dropped:
             return "unit_dropped"
-    if not policy.factored_equals_expanded and letters(gold) and _factored(gold) != _factored(answer):
+    if not options.factored_equals_expanded and letters(gold) and _factored(gold) != _factored(answer):
         return "factored_or_expanded"
     return None
 
@@ -99,15 +99,15 @@ def _factored(node: Node) -> bool:
     )
 
 
-def _accepted(policy: Policy, gold: Node, answer: Node, text: str) -> Iterator[tuple[bool, str]]:
-    if policy.percent_as_fraction:
+def _accepted(options: GradingOptions, gold: Node, answer: Node, text: str) -> Iterator[tuple[bool, str]]:
+    if options.percent_as_fraction:
         yield _percent(gold, answer), "percent_as_fraction"
-    if policy.degrees_as_radians:
+    if options.degrees_as_radians:
         yield _degrees(gold, answer), "degrees_as_radians"
-    if policy.letters_as_parameters:
+    if options.letters_as_parameters:
         yield _renamed(gold, answer), "letters_as_parameters"
-    if policy.rounded_decimals:
-        yield _rounded(gold, answer, text, policy.rounded_decimals), "rounded_decimal"
+    if options.rounded_decimals:
+        yield _rounded(gold, answer, text, options.rounded_decimals), "rounded_decimal"
 
 
 def _percent(gold: Node, answer: Node) -> bool:
@@ -154,7 +154,7 @@ def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
     if len((decimal.group(1) + decimal.group(2)).lstrip("0")) < digits:
         return False
     try:
-        value = evaluate(gold.value if isinstance(gold, Quantity) else gold, {}, real=True).real
+        value = value_at(gold.value if isinstance(gold, Quantity) else gold, {}, real=True).real
     except NoValueError:
         return False
     half = 0.5 * 10.0 ** -len(decimal.group(2))

@@ -4,15 +4,19 @@
 2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a
    sentence.
 3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these
-   matter, as ``x = 3`` and ``y = 3``; the gold may leave them out, and so may the answer. What has no form (``1/0``) is
-   ``no_form``.
+   matter, as ``x = 3`` and ``y = 3`` or ``P(A) = 1/2`` and ``P(B) = 1/2``; the gold may leave them out, and so may the
+   answer. ``unit_conversion``: the units differ and the quantities do not. What has no form (``1/0``) is ``no_form``.
 4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
 5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
 6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever
    more digits with rising precision, at several points. There is no tolerance anywhere.
-7. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
+7. ``alternatives``: spellings joined by "or", each of which equals a gold that is one value.
+8. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
 
-Options (:mod:`.policy`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
+Equality is not symmetric where gold says more than the answer, and no equivalence relation
+(:mod:`prm_eval.grading.classes` says which pairs differ by order, and what becomes of them in a vote).
+
+Options (:mod:`.options`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
 name.
 """
 
@@ -20,22 +24,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 from prm_eval.grading.deciding import apply_options
 from prm_eval.grading.deciding.across_types import compare_across, compare_assignments
 from prm_eval.grading.deciding.answer_types import kind_of
 from prm_eval.grading.deciding.expressions import Decision, decide_by_value, decide_parts, start_budget
-from prm_eval.grading.deciding.options import STRICT, Policy
+from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.grading.forms.normal_form import Normal, Tag, normal
 from prm_eval.grading.forms.polynomials import TooLargeError
 from prm_eval.grading.forms.rewrite import rewrite
 from prm_eval.grading.reading import units
 from prm_eval.grading.reading.parser import parse
 from prm_eval.grading.reading.tokens import LatexError
-from prm_eval.grading.reading.tree import Bracket, Node, Quantity, Words
+from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Quantity, Words
 from prm_eval.grading.reading.typography import typography
-from prm_eval.grading.reading.words import CHOICE_AND_VALUE, choice_letter, number_in_sentence, words_node
+from prm_eval.grading.reading.words import (
+    choice_and_value,
+    choice_letter,
+    dressed_letter,
+    number_in_sentence,
+    words_node,
+)
 
 CACHE = 50_000
 MAX_TEXT = 10_000  # a longer answer is compared as it stands
@@ -68,7 +79,7 @@ def _read(answer: str) -> Form:
     spelt = typography(answer) if len(answer) <= MAX_TEXT else answer
     text = re.sub(r"\s+", " ", re.sub(r"(?<![\w.,])\s+|\s+(?![\w.])|(?<=\D,)\s+|(?<=,)\s+(?=\D)", "", spelt))
     try:
-        node = parse(answer)
+        node = parse(answer, spelt)
     except LatexError as error:
         return Form(text, None, None, str(error))
     except (ArithmeticError, ValueError) as error:
@@ -82,23 +93,23 @@ def _read(answer: str) -> Form:
         return Form(text, node, None, str(error) or type(error).__name__)
 
 
-def decide(gold: str, answer: str, policy: Policy = STRICT) -> Decision:
+def decide(gold: str, answer: str, options: GradingOptions = STRICT) -> Decision:
     """Say whether an answer is equivalent to gold. Never raises."""
     try:
-        return _cached(gold, answer, policy)
+        return _cached(gold, answer, options)
     except RecursionError as error:  # not cached, as above
         return Decision(None, "no_form", str(error))
 
 
 @lru_cache(maxsize=CACHE)
-def _cached(gold: str, answer: str, policy: Policy) -> Decision:
+def _cached(gold: str, answer: str, options: GradingOptions) -> Decision:
     try:
         start_budget()
         one, other = _read(gold), _read(answer)
-        if policy.text_only:
+        if options.text_only:
             return apply_options.same_string(gold, answer)
         decision = _decide(gold, answer, one, other)
-        return decision if policy == STRICT else apply_options.apply(policy, decision, one, other)
+        return decision if options == STRICT else apply_options.apply(options, decision, one, other)
     except RecursionError:
         raise
     except (ArithmeticError, ValueError) as error:
@@ -108,6 +119,39 @@ def _cached(gold: str, answer: str, policy: Policy) -> Decision:
 
 
 def _decide(gold: str, answer: str, one: Form, other: Form) -> Decision:
+    decision = _decide_once(gold, answer, one, other)
+    if (
+        decision.equal is True
+        or not isinstance(other.node, Bracket)
+        or (other.node.left, other.node.right) != ("", "or")
+    ):
+        return decision
+    if one.normal is None or _is_collection(one) or not all(_same_value(one, item) for item in other.node.items):
+        return decision
+    return Decision(True, "alternatives", "each of the spellings joined by or is equal")
+
+
+def _is_collection(form: Form) -> bool:
+    return form.normal is not None and form.normal.key[0] in ("collection", "union", "sets")
+
+
+def _same_value(gold: Form, item: Node) -> bool:
+    """Say whether one of several spellings is gold's value; a percentage may be the fraction it is."""
+    if gold.node is None or gold.normal is None:
+        return False
+    if not isinstance(gold.node, Quantity) and isinstance(item, Quantity) and item.unit == "%":
+        item = Apply("/", (item.value, Number(Fraction(100))))
+    elif isinstance(gold.node, Quantity) and gold.node.unit == "%" and not isinstance(item, Quantity):
+        item = Apply("*", (item, Number(Fraction(100))))  # a fraction, beside a percentage that is gold itself
+    form = normal(item)
+    if _conflict(gold.normal, form):
+        return False
+    return gold.normal.key == form.key or (
+        not (gold.normal.complete and form.complete) and decide_parts(gold.node, item).equal is True
+    )
+
+
+def _decide_once(gold: str, answer: str, one: Form, other: Form) -> Decision:
     if one.text and one.text == other.text:
         return Decision(True, "same_text")
     early = _decide_words(gold, answer, one, other)
@@ -124,6 +168,9 @@ def _decide(gold: str, answer: str, one: Form, other: Form) -> Decision:
     assigned = compare_assignments(one.node, other.node)
     if assigned is not None:
         return assigned
+    one = _as_quantity_too(one, other)
+    if one.node is None or one.normal is None:
+        return Decision(None, "no_form", one.error)
     node, form = _with_unit_letters(one.node, other.node, other.normal)
     conflict = _conflict(one.normal, form)
     if conflict == "unit_conflict" and isinstance(one.node, Quantity) and isinstance(node, Quantity):
@@ -152,21 +199,29 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
     if len(answer) > MAX_TEXT or len(gold) > MAX_TEXT:
         return None
     wanted = choice_letter(gold, gold=True) if len(gold) < 40 else None
-    if len(one.text) == 1 and one.text in "ABCDEFGH" and re.search(r"option|choice|answer", answer.casefold()):
-        wanted = one.text  # a bare letter may be a variable, but "option C" is no variable
+    said = choice_and_value(answer)
+    if (
+        len(one.text) == 1
+        and one.text in "ABCDEFGHIJ"
+        and (said is not None or re.search(r"option|choice|answer", answer.casefold()) or dressed_letter(answer))
+    ):
+        wanted = one.text  # a bare letter may be a variable, but "option C", "C)" and "C. 60" are no variable
     chosen = choice_letter(answer) if wanted else None
     if wanted and chosen:
         return Decision(wanted == chosen, "choice", f"{wanted} and {chosen}")
+    if wanted and said is not None:
+        return Decision(wanted == said[0], "choice", f"{wanted} and {said[0]}")
+    option = choice_and_value(gold)
+    if option is not None:
+        return _decide_option(option, answer, said, other)
     if isinstance(one.node, Words) and (other.node is None or re.search(r"\d", one.node.text)):
         try:
             plain = words_node(other.text)
         except ValueError:
             return None
         return Decision(plain == one.node, "words")
-    dressed = CHOICE_AND_VALUE.match(answer) if one.node is not None and not wanted else None
-    if dressed is not None and (other.node is None or not isinstance(other.node, (Words, Bracket))):
-        rest = answer[dressed.end() :]
-        decision = _decide(gold, rest, one, read(rest))
+    if said is not None and one.node is not None and not wanted:
+        decision = _decide(gold, said[1], one, read(said[1]))
         return Decision(True, "choice", decision.rule) if decision.equal else None
     if one.normal is not None and one.normal.key[0] == "poly" and (other.node is None or isinstance(other.node, Words)):
         number = number_in_sentence(typography(answer))
@@ -174,6 +229,29 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
             decision = _decide(gold, number, one, read(number))
             return Decision(decision.equal, "sentence", decision.rule) if decision.equal else None
     return None
+
+
+def _decide_option(option: tuple[str, str], answer: str, said: tuple[str, str] | None, other: Form) -> Decision | None:
+    """Compare with a gold that has an option's letter and text: the answer may have either, or both, and both must be right."""
+    letter, value = option
+    if said is not None:
+        same = said[0] == letter and _decide(value, said[1], read(value), read(said[1])).equal is True
+        return Decision(same, "choice", f"{letter} and {said[0]}")
+    chosen = choice_letter(answer)
+    if chosen and (dressed_letter(answer) or other.text.strip("()") == chosen):
+        return Decision(chosen == letter, "choice", f"{letter} and {chosen}")
+    decision = _decide(value, answer, read(value), other)
+    return Decision(True, "choice", decision.rule) if decision.equal else None
+
+
+def _as_quantity_too(gold: Form, answer: Form) -> Form:
+    """Read gold's letter as the unit that the answer has in a text macro: 7m beside 7 and the metre."""
+    if gold.node is None or not isinstance(answer.node, Quantity) or isinstance(gold.node, Quantity):
+        return gold
+    quantity = units.as_quantity(gold.node)
+    if quantity is None or quantity.unit != answer.node.unit:
+        return gold
+    return Form(gold.text, quantity, normal(quantity))
 
 
 def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, Normal]:
@@ -198,9 +276,9 @@ def _conflict(gold: Normal, answer: Normal) -> str | None:
             return "unit_conflict"
     several = max(len(gold.names), len(answer.names)) > 1
     for (one, _), (other, _) in pairs:
-        if ("_" in one) != (
-            "_" in other
-        ) and "~" not in one + other:  # x_1 and x_2 may number what the other side calls x
+        if ("_" in one) != ("_" in other) and not {"~", "@"}.intersection(
+            one + other
+        ):  # x_1 and x_2 may number what the other side calls x
             one, other = one.partition("_")[0], other.partition("_")[0]
         if one and other and one != other and (several or _names_differ(one, other)):
             return "name_conflict"
@@ -208,15 +286,35 @@ def _conflict(gold: Normal, answer: Normal) -> str | None:
 
 
 _AXES = frozenset("xyz")
+_BOTH, _EITHER = re.compile(r"\\cap|and|∩"), re.compile(r"\\cup|or|∪")
+
+
+def _is_called(name: str) -> bool:
+    return name[0] == "@" or ("(" in name and name[0] != "~")
+
+
+def _vertex(name: str) -> str:
+    """Return the letter at which an angle stands: that of A, and the middle one of BAC."""
+    letters = name.removeprefix("angle ")
+    return letters[1] if len(letters) == 3 else letters
+
+
+def _called(name: str) -> str:
+    """Return the name of a function or event with its argument in one spelling."""
+    return _EITHER.sub("u", _BOTH.sub("n", name.lstrip("@").replace(" ", ""))).strip("{}")
 
 
 def _names_differ(one: str, other: str) -> bool:
     """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
     if one[0] == other[0] == "~":
-        return one != other
+        return one.partition("|")[2] != other.partition("|")[2]
+    if _is_called(one) and _is_called(other):  # P(A) and P(B), f(2) and f(3)
+        return _called(one) != _called(other)
+    if one.startswith("angle ") and other.startswith("angle "):
+        return _vertex(one) != _vertex(other)
     if "~" in (one[0], other[0]):
         letter, expression = (other, one) if one[0] == "~" else (one, other)
-        return letter in expression
+        return letter in expression.partition("|")[0]
     return _AXES.issuperset(one + other) or ("_" in one and "_" in other)
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from prm_eval.grading.children.symbolic import BUILT, WORKER
+from prm_eval.grading.forms.as_polynomial import Former
 from prm_eval.grading.forms.normal_form import normal
-from prm_eval.grading.forms.numeric import NoValueError, evaluate, surely_different
-from prm_eval.grading.forms.polynomials import NoFormError
+from prm_eval.grading.forms.numeric import NoValueError, surely_different, value_at
+from prm_eval.grading.forms.polynomials import NoFormError, as_constant
 from prm_eval.grading.forms.precise import Verdict, agree
 from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Quantity, Relation, Symbol
 
+_NO_VALUE = frozenset(["sum", "prod"])  # left over where their bounds are no numbers: nothing to evaluate
+MAX_EXPONENT = 1_000_000
 PAIR_SECONDS = 1.5  # after which sympy is not asked again for the same pair of answers
 _BUDGET = threading.local()
 MAX_MATCH = 40  # items of a list that are matched one by one
@@ -21,7 +24,12 @@ MAX_MATCH = 40  # items of a list that are matched one by one
 
 def start_budget() -> None:
     """Begin the time that one pair of answers may take in the symbolic tier, on this thread."""
-    _BUDGET.until = time.monotonic() + PAIR_SECONDS
+    _BUDGET.until = spent_seconds() + PAIR_SECONDS
+
+
+def spent_seconds() -> float:
+    """Return the processor time that this thread and its questions to the worker have used: no clock of a busy machine."""
+    return time.thread_time() + WORKER.used
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,7 @@ def _by_size(items: tuple[Node, ...]) -> tuple[Node, ...] | None:
     sized: list[tuple[float, Node]] = []
     for item in items:
         try:
-            value = evaluate(_bare(item), {}, real=True)
+            value = value_at(_bare(item), {}, real=True)
         except NoValueError:
             return None
         sized.append((value.real, item))
@@ -120,15 +128,18 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
         return Decision(True, "normal_form")
     if one.complete and other.complete:
         return Decision(False, "different_form")
-    agreed = agree(gold, answer)
-    if agreed != "unknown":
-        return _by_value(agreed)
-    if surely_different(gold, answer):
-        return Decision(False, "numeric_difference")
     foreign = (_operations(gold) | _operations(answer)) - BUILT
+    if foreign.isdisjoint(_NO_VALUE):
+        agreed = agree(gold, answer)
+        if agreed != "unknown":
+            return _by_value(agreed)
+        if surely_different(gold, answer):
+            return Decision(False, "numeric_difference")
     if foreign:
         return Decision(None, "undecided", f"no rule for {', '.join(sorted(foreign))}")
-    if time.monotonic() > getattr(_BUDGET, "until", float("inf")):
+    if _is_steep(gold) or _is_steep(answer):
+        return Decision(None, "undecided", f"a power or root beyond {MAX_EXPONENT:,}")
+    if spent_seconds() > getattr(_BUDGET, "until", float("inf")):
         return Decision(None, "undecided", "the time for one pair is used up")
     try:
         zero, reason = WORKER.is_zero(Apply("+", (gold, Apply("neg", (answer,)))))
@@ -137,6 +148,23 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
     if zero is None:
         return Decision(None, "undecided", reason)
     return Decision(zero, "symbolic", reason)
+
+
+def _is_steep(node: Node) -> bool:
+    """Say whether a tree has a power or root that sympy would not come back from: an exponent beyond the limit, or its inverse."""
+    if not isinstance(node, Apply):
+        return False
+    if node.name in ("^", "root") and _too_large(node.args[1]):
+        return True
+    return any(map(_is_steep, node.args))
+
+
+def _too_large(exponent: Node) -> bool:
+    try:
+        value = as_constant(Former(lambda other: normal(other).key).poly(exponent))
+    except NoFormError:
+        return True
+    return value is not None and max(abs(value.numerator), value.denominator) > MAX_EXPONENT
 
 
 def decide_by_value(gold: Node, answer: Node) -> Decision | None:

@@ -1,4 +1,4 @@
-"""Policies: named options on which fair markers differ, strict by default, and presets of the graders people compare with."""
+"""Grading options: named conventions on which fair markers differ, strict by default, and presets of the graders people compare with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prm_eval.errors import PrmEvalError
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class GradingOptions:
     """What counts as equal beyond exact equality, and what does not although it is.
 
     Attributes:
@@ -22,6 +22,10 @@ class Policy:
         units_may_be_dropped: ``5`` is ``5 cm``.
         factored_equals_expanded: ``(x+1)^2`` is ``x^2+2x+1``.
         letters_as_parameters: ``k pi`` is ``n pi``: one letter may be called otherwise.
+        extraction: where an answer is looked for: ``announced``, where the text says that it is one (a box, a heading, a
+            phrase, ...), or ``conclusion``, there and, where nothing announces one, in the last complete sentence if it
+            concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`). It says nothing
+            about two answers that were found already.
         text_only: only equal strings after the clean-up of the MATH data set's own grader are equal.
     """
 
@@ -34,49 +38,65 @@ class Policy:
     factored_equals_expanded: bool = True
     letters_as_parameters: bool = False
     text_only: bool = False
+    extraction: str = "announced"
 
     def __str__(self) -> str:
         """Spell the options that are not the default; ``strict`` where none is."""
         changed = [
-            f"{each.name}={int(getattr(self, each.name))}"
+            f"{each.name}={_spelt(getattr(self, each.name))}"
             for each in fields(self)
             if getattr(self, each.name) != each.default
         ]
         return "+".join(changed) or "strict"
 
 
-STRICT = Policy()
+EXTRACTIONS = ("announced", "conclusion")
+STRICT = GradingOptions()
 PRESETS = {
     "strict": STRICT,
-    "prm800k": Policy(unreduced_fractions=False, units_may_be_dropped=True),
-    "hendrycks": Policy(text_only=True),
-    "math_verify": Policy(rounded_decimals=6, percent_as_fraction=True),
+    "prm800k": GradingOptions(unreduced_fractions=False, units_may_be_dropped=True),
+    "hendrycks": GradingOptions(text_only=True),
+    "math_verify": GradingOptions(rounded_decimals=6, percent_as_fraction=True),
 }
 
 
-def parse_policy(text: str | None) -> Policy:
-    """Return a policy from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
+def parse_options(text: str | None) -> GradingOptions:
+    """Return grading options from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
 
     Raises:
         PrmEvalError: No such preset or option, or a value that is none.
     """
-    policy = STRICT
+    options = STRICT
     for part in (text or "strict").split("+"):
         name, equals, value = part.strip().partition("=")
         if name in PRESETS and not equals:
-            policy = PRESETS[name]
+            options = PRESETS[name]
             continue
-        known = {each.name: type(each.default) for each in fields(Policy)}
+        known = {each.name: type(each.default) for each in fields(GradingOptions)}
         if name not in known:
             raise PrmEvalError(
                 f"unknown grading option {name!r}; options: {', '.join(known)}; presets: {', '.join(PRESETS)}"
             )
-        changed: dict[str, Any] = {name: _value(name, known[name], value or ("3" if known[name] is int else "1"))}
-        policy = replace(policy, **changed)
-    return policy
+        changed: dict[str, Any] = {name: _value(name, known[name], value or _GIVEN_ALONE[known[name]])}
+        options = replace(options, **changed)
+    return options
 
 
-def _value(name: str, kind: type, text: str) -> int | bool:
+parse_policy = parse_options  # the name before; the command line still imports it
+
+
+_GIVEN_ALONE: dict[type, str] = {int: "3", bool: "1", str: ""}
+
+
+def _spelt(value: object) -> str:
+    return value if isinstance(value, str) else str(int(bool(value)) if isinstance(value, bool) else value)
+
+
+def _value(name: str, kind: type, text: str) -> int | bool | str:
+    if kind is str:
+        if text not in EXTRACTIONS:
+            raise PrmEvalError(f"grading option {name} = {text!r}; expected {' or '.join(EXTRACTIONS)}")
+        return text
     try:
         number = {"true": 1, "false": 0}.get(text.casefold())
         number = int(text) if number is None else number
@@ -84,4 +104,4 @@ def _value(name: str, kind: type, text: str) -> int | bool:
         number = -1
     if not 0 <= number <= (1 if kind is bool else 50):
         raise PrmEvalError(f"grading option {name} = {text!r}; expected {'0 or 1' if kind is bool else '0 to 50'}")
-    return kind(number)  # type: ignore[no-any-return]
+    return bool(number) if kind is bool else number

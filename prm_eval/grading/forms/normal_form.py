@@ -80,6 +80,9 @@ def _key(node: Node) -> Key:
 
 
 def _bracket(node: Bracket) -> Normal:
+    if node.left == "(" and any(map(_has_plus_minus, node.items)):  # (2 + or - 1, 5) are two points
+        chosen = [each for each in _all_signs(Apply("tuple", node.items)) if isinstance(each, Apply)]
+        return _collection([normal(Bracket(node.left, node.right, each.args)) for each in chosen])
     parts = [normal(item) for item in node.items]
     if not node.left and any(
         isinstance(item, Relation) and not {"=", "in"}.issuperset(item.operators) for item in node.items
@@ -191,6 +194,8 @@ def _relation(node: Relation) -> Normal:
         raise NoFormError("a relation inside a relation")
     if operators == ("in",) and isinstance(sides[0], Symbol):
         return _named(sides[0], normal(sides[1]))
+    if operators == ("in",) and isinstance(sides[0], Bracket) and _is_name(sides[0]):
+        return normal(sides[1])  # (x, y) in {(1, 2), (3, 4)}
     if set(operators) <= {">", ">="} and len(operators) > 1:  # a > b > c is c < b < a
         operators, sides = tuple(_FLIP[each] for each in reversed(operators)), tuple(reversed(sides))
     if operators == ("=",) and not (isinstance(sides[0], Symbol) and isinstance(sides[1], Symbol)):
@@ -217,9 +222,12 @@ def _named(name: Node, value: Normal) -> Normal:
     """Keep with a value the letter that it is said to be; with a tuple, one letter an item."""
     if isinstance(name, Symbol):
         return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
-    if isinstance(name, Apply) and not _is_function(name.args[0]):  # what is said of xy is not said of x
-        spelt = "~" + "".join(sorted(letters(name)))
+    if isinstance(name, Apply):  # what is said of xy is not said of x, nor what is said of P(A) of P(B)
+        called = name.name == "*" and _is_function(name.args[0])
+        spelt = f"@{_spelt(name)}" if called else f"~{''.join(sorted(letters(name)))}|{_spelt(name)}"
         return Normal(value.key, value.complete, tuple((spelt, unit) for _, unit in value.tags))
+    if isinstance(name, Matrix):
+        name = Bracket("(", ")", tuple(cell for row in name.rows for cell in row))
     if isinstance(name, Bracket) and len(name.items) == len(value.tags):
         names = [item.name if isinstance(item, Symbol) else "" for item in name.items]
         return Normal(
@@ -242,6 +250,8 @@ def _is_name(node: Node) -> bool:
         return NO_UNIT.isdisjoint(node.text.split())
     if isinstance(node, Bracket):
         return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
+    if isinstance(node, Matrix):
+        return all(isinstance(cell, Symbol) for row in node.rows for cell in row)
     if not isinstance(node, Apply):
         return False
     if node.name == "*" and _is_function(node.args[0]):
@@ -249,6 +259,14 @@ def _is_name(node: Node) -> bool:
         return isinstance(argument, (Symbol, Number)) or (
             isinstance(argument, Bracket) and all(isinstance(item, (Symbol, Number)) for item in argument.items)
         )
+    if node.name == "*" and isinstance(node.args[0], Symbol) and len(node.args[0].name) == 1:  # E(x, 0, z)
+        point = node.args[1]
+        if (
+            isinstance(point, Bracket)
+            and len(point.items) > 1
+            and any(isinstance(item, Symbol) for item in point.items)
+        ):
+            return all(isinstance(item, (Symbol, Number)) for item in point.items)
     if (
         node.name == "abs"
         and isinstance(node.args[0], Symbol)
@@ -259,14 +277,38 @@ def _is_name(node: Node) -> bool:
     return node.name in _NAMING and all(_is_name(arg) for arg in node.args)
 
 
-_NAMING = frozenset("* / ratio abs overline overrightarrow vec hat sin cos tan cot sec csc".split())
+_NAMING = frozenset("* / ratio abs det arg Re Im overline overrightarrow vec hat sin cos tan cot sec csc".split())
+
+
+_DRESSES = frozenset("overline overrightarrow vec hat abs".split())
+
+
+def _spelt(name: Node) -> str:
+    """Return a name in one spelling: AB and BA are one segment, with a bar or without; a/b and b/a are two ratios."""
+    if isinstance(name, Symbol):
+        return name.name
+    if isinstance(name, Number):
+        return str(name.value)
+    if isinstance(name, Bracket):
+        return ",".join(map(_spelt, name.items))
+    if not isinstance(name, Apply):
+        return repr(name)
+    if name.name in _DRESSES:
+        return _spelt(name.args[0])
+    if name.name in ("/", "ratio"):
+        return "/".join(map(_spelt, name.args))
+    if name.name == "*" and isinstance(name.args[1], Bracket):
+        return f"{_spelt(name.args[0])}({_spelt(name.args[1])})"
+    if name.name == "*":  # PA and AP are one segment; and P(A) and P(B) still differ
+        return "".join(sorted("".join(map(_spelt, name.args))))
+    return f"{name.name}({','.join(map(_spelt, name.args))})"
 
 
 def _is_function(node: Node) -> bool:
     """Say whether a factor is the name of a function, or of an inverse function."""
     if isinstance(node, Apply) and node.name == "^":
         return _is_function(node.args[0]) and node.args[1] == Number(Fraction(-1))
-    return isinstance(node, Symbol) and node.name.rstrip("'") in tuple("fghpqFGPQ")
+    return isinstance(node, Symbol) and node.name.rstrip("'") in tuple("fghpqABCDEFGHLMNPQRSTVW")
 
 
 def _equation(left: Node, right: Node) -> Normal:

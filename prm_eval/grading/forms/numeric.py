@@ -14,6 +14,7 @@ SEED = 7_919
 POINTS = 6
 BRANCHING_POINTS = 34  # every range twice: both signs, near and far, both parities
 TRIES = 68
+MAX_ODD_ROOT = 40  # a negative number has a real root of every odd index; up to this one they are taken
 DIFFERENT = 1e-7  # relative; double precision leaves correct expressions of this size within 1e-9
 TINY = 1e-6  # two values below this may be one zero and its rounding
 RANGES = (
@@ -58,14 +59,14 @@ def letters(node: Node) -> set[str]:
     return letters(node.value) if isinstance(node, Quantity) else set()
 
 
-def evaluate(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
+def value_at(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
     """Return the value of an expression; with ``real``, no operation may lead from real numbers to another.
 
     Raises:
         NoValueError: There is none.
     """
     try:
-        value = _evaluate(node, at, real)
+        value = _value_at(node, at, real)
     except (ArithmeticError, ValueError) as error:
         raise NoValueError(str(error)) from None
     if cmath.isnan(value) or cmath.isinf(value):
@@ -135,7 +136,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
             break
         values = {name: complex(value) for name, value in at.items()}
         try:
-            a, b = evaluate(one, values, real), evaluate(other, values, real)
+            a, b = value_at(one, values, real), value_at(other, values, real)
         except NoValueError:
             continue
         gap = abs(a - b) / max(1e-300, abs(a), abs(b))
@@ -147,7 +148,7 @@ def surely_different(one: Node, other: Node) -> bool | None:
     return False if agreed[True] else None
 
 
-def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
+def _value_at(node: Node, at: Mapping[str, complex], real: bool) -> complex:
     if isinstance(node, Number):
         return complex(node.value.numerator / node.value.denominator)
     if isinstance(node, Symbol):
@@ -158,7 +159,7 @@ def _evaluate(node: Node, at: Mapping[str, complex], real: bool) -> complex:
         return at[node.name]
     if not isinstance(node, Apply):
         raise ValueError("not an expression")
-    args = [_evaluate(arg, at, real) for arg in node.args]
+    args = [_value_at(arg, at, real) for arg in node.args]
     value = _apply(node.name, args)
     if real and value.imag and not any(arg.imag for arg in args) and abs(value.imag) > 1e-12 * abs(value):
         raise ValueError("not real")
@@ -189,8 +190,10 @@ def _apply(name: str, args: list[complex]) -> complex:
 
 def _power(base: complex, power: complex) -> complex:
     """Raise to a power; an odd root of a negative real number is real, as in school."""
-    if base.imag == 0 and base.real < 0 and power.imag == 0:
-        inverse = 1 / power.real if power.real else 0.0
-        if abs(inverse - round(inverse)) < 1e-12 and round(inverse) % 2:
-            return complex(-((-base.real) ** power.real))
+    if base.imag == 0 and base.real < 0 and power.imag == 0 and power.real and round(power.real) != power.real:
+        for index in range(3, MAX_ODD_ROOT, 2):
+            top = power.real * index
+            if abs(top - round(top)) < 1e-12 * index:
+                size = (-base.real) ** power.real
+                return complex(-size if round(top) % 2 else size)
     return complex(base**power)

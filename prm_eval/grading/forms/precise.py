@@ -11,7 +11,16 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
-from prm_eval.grading.forms.numeric import CONSTANTS, POINTS, NoValueError, letters, points, points_needed
+from prm_eval.grading.forms.numeric import (
+    CONSTANTS,
+    MAX_ODD_ROOT,
+    POINTS,
+    NoValueError,
+    letters,
+    points,
+    points_needed,
+    value_at,
+)
 from prm_eval.grading.reading.tree import Apply, Node, Number, Symbol
 
 DIGITS = (30, 60, 250)  # the last only where the first two agree, and more where a tree has larger numbers
@@ -96,11 +105,29 @@ def _size(node: Node) -> float:
         return 0
     sizes = sum(_size(arg) for arg in node.args)
     last = node.args[-1]
+    if node.name in _FLAT:  # tanh 1000 differs from 1 in its 869th digit, and cos of 10^-130 in its 260th
+        return 2 * sizes + 2 * _LOG_E * _magnitude(node.args[0])
+    if node.name == "^" and node.args[0] == Symbol("e"):
+        return sizes + _LOG_E * _magnitude(last)
     if node.name == "^" and isinstance(last, Number):
         return sizes + min(float(abs(last.value)), 1e6) * max(1.0, _size(node.args[0]))
     if node.name == "!" and isinstance(last, Number) and last.value > 1:
         return sizes + min(float(last.value), 1e6) * 3
     return sizes
+
+
+_LOG_E = 0.4343
+_FLAT = frozenset(
+    "sin cos tan cot sec csc asin acos atan acot asec acsc sinh cosh tanh coth sech csch asinh acosh atanh".split()
+)
+
+
+def _magnitude(node: Node) -> float:
+    """Return about how large a number without letters is, at most a million; 0 where it has no value."""
+    try:
+        return min(abs(value_at(node, {}, real=True)), 1e6)
+    except NoValueError:
+        return 0.0
 
 
 def _agree_at(one: Node, other: Node, at: dict[str, float], real: bool, digits: int) -> Verdict:
@@ -203,11 +230,12 @@ class _Evaluator:
         mp = self.mp
         if base and abs(mp.re(power * mp.log(base))) > MAX_LOG:
             raise ValueError("a power that is too large")
-        if not mp.im(base) and mp.re(base) < 0 and not mp.im(power) and power:
-            inverse = 1 / mp.re(power)
-            nearest = mp.nint(inverse)
-            if abs(inverse - nearest) < mp.mpf(10) ** (GUARD - mp.dps) and int(nearest) % 2:
-                return -((-mp.re(base)) ** mp.re(power))
+        if not mp.im(base) and mp.re(base) < 0 and not mp.im(power) and not mp.isint(power):
+            for index in range(3, MAX_ODD_ROOT, 2):
+                top = mp.re(power) * index
+                if abs(top - mp.nint(top)) < mp.mpf(10) ** (GUARD - mp.dps):
+                    size = (-mp.re(base)) ** mp.re(power)
+                    return -size if int(mp.nint(top)) % 2 else size
         return base**power
 
 

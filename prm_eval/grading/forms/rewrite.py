@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from prm_eval.grading.forms.matrices import work_out
+from prm_eval.grading.forms.numeric import letters
 from prm_eval.grading.forms.series import DOTS, spell_out
 from prm_eval.grading.forms.sets import canonical, is_composite
-from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Relation, Symbol
+from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, Relation, Symbol, Words
 
 
 def rewrite(node: Node) -> Node:
@@ -27,9 +28,38 @@ def rewrite(node: Node) -> Node:
     elif isinstance(node, Bracket):
         node = Bracket(node.left, node.right, tuple(map(rewrite, node.items)) if _is_list(node) else node.items)
         node = spell_out(node) if DOTS in node.items else node
+    elif isinstance(node, Relation) and "approx" in node.operators:
+        node = _exact(node)
     elif isinstance(node, Relation) and set(node.operators) == {"="}:
-        node = Relation(node.operators, tuple(map(rewrite, node.sides)))
+        node = Relation(node.operators, tuple(_side(side, i, node) for i, side in enumerate(node.sides)))
     return canonical(node) if is_composite(node) else node
+
+
+def _exact(node: Relation) -> Node:
+    r"""Leave out the decimal behind an exact value, ``2\sqrt{3} \approx 3.46``; what is only about something stays."""
+    at = node.operators.index("approx")
+    head = node.sides[: at + 1]
+    if set(node.operators[:at]) - {"="} or (
+        isinstance(head[-1], (Symbol, Words)) and head[-1] not in (Symbol("pi"), Symbol("e"))
+    ):
+        return node
+    return rewrite(Relation(node.operators[:at], head) if at else head[0])
+
+
+def _side(side: Node, place: int, node: Relation) -> Node:
+    r"""Work out one side of an equation; a left side that only names a value, ``E(x, 0)`` or ``\sum a_k``, stays a name."""
+    if place == 0 and isinstance(side, Apply):
+        if side.name in ("sum", "prod") and _has_terms(side):
+            return Symbol(f"@({side.name})")
+        if side.name == "*" and _is_point(side) and not isinstance(node.sides[-1], Bracket):
+            return side
+    return rewrite(side)
+
+
+def _has_terms(series: Apply) -> bool:
+    """Say whether the terms of a series are named by its index, as a_k: then it cannot be worked out."""
+    index = series.args[0]
+    return isinstance(index, Symbol) and any(name.endswith(f"_{index.name}") for name in letters(series.args[-1]))
 
 
 def _is_list(node: Bracket) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from prm_eval.grading.forms.closed_sums import closed_form
 from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Symbol
 
 DOTS = Symbol("...")
@@ -37,6 +38,8 @@ def spell_out(node: Node) -> Node:
 def _summed(node: Apply) -> Node:
     r"""Return ``\sum_{k=1}^{5} k`` as the sum of its terms, if its bounds are whole numbers and not far apart."""
     index, low, high, body = node.args
+    if isinstance(index, Symbol) and isinstance(low, Number) and not isinstance(high, Number) and node.name == "sum":
+        return closed_form(index, low, high, body) or node
     if not (isinstance(index, Symbol) and isinstance(low, Number) and isinstance(high, Number)):
         return node
     count = high.value - low.value + 1

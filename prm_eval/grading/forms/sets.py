@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 
-from prm_eval.grading.forms.numeric import NoValueError, evaluate
+from prm_eval.grading.forms.numeric import NoValueError, value_at
 from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Relation, Symbol, Words
 
 ALL_REALS = frozenset({
@@ -261,7 +261,7 @@ def _end(node: Node, closed: bool) -> End:
         except OverflowError:
             raise NotASetError from None
     try:
-        value = evaluate(node, {}, real=True)
+        value = value_at(node, {}, real=True)
     except NoValueError:
         raise NotASetError from None
     if value.imag:

@@ -39,7 +39,7 @@ class Functions(Quantities, Structures):
         """Read bare letters: a function, a constant, a spelt-out word, or a product of letters."""
         name = token.text
         if name in ("P", "Pr", "E", "Var") and self.here.text == "(":
-            event = self.event(name)
+            event = self.event("P" if name == "Pr" else name)
             if event is not None:
                 return event
         if name == "C" and self.here.text == "(":
@@ -124,7 +124,7 @@ class Functions(Quantities, Structures):
             args = inner.items if isinstance(inner, Bracket) and not inner.left else (inner,)
         else:
             args = (self.product_without_functions(),)
-        if name in TRIGONOMETRIC:
+        if name in TRIGONOMETRIC or name == "cis":
             args = tuple(_radians(arg) for arg in args)
         node = _applied(name, args, base)
         if power is None:
@@ -167,6 +167,8 @@ class Functions(Quantities, Structures):
             return self.series(name)
         if name in CURRENCY_MACROS:
             return self.money(CURRENCY_MACROS[name])
+        if name == "Pr" and self.here.text == "(":
+            return self.event("P") or Apply("*", (Symbol("P"), self.factor()))
         if name in CONSTANTS:
             return Symbol(CONSTANTS[name])
         if name in GREEK:
@@ -200,6 +202,8 @@ class Functions(Quantities, Structures):
             letter = short(self.argument())
             if letter in _NUMBER_SETS:
                 return Symbol(_NUMBER_SETS[letter])
+            if letter in ("E", "P", "V") and self.here.text in ("[", "("):  # an expectation, a probability
+                return (self.event(letter) if self.here.text == "(" else None) or Symbol(letter)
         if name == "reals":
             return Symbol("R")
         if name in ("imath", "jmath"):
@@ -263,6 +267,8 @@ class Functions(Quantities, Structures):
 
 def _applied(name: str, args: tuple[Node, ...], base: tuple[Node, ...]) -> Node:
     """Return a function of its arguments in the one spelling: exp as a power of e, log to base e as ln."""
+    if name == "cis" and len(args) == 1:
+        return Apply("+", (Apply("cos", args), Apply("*", (Symbol("i"), Apply("sin", args)))))
     if name == "exp" and len(args) == 1:
         return Apply("^", (Symbol("e"), args[0]))
     if name == "log" and base == (Symbol("e"),):

@@ -30,24 +30,64 @@ from prm_eval.grading.reading.words import is_prose
 PUNCTUATION = "()'-,:.\"?;!&"
 
 
-def parse(text: str) -> Node:
+def parse(text: str, spelt: str | None = None) -> Node:
     """Return the tree of an answer.
+
+    Args:
+        text: The answer.
+        spelt: Its typographic text, where it is known already.
 
     Raises:
         LatexError: It cannot be read; the error has the span.
     """
-    tokens = tokenize(text)
+    tokens = tokenize(text, spelt)
     if not tokens:
         raise LatexError("an empty answer", 0, len(text))
-    spelt = _all_words(tokens)
-    if spelt is not None:
-        return spelt
+    in_words = _all_words(tokens)
+    if in_words is not None:
+        return in_words
+    named = _named_value(tokens)
+    if named is not None:
+        return named
     parser = _Parser(_without_double_brackets(tokens))
     node = parser.answer()
     if found := parser.accept(r"\over", r"\choose"):
         node = Apply("/" if found.text == r"\over" else "binom", (node, parser.answer()))
     parser.expect_end()
     return node
+
+
+_NAMING = frozenset(r"\int \iint \iiint \oint \lim \max \min \sup \limsup \liminf \deg \dim".split())
+_BY_THEMSELVES = frozenset(r"\max \min".split())
+
+
+def _named_value(tokens: list[Token]) -> Node | None:
+    r"""Read ``\lim_{x\to 0} f(x) = 12``: an integral, a limit or an extremum that is said to be a value, as its name.
+
+    None where the left side holds more than the one thing, a sum or a factor before it, or no letters: that is an equation.
+    """
+    if tokens[0].text not in _NAMING:
+        return None
+    level, equals = 0, -1
+    for i, token in enumerate(tokens):
+        level += (token.text in ("(", "{", "[")) - (token.text in (")", "}", "]"))
+        if level == 0 and token.kind == "op" and token.text in ("+", "-", ",", "<", ">"):
+            return None
+        if level == 0 and token.text == "=":
+            equals = i
+            break
+    says_what = any(token.kind == "word" for token in tokens[1:equals]) or tokens[0].text in _BY_THEMSELVES
+    if equals < 1 or not says_what:
+        return None
+    if tokens[0].text in _BY_THEMSELVES and equals > 1 and tokens[1].text == "(":
+        return None  # max(a, b) = 12 is read as it stands
+    parser = _Parser(_without_double_brackets(tokens[equals + 1 :]))
+    value = parser.answer()
+    parser.expect_end()
+    name = Symbol(f"@({''.join(token.text for token in tokens[:equals])})")
+    if isinstance(value, Relation) and set(value.operators) == {"="}:
+        return Relation(("=", *value.operators), (name, *value.sides))
+    return Relation(("=",), (name, value))
 
 
 def _without_double_brackets(tokens: list[Token]) -> list[Token]:
@@ -89,6 +129,22 @@ def _all_words(tokens: list[Token]) -> Node | None:
     return None
 
 
+def _is_set(node: Node) -> bool:
+    """Say whether a tree can only be a set: one in braces, an interval with a square bracket or an infinite end, all reals."""
+    if isinstance(node, Apply):
+        return node.name in ("cup", "cap", "setminus")
+    if isinstance(node, Bracket):
+        return node.left == "{" or (len(node.items) == 2 and node.left != "")
+    return node == Symbol("R")
+
+
+def _as_set(node: Node, braced: bool) -> Node:
+    """Return what stands in plain braces beside a set sign as the set it is: ``{1,2} U {3}``."""
+    if not braced or (isinstance(node, Bracket) and node.left):
+        return node
+    return Bracket("{", "}", node.items if isinstance(node, Bracket) else (node,))
+
+
 class _Parser(Functions):
     """Recursive descent over the tokens; one method a rule of the grammar above."""
 
@@ -108,6 +164,9 @@ class _Parser(Functions):
     def separator(self) -> str | None:
         """Accept a comma, semicolon, "and" or "or", or a comma followed by one of these words; return the word."""
         found = "" if self.accept(",", ";") else None
+        if found is None and not self.brackets and self.here.text == r"\\" and self.ahead(1).kind != "end":
+            self.take()  # values on lines
+            found = ""
         token = self.here
         word = token.text.strip().strip(",").strip().casefold()
         if token.kind in ("text", "word") and word in ("and", "or"):
@@ -158,9 +217,12 @@ class _Parser(Functions):
         return self.here.kind in ("word", "text") and self.here.text.strip() == "to" and not self.builders
 
     def union(self) -> Node:
+        braced = self.here.text == "{"
         node = self.sum()
         while found := self.accept(r"\cup", r"\cap", r"\setminus"):
-            node = Apply(found.text[1:], (node, self.sum()))
+            node = _as_set(node, braced)
+            braced = self.here.text == "{"
+            node = Apply(found.text[1:], (node, _as_set(self.sum(), braced)))
         return node
 
     def sum(self) -> Node:
@@ -170,7 +232,11 @@ class _Parser(Functions):
             node = Apply(found.text[1:], (Number(Fraction(0)), term))
         terms = [self.product() if node is None else node]
         while found := self.accept("+", "-", r"\pm", r"\mp"):
+            braced = self.here.text == "{"
             term = self.product()
+            if found.text == "-" and len(terms) == 1 and (braced or _is_set(term)) and _is_set(terms[0]):
+                terms = [Apply("setminus", (terms[0], _as_set(term, braced)))]
+                continue
             if found.text in (r"\pm", r"\mp"):
                 terms = [Apply(found.text[1:], (plus(terms), term))]
             else:

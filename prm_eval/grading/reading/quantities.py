@@ -9,7 +9,9 @@ from prm_eval.grading.reading.grammar import MAX_DEPTH, Grammar, number, plain_f
 from prm_eval.grading.reading.tokens import LatexError, Token
 from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol, Words
 from prm_eval.grading.reading.units import COMPOUND, LETTER_UNITS, SCALES, check_unit, unit_name
-from prm_eval.grading.reading.words import is_prose, is_unit, spelt_number
+from prm_eval.grading.reading.words import FUNCTIONS, is_prose, is_unit, spelt_number
+
+_NO_UNITS = frozenset("pi cis sin cos tan cot csc ln log".split())  # but "min" and "sec" are units first
 
 
 class Quantities(Grammar):
@@ -67,7 +69,7 @@ class Quantities(Grammar):
     @staticmethod
     def _is_dressed_factor(text: str) -> bool:
         """Say whether words in a text macro are mathematics: a letter that is no unit, or pi."""
-        return text == "pi" or (len(text) == 1 and text.isalpha() and text not in LETTER_UNITS)
+        return text in _NO_UNITS or (len(text) == 1 and text.isalpha() and text not in LETTER_UNITS)
 
     @staticmethod
     def _is_name(node: Node) -> bool:
@@ -106,7 +108,7 @@ class Quantities(Grammar):
         ):
             self.at += 3
             part = number(token) / number(bottom)
-            return Number(left.value + part if left.value >= 0 else left.value - part)
+            return self.postfix(Number(left.value + part if left.value >= 0 else left.value - part))
         raise LatexError("a number after a factor, without a sign between", token.start, token.end)
 
     def compound(self, left: Quantity, unit: str, count: int) -> Node:
@@ -202,6 +204,9 @@ class Quantities(Grammar):
         """Read a subscript: the base of a numeral, or part of a name."""
         start = self.take().start
         token = self.here
+        named = self._named_subscript()
+        if named is not None and isinstance(node, Symbol):
+            return Symbol(f"{node.name}_{named}")
         argument = words(token.text, token.start, token.end) if token.kind == "text" and self.take() else self.power()
         if isinstance(argument, (Words, Symbol, Apply)) and isinstance(node, Number):
             value = spelt_number(short(argument))
@@ -211,3 +216,15 @@ class Quantities(Grammar):
         if isinstance(node, Symbol):
             return Symbol(f"{node.name}_{short(argument)}")
         raise LatexError("a subscript that is neither a base nor part of a name", start, self.here.end)
+
+    def _named_subscript(self) -> str | None:
+        r"""Accept the name of a function as a subscript, the ``\min`` of ``n_{\min}``, and return it."""
+        texts = [self.ahead(i).text for i in range(3)]
+        bare = texts[0].lstrip("\\")
+        if self.here.kind == "macro" and bare in FUNCTIONS:
+            self.take()
+            return bare
+        if texts[0] == "{" and texts[2] == "}" and texts[1].lstrip("\\") in FUNCTIONS:
+            self.at += 3
+            return texts[1].lstrip("\\")
+        return None

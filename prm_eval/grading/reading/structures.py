@@ -83,12 +83,21 @@ class Structures(Grammar):
                     raise LatexError("an array whose columns are never closed", token.start, self.here.end)
         if name not in MATRICES and name not in LISTS:
             raise LatexError(f"the environment {name!r} is not known here", token.start, token.end)
+        if name.startswith(("align", "split", "gather")):
+            self._drop_alignment()
         rows = self._rows(name in LISTS)
         if name in LISTS:
             return _lines(rows)
         if not rows or len({len(each) for each in rows}) != 1:
             raise LatexError("a matrix whose rows differ in length", token.start, self.here.end)
         return Matrix(rows)
+
+    def _drop_alignment(self) -> None:
+        """Drop the signs that only align lines, up to the end of the environment."""
+        end = self.at
+        while end < len(self.tokens) and self.tokens[end].text != r"\end":
+            end += 1
+        self.tokens[self.at : end] = [token for token in self.tokens[self.at : end] if token.text != "&"]
 
     def _environment_name(self) -> str:
         self.expect("{")

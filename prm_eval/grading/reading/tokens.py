@@ -37,7 +37,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SAME = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\simeq": r"\approx", r"\doteq": r"\approx",
+    r"\approxeq": r"\approx", r"\nicefrac": r"\frac", r"\sfrac": r"\frac",
+    r"\xfrac": r"\frac", r"\flatfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
     r"\leqslant": r"\le",
     r"\geqslant": r"\ge", r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne",
     r"\lbrace": r"\{",
@@ -67,15 +69,19 @@ TEXT_MACROS = frozenset(
 )
 
 
-def tokenize(text: str) -> list[Token]:
+def tokenize(text: str, spelt: str | None = None) -> list[Token]:
     """Cut an answer into tokens.
+
+    Args:
+        text: The answer.
+        spelt: Its typographic text, where it is known already.
 
     Raises:
         LatexError: Too long, or a character that has no meaning here.
     """
     if len(text) > MAX_LENGTH:
         raise LatexError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH, len(text))
-    return _cut(typography(text))
+    return _cut(typography(text) if spelt is None else spelt)
 
 
 def _cut(text: str, offset: int = 0, depth: int = 0) -> list[Token]:
@@ -184,7 +190,7 @@ class TokenStream:
     @property
     def here(self) -> Token:
         """The next token; one of kind "end" after the last."""
-        return self.ahead(0)
+        return self.tokens[self.at] if self.at < len(self.tokens) else self.ahead(0)
 
     def ahead(self, count: int) -> Token:
         """Return the token so many after the next one; one of kind "end" after the last."""
@@ -201,7 +207,11 @@ class TokenStream:
 
     def accept(self, *texts: str) -> Token | None:
         """Go past the next token if it is one of these, and return it."""
-        return self.take() if self.here.kind != "text" and self.here.text in texts and self.here.kind != "end" else None
+        token = self.here
+        if token.text in texts and token.kind not in ("text", "end"):
+            self.at += 1
+            return token
+        return None
 
     def expect(self, text: str) -> None:
         """Go past the next token.

@@ -10,6 +10,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from prm_eval.grading.reading.dressed_units import joined_units, micro_sign
+from prm_eval.grading.reading.remarks import without_remarks
+from prm_eval.grading.reading.scripts import in_latin
+from prm_eval.grading.reading.spellings import other_spellings
+
 _SIGNS = {
     "−": "-", "–": "-", "—": "-", "‒": "-", "‐": "-", "﹣": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
     "∙": r"\cdot ",
@@ -27,7 +32,7 @@ _SIGNS = {
     "⋯": r"\cdots ", "¢": r"\text{ cents}", "€": r"\EUR ", "£": r"\GBP ", "¥": r"\JPY ", "₹": r"\INR ", "∘": r"\circ ",
     "º": r"^\circ ",
     "∗": "*", "≈": r"\approx ", "∨": r"\lor ", "∧": r"\land ", "ϕ": r"\phi ", "˚": r"^\circ ", "ϵ": r"\epsilon ",
-    "µ": r"\mu ",
+    "µ": r"\mu ", "∀": r"\forall ",
 }  # fmt: skip
 _GREEK = dict(
     zip(
@@ -40,7 +45,10 @@ _GREEK = dict(
 )
 _RAISED = {**dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)), "⁺": "+", "⁻": "-", "ⁿ": "n", "ˣ": "x", "ⁱ": "i"}
 _LOWERED = {**dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True)), "₊": "+", "₋": "-", "ₙ": "n", "ₓ": "x"}
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e]")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")
+_END_MARKS = re.compile(
+    r"\\(?:blacksquare|qed|qedsymbol|QED|newline|checkmark|square|Box)(?![a-zA-Z])|\\tag\*?\{[^{}]{0,40}\}|[∎■□▪✓✔✅]"
+)
 
 _TYPOGRAPHY = re.compile(
     r"(?P<keep>\\\\)"  # the end of a matrix row stays
@@ -54,9 +62,11 @@ _TYPOGRAPHY = re.compile(
 )
 _ROW_SPACE = re.compile(r"\\\\\s{0,8}\[-?\d{0,4}(?:\.\d{1,4})?(?:pt|em|ex|mm|cm)\]|\\cr(?![a-zA-Z])|\\tabularnewline")
 _TEXT = r"\\(?:text|mbox|textbf|textrm|textit|mathrm|mathbf|mathit|boldsymbol|textnormal|operatorname|bm|hbox)"
-_NO_LETTERS = re.compile(_TEXT + r"\s?\{([^{}a-zA-Z]{0,200})\}")  # \text{(2,1)}, \text{\$18}: nothing to read as words
+_NO_LETTERS = re.compile(
+    _TEXT + r"\s?\{([^{}a-zA-Z\u0370-\uffff]{0,200})\}"
+)  # \text{(2,1)}, \text{\$18}: nothing to read as words
 _THOUSANDS = re.compile(
-    r"(?<=\d)(?:\{,\}|,\\,|,\s?\\!\s{0,4}|\\!\s?,?\s{0,4}|\\,,?|,\{\}|\{\\,\}|\{,\\!\}|\\ |\\;)(?=\d{3}(?!\d))"
+    r"(?<=\d)(?:\{,\}|\\thinspace\s?|,\\,|,\s?\\!\s{0,4}|\\!\s?,?\s{0,4}|\\,,?|,\{\}|\{\\,\}|\{,\\!\}|\\ |\\;)(?=\d{3}(?!\d))"
 )
 _GROUPED = re.compile(r"([-+]?\s?(?:\\USD ?)?)(\d{1,3}(?:([ '.~])\d{3}){1,20})((?:[.,]\d{1,20})?)(?=$|\s*[\\a-zA-Z%])")
 _SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,40}(?:\.\d{1,40})?)\s?[eE]\s?([-+]?\d{1,4})(?![\w.])")
@@ -72,7 +82,7 @@ _EXCEPT = re.compile(
 )
 _DECORATION = re.compile(
     r"^\s*(?:=(?!=)|(?:\\(?:therefore|Rightarrow|implies|Longrightarrow|iff|because)(?![a-zA-Z])))"
-    r"|\\(?:text)?color\s?\{\w{1,20}\}|\\checkmark(?![a-z])"
+    r"|\\(?:text)?color\s?\{\w{1,20}\}"
 )
 _COMBINATIONS = re.compile(
     r"(?:_|\^)\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?|\{\}_\{?(\d{1,4})\}?\s?([CP])_\{?(\d{1,4})\}?"
@@ -85,8 +95,9 @@ _LEADING = re.compile(
 )
 _SENTENCE_START = re.compile(
     r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no|never|square|cube|root|half|twice|double|minus|negative|bound|wrong|false"
-    r"|reciprocal"
-    r"|inverse)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)",
+    r"|reciprocal|inverse|more|less|fewer|greater|than|plus|added|times|triple|thrice|quadruple|third|quarter|tenth|increased"
+    r"|decreased|multiplied|divided|squared|cubed|before|after|if|unless|until|except|over|under|above|below|next|previous"
+    r"|nearly|incorrect|opposite|complement|excluding)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)",
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(
@@ -110,19 +121,24 @@ _CLOCK = re.compile(
     rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}(?(lead)\s?\}}))"
 )
 _BOX = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?\{(.*)\}[\s$]*", re.DOTALL)
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;: ()\[\]])")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2,}|[{}%$,!;:()\[\]])")
 
 
 def typography(text: str) -> str:
     """Return the answer without what only changes its looks: dollar signs, spacing, sizes, other spellings."""
+    if "\\" in text or not text.isascii():
+        text = _END_MARKS.sub(" ", text)
     if not text.isascii():
-        text = _ascii(text)
+        text = _ascii(in_latin(micro_sign(text)))
     if "boxed" in text and (box := _BOX.fullmatch(text)) and _balanced(box.group(1)):
         text = box.group(1)
     if "\\\\" in text:
         text = _ROW_SPACE.sub(r"\\\\", _single(text))
     elif "\\cr" in text:
         text = _ROW_SPACE.sub(r"\\\\", text)
+    text = without_remarks(other_spellings(text.strip(' "')))
+    if "\\mathrm" in text or "\\text" in text or "\\mu" in text or "Omega" in text or "\\operator" in text:
+        text = joined_units(text)
     if "$" in text:
         text = re.sub(
             r"\\\$|\\text\{\s*\\?\$\s*\}", r"\\USD ", text
@@ -283,7 +299,9 @@ def _spelling(sign: str) -> str:
         return f"\\frac{{{top}}}{{{bottom}}}"
     if plain != sign and len(plain) <= 4:
         return "".join(_SIGNS.get(one, f"\\{_GREEK[one]} " if one in _GREEK else one) for one in plain)
-    return " " if sign.isspace() else _encoded(sign)
+    if sign.isspace() or unicodedata.category(sign) == "So":  # an emoji, a tick, an end mark
+        return " "
+    return _encoded(sign)
 
 
 def _encoded(sign: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from functools import lru_cache
 
+from prm_eval.grading.reading.measures import MEASURED, measure, single
+from prm_eval.grading.reading.scripts import has_foreign_words
 from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol
 
 _SPELLINGS = {
@@ -21,15 +22,20 @@ _SPELLINGS = {
     "degree": "deg",
     "rad": "radian", "unit": "units", "ha": "hectare", "N": "newton", "J": "joule", "W": "watt", "Hz": "hertz",
     "V": "volt",
-    "cup": "cups", "mol": "mole", "K": "kelvin", "Pa": "pascal", "pt": "pint", "qt": "quart",
+    "cup": "cups", "mol": "mole moles", "K": "kelvin", "Pa": "pascal", "pt": "pint", "qt": "quart", "ohm": "ohms",
+    "C": "coulomb", "A": "ampere amp amps", "T": "tesla", "F": "farad", "eV": "electronvolt", "kJ": "kilojoule",
+    "kW": "kilowatt", "kPa": "kilopascal", "cal": "calorie", "erg": "ergs", "bar": "bars", "dm": "decimeter decimetre",
+    "um": "micrometer micrometre micron", "nm": "nanometer nanometre",
+    "yuan": "rmb cny", "won": "krw", "rub": "ruble rubles",
 }  # fmt: skip
+_CASED = frozenset("N J W V K C A T F eV kJ kW kPa".split())  # their small letters mean something else
 _CANONICAL = {
     spelling: name
     for name, spellings in _SPELLINGS.items()
-    for spelling in (*spellings.split(), name if name not in ("N", "J", "W", "V", "K") else "")
+    for spelling in (*spellings.split(), name if name not in _CASED else "")
     if spelling
 }
-KNOWN = frozenset(_SPELLINGS)
+KNOWN = frozenset(_SPELLINGS) | MEASURED
 COMPOUND = {
     "h": ("min", 60), "min": ("s", 60), "day": ("h", 24), "week": ("day", 7), "year": ("month", 12), "ft": ("in", 12),
     "yd": ("ft", 3), "lb": ("oz", 16), "$": ("cent", 100), "m": ("cm", 100), "km": ("m", 1000), "kg": ("g", 1000),
@@ -41,6 +47,7 @@ ABBREVIATIONS = frozenset(
 )
 SINGLE_LETTERS = frozenset("m g s h l L".split())
 LETTER_UNITS = SINGLE_LETTERS | frozenset("J N W V K C F A".split())  # in a text macro
+_RUN_TOGETHER = {"Nm": ("N", "m"), "kWh": ("kW", "h"), "Wh": ("W", "h"), "Ah": ("A", "h"), "mAh": ("mA", "h")}
 _POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
 _LINKS = frozenset(["per", "a", "an", "of", "the", "in", "each", "every"])
 
@@ -64,7 +71,7 @@ NO_UNIT = frozenset({
 })  # fmt: skip
 SCALES = {"dozen": 12, "hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _UNIT_TEXT = re.compile(r"[^\W\d_]?[^\d+=<>*\\&|~#@\[\]_?!]*(?:\^\{?-?\d\}?[^\d+=<>*\\&|~#@\[\]_?!]*)*")
-_PIECE = re.compile(r"[^\W\d_$%]+|\$|%|\^\{?-?\d\}?|/")
+_PIECE = re.compile(r"[^\W\d_$%]+|\$|%|\^\{?\s?-?\d\s?\}?|/|\(|\)")
 
 
 def check_unit(text: str) -> str:
@@ -73,39 +80,74 @@ def check_unit(text: str) -> str:
     Raises:
         ValueError: It is no unit but says something about the value.
     """
-    if not _UNIT_TEXT.fullmatch(text) or not NO_UNIT.isdisjoint(re.sub(r"[^\w']+", " ", text.casefold()).split()):
+    words = re.sub(r"[^\w']+", " ", text.casefold()).split()
+    if has_foreign_words(text) or not _UNIT_TEXT.fullmatch(text) or not NO_UNIT.isdisjoint(words):
         raise ValueError("words that are no unit")
     return text
 
 
 @lru_cache(maxsize=4096)
 def unit_name(text: str) -> str:
-    """Return a unit's name: ``square centimeters`` is ``cm^2``, ``miles per hour`` is ``mi/h``; others in the singular."""
-    names: list[str] = []
-    power, divide = "", ""
-    for piece in _PIECE.findall(text):
+    """Return a unit's name: ``square centimeters`` is ``cm^2``, ``m s^{-1}`` is ``m/s``; others in the singular.
+
+    Units of measure come in the order of the alphabet, so that ``N m`` and ``m N`` have one name.
+    """
+    names: list[tuple[str, int]] = []
+    power, sign, group = 0, 1, 1
+    pieces = _PIECE.findall(text)
+    for i, piece in enumerate(pieces):
         lower = piece.casefold()
-        if lower == "/" or (lower in ("per", "a", "an", "each", "every") and names):
-            divide = "/"
-        elif lower.startswith("^") and names:
-            power_of = lower.strip("^{}")
-            if power_of.startswith("-"):  # m s^{-1} is m/s
-                names[-1] = "/" + names[-1].lstrip("/")
-                power_of = power_of[1:] if power_of != "-1" else ""
-            names[-1] += f"^{power_of}" if power_of else ""
+        if lower == "(":
+            group, sign = sign, 1
+        elif lower == ")":
+            group = 1
+        elif lower == "/" or (piece in ("per", "a", "an", "each", "every") and names):
+            sign = -1
+        elif lower.startswith("^"):
+            if names:
+                name, before = names[-1]
+                names[-1] = (name, before * int(re.sub(r"[^-\d]", "", lower) or 1))
         elif lower in _POWERS and (lower not in ("squared", "cubed") or not names):
-            power = _POWERS[lower]
+            power = int(_POWERS[lower][1:])
         elif lower in _POWERS:
-            names[-1] += _POWERS[lower]
-        elif lower not in _LINKS or (lower == "in" and not names):
-            names.append(("/" if divide and names else "") + _singular(piece) + power)
-            power = divide = ""
-    joined = " ".join(names).replace(" /", "/")
-    return f"unit{power}" if power else joined  # "5 square" alone
+            names[-1] = (names[-1][0], names[-1][1] * int(_POWERS[lower][1:]))
+        elif lower not in _LINKS or piece == "A" or (lower == "in" and not names):
+            following = pieces[i + 1] if i + 1 < len(pieces) else ""
+            split = _RUN_TOGETHER.get(piece, (_singular(piece),))
+            if piece == "ms" and following.startswith(("^-", "^{-", "^{ -")):
+                split = ("m", "s")
+            names += [(each, sign * group * (power or 1)) for each in split]
+            power, sign = 0, 1
+    if power and not names:
+        return f"unit^{power}"  # "5 square" alone
+    return _spelt(names)
+
+
+def _spelt(names: list[tuple[str, int]]) -> str:
+    total: dict[str, int] = {}
+    for name, power in names:
+        total[name] = total.get(name, 0) + power
+    ordered = [(name, power) for name, power in total.items() if power]
+    if all(single(name) for name, _ in ordered):
+        ordered.sort(key=lambda pair: (pair[1] < 0, pair[0]))
+    spelt = [
+        f"{'/' if power < 0 else ''}{name}{f'^{abs(power)}' if abs(power) != 1 else ''}" for name, power in ordered
+    ]
+    return " ".join(spelt).replace(" /", "/")
+
+
+def is_known_unit(text: str) -> bool:
+    """Say whether a text is nothing but units of measure that are known, composed or not: ``kJ/mol``, ``m s^{-2}``."""
+    parts = re.findall(r"[^\W\d_]+", text)
+    return bool(parts) and all(
+        single(part) or part in _RUN_TOGETHER or part in KNOWN or _singular(part) in KNOWN for part in parts
+    )
 
 
 def _singular(word: str) -> str:
     lower = word.casefold()
+    if word not in _CANONICAL and single(word) and len(word) > 1:  # kJ, MHz: capitals matter
+        return {"mL": "ml", "kL": "kl"}.get(word, word)
     if lower in _CANONICAL:
         return _CANONICAL[lower]
     if len(lower) > 3 and lower.endswith("s") and not lower.endswith("ss"):
@@ -163,23 +205,9 @@ def _as_unit(node: Node) -> str | None:
     return None
 
 
-_MEASURES = {
-    "$": ("money", 100), "cent": ("money", 1), "s": ("time", 1), "min": ("time", 60), "h": ("time", 3600),
-    "day": ("time", 86400),
-    "week": ("time", 604800), "mm": ("length", 1), "cm": ("length", 10), "m": ("length", 1000), "km": ("length",
-    1_000_000),
-    "in": ("feet", 1), "ft": ("feet", 12), "yd": ("feet", 36), "mg": ("mass", 1), "g": ("mass", 1000), "kg": ("mass",
-    1_000_000),
-    "ml": ("volume", 1), "l": ("volume", 1000),
-}  # fmt: skip
-
-
 def same_measure(one: Quantity, other: Quantity) -> tuple[Node, Node] | None:
     """Return two quantities in one unit, 5 m and 500 cm both in cm; None where they measure different things."""
-    mine, theirs = _MEASURES.get(one.unit), _MEASURES.get(other.unit)
-    if mine is None or theirs is None or mine[0] != theirs[0]:
+    mine, theirs = measure(one.unit), measure(other.unit)
+    if mine is None or theirs is None or mine[1] != theirs[1] or not mine[1]:
         return None
-    return tuple(  # type: ignore[return-value]
-        Apply("*", (Number(Fraction(factor)), quantity.value))
-        for quantity, factor in ((one, mine[1]), (other, theirs[1]))
-    )
+    return Apply("*", (Number(mine[0]), one.value)), Apply("*", (Number(theirs[0]), other.value))

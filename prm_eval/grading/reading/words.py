@@ -32,7 +32,8 @@ _NUMBER_WORDS = {
 }
 _PART_WORDS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _MONTHS = (
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug "
+    "january february march april may june july august september october november december jan feb mar apr jun jul"
+    " aug "
     "sep sept "
     "oct nov dec"
 ).split()
@@ -45,6 +46,13 @@ _SAME_WORDS = {
     "infinite solutions": "infinitely many", "undefined": "does not exist", "not defined": "does not exist",
 }  # fmt: skip
 
+_FRAMED = re.compile(
+    r"^(?:there (?:is|are|exists?) |(?:the )?set of (?=all |the |every )|(?:the )?(?:equation|system) has |it has )"
+)
+_FULL_DATE = re.compile(
+    r"(?:(?P<m1>[a-z]{3,9})\.? (?P<d1>\d{1,2})(?:st|nd|rd|th)?|(?P<d2>\d{1,2})(?:st|nd|rd|th)?(?: of)?"
+    r" (?P<m2>[a-z]{3,9})),? (?P<y>\d{4})"
+)
 _SPACE = re.compile(r"\s+")
 # beside a digit a sign may be part of a value: (3,4) is not [3,4], and 3.5 is not 3,5
 _PUNCTUATION = re.compile(r"(?<!\d)[\"'“”`.,:;!?()\[\]{}$*](?!\d)|[.,;:?\"'](?=\s|$)")
@@ -59,9 +67,14 @@ _CHOICE = re.compile(
 )
 _HEDGE = re.compile(r"\s*(?:or|and|nor|but|not|,|/|&|;|\\text\s?\{\s*(?:or|and)|[\[(]?[A-J][\])]?\s*$)", re.IGNORECASE)
 _OTHER_CHOICE = re.compile(r"[(\[]\s?[A-J]\s?[)\]]|\b[A-J][).:]|\b(?i:not|incorrect|wrong|false|maybe|or|through)\b")
-CHOICE_AND_VALUE = re.compile(  # the (C) of "(C) 15"
-    r"\s*\$?(?:\\(?:text|textbf|mathrm|mbox)\s?\{\s?)?\(?\s?([A-H])\s?\)\s?(?:\}\s?)?(?:\\[ ,;~]|~|\\q?quad|\s"
-    r"|(?<=[\s}]))\s*(?=[^\s])"
+_OPTION_TEXT = re.compile(  # the (C) of "(C) 15", "C. 15", "\textbf{(C)}\ 15", "\text{C) none of these}"
+    r"\s*\$?(?:option\s|choice\s)?(?P<dress>\\(?:text|textbf|textrm|mathrm|mathbf|mbox)\s?\{\s?)?"
+    r"(?:\(\s?(?P<a>[A-J])\s?\)|(?P<b>[A-J])\s?\)|(?P<c>[A-J])[.:](?=[\s}\\$]))\s*(?P<close>\})?"
+    r"(?:\\[ ,;~:]|~|\\q?quad|[\s$])*(?P<rest>.+)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ONE_LETTER = re.compile(
+    r"[\s$*]*(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s?(?:\(\s?[A-J]\s?\)|\[[A-J]\]|[A-J]\s?[).:])[\s}$*.]*"
 )
 _ZERO, _INFINITY = Number(Fraction(0)), Symbol("infinity")
 _SPELT_SETS: dict[str, Node] = {
@@ -90,7 +103,7 @@ _ABOUT = frozenset(
     "inverse exceeds "
     "excluding assuming unless provided rule reciprocal logarithm opposite complement sum product first last beyond "
     "bound upper "
-    "lower negative".split()
+    "lower negative next previous before after instead".split()
 )
 _ISLAND = re.compile(r"(?<![\w.])[-+]?(?:\\USD ?)?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?![\w/])")
 
@@ -129,6 +142,15 @@ def words_node(text: str) -> Node:
         text = _ACCENT.sub(r"\1", _NESTED.sub(r"\1", text)).replace("\\ ", " ").replace("\\%", "%")
         if "\\" in text:
             raise ValueError("a macro in words that is not known here")
+    dated = _FULL_DATE.fullmatch(text.strip(" .").casefold())
+    if dated:
+        month, day, year = (
+            dated.group("m1") or dated.group("m2"),
+            dated.group("d1") or dated.group("d2"),
+            dated.group("y"),
+        )
+        if month in _MONTHS:
+            return Words(f"{month[:3]} {int(day)} {year}")
     parts = [part for part in _LIST.split(text.strip(" ,.")) if part.strip()]
     if len(parts) > 1 and not any(len(part.split()) > 3 for part in parts):
         return Bracket("", "", tuple(_one(part) for part in parts))
@@ -142,7 +164,10 @@ def _one(text: str) -> Node:
     cleaned = (
         _SPACE.sub(" ", re.sub(r"(?<=[^\W\d])\s*-\s*(?=[^\W\d])", " ", _PUNCTUATION.sub(" ", text))).strip().casefold()
     )
-    cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", cleaned)
+    cleaned = re.sub(r"^(?:the|a|an) (?=\w{2})", "", _FRAMED.sub("", cleaned))
+    cleaned = re.sub(r"^(no (?:real )?solutions?) exists?$", r"\1", cleaned)
+    if cleaned in ("dozen", "one dozen", "a dozen"):
+        return Number(Fraction(12))
     if cleaned in ("half", "one half", "a half"):
         return Number(Fraction(1, 2))
     if cleaned in ("infinity", "positive infinity"):
@@ -208,6 +233,29 @@ def choice_letter(text: str, gold: bool = False) -> str | None:
     if gold and bare and not re.match(r"\s*\\(?:text|mathrm|mbox|textbf)", text):
         return None
     return letter.upper()
+
+
+def dressed_letter(text: str) -> bool:
+    """Say whether a text is one letter in the dress of a choice, ``C)`` or ``(C)``, and nothing else."""
+    return _ONE_LETTER.fullmatch(text) is not None
+
+
+def choice_and_value(text: str) -> tuple[str, str] | None:
+    r"""Return the letter and the text of an option, ``\textbf{(C)}\ 60``; None where one of them is missing, or it hedges."""
+    if len(text) > 300:
+        return None
+    found = _OPTION_TEXT.fullmatch(text.strip().strip("*"))
+    if found is None:
+        return None
+    letter = found.group("a") or found.group("b") or found.group("c")
+    rest = found.group("rest").strip()
+    if not rest.strip(" $.}*"):
+        return None
+    if found.group("dress") and not found.group("close"):
+        rest = f"\\text{{{rest}"
+    if not letter.isupper() or _HEDGE.match(rest) or _OTHER_CHOICE.search(rest):
+        return None
+    return letter, rest
 
 
 def number_in_sentence(text: str) -> str | None:
