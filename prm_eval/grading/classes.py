@@ -9,9 +9,10 @@ Equivalence to gold is no equivalence relation, so a partition cannot follow eve
   1:2, (1, 2) and x = 1, y = 2, 5 cm and 0.05 m. At most :data:`MAX_PAIRS` pairs are asked, and no pair once the
   problem has used :data:`PROBLEM_SECONDS`; classes stay apart then.
 
-What is not symmetric, and so splits or joins no class by itself: a unit or base that only gold has (5 m, answered by 5),
-names (x = 5, answered by 5), a percentage answered by its number, a range of definition (e^{\ln x}, answered by x), and
-spellings joined by "or". And what is symmetric is not always transitive: 1 < x < 2 and x = 1, y = 2 both equal (1, 2).
+What is not symmetric, and so splits or joins no class by itself: a unit or base that only gold has (5 m, answered by
+5), names (x = 5, answered by 5), a percentage answered by its number, a range of definition (e^{\ln x}, answered by x),
+and spellings joined by "or". And what is symmetric is not always transitive: 1 < x < 2 and x = 1, y = 2 both equal (1,
+2).
 """
 
 from __future__ import annotations

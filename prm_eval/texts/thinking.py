@@ -4,10 +4,12 @@ Several kinds of marks stand in raw generations, and none of what they enclose i
 
 * thinking, in the dialects of reasoning models: ``<think>`` (DeepSeek-R1, Qwen3), ``<thinking>``, ``<thought>``,
   ``<reasoning>``, ``<seed:think>``, ``[THINK]`` (Magistral), ``◁think▷`` (Kimi), ``<|begin_of_thought|>`` (Sky-T1),
-  ``<|START_THINKING|>`` (Command A), ``<|inner_prefix|>`` (Apertus), and the channels of gpt-oss, with their special tokens or without them
-  (``analysis ... assistantfinal ...``). A chat template may have opened the thinking, so a closing mark alone ends it;
+  ``<|START_THINKING|>`` (Command A), ``<|inner_prefix|>`` (Apertus), and the channels of gpt-oss, with their special
+  tokens or without them (``analysis ... assistantfinal ...``). A chat template may have opened the thinking, so a
+  closing mark alone ends it;
 * the end of a turn (``<|im_end|>``, ``</s>``, ``<end_of_turn>``, ...) and whatever follows it;
-* other special tokens, which are no text, and a prompt that was decoded with the reply (``system ... user ... assistant``).
+* other special tokens, which are no text, and a prompt that was decoded with the reply (``system ... user ...
+  assistant``).
 
 Whatever is left out is replaced by blanks or lies outside the span, so that places in the reply are places in the text.
 """

@@ -50,7 +50,8 @@ def test_roots_and_powers_beyond_the_limit_are_not_asked_for() -> None:
 
 
 def test_a_problem_that_used_up_its_time_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two thousand costly answers would take an hour: what is left is undecided, which counts as wrong and is counted."""
+    """Two thousand costly answers would take an hour: what is left is undecided, which counts as wrong and is
+    counted."""
     monkeypatch.setattr(classes_module, "PROBLEM_SECONDS", -1.0)
     rows = grade_answers(["1", "2", None], "1", [0, 1, 2])
     assert [row.grade for row in rows] == ["undecided", "undecided", "no_answer"]

@@ -71,7 +71,8 @@ def test_the_pairs_reach_the_symbolic_tier(expected) -> None:
 
 
 def test_from_eight_threads_while_the_child_is_killed(expected) -> None:
-    """One worker serves all threads; a child that dies is replaced and its pair decided again; no file or child is left."""
+    """One worker serves all threads; a child that dies is replaced and its pair decided again; no file or child is
+    left."""
     WORKER.close()
     files, processes = open_files(), children()
     forget()

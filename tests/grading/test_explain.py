@@ -12,11 +12,14 @@ from prm_eval.grading.reading.parser import parse
 
 # (gold, answer, equal, lines that the explanation must have)
 CASES = [
-    ("1/2", "0.5", True, ["extraction  none found", "  read as   rational: /(1, 2)", "verdict     equivalent, by rule normal_form"]),
+    ("1/2", "0.5", True, ["extraction  none found", "  read as   rational: /(1, 2)", "verdict     equivalent, by rule "
+                                                                                     "normal_form"]),
     ("1/2", "so \\boxed{0.5}", True, ["extraction  boxed, characters 10 to 13: 0.5"]),
-    ("x", "The answer is (1,2)", False, ["extraction  phrase, characters 14 to 19: (1,2)", "  read as   tuple: (1, 2)"]),
+    ("x", "The answer is (1,2)", False, ["extraction  phrase, characters 14 to 19: (1,2)",
+    "  read as   tuple: (1, 2)"]),
     ("5 cm", "5", True, ["  read as   number with unit: quantity(5, 'cm')"]),
-    ("x<3", "x\\le 3", False, ["relation(x < 3)", "relation(x <= 3)", "verdict     not equivalent, by rule different_form"]),
+    ("x<3", "x\\le 3", False, ["relation(x < 3)", "relation(x <= 3)", "verdict     not equivalent, by rule "
+                                                                      "different_form"]),
     ("\\sum_{k=1}^{3}k", "6", True, ["sum(k, 1, 3, k)", "  becomes   +(1, 2, 3)"]),
     ("\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "1", False, ["matrix(1, 2; 3, 4)"]),
     ("\\text{yes}", "yes", True, ["words('yes')"]),

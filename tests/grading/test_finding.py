@@ -1,4 +1,5 @@
-"""Where the final answer stands. Taking another number of the text grades somebody who was right as wrong, or the reverse."""
+"""Where the final answer stands. Taking another number of the text grades somebody who was right as wrong, or the
+reverse."""
 
 from __future__ import annotations
 

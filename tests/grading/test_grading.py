@@ -44,7 +44,8 @@ def test_equivalence_table(row) -> None:
 
 @pytest.mark.parametrize("name", ["types", "wild", "traps", "found", "responses"])
 def test_large_tables(name) -> None:
-    """Some 3,000 pairs of every type, written for this project: what is right passes, and what is wrong by a hair does not.
+    """Some 3,000 pairs of every type, written for this project: what is right passes, and what is wrong by a hair does
+    not.
 
     ``types`` goes through the answer types, ``wild`` has what real models write, ``traps`` what should not pass (and
     code that should not run), ``found`` what fuzzing and a hunt for false positives found, ``responses`` whole texts.
@@ -206,7 +207,8 @@ FLOORS = dict.fromkeys(
 
 
 def test_labelled_pairs(data, tmp_path) -> None:
-    """No false positive on pairs of answers; floors on the rest; nothing in an answer is ever executed; no row is slow."""
+    """No false positive on pairs of answers; floors on the rest; nothing in an answer is ever executed; no row is
+    slow."""
     canary = tmp_path / "canary"
     right: dict[str, list[bool]] = {}
     for line in (data / "grader/public_sample.jsonl").read_text(encoding="utf-8").splitlines():
@@ -228,7 +230,8 @@ def test_labelled_pairs(data, tmp_path) -> None:
 
 
 def test_every_gold_of_the_real_sets_is_read(data) -> None:
-    """Each of MATH-500's golds has a tree and equals itself; different golds of other problems do not come out equal wrongly."""
+    """Each of MATH-500's golds has a tree and equals itself; different golds of other problems do not come out equal
+    wrongly."""
     golds = [
         json.loads(line)["answer"]
         for line in (data / "problems/math500.jsonl").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,5 @@
-"""Normal forms: equal keys mean equal values, complete keys that differ mean different ones. Both are trusted without a look at a number."""
+"""Normal forms: equal keys mean equal values, complete keys that differ mean different ones. Both are trusted without a
+look at a number."""
 
 from __future__ import annotations
 
@@ -186,7 +187,8 @@ POOL = ["1/2", "0.5", "\\frac{1}{2}", "2", "2.0", "x+1", "1+x", "no", "(1,2)", "
 @MANY
 @given(st.lists(st.sampled_from(POOL), min_size=1, max_size=9), st.sampled_from([None, "0.5", "2", "7"]))
 def test_classes_are_a_partition_by_equivalence(answers: list[str | None], gold: str | None) -> None:
-    """Same class if and only if equivalent (here every pair is decided); None is in none; numbers follow first appearance."""
+    """Same class if and only if equivalent (here every pair is decided); None is in none; numbers follow first
+    appearance."""
     found = answer_classes(answers, gold)
     for (a, one), (b, other) in itertools.combinations(zip(found, answers, strict=True), 2):
         if one is not None and other is not None:

@@ -41,7 +41,8 @@ CASES = [
 
 @pytest.mark.parametrize(("option", "gold", "answer", "strict", "with_option"), CASES)
 def test_an_option_changes_what_it_says_and_nothing_else(option, gold, answer, strict, with_option) -> None:
-    """Numbers made with another grader's conventions could not be reproduced, or ours would be made with them unasked."""
+    """Numbers made with another grader's conventions could not be reproduced, or ours would be made with them
+    unasked."""
     assert is_equivalent(gold, answer) is strict
     assert is_equivalent(gold, answer, parse_options(option)) is with_option
 

@@ -1,4 +1,5 @@
-"""The arithmetic under every exact form. A wrong sum here calls two answers equal that are not, with the word "exact" beside it."""
+"""The arithmetic under every exact form. A wrong sum here calls two answers equal that are not, with the word "exact"
+beside it."""
 
 from __future__ import annotations
 
@@ -120,7 +121,8 @@ def test_what_becomes_of_a_term(monomial, factor: int, reduced) -> None:
 @MANY
 @given(st.fractions(min_value=-2_000, max_value=2_000, max_denominator=60).filter(bool))
 def test_square_roots_are_square_roots(number: Fraction) -> None:
-    """Of any number but 0: the root times itself is the number, exactly; its rational part is not negative, and what is under roots is prime."""
+    """Of any number but 0: the root times itself is the number, exactly; its rational part is not negative, and what is
+    under roots is prime."""
     root = square_root(number)
     assert root is not None
     assert multiply(root, root) == constant(number)

@@ -106,8 +106,10 @@ def test_the_conclusion_policy_only_adds_answers() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["<answer> ", "<answer>" + " " * 80, '"answer": ', "answer is ", "答", "答案是", "final ", "\\boxed{5} or ", "$1$ ", "1 2 ", "**",
-     "A: ", "#### ", "So 5 is. ", "\\[ x ", "= ", "\n- \\boxed{1}", "答えは", "ans. 5 ", "```\n", "The answer in the box, ", "¡", "İ"],
+    ["<answer> ", "<answer>" + " " * 80, '"answer": ', "answer is ", "答", "答案是", "final ", "\\boxed{5} or ", "$1$ ",
+    "1 2 ", "**",
+     "A: ", "#### ", "So 5 is. ", "\\[ x ", "= ", "\n- \\boxed{1}", "答えは", "ans. 5 ", "```\n",
+     "The answer in the box, ", "¡", "İ"],
 )  # fmt: skip
 def test_a_megabyte_of_anything_is_soon_read(piece: str) -> None:
     """One second for a megabyte: time is bounded generously here, since the machine may be busy."""

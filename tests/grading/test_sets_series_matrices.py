@@ -1,4 +1,5 @@
-"""Sets, sums with dots and matrices: forms that are spelt in many ways. Each table has its near misses beside what is equal."""
+"""Sets, sums with dots and matrices: forms that are spelt in many ways. Each table has its near misses beside what is
+equal."""
 
 from __future__ import annotations
 

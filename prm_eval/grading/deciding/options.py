@@ -22,9 +22,9 @@ class GradingOptions:
         units_may_be_dropped: ``5`` is ``5 cm``.
         factored_equals_expanded: ``(x+1)^2`` is ``x^2+2x+1``.
         letters_as_parameters: ``k pi`` is ``n pi``: one letter may be called otherwise.
-        extraction: where an answer is looked for: ``announced``, where the text says that it is one (a box, a heading, a
-            phrase, ...), or ``conclusion``, there and, where nothing announces one, in the last complete sentence if it
-            concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`). It says nothing
+        extraction: where an answer is looked for: ``announced``, where the text says that it is one (a box, a heading,
+            a phrase, ...), or ``conclusion``, there and, where nothing announces one, in the last complete sentence if
+            it concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`). It says nothing
             about two answers that were found already.
         text_only: only equal strings after the clean-up of the MATH data set's own grader are equal.
     """

@@ -69,7 +69,8 @@ ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 ELSEWHERE_WORDS = (
-    "respuesta", "lösung", "réponse", "reponse", "antwort", "endergebnis", "risposta", "resposta", "odpowied", "odpov", "cevap",
+    "respuesta", "lösung", "réponse", "reponse", "antwort", "endergebnis", "risposta", "resposta", "odpowied", "odpov",
+    "cevap",
     "yanıt", "antwoord", "svar", "vastaus", "válasz", "răspuns", "jawab", "jawap", "sagot", "đáp", "câu trả", "odgovor",
     "отговор", "ответ", "відповідь", "απάντηση", "תשובה", "उत्तर", "جابة", "جواب", "คำตอบ", "উত্তর", "پاسخ", "答",
     "正解", "选", "답",

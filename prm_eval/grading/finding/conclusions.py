@@ -5,14 +5,14 @@ ends with the value. The wide one is the grading option ``extraction=conclusion`
 for a box: the last complete sentence concludes and holds exactly one quantity, wherever it stands; a sentence that was
 cut off behind it is ignored.
 
-What the wide rule does on two public pools of 32 candidates a problem (StrictPRMBench's, with its labels; 311 problems of
-GSM8K and 292 of MATH-500): on GSM8K 61.3 to 92.9 % of the candidates have an answer, agreement with the labels rises from
-70.5 to 95.2 %, and of the 3,137 answers it adds 296 are wrong; on MATH-500, which was prompted for a box, 95.6 to 97.5 %
-and 85.4 to 86.8 %, and of 181 added answers 54 are wrong. Of those that are right, the labels call 190 wrong on GSM8K and
-none on MATH-500: these labels compare the last number of a text, up to its comma (144 of the 190 have a thousands
-separator, the others another number behind the value). On the responses of the tests it accepts no wrong one. It is off by default
-all the same: a solution that was cut off in the middle has often concluded something on the way, and an answer that
-nobody announced should not vote unless somebody asked for it.
+What the wide rule does on two public pools of 32 candidates a problem (StrictPRMBench's, with its labels; 311 problems
+of GSM8K and 292 of MATH-500): on GSM8K 61.3 to 92.9 % of the candidates have an answer, agreement with the labels rises
+from 70.5 to 95.2 %, and of the 3,137 answers it adds 296 are wrong; on MATH-500, which was prompted for a box, 95.6 to
+97.5 % and 85.4 to 86.8 %, and of 181 added answers 54 are wrong. Of those that are right, the labels call 190 wrong on
+GSM8K and none on MATH-500: these labels compare the last number of a text, up to its comma (144 of the 190 have a
+thousands separator, the others another number behind the value). On the responses of the tests it accepts no wrong one.
+It is off by default all the same: a solution that was cut off in the middle has often concluded something on the way,
+and an answer that nobody announced should not vote unless somebody asked for it.
 """
 
 from __future__ import annotations

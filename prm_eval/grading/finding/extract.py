@@ -1,12 +1,13 @@
 r"""Find the final answer in a whole response. Nothing here judges it, and nothing sees gold.
 
 What a reasoning model thought, and what a model makes up after its own turn, is no part of the response
-(:mod:`prm_eval.texts.thinking`). In the rest these rules are tried in order (``Extraction.rule`` says which one found it):
+(:mod:`prm_eval.texts.thinking`). In the rest these rules are tried in order (``Extraction.rule`` says which one found
+it):
 
 1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes before it
    that a comma, "and" or "or" joins to it, or that stand in the lines of one list; with the sign before it, the factor,
-   unit or base behind it, and the other value offered behind it: ``-\boxed{5}\text{ cm}``, ``\boxed{5} or 6``. Where the
-   text goes on to say "the final answer is ...", or to a line "Answer: ...", that is taken (``announcement``).
+   unit or base behind it, and the other value offered behind it: ``-\boxed{5}\text{ cm}``, ``\boxed{5} or 6``. Where
+   the text goes on to say "the final answer is ...", or to a line "Answer: ...", that is taken (``announcement``).
 2. ``heading``: what follows ``# Answer`` (PRM800K), ``####`` (GSM8K) or a heading "Final answer".
 3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts
    ask for.

@@ -13,7 +13,8 @@ Dimensions = tuple[tuple[str, int], ...]
 
 _BASE: dict[str, tuple[Fraction, dict[str, int]]] = {
     "m": (Fraction(1), {"m": 1}), "g": (Fraction(1, 1000), {"kg": 1}), "s": (Fraction(1), {"s": 1}),
-    "A": (Fraction(1), {"A": 1}), "K": (Fraction(1), {"K": 1}), "mol": (Fraction(1), {"mol": 1}), "cd": (Fraction(1), {"cd": 1}),
+    "A": (Fraction(1), {"A": 1}), "K": (Fraction(1), {"K": 1}), "mol": (Fraction(1), {"mol": 1}), "cd": (Fraction(1),
+    {"cd": 1}),
     "N": (Fraction(1), {"kg": 1, "m": 1, "s": -2}), "J": (Fraction(1), {"kg": 1, "m": 2, "s": -2}),
     "W": (Fraction(1), {"kg": 1, "m": 2, "s": -3}), "Pa": (Fraction(1), {"kg": 1, "m": -1, "s": -2}),
     "Hz": (Fraction(1), {"s": -1}), "C": (Fraction(1), {"A": 1, "s": 1}),
@@ -26,14 +27,17 @@ _BASE: dict[str, tuple[Fraction, dict[str, int]]] = {
 }  # fmt: skip
 _WHOLE: dict[str, tuple[Fraction, dict[str, int]]] = {
     "min": (Fraction(60), {"s": 1}), "h": (Fraction(3600), {"s": 1}), "day": (Fraction(86400), {"s": 1}),
-    "week": (Fraction(604800), {"s": 1}), "in": (Fraction(254, 10_000), {"m": 1}), "ft": (Fraction(3048, 10_000), {"m": 1}),
-    "yd": (Fraction(9144, 10_000), {"m": 1}), "mi": (Fraction(1_609_344, 1000), {"m": 1}), "ton": (Fraction(1000), {"kg": 1}),
+    "week": (Fraction(604800), {"s": 1}), "in": (Fraction(254, 10_000), {"m": 1}), "ft": (Fraction(3048, 10_000),
+    {"m": 1}),
+    "yd": (Fraction(9144, 10_000), {"m": 1}), "mi": (Fraction(1_609_344, 1000), {"m": 1}), "ton": (Fraction(1000),
+    {"kg": 1}),
     "ha": (Fraction(10_000), {"m": 2}), "$": (Fraction(100), {"cent": 1}), "cent": (Fraction(1), {"cent": 1}),
     "lb": (Fraction(45_359_237, 10**8), {"kg": 1}), "oz": (Fraction(45_359_237, 16 * 10**8), {"kg": 1}),
 }  # fmt: skip
 _PREFIXES = {
     "k": Fraction(1000), "M": Fraction(10**6), "G": Fraction(10**9), "T": Fraction(10**12), "h": Fraction(100),
-    "d": Fraction(1, 10), "c": Fraction(1, 100), "m": Fraction(1, 1000), "u": Fraction(1, 10**6), "µ": Fraction(1, 10**6),
+    "d": Fraction(1, 10), "c": Fraction(1, 100), "m": Fraction(1, 1000), "u": Fraction(1, 10**6), "µ": Fraction(1,
+    10**6),
     "n": Fraction(1, 10**9), "p": Fraction(1, 10**12), "f": Fraction(1, 10**15),
 }  # fmt: skip
 _NO_PREFIX = frozenset(["pt", "hC", "dl"])

@@ -64,7 +64,8 @@ _BY_THEMSELVES = frozenset(r"\max \min".split())
 def _named_value(tokens: list[Token]) -> Node | None:
     r"""Read ``\lim_{x\to 0} f(x) = 12``: an integral, a limit or an extremum that is said to be a value, as its name.
 
-    None where the left side holds more than the one thing, a sum or a factor before it, or no letters: that is an equation.
+    None where the left side holds more than the one thing, a sum or a factor before it, or no letters: that is an
+    equation.
     """
     if tokens[0].text not in _NAMING:
         return None

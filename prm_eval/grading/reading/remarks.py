@@ -1,8 +1,8 @@
 r"""What stands around a value in an answer and says nothing about it, or says it in words: strings in, strings out.
 
-Remarks (``(since x > 0)``), a decimal for information (``\approx 3.46``), where a letter runs (``for all x``, ``where k is
-an integer``), sets in words (``all real numbers greater than 2``), and offers in brackets (``(or 0.5)``). Only what ends
-or begins the whole answer is touched, and only in phrases that are listed here: any other words stay, and fail.
+Remarks (``(since x > 0)``), a decimal for information (``\approx 3.46``), where a letter runs (``for all x``, ``where k
+is an integer``), sets in words (``all real numbers greater than 2``), and offers in brackets (``(or 0.5)``). Only what
+ends or begins the whole answer is touched, and only in phrases that are listed here: any other words stay, and fail.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ _WHOLE = re.compile(
     r"\s{0,4}\$?(?P<b>[a-zA-Z])\$?|\(\s?(?P<c>[a-zA-Z])\s?\\in\s?\\(?:mathbb|Bbb)\s?\{?(?P<sc>[ZN])\}?\s?\)"
     rf"|{_TEXT}\s{{0,4}},?\s?(?:where|with|for)(?:\s(?:all|any|every"
     rf"|some))?\s?\}}\s{{0,4}}\$?(?P<d>[a-zA-Z])\s?\\in\s?\\(?:mathbb|Bbb)\s?"
-    r"\{?(?P<sd>[ZN])\}?\$?)\s{0,4}\.?$".replace("{sort}", "(?:integers?|whole numbers?|natural numbers?|positive integers?)"),
+    r"\{?(?P<sd>[ZN])\}?\$?)\s{0,4}\.?$".replace("{sort}", "(?:integers?|whole numbers?|natural numbers?|positive "
+                                                           "integers?)"),
     re.IGNORECASE,
 )  # fmt: skip
 _FAMILY = re.compile(
@@ -94,7 +95,8 @@ _SIGNS = {
 }  # fmt: skip
 _NEGATIVE = re.compile(rf"^(\s{{0,4}}){_TEXT}\s{{0,4}}(?:negative|minus)\s{{0,4}}\}}\s{{0,4}}(?=[\d\\(.])")
 _REMARK_WORDS = (
-    "since", "because", "that", "rounded", "simplified", "as required", "assuming", "approx", "about", "roughly", "around",
+    "since", "because", "that", "rounded", "simplified", "as required", "assuming", "approx", "about", "roughly",
+    "around",
     "nearly", "(to ", "exact", "or ", "i.e.", "equivalently", "simplest", "Since", "Approx", "About", "(or",
 )  # fmt: skip
 MAX_REMARKS = 3  # remarks behind one another

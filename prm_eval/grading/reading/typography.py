@@ -66,7 +66,8 @@ _NO_LETTERS = re.compile(
     _TEXT + r"\s?\{([^{}a-zA-Z\u0370-\uffff]{0,200})\}"
 )  # \text{(2,1)}, \text{\$18}: nothing to read as words
 _THOUSANDS = re.compile(
-    r"(?<=\d)(?:\{,\}|\\thinspace\s?|,\\,|,\s?\\!\s{0,4}|\\!\s?,?\s{0,4}|\\,,?|,\{\}|\{\\,\}|\{,\\!\}|\\ |\\;)(?=\d{3}(?!\d))"
+    r"(?<=\d)(?:\{,\}|\\thinspace\s?|,\\,|,\s?\\!\s{0,4}|\\!\s?,?\s{0,4}|\\,,?|,\{\}|\{\\,\}|\{,\\!\}|\\ "
+    r"|\\;)(?=\d{3}(?!\d))"
 )
 _GROUPED = re.compile(r"([-+]?\s?(?:\\USD ?)?)(\d{1,3}(?:([ '.~])\d{3}){1,20})((?:[.,]\d{1,20})?)(?=$|\s*[\\a-zA-Z%])")
 _SCIENTIFIC = re.compile(r"(?<![\w.])(\d{1,40}(?:\.\d{1,40})?)\s?[eE]\s?([-+]?\d{1,4})(?![\w.])")
@@ -95,8 +96,10 @@ _LEADING = re.compile(
 )
 _SENTENCE_START = re.compile(
     r"^\s*\\text\s?\{(?![^{}]*\b(?:not|or|no|never|square|cube|root|half|twice|double|minus|negative|bound|wrong|false"
-    r"|reciprocal|inverse|more|less|fewer|greater|than|plus|added|times|triple|thrice|quadruple|third|quarter|tenth|increased"
-    r"|decreased|multiplied|divided|squared|cubed|before|after|if|unless|until|except|over|under|above|below|next|previous"
+    r"|reciprocal|inverse|more|less|fewer|greater|than|plus|added|times|triple|thrice|quadruple|third|quarter|tenth"
+    r"|increased"
+    r"|decreased|multiplied|divided|squared|cubed|before|after|if|unless|until|except|over|under|above|below|next"
+    r"|previous"
     r"|nearly|incorrect|opposite|complement|excluding)\b)[^{}\\]{0,80}\b(?:is|are|equals|:)\s*:?\s*\}(?=\s*\S)",
     re.IGNORECASE,
 )
