@@ -8,6 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
+# What the bars say. A stage that has a name of its own (an arm of a study, a model) says it itself.
+GRADING = "grading"
+GRADING_WITH = "grading with {grader}"
+EVALUATING = "evaluating"
+SCORING = "scoring with {model}"
+SCORING_AGAIN = "scoring again"
+IMPORTING = "importing"
+RENDERING = "rendering"
+SAMPLING = "sampling"
+DRAWING = "drawing"
+DRAWING_TRAINED = "drawing what was trained on"
+
 
 class Progress(Protocol):
     """A function that long work calls with the amount done so far and the number of tokens computed so far.

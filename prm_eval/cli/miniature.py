@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 
-from prm_eval.progress import Bar
+from prm_eval.progress import DRAWING, DRAWING_TRAINED, Bar
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -16,11 +16,11 @@ def _check(options: argparse.Namespace) -> int:
     if options.trained is not None:
         from prm_eval.miniature.make import drawn_for_training
 
-        with Bar("drawing what was trained on", None, "problem") as progress:
+        with Bar(DRAWING_TRAINED, None, "problem") as progress:
             trained = drawn_for_training(options.trained, progress=progress)
         print(f"trained on with seed {options.trained}: {len(trained):,} normal forms, counted under train")
     total = len(options.seeds) * (options.train + 2 * options.count)
-    with Bar("drawing", total, "problem") as progress:
+    with Bar(DRAWING, total, "problem") as progress:
         found = check_splits(options.seeds, options.train, options.count, progress=progress, trained=trained)
     for split, forms in found.forms.items():
         seeds = ", ".join(map(str, options.seeds))

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from prm_eval.cli.types import counted
-from prm_eval.progress import Bar
+from prm_eval.progress import IMPORTING, Bar
 
 
 def _pool_import(options: argparse.Namespace) -> int:
     from prm_eval.importers import import_pool
 
-    with Bar("importing", None, "problem") as progress:
+    with Bar(IMPORTING, None, "problem") as progress:
         report = import_pool(
             options.file,
             options.output,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prm_eval.cli.parser import VERIFY_OPTIONS
 from prm_eval.cli.types import counted
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.progress import Bar
+from prm_eval.progress import RENDERING, SCORING_AGAIN, Bar
 
 if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
@@ -107,7 +107,7 @@ def _verify(options: argparse.Namespace) -> int:
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else options.sample
-    with Bar("scoring again", sample, "candidate") as progress:
+    with Bar(SCORING_AGAIN, sample, "candidate") as progress:
         found = verify_submission(
             folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=progress
         )
@@ -154,7 +154,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
         stale = f"{counted(len(files), 'stale file')}; prm-eval leaderboard makes them again"
         print(stale if files else f"{output} is up to date")
         return 1 if files else 0
-    with Bar("rendering", None, "page") as progress:
+    with Bar(RENDERING, None, "page") as progress:
         built = build(options.results, output, jobs=options.jobs, progress=progress)
     if options.readme:
         update_readme(options.readme, output, write=True)

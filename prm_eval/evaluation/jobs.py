@@ -16,7 +16,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.grading.pool import DEFAULT, Disagreement, disagreements, grade_pool, is_graded, is_grader, source_of
 from prm_eval.pools.pool import Pool
-from prm_eval.progress import Bars, no_bars
+from prm_eval.progress import EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import refusal_reason
@@ -101,7 +101,7 @@ def run_grading(
     if output is not None and compare is not None:
         raise PrmEvalError("grades are compared in the pool: leave out -o, or --compare")
     pool = Pool(folder).require_sound()
-    with bars("grading", pool.info.n_problems, "problem") as progress:
+    with bars(GRADING, pool.info.n_problems, "problem") as progress:
         path = grade_pool(pool, name=grader, folder=output, progress=progress)
     if output is not None:
         return Grading(path, None, None)
@@ -119,7 +119,7 @@ def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_ba
     """Grade a pool unless it has grades of the grader's present version; return whether it was graded now."""
     if is_graded(pool, grader):
         return False
-    what = "grading" if grader == DEFAULT else f"grading with {grader}"
+    what = GRADING if grader == DEFAULT else GRADING_WITH.format(grader=grader)
     with bars(what, pool.info.n_problems, "problem") as progress:
         grade_pool(pool, name=grader, progress=progress)
     return True
@@ -199,7 +199,7 @@ def run_evaluation(
     files = opened_rewards(rewards or pool.reward_folders(), aggregations)
     if source == "own":
         grade_unless_graded(pool, bars=bars)
-    with bars("evaluating", pool.info.n_problems, "problem") as progress:
+    with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
         return evaluate(pool, files, grades=source, progress=progress, **settings)
 
 
@@ -250,7 +250,7 @@ def run_scoring(
     Raises:
         PrmEvalError: See :func:`prm_eval.rewards.scoring.score_pool`.
     """
-    with bars(f"scoring with {model.name}", pool.info.n_candidates, "candidate") as progress:
+    with bars(SCORING.format(model=model.name), pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
 

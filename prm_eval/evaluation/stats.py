@@ -10,7 +10,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+# How often is drawn again: every count of resamples and sign flips of the evaluation stands here.
 DEFAULT_RESAMPLES = 10_000
+GROUP_RESAMPLES = 2_000  # of a subject, a level or a fifth
+SIGN_FLIPS = 2_000  # of a single difference, as prm-eval evaluate prints it
+ADJUSTED_SIGN_FLIPS = 50_000  # of a board's differences: a p-value that is adjusted for many rows needs more digits
 DEFAULT_LEVEL = 0.95
 
 

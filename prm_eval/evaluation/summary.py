@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.evaluation.stats import ClusterBootstrap, rank_ranges, sign_flip_p
+from prm_eval.evaluation.stats import GROUP_RESAMPLES, SIGN_FLIPS, ClusterBootstrap, rank_ranges, sign_flip_p
 from prm_eval.records import Problem
 
 Floats = npt.NDArray[np.float64]
@@ -131,7 +131,10 @@ class Summary:
                 members = np.array([each == label for each in labels])
                 stack = np.stack([table[members, last] for table in self.curves.values()], axis=1)
                 bootstrap = ClusterBootstrap(
-                    int(members.sum()), seed=self.seed, level=self.level, resamples=min(2_000, self.resample_count)
+                    int(members.sum()),
+                    seed=self.seed,
+                    level=self.level,
+                    resamples=min(GROUP_RESAMPLES, self.resample_count),
                 )
                 for (selector, model), cell in zip(self.curves, bootstrap.intervals(stack), strict=True):
                     rows.append(
@@ -157,7 +160,7 @@ class Summary:
                 cell = self.bootstrap.difference(
                     a, b, self.resampled[one][:, column] - self.resampled[other][:, column]
                 )
-                p = sign_flip_p(a - b, seed=self.seed, resamples=min(2_000, self.resample_count))
+                p = sign_flip_p(a - b, seed=self.seed, resamples=min(SIGN_FLIPS, self.resample_count))
                 rows.append(Difference(*one, *other, n, cell.value, cell.low, cell.high, p))
         return rows
 

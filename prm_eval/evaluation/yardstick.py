@@ -27,7 +27,15 @@ from prm_eval.evaluation.diagnostics import (
 )
 from prm_eval.evaluation.measured import Baseline, Curve, Group, Measured, Settings, Shown, Standing
 from prm_eval.evaluation.pool_arrays import PoolArrays, baseline_curves, weighted_votes
-from prm_eval.evaluation.stats import ClusterBootstrap, Interval, holm, rank_ranges, sign_flip_ps
+from prm_eval.evaluation.stats import (
+    ADJUSTED_SIGN_FLIPS,
+    GROUP_RESAMPLES,
+    ClusterBootstrap,
+    Interval,
+    holm,
+    rank_ranges,
+    sign_flip_ps,
+)
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
@@ -39,8 +47,6 @@ Ints = npt.NDArray[np.int64]
 
 Remark = Callable[[RewardFile, Floats], Sequence[Any]]
 
-GROUP_RESAMPLES = 2_000
-SIGN_FLIPS = 50_000
 # reward models whose weights are in memory at once
 HELD = 64
 
@@ -195,11 +201,11 @@ class Yardstick:
         top = int(np.argmax(np.round(table.mean(axis=0), 12)))
         over_majority, over_best = table - fixed[:, :1], table - table[:, top : top + 1]
         seed = self.settings.seed
-        p_majority = holm(sign_flip_ps(over_majority, seed=seed, resamples=SIGN_FLIPS))
+        p_majority = holm(sign_flip_ps(over_majority, seed=seed, resamples=ADJUSTED_SIGN_FLIPS))
         others = np.arange(len(measured)) != top
         p_best = np.ones(len(measured))
         if others.any():
-            p_best[others] = holm(sign_flip_ps(over_best[:, others], seed=seed, resamples=SIGN_FLIPS))
+            p_best[others] = holm(sign_flip_ps(over_best[:, others], seed=seed, resamples=ADJUSTED_SIGN_FLIPS))
         result = []
         for i, (best, worst) in enumerate(ranks):
             to_majority = self.bootstrap.difference(table[:, i], fixed[:, 0], resampled[:, i] - majority)

@@ -28,7 +28,7 @@ from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool, PoolWriter
-from prm_eval.progress import Bars, no_bars
+from prm_eval.progress import EVALUATING, SAMPLING, Bars, no_bars
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files.reward_file import NamedRewards
@@ -144,7 +144,7 @@ def figures(
     pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, bars)
     grade_unless_graded(pool, bars=bars)
     files = [NamedRewards(kind, _rewards(pool, models, kind, device, bars)) for kind in ("orm", "prm")]
-    with bars("evaluating", len(problems), "problem") as progress:
+    with bars(EVALUATING, len(problems), "problem") as progress:
         evaluation = evaluate(pool, files, selectors=SELECTORS, seed=SEED, progress=progress)
     texts = [[each.text for each in group] for _, group in pool]
     found = Found(
@@ -269,7 +269,7 @@ def _pool(
                 )
         return pool
     n = sampling["n"]
-    with bars("sampling", n * len(problems), "candidate") as progress:
+    with bars(SAMPLING, n * len(problems), "candidate") as progress:
         texts = sample(
             load_model(policy, device=device),
             [each.problem.statement for each in problems],

@@ -12,6 +12,24 @@ from fractions import Fraction
 
 from prm_eval.grading.reading.units import is_known_unit
 
+SAME_MACROS = {
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\simeq": r"\approx", r"\doteq": r"\approx",
+    r"\approxeq": r"\approx", r"\nicefrac": r"\frac", r"\sfrac": r"\frac", r"\xfrac": r"\frac",
+    r"\flatfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge", r"\leqslant": r"\le", r"\geqslant": r"\ge",
+    r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne", r"\lbrace": r"\{",
+    r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\|": "|",
+    r"\Vert": "|", r"\ast": "*", r"\cdot": "*", r"\times": "*", r"\centerdot": "*", r"\bullet": "*", "**": "^",
+    r"\div": "/", "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "<>": r"\ne", "==": "=", r"\%": "%", r"\land": "and",
+    r"\wedge": "and", r"\&": "and", r"\degree": r"\circ", r"\degrees": r"\circ", r"\varnothing": r"\emptyset",
+    r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|", r"\lor": "or", r"\vee": "or", r"\colon": ":",
+    r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "", r"\equiv": "=", r"\bigcup": r"\cup",
+    r"\bigcap": r"\cap", r"\smallsetminus": r"\setminus", r"\R": r"\reals", r"\Reals": r"\reals", r"\cdots": r"\dots",
+    r"\ldots": r"\dots", r"\dotsc": r"\dots", r"\dotsb": r"\dots", r"\hdots": r"\dots", r"\Box": "", r"\square": "",
+    r"\prime": "'", r"\to": "to", r"\rightarrow": "to", r"\ang": r"\angle", r"\measuredangle": r"\angle",
+    r"\limits": "", r"\nolimits": "", r"\surd": r"\sqrt", r"\lang": r"\langle", r"\rang": r"\rangle", r"\ge": r"\ge",
+}  # fmt: skip
+"""Macros and signs that are another spelling of one that the parser reads: what stands on the right."""
+
 _TEXT = r"\\(?:text|textrm|mathrm|mbox|operatorname|rm)\s?\{"
 _HTML = re.compile(r"</?(?:b|strong|em|i|u|p|div|span|code|mark|font)(?:\s[^<>\n]{0,80})?>|<br\s?/?>", re.IGNORECASE)
 _RAISED = re.compile(r"<(sup|sub)>([^<>]{1,40})</\1>", re.IGNORECASE)

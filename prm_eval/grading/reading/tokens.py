@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from prm_eval.grading.reading.spellings import SAME_MACROS
 from prm_eval.grading.reading.typography import typography
 
 MAX_LENGTH = 2_000
@@ -36,31 +37,6 @@ _TOKEN = re.compile(
     r"|(?P<op>\*\*|<=|>=|=>|!=|==|<>|[-+*/^_=<>(){}\[\]|,;!&:%'.\"?])",
     re.DOTALL,
 )
-_SAME = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\simeq": r"\approx", r"\doteq": r"\approx",
-    r"\approxeq": r"\approx", r"\nicefrac": r"\frac", r"\sfrac": r"\frac",
-    r"\xfrac": r"\frac", r"\flatfrac": r"\frac", r"\leq": r"\le", r"\geq": r"\ge",
-    r"\leqslant": r"\le",
-    r"\geqslant": r"\ge", r"\leqq": r"\le", r"\geqq": r"\ge", r"\lt": "<", r"\gt": ">", r"\neq": r"\ne",
-    r"\lbrace": r"\{",
-    r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|", r"\|": "|",
-    r"\Vert": "|",
-    r"\ast": "*", r"\cdot": "*", r"\times": "*", r"\centerdot": "*", r"\bullet": "*", "**": "^", r"\div": "/",
-    "<=": r"\le",
-    ">=": r"\ge", "!=": r"\ne", "<>": r"\ne", "==": "=", r"\%": "%", r"\land": "and", r"\wedge": "and", r"\&": "and",
-    r"\degree": r"\circ",
-    r"\degrees": r"\circ", r"\varnothing": r"\emptyset", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\mid": "|",
-    r"\lor": "or",
-    r"\vee": "or", r"\colon": ":", r"\lparen": "(", r"\rparen": ")", r"\backslash": r"\setminus", r"\notag": "",
-    r"\equiv": "=",
-    r"\bigcup": r"\cup", r"\bigcap": r"\cap", r"\smallsetminus": r"\setminus", r"\R": r"\reals", r"\Reals": r"\reals",
-    r"\cdots": r"\dots",
-    r"\ldots": r"\dots", r"\dotsc": r"\dots", r"\dotsb": r"\dots", r"\hdots": r"\dots", r"\Box": "", r"\square": "",
-    r"\prime": "'",
-    r"\to": "to", r"\rightarrow": "to", r"\ang": r"\angle", r"\measuredangle": r"\angle", r"\limits": "",
-    r"\nolimits": "",
-    r"\surd": r"\sqrt", r"\lang": r"\langle", r"\rang": r"\rangle", r"\ge": r"\ge",
-}  # fmt: skip
 _WORDS = frozenset(["and", "or", "to"])
 TEXT_MACROS = frozenset(
     r"\text \mbox \textbf \textit \textrm \mathrm \mathbf \mathit \textsf \texttt \operatorname \operatorname* \emph "
@@ -117,7 +93,7 @@ def _cut(text: str, offset: int = 0, depth: int = 0) -> list[Token]:
 
 
 def _append(tokens: list[Token], kind: str, spelt: str, start: int, end: int, space: bool) -> None:
-    same = _SAME.get(spelt, spelt)
+    same = SAME_MACROS.get(spelt, spelt)
     if kind == "dots":
         tokens.append(Token("macro", r"\dots", start, end, space))
     elif spelt == "=" and tokens and tokens[-1].text == r"\not":
