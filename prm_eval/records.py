@@ -1,4 +1,4 @@
-"""The frozen records that the rooms hand to each other (DESIGN.md section 1 gives the words)."""
+"""The frozen records that the rooms hand to each other (docs/design.md section 1 gives the words)."""
 
 from __future__ import annotations
 

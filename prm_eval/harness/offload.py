@@ -15,7 +15,7 @@ from prm_eval.harness.policy_identity import unwrapped
 
 logger = logging.getLogger(__name__)
 
-OTHERWISE = "Leave policy_offload out; see 'Big jobs' in the README for vLLM and for scoring apart from generation."
+OTHERWISE = "Leave policy_offload out; see docs/big-jobs.md for vLLM and for scoring apart from generation."
 
 
 def movable_policy(model: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Pools: the frozen candidates of one policy on one problem set (format: DESIGN.md section 4).
+"""Pools: the frozen candidates of one policy on one problem set (format: docs/design.md section 4).
 
 A pool is a folder: ``pool.json``, ``problems.parquet``, ``candidates.parquet``; apart from them ``grades*.parquet`` and
 ``rewards/NAME/``. Candidates are in problem order, then slot order. Content hashes are over canonical records.

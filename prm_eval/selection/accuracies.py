@@ -1,7 +1,7 @@
 """The accuracies of selectors: their choices held against the grades.
 
 All are expectations over random n-subsets of the M slots of each problem, then means over problems
-(names of DESIGN.md section 1: mean@1, pass@n, maj@n, bon@n, wmaj@n).
+(names of docs/design.md section 1: mean@1, pass@n, maj@n, bon@n, wmaj@n).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
         correct: (problems, M) flags.
         ns: Subset sizes.
 
-    This is the closed form of DESIGN.md section 5: sort once, share correctness within ties, then one matrix product
+    This is the closed form of docs/design.md section 5: sort once, share correctness within ties, then one matrix product
     with the probabilities of each rank. It costs O(P M log M) for any number of n, while drawing costs O(P M draws) for
     each n.
     """

@@ -109,7 +109,7 @@ class ByKey:
         raise NotImplementedError
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Return exact probabilities, by the closed form of DESIGN.md section 5."""
+        """Return exact probabilities, by the closed form of docs/design.md section 5."""
         keys = np.where(slots.eligible, self.key(slots), np.nan)
         return Choice(best_of_n_probabilities(keys, ns), np.zeros(len(ns), dtype=np.int64))
 
