@@ -1,6 +1,6 @@
 """The Task class, which generates or replays candidates, keeps them on disk, and reports every selector at every n.
 
-The order of steps in a run (for traps see the harness reference in CONTRIBUTING.md):
+The order of steps in a run (for traps see docs/lm_eval.md):
 
 1. ``__init__`` checks options and problems, before hours of generation;
 2. ``build_all_requests`` runs the sampling guards and checks reward models without their weights; in a replay it fills
