@@ -31,6 +31,10 @@ from prm_eval.store.tables import BlockReader, require_same_ids
 Floats = npt.NDArray[np.float64]
 
 DEFAULT_SELECTORS = ("first", "majority", "best_of_n", "weighted_majority", ORACLE, "shortest", "longest")
+# The grader that also finds an answer that a text only concludes with: offered where many answers are missing.
+WIDER_EXTRACTION = "extraction=conclusion"
+WIDER_GRADER = f"default:{WIDER_EXTRACTION}"
+WIDER_OFFER = "to take unannounced conclusions as answers"
 
 
 @dataclass(frozen=True)
@@ -308,7 +312,7 @@ def evaluate(
         ranks=summary.ranks(),
         curves=curves,
         problem_ids=tuple(problem.problem_id for problem in problems),
-        notes=_notes(pool, counts),
+        notes=_notes(pool, counts, grades),
     )
 
 
@@ -363,7 +367,7 @@ class _Counts:
             self.refused[name] = self.refused.get(name, 0) + int((present & np.isnan(arrays.rewards)).sum())
 
 
-def _notes(pool: Pool, counts: _Counts) -> list[str]:
+def _notes(pool: Pool, counts: _Counts, grades: str) -> list[str]:
     """Return the notes for readers of the table, in words."""
     notes: list[str] = []
     if pool.info.n_missing:
@@ -372,9 +376,10 @@ def _notes(pool: Pool, counts: _Counts) -> list[str]:
             "where they were never sampled, import again with --slots min (or a number) to compare full slots only"
         )
     if counts.no_answer > counts.candidates / 5:
+        wider = "" if WIDER_EXTRACTION in grades else f"; {WIDER_OFFER}: prm-eval grade POOL --grader {WIDER_GRADER}"
         notes.append(
             f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; "
-            "these count as wrong. Look at a few: prm-eval explain GOLD TEXT"
+            "these count as wrong. Look at a few: prm-eval explain GOLD TEXT" + wider
         )
     for name, refused in counts.refused.items():
         if refused:

@@ -1,4 +1,4 @@
-"""Grading: from a response and a gold answer to a verdict. Nothing is executed, nothing hangs, nothing raises."""
+"""Grading turns a response and a gold answer into a verdict. Nothing is executed, nothing hangs, nothing raises."""
 
 from __future__ import annotations
 
@@ -34,13 +34,19 @@ __all__ = [
 
 
 def extract_answer(text: str | None, options: GradingOptions = STRICT) -> str | None:
-    """Return the final answer of a whole response, or None (rules: :mod:`prm_eval.grading.finding.extract`). Never raises."""
+    """Return the final answer of a whole response, or None. Never raises.
+
+    The rules are those of :mod:`prm_eval.grading.finding.extract`.
+    """
     found = extract(text, widely=options.extraction == "conclusion")
     return found.answer if found else None
 
 
 def is_equivalent(gold: str | None, answer: str | None, options: GradingOptions = STRICT) -> bool:
-    """Say whether an answer is equivalent to gold; doubt is no (rules: :mod:`prm_eval.grading.deciding.equivalence`). Never raises."""
+    """Say whether an answer is equivalent to gold; in doubt it is not. Never raises.
+
+    The rules are those of :mod:`prm_eval.grading.deciding.equivalence`.
+    """
     if not isinstance(gold, str) or not isinstance(answer, str):
         return False
     return decide(gold, answer, options).equal is True
@@ -70,7 +76,7 @@ def grade(gold: str | None, text: str | None, options: GradingOptions = STRICT) 
 
 @runtime_checkable
 class Grader(Protocol):
-    """What is registered under the entry-point group ``prm_eval.graders``: a class that is made without arguments.
+    """The interface of a grader: a class in the entry-point group ``prm_eval.graders``, made without arguments.
 
     A grader that has options takes them as one argument: what follows the colon in ``--grader name:options``.
     """
@@ -83,7 +89,7 @@ class Grader(Protocol):
 
 
 class DefaultGrader:
-    """Our own grader.
+    """The grader of this package.
 
     Args:
         options: A preset or options of :class:`~prm_eval.grading.deciding.options.GradingOptions`, as in ``--grader
@@ -101,5 +107,5 @@ class DefaultGrader:
             self.version = f"{GRADER_VERSION}+{self.options}"
 
     def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
-        """Extract, compare with gold, and partition into classes."""
+        """Extract the answers, compare them with gold, and partition them into classes."""
         return grade_answers([extract_answer(text, self.options) for text in texts], gold, slots, self.options)

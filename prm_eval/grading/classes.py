@@ -1,18 +1,20 @@
 r"""Answer classes: the partition of one problem's answers by equivalence.
 
-Equivalence to gold is no equivalence relation, so a partition cannot follow every pair of verdicts. What it does:
+Equivalence to gold is not an equivalence relation, so a partition cannot follow every pair of verdicts. These are its
+rules:
 
-* Answers that equal gold are one class, whatever they say beside it.
-* Of the others, those with one normal form are one class. A unit or name that is left out is left open, as towards
-  gold: 5 and 5 cm are one class, unless another answer says 5 m. Then each unit is a class of its own, and so is 5.
+* Answers that equal gold are one class, whatever else they say.
+* Of the others, those with one normal form are one class. A unit or name that is left out is left open, as it is
+  towards gold: 5 and 5 cm are one class, unless another answer says 5 m. Then each unit is a class of its own, and so
+  is 5.
 * Two classes are joined where each of their leaders equals the other, in both orders: 0.5 and \sin 30^\circ, 1/2 and
-  1:2, (1, 2) and x = 1, y = 2, 5 cm and 0.05 m. At most :data:`MAX_PAIRS` pairs are asked, and no pair once the
-  problem has used :data:`PROBLEM_SECONDS`; classes stay apart then.
+  1:2, (1, 2) and x = 1, y = 2, 5 cm and 0.05 m. At most :data:`MAX_PAIRS` pairs are compared, and none once the
+  problem has used :data:`PROBLEM_SECONDS`; the remaining classes stay apart.
 
-What is not symmetric, and so splits or joins no class by itself: a unit or base that only gold has (5 m, answered by
-5), names (x = 5, answered by 5), a percentage answered by its number, a range of definition (e^{\ln x}, answered by x),
-and spellings joined by "or". And what is symmetric is not always transitive: 1 < x < 2 and x = 1, y = 2 both equal (1,
-2).
+Some rules of equality are not symmetric, so they neither split nor join a class by themselves: a unit or base that only
+gold has (5 m, answered by 5), names (x = 5, answered by 5), a percentage answered by its number, a range of definition
+(e^{\ln x}, answered by x), and spellings joined by "or". A symmetric rule is not always transitive: 1 < x < 2 and
+x = 1, y = 2 both equal (1, 2).
 """
 
 from __future__ import annotations
@@ -27,14 +29,17 @@ from prm_eval.grading.reading.tree import Quantity
 from prm_eval.grading.reading.units import conflict, same_measure
 from prm_eval.records import GradeRow
 
-MAX_PAIRS = 100  # comparisons a problem that join classes; beyond them only normal forms and texts join answers
-PROBLEM_SECONDS = 20.0  # of processor time, ours and the worker's, after which the answers that are left are undecided
-_ACROSS = frozenset(["ratio", "time", "clock", "tuple", "collection", "interval", "matrix"])  # forms equal to others
+# comparisons of classes for one problem; beyond them only normal forms and texts join answers
+MAX_PAIRS = 100
+# processor time, ours and the worker's, after which the remaining answers of a problem are undecided
+PROBLEM_SECONDS = 20.0
+# types of normal forms that may equal a form of another type
+_ACROSS = frozenset(["ratio", "time", "clock", "tuple", "collection", "interval", "matrix"])
 
 
 @dataclass(frozen=True)
 class Classes:
-    """For each answer its class index, -1 where there is none; and what gold says of each class, with the rule."""
+    """The class index of each answer, -1 where there is none; and the verdict on each class, with its rule."""
 
     of_answer: tuple[int, ...]
     verdicts: tuple[tuple[bool | None, str], ...]
@@ -48,7 +53,7 @@ class _Budget:
 
     @property
     def spent(self) -> bool:
-        """Whether nothing is left."""
+        """Whether no time is left."""
         return spent_seconds() - self._started > PROBLEM_SECONDS
 
 
@@ -62,7 +67,7 @@ def answer_classes(answers: Sequence[str | None], gold: str | None = None) -> tu
 
 
 def classify(answers: Sequence[str | None], gold: str | None, options: GradingOptions = STRICT) -> Classes:
-    """Return the classes of answers with gold's verdict on each; the work grows with the number of distinct answers."""
+    """Return the classes of answers with the verdict on each; the work grows with the number of distinct answers."""
     return _classify(answers, gold, options)[0]
 
 
@@ -86,7 +91,7 @@ def _classify(
 
 
 def _within(budget: _Budget, gold: str, answer: str, options: GradingOptions) -> Decision:
-    """Return the verdict on an answer, or none once the problem's time is used up."""
+    """Return the verdict on an answer; it is undecided once the problem's time is used up."""
     if budget.spent:
         return Decision(None, "undecided", f"the {PROBLEM_SECONDS:g} s of one problem are used up")
     return decide(gold, answer, options)
@@ -109,7 +114,7 @@ def _leaders(answers: list[str]) -> dict[str, str]:
 
 
 def _key(answer: str) -> object:
-    """Return what joins answers without a comparison: the normal form with telling names, or the text of what cannot be read."""
+    """Return the key that joins answers without a comparison: their form, or the text of one without a form."""
     form = read(answer)
     if form.normal is None:
         return ("text", form.text)
@@ -143,12 +148,11 @@ def _join(leader: dict[str, str], wrong: set[str], budget: _Budget) -> None:
 
 
 def _may_be_equal(one: Form, other: Form) -> bool:
-    """Say whether two forms with different keys may still be equal: one is not complete, or the two are of types that are compared."""
+    """Say whether two forms that are apart may still be equal: one is incomplete, or their types are compared."""
     if one.normal is None or other.normal is None:
         return False
-    if (
-        one.normal.key == other.normal.key
-    ):  # apart by units, which contradict each other, or by names, which may be left out
+    # equal keys are apart by units, which contradict each other, or by names, which may be left out
+    if one.normal.key == other.normal.key:
         return one.normal.names != other.normal.names and one.normal.unit == other.normal.unit
     if isinstance(one.node, Quantity) or isinstance(other.node, Quantity):
         return _is_measure(one, other)

@@ -1,4 +1,7 @@
-"""How one answer is judged, in words: extraction, both trees, the rule that decided, a caret under what could not be read."""
+"""An explanation in words of how one answer is judged.
+
+It shows the extraction, both trees, the rule that decided, and a caret under what could not be read.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from prm_eval.grading.reading.typography import typography
 
 @dataclass(frozen=True)
 class Explanation:
-    """The verdict, and the lines that explain it."""
+    """A verdict, and the lines that explain it."""
 
     equal: bool
     text: str
@@ -31,8 +34,8 @@ def explain(gold: str, answer: str, options: GradingOptions = STRICT) -> Explana
         f"extraction  {found.rule}, characters {found.start} to {found.end}: {final}"
         + (" (the text states another final answer too)" if found.conflict else "")
         if found
-        else "extraction  none found: a candidate of this text would be no_answer; here it is taken as the answer "
-        "itself"
+        else "extraction  none found: a candidate of this text would be no_answer; "
+        "here it is taken as the answer itself"
     ]
     for name, text in (("gold", gold), ("answer", final)):
         lines += _tree_lines(name, text)

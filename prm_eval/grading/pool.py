@@ -1,4 +1,4 @@
-"""Grade a whole pool into its grades file."""
+"""Grading of a whole pool into its grades file."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Disagreement:
 
 
 def load_grader(name: str = DEFAULT) -> Grader:
-    """Return the grader of a name, with what follows a colon as its options: ``default:rounded_decimals=4``.
+    """Return a grader by name, with its options after a colon: ``default:rounded_decimals=4``.
 
     Raises:
-        PrmEvalError: No such grader, or it is none.
+        PrmEvalError: There is no such grader, or the plugin of that name is not one.
     """
     head, _, argument = name.partition(":")
     if argument and head in plugins.installed("grader"):
@@ -47,7 +47,7 @@ def load_grader(name: str = DEFAULT) -> Grader:
 
 
 def grades_file(pool: Pool, name: str = DEFAULT, folder: Path | None = None) -> Path:
-    """Return where the grades of a grader stand."""
+    """Return the path of the file with a grader's grades."""
     return (folder / pool.grades_path(source_of(name)).name) if folder else pool.grades_path(source_of(name))
 
 
@@ -66,7 +66,7 @@ def is_graded(pool: Pool, name: str = DEFAULT) -> bool:
 
 
 def is_grader(name: str) -> bool:
-    """Say whether a name, with or without options, is an installed grader's (and not that of stored grades)."""
+    """Say whether a name, with or without options, is that of an installed grader and not of stored grades."""
     return name.partition(":")[0] in plugins.installed("grader")
 
 
@@ -100,7 +100,7 @@ def grade_problem(grader: Grader, pool: Pool, problem: Problem, candidates: list
     """Return the grades of one problem's candidates.
 
     Raises:
-        DataError: It has no gold answer.
+        DataError: The problem has no gold answer.
     """
     if problem.gold is None:
         raise DataError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prm_eval.evaluation.curves import Evaluation
+from prm_eval.evaluation.curves import WIDER_EXTRACTION, WIDER_GRADER, WIDER_OFFER, Evaluation
 from prm_eval.evaluation.report import text_table
 from prm_eval.harness.policy_identity import unwrapped
 from prm_eval.harness.running import current_notes
@@ -98,7 +98,8 @@ def say_verdicts(pool: Pool, source: str, arguments: Mapping[str, Any], model: A
     logger.info("verdicts on %s candidates: %s", f"{total:,}", said)
     without = found.counts["no_answer"]
     if without > SAY_FROM * total:
-        logger.warning("%s", _without_answer(found, without, total, setting, arguments))
+        wider = "" if WIDER_EXTRACTION in source else f"; {WIDER_OFFER}: --metadata grader={WIDER_GRADER}"
+        logger.warning("%s%s", _without_answer(found, without, total, setting, arguments), wider)
 
 
 def _without_answer(

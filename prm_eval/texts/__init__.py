@@ -1,1 +1,1 @@
-"""Cutting and finding in texts: steps, boxes. It judges nothing."""
+"""Functions that find steps, boxes and replies in texts; they judge nothing."""

@@ -10,7 +10,7 @@ MAX_BOXES = 200  # a text with more boxes than this is hostile; only its last on
 
 
 def boxed_spans(text: str) -> list[tuple[int, int]]:
-    r"""Return the (start, end) of the content of every balanced ``\boxed{...}`` or ``\fbox{...}``, outermost boxes only.
+    r"""Return the spans (start, end) of the contents of all balanced, outermost ``\boxed{...}`` and ``\fbox{...}``.
 
     ``\boxed 5`` (no brace) gives the next number or other character. Unbalanced boxes, as in a truncated text, give
     nothing. Time is linear in the text: every brace is matched once, whatever the number of boxes.
@@ -38,7 +38,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def open_box(text: str) -> int | None:
-    r"""Return where the content of the last ``\boxed{`` begins, if its brace is never closed; None otherwise."""
+    r"""Return the start of the content of the last ``\boxed{`` if its brace is never closed; None otherwise."""
     at = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
     if at < 0:
         return None

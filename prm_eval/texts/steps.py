@@ -22,7 +22,7 @@ _OPENERS = re.compile(r"\$\$|\\\[|\\begin\{([a-zA-Z*]+)\}|^```", re.MULTILINE)
 
 
 def split_steps(text: str, splitter: str, given: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Return the steps of a text, stripped, empty ones left out.
+    """Return the steps of a text, stripped and without empty ones.
 
     Args:
         text: The candidate.
@@ -30,7 +30,7 @@ def split_steps(text: str, splitter: str, given: Sequence[str] | None = None) ->
         given: The steps as their source cut them, used when ``splitter`` is "given".
 
     Raises:
-        PrmEvalError: Unknown splitter, or "given" without given steps.
+        PrmEvalError: The splitter is unknown, or is "given" and there are no given steps.
     """
     if splitter == "given":
         if given is None:

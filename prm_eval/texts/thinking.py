@@ -1,6 +1,6 @@
-r"""What a reply says, apart from what was thought before it and what its model made up after its turn.
+r"""The reply in a generation, without the thoughts before it and what the model made up after its turn.
 
-Several kinds of marks stand in raw generations, and none of what they enclose is part of the reply:
+Raw generations have several kinds of marks, and what these enclose is not part of the reply:
 
 * thinking, in the dialects of reasoning models: ``<think>`` (DeepSeek-R1, Qwen3), ``<thinking>``, ``<thought>``,
   ``<reasoning>``, ``<seed:think>``, ``[THINK]`` (Magistral), ``◁think▷`` (Kimi), ``<|begin_of_thought|>`` (Sky-T1),
@@ -8,10 +8,10 @@ Several kinds of marks stand in raw generations, and none of what they enclose i
   tokens or without them (``analysis ... assistantfinal ...``). A chat template may have opened the thinking, so a
   closing mark alone ends it;
 * the end of a turn (``<|im_end|>``, ``</s>``, ``<end_of_turn>``, ...) and whatever follows it;
-* other special tokens, which are no text, and a prompt that was decoded with the reply (``system ... user ...
+* other special tokens, which are not text, and a prompt that was decoded with the reply (``system ... user ...
   assistant``).
 
-Whatever is left out is replaced by blanks or lies outside the span, so that places in the reply are places in the text.
+These parts are replaced by blanks or lie outside the span, so that places in the reply are places in the text.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _TOKEN_SIGNS = ("<|", "<｜", "</s>", "<s>", "<bos>", "<pad>", "<eos>", "_turn>"
 
 
 class Reply(NamedTuple):
-    """What was said: the text with everything else blanked, and where it begins in the text that was given."""
+    """A reply: the text with everything else blanked, and its start in the text that was given."""
 
     text: str
     start: int
@@ -98,7 +98,7 @@ def _any(signs: tuple[str, ...], text: str) -> bool:
 
 
 def _after_prompt(text: str) -> int:
-    """Return where the reply begins in a text that has its prompt before it, decoded with the roles of a chat template."""
+    """Return the start of the reply in a text that begins with its prompt, with the roles of a chat template."""
     if _PROMPT.match(text):
         end = _PROMPT_END.search(text)
         return end.end() if end else 0
@@ -109,7 +109,7 @@ def _after_prompt(text: str) -> int:
 
 
 def _after_channels(text: str, start: int) -> int | None:
-    """Return where the last "final" channel of gpt-oss begins, 0 where there are no channels, None where none is final."""
+    """Return the start of the last "final" channel of gpt-oss; 0 without channels, None where none is final."""
     final = channels = None
     if "<|channel|>" not in text and not _BARE_CHANNEL.match(text, start):
         return 0
@@ -127,7 +127,7 @@ def _after_channels(text: str, start: int) -> int | None:
 
 
 def _without_thinking(text: str, start: int) -> tuple[int, str]:
-    """Return the text from where nothing was thought any more, with later thoughts blanked."""
+    """Return the text after the first thoughts, with later thoughts blanked."""
     pieces: list[str] = []
     begin = at = start
     opened: int | None = None
@@ -154,7 +154,7 @@ def _without_thinking(text: str, start: int) -> tuple[int, str]:
 
 
 def _end_of_turn(body: str) -> int | None:
-    """Return where the first turn that says something ends; None where no mark ends it."""
+    """Return the end of the first turn that is not empty; None where no mark ends it."""
     for found in TURN_END.finditer(body):
         if body[: found.start()].strip():
             return found.start()

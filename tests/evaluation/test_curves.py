@@ -1,4 +1,4 @@
-"""What an evaluation accepts, refuses and notes. A wrong grid, a mixed-up file or a silent gap would print a plausible number."""
+"""What an evaluation accepts, refuses and notes: a wrong grid, file or gap would still print a plausible number."""
 
 from __future__ import annotations
 

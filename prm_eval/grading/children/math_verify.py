@@ -1,4 +1,4 @@
-"""Hugging Face's Math-Verify as a second grader, so that numbers made with it can be compared: ``--grader math-verify``.
+"""Hugging Face's Math-Verify as a second grader, ``--grader math-verify``, to compare with numbers made with it.
 
 It is called as its authors do (gold and response parsed with the LaTeX and the expression extractor, gold first), but
 in our killable child: its own time limits are signals, which fail off the main thread and do not stop what runs in C.
@@ -19,10 +19,10 @@ MAX_TEXT = 100_000  # characters from the end of a response
 
 
 class MathVerifyGrader:
-    """Grades as math-verify does; needs ``pip install 'prm_eval[math-verify]'``.
+    """A grader that calls math-verify; it needs ``pip install 'prm_eval[math-verify]'``.
 
     Args:
-        argument: None; it has no options here.
+        argument: Always None, because it has no options here.
 
     Raises:
         PrmEvalError: The package is not installed.
@@ -65,5 +65,5 @@ class MathVerifyGrader:
         return self._grade(gold, text)[0] == "correct"
 
     def close(self) -> None:
-        """End the child."""
+        """End the child process."""
         self._child.close()

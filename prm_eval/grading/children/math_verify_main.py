@@ -16,7 +16,10 @@ def _gold(gold: str) -> Any:
 
 
 def judge(question: list[str]) -> dict[str, Any]:
-    """Return the verdict, and the answer as math-verify prints it; its own signal time-outs are off, the parent keeps the time."""
+    """Return the verdict, and the answer as math-verify prints it.
+
+    Its own time-outs by signals are off, because the parent keeps the time.
+    """
     import math_verify
 
     gold, response = question

@@ -2,8 +2,8 @@
 
 Sympy says whether an expression is zero: its child gets a tree (nested JSON lists), never text, and builds sympy
 objects from it; nothing is parsed or evaluated. A child is started on first use, reused, killed when it is late and
-replaced by the next call. No signals, no threads: the deadline is a poll on its pipe and a look at its processor time.
-One lock makes it usable from any thread; a forked process starts a child of its own.
+replaced by the next call. There are no signals and no threads: the deadline is a poll on its pipe and a look at its
+processor time. One lock makes it usable from any thread; a forked process starts a child of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol
 
 DEADLINE_SECONDS = 1.0
 PATIENCE = 8
-START_SECONDS = 30.0  # importing sympy on a busy machine
+# enough to import sympy on a busy machine
+START_SECONDS = 30.0
 MEMORY_BYTES = 1024 * 1024 * 1024
 # the operations that the child builds sympy objects for; a question with others is not asked
 BUILT = frozenset(
@@ -36,7 +37,10 @@ MAX_REPLY = 100_000
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used; infinity where the system does not say, so that the wall clock decides."""
+    """Return the processor time that a process has used; infinity where the system does not tell it.
+
+    With infinity, the wall clock decides.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -48,7 +52,7 @@ class Child:
     """A child process that answers one question at a time: a line of JSON in, a line of JSON out.
 
     Args:
-        module: What it runs, with the memory limit as argument; it writes one line when it is ready.
+        module: The module that it runs, with the memory limit as argument; it writes one line when it is ready.
         deadline: Seconds of processor time a question may take, so that a busy machine gives no other verdicts than an
             idle one (but no more than :data:`PATIENCE` times as long by the clock).
     """
@@ -62,13 +66,16 @@ class Child:
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def _forget(self) -> None:
-        """Start anew in a forked process: the child is the parent's, and its lock may be held by a thread that is not here."""
+        """Forget the child in a forked process: it belongs to the parent.
+
+        The lock is replaced too, because a thread of the parent may hold it.
+        """
         self._lock = threading.Lock()
         self._child = None
 
     @property
     def used(self) -> float:
-        """Seconds of the child's processor time that this thread's questions have taken: budgets are differences of it."""
+        """The child's processor time, in seconds, for this thread's questions so far; budgets are differences of it."""
         return float(getattr(self._used, "seconds", 0.0))
 
     def ask(self, question: Any) -> tuple[dict[str, Any] | None, str]:
@@ -146,13 +153,13 @@ class Child:
                         continue
 
     def close(self) -> None:
-        """End the child, if this process has one."""
+        """End the child process, if there is one."""
         with self._lock:
             self._kill()
 
 
 class Worker(Child):
-    """The child that has sympy."""
+    """The child process that runs sympy."""
 
     def __init__(self, deadline: float = DEADLINE_SECONDS) -> None:
         super().__init__("prm_eval.grading.children.symbolic_main", deadline)

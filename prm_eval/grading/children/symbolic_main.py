@@ -1,4 +1,4 @@
-"""The child of :mod:`prm_eval.grading.children.symbolic`: reads trees on standard input, writes one JSON line for each."""
+"""The child of :mod:`prm_eval.grading.children.symbolic`: it answers each tree with a line of JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build(tree: list[Any]) -> Any:
     """Return the sympy expression of a tree.
 
     Raises:
-        ValueError: A node sympy is not to be given (too large, or not known here).
+        ValueError: A node must not go to sympy (it is too large, or not known here).
     """
     import sympy
 
@@ -94,7 +94,7 @@ def _odd_root(args: list[Any]) -> bool:
 
 
 def decide(tree: list[Any]) -> dict[str, Any]:
-    """Say whether the expression is zero: by simplification, disproved by 30 digits, or not decided."""
+    """Say whether an expression is zero: simplification shows it, 30 digits disprove it, or it is not decided."""
     import sympy
 
     expression = build(tree)

@@ -1,1 +1,1 @@
-"""Whether two answers are the same, by named rules, cheapest first."""
+"""Rules that decide whether two answers are the same, cheapest first, each with a name."""

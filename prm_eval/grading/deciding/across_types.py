@@ -1,4 +1,4 @@
-"""Answers of different types that say the same: a time with and without its half of the day, equations, assignments and tuples."""
+"""Comparison of answers of different types: times with and without a.m. or p.m., equations, assignments, tuples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Relation
 
 
 def compare_across(gold: Node, answer: Node) -> Decision | None:
-    """Return the verdict of a rule that fits the two types, None where none does."""
+    """Return the verdict of the rule that fits the two types; None where no rule fits."""
     asked = _asked(gold, answer)
     if asked is not None:
         return asked
@@ -25,7 +25,10 @@ def compare_across(gold: Node, answer: Node) -> Decision | None:
 
 
 def _asked(gold: Node, answer: Node) -> Decision | None:
-    """Accept ``a + b = 12`` for 12: the left side repeats what was asked. A number there would have to be solved for."""
+    """Accept ``a + b = 12`` for 12: the left side repeats the question.
+
+    With a number on the left side it would be an equation to solve.
+    """
     if (
         isinstance(gold, Relation)
         or not isinstance(answer, Relation)
@@ -75,7 +78,7 @@ def _several(one: Node, other: Node) -> Decision | None:
 
 
 def _clock(gold: Node, answer: Node) -> Decision | None:
-    """Compare ``4:30 p.m.`` with ``4:30`` and ``16:30``; the half of the day may be left out."""
+    """Compare ``4:30 p.m.`` with ``4:30`` and ``16:30``; a.m. or p.m. may be left out."""
     if not (isinstance(gold, Apply) and gold.name == "clock" and isinstance(answer, Apply)):
         return None
     if answer.name not in ("time", "ratio") or not all(isinstance(arg, Number) for arg in answer.args):
@@ -92,7 +95,7 @@ def _clock(gold: Node, answer: Node) -> Decision | None:
 
 
 def _ratio(gold: Node, answer: Node) -> Decision | None:
-    """Compare ``3:2`` with the fraction 3/2, which is no whole number: a ratio of 2:1 is not said by 2."""
+    """Compare ``3:2`` with the fraction 3/2; a whole number does not stand for a ratio (2 is not 2:1)."""
     if not (isinstance(gold, Apply) and gold.name in ("ratio", "time") and len(gold.args) == 2):
         return None
     one, other = gold.args

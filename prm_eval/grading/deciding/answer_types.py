@@ -1,4 +1,4 @@
-"""The type of an answer, in a word: what the grader took it for."""
+"""The type of an answer in one word: how the grader read it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNITS = {
 
 
 def kind_of(node: Node | None) -> str:
-    """Return the type of a tree: integer, rational, percent, tuple, interval, set, list, equation, matrix, expression, ..."""
+    """Return the type of a tree: integer, rational, percent, tuple, interval, set, list, equation, and so on."""
     if node is None:
         return "unreadable"
     if isinstance(node, Number):

@@ -1,4 +1,4 @@
-"""Grading options at work: what an option refuses although it is equal, and what it accepts although it is not."""
+"""Grading options applied: an option may refuse answers that are equal, and accept answers that are not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReadAnswer(Protocol):
 
 
 def apply(options: GradingOptions, decision: Decision, gold: ReadAnswer, answer: ReadAnswer) -> Decision:
-    """Return the verdict under options, given the strict one."""
+    """Return the verdict under options, given the strict verdict."""
     if gold.node is None or answer.node is None or gold.normal is None or answer.normal is None:
         return decision
     if decision.equal:
@@ -147,7 +147,7 @@ def _rename(node: Node, old: str, new: str) -> Node:
 
 
 def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
-    """Say whether a decimal is gold's value, correctly rounded to as many digits as it shows, and shows enough of them."""
+    """Say whether a decimal is gold's value, correctly rounded to the digits it shows, and shows enough of them."""
     decimal = re.fullmatch(r"-?(\d*)\.(\d+)", text)
     if decimal is None or not isinstance(answer, (Number, Apply)):
         return False
@@ -170,7 +170,10 @@ _STRING_RULES: tuple[tuple[str, str], ...] = (
 
 
 def same_string(gold: str, answer: str) -> Decision:
-    """Compare as the MATH data set's own grader does (hendrycks/math, math_equivalence.py): strings after a short clean-up."""
+    """Compare strings after a short clean-up, as the MATH data set's own grader does.
+
+    Source: hendrycks/math, math_equivalence.py.
+    """
     one, other = gold, answer
     for pattern, new in _STRING_RULES:
         one, other = re.sub(pattern, new, one), re.sub(pattern, new, other)

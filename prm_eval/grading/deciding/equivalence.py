@@ -1,20 +1,21 @@
 """Decide whether two answers are equivalent, by named rules, cheapest first, closed on doubt.
 
-1. ``same_text``: equal after typography.
-2. ``choice``, ``words``, ``sentence``: a multiple-choice letter in any dress; words without case; the one number of a
-   sentence.
+1. ``same_text``: the texts are equal after typography.
+2. ``choice``, ``words``, ``sentence``: a multiple-choice letter however it is written; words without case; the one
+   number of a sentence.
 3. ``unit_conflict``, ``name_conflict``: both have units and these differ, as ``5 cm`` and ``5 m``, or names and these
    matter, as ``x = 3`` and ``y = 3`` or ``P(A) = 1/2`` and ``P(B) = 1/2``; the gold may leave them out, and so may the
-   answer. ``unit_conversion``: the units differ and the quantities do not. What has no form (``1/0``) is ``no_form``.
+   answer. ``unit_conversion``: the units differ and the quantities do not. ``no_form``: there is no normal form, as of
+   ``1/0``.
 4. ``normal_form``: equal exact normal forms; ``different_form`` when both are complete and differ.
 5. ``clock``, ``ratio``, ``equation``, ``assignment``: forms that are compared across types.
-6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to ever
-   more digits with rising precision, at several points. There is no tolerance anywhere.
+6. ``numeric_difference``: expressions that differ at a point are different; ``numeric_identity``: they agree to more
+   and more digits as precision rises, at several points. There is no tolerance anywhere.
 7. ``alternatives``: spellings joined by "or", each of which equals a gold that is one value.
 8. ``symbolic``: sympy, in the worker, shows the difference to be zero, or cannot (``undecided``).
 
-Equality is not symmetric where gold says more than the answer, and no equivalence relation
-(:mod:`prm_eval.grading.classes` says which pairs differ by order, and what becomes of them in a vote).
+Equality is not symmetric where gold says more than the answer, so it is not an equivalence relation
+(:mod:`prm_eval.grading.classes` says which pairs differ by order, and how a vote treats them).
 
 Options (:mod:`.options`) may refuse what these rules accept, or accept what they refuse; the rule then has the option's
 name.
@@ -56,7 +57,7 @@ __all__ = ["Decision", "Form", "decide", "kind_of", "read"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One answer, read: its typographic text, its tree and normal form, or why it has none."""
+    """One answer as it was read: its typographic text, its tree and normal form, or why it has none."""
 
     text: str
     node: Node | None
@@ -232,7 +233,7 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
 
 
 def _decide_option(option: tuple[str, str], answer: str, said: tuple[str, str] | None, other: Form) -> Decision | None:
-    """Compare with a gold that has an option's letter and text: the answer may have either, or both, and both must be right."""
+    """Compare with a gold that has an option's letter and text: what the answer has of the two must be right."""
     letter, value = option
     if said is not None:
         same = said[0] == letter and _decide(value, said[1], read(value), read(said[1])).equal is True
@@ -245,7 +246,7 @@ def _decide_option(option: tuple[str, str], answer: str, said: tuple[str, str] |
 
 
 def _as_quantity_too(gold: Form, answer: Form) -> Form:
-    """Read gold's letter as the unit that the answer has in a text macro: 7m beside 7 and the metre."""
+    """Read gold's letter as the unit that the answer has in a text macro: gold 7m, and an answer of 7 metres."""
     if gold.node is None or not isinstance(answer.node, Quantity) or isinstance(gold.node, Quantity):
         return gold
     quantity = units.as_quantity(gold.node)
@@ -255,16 +256,16 @@ def _as_quantity_too(gold: Form, answer: Form) -> Form:
 
 
 def _with_unit_letters(gold: Node, answer: Node, form: Normal) -> tuple[Node, Normal]:
-    """Read letters after a number as a unit, ``17m``, where gold has no letters: there they can be nothing else."""
+    """Read letters after a number as a unit, ``17m``, where gold has no letters, so that they can only be a unit."""
     quantity = units.as_quantity(answer) if not units.has_letters(gold) else None
     return (answer, form) if quantity is None else (quantity, normal(quantity))
 
 
 def _conflict(gold: Normal, answer: Normal) -> str | None:
-    """Return the rule by which names or units forbid equality: what one side leaves out, it leaves open.
+    """Return the rule by which names or units forbid equality; a name or unit that one side leaves out forbids nothing.
 
-    But a numeral of another base than ten is no decimal, where gold is one; x = 3 and y = 3 are different lines; and
-    where several names tell values apart, ``x = 3, y = 4``, they have to be the same.
+    Three exceptions: a numeral of another base than ten does not equal a decimal gold; x = 3 and y = 3 are different
+    lines; and where several names tell values apart, ``x = 3, y = 4``, the names have to be the same.
     """
     if len(gold.tags) != len(answer.tags):
         return None
@@ -305,7 +306,7 @@ def _called(name: str) -> str:
 
 
 def _names_differ(one: str, other: str) -> bool:
-    """Say whether two names cannot be of one thing: other axes, other subscripts, a letter and an expression of it."""
+    """Say whether two names cannot be of one thing: two axes, two subscripts, a letter and an expression of it."""
     if one[0] == other[0] == "~":
         return one.partition("|")[2] != other.partition("|")[2]
     if _is_called(one) and _is_called(other):  # P(A) and P(B), f(2) and f(3)
@@ -319,7 +320,7 @@ def _names_differ(one: str, other: str) -> bool:
 
 
 def _out_of_order(gold: Form, answer: Form) -> bool:
-    """Say whether one side has several names, ``x = 3, y = 4``, the other none, and the values come in another order."""
+    """Say whether only one side has several names, ``x = 3, y = 4``, and the values come in another order."""
     if gold.normal is None or answer.normal is None:
         return False
     counts = sorted(len({name.partition("_")[0] for name in form.names}) for form in (gold.normal, answer.normal))
@@ -336,7 +337,7 @@ def _spell(tags: tuple[Tag, ...]) -> str:
 
 
 def _same_letters(one: Form, other: Form) -> bool | None:
-    r"""Compare words with bare letters, ``\text{(C)}`` and ``C``, ``\text{VW}`` and ``VW``; None where this is not the case."""
+    r"""Compare words with bare letters, ``\text{(C)}`` and ``C``, ``\text{VW}`` and ``VW``; None for other answers."""
     for words, letters in ((one, other), (other, one)):
         bare = letters.text.strip("()")
         if isinstance(words.node, Words) and not isinstance(letters.node, Words) and bare.isalpha():

@@ -1,4 +1,7 @@
-"""Expressions whose normal forms do not decide: brackets part by part, numbers at rising precision, then sympy in the worker."""
+"""Comparison of expressions whose normal forms do not decide.
+
+Brackets are compared part by part, numbers at rising precision, and what is left by sympy in the worker.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ MAX_MATCH = 40  # items of a list that are matched one by one
 
 
 def start_budget() -> None:
-    """Begin the time that one pair of answers may take in the symbolic tier, on this thread."""
+    """Start the time budget of one pair of answers in the symbolic tier, on this thread."""
     _BUDGET.until = spent_seconds() + PAIR_SECONDS
 
 
 def spent_seconds() -> float:
-    """Return the processor time that this thread and its questions to the worker have used: no clock of a busy machine."""
+    """Return the processor time of this thread and its questions to the worker; a busy machine does not change it."""
     return time.thread_time() + WORKER.used
 
 
@@ -42,7 +45,7 @@ class Decision:
 
 
 def decide_parts(gold: Node, answer: Node) -> Decision:
-    """Compare trees whose normal forms are not complete: structures item by item, expressions numerically and by sympy."""
+    """Compare trees with incomplete normal forms: structures item by item, expressions numerically and by sympy."""
     gold, answer = _bare(gold), _bare(answer)
     ours, theirs = _items(gold), _items(answer)
     if ours is not None or theirs is not None:
@@ -55,7 +58,7 @@ def decide_parts(gold: Node, answer: Node) -> Decision:
 
 
 def _items(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]] | None:
-    """Return what makes a structure the same kind of structure, and its items; None for an expression."""
+    """Return the kind of a structure and its items; None for an expression."""
     if isinstance(node, Bracket):
         if node.left in ("", "{"):
             return ("", ""), node.items
@@ -80,7 +83,10 @@ def _in_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
 
 
 def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
-    """Match the items of lists: each of gold's with another of the answer's (equality is transitive, so the first will do)."""
+    """Match each item of gold's list with another of the answer's.
+
+    The first match is enough, because equality is transitive here.
+    """
     ours, theirs = _by_size(gold), _by_size(answer)
     if ours is not None and theirs is not None:
         return _in_order(ours, theirs)
@@ -102,7 +108,7 @@ def _any_order(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> Decision:
 
 
 def _by_size(items: tuple[Node, ...]) -> tuple[Node, ...] | None:
-    """Return real numbers in ascending order; None where an item is none, or two are too near to be ordered."""
+    """Return real numbers in ascending order; None where an item is not real, or two are too near to be ordered."""
     sized: list[tuple[float, Node]] = []
     for item in items:
         try:
@@ -151,7 +157,7 @@ def decide_expressions(gold: Node, answer: Node) -> Decision:
 
 
 def _is_steep(node: Node) -> bool:
-    """Say whether a tree has a power or root that sympy would not come back from: an exponent beyond the limit, or its inverse."""
+    """Say whether a tree has a power or root on which sympy would not end: the exponent or its inverse is too large."""
     if not isinstance(node, Apply):
         return False
     if node.name in ("^", "root") and _too_large(node.args[1]):
@@ -191,7 +197,7 @@ def _operations(node: Node) -> frozenset[str]:
 
 
 def _bare(node: Node) -> Node:
-    """Leave out a unit and a name: ``x = 5 cm`` is 5."""
+    """Return a tree without its unit and name: ``x = 5 cm`` is 5."""
     if isinstance(node, Quantity):
         return _bare(node.value)
     if isinstance(node, Relation) and node.operators in (("=",), ("in",)) and isinstance(node.sides[0], Symbol):

@@ -1,4 +1,7 @@
-"""Grading options: named conventions on which fair markers differ, strict by default, and presets of the graders people compare with."""
+"""Grading options: named conventions on which fair markers differ, and presets after other graders.
+
+The default is strict.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from prm_eval.errors import PrmEvalError
 
 @dataclass(frozen=True, slots=True)
 class GradingOptions:
-    """What counts as equal beyond exact equality, and what does not although it is.
+    """The options of a grader: what it accepts beyond exact equality, and what it refuses although it is equal.
 
     Attributes:
         rounded_decimals: 0, or the least number of significant digits with which a decimal may stand for an exact
@@ -21,12 +24,12 @@ class GradingOptions:
         base_may_be_dropped: ``52`` is ``52_8`` where gold has the base.
         units_may_be_dropped: ``5`` is ``5 cm``.
         factored_equals_expanded: ``(x+1)^2`` is ``x^2+2x+1``.
-        letters_as_parameters: ``k pi`` is ``n pi``: one letter may be called otherwise.
-        extraction: where an answer is looked for: ``announced``, where the text says that it is one (a box, a heading,
-            a phrase, ...), or ``conclusion``, there and, where nothing announces one, in the last complete sentence if
-            it concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`). It says nothing
-            about two answers that were found already.
-        text_only: only equal strings after the clean-up of the MATH data set's own grader are equal.
+        letters_as_parameters: ``k pi`` is ``n pi``: one letter may have another name.
+        extraction: where an answer is looked for. ``announced``: where the text announces it (a box, a heading, a
+            phrase, and so on). ``conclusion``: there too, and where nothing announces one, in the last complete
+            sentence if that concludes and holds exactly one quantity (:mod:`prm_eval.grading.finding.conclusions`).
+            It does not change the comparison of two answers.
+        text_only: only strings that are equal after the clean-up of the MATH data set's own grader are equal.
     """
 
     rounded_decimals: int = 0
@@ -41,7 +44,7 @@ class GradingOptions:
     extraction: str = "announced"
 
     def __str__(self) -> str:
-        """Spell the options that are not the default; ``strict`` where none is."""
+        """Return the options that differ from the default as text; ``strict`` where none does."""
         changed = [
             f"{each.name}={_spelt(getattr(self, each.name))}"
             for each in fields(self)
@@ -61,10 +64,12 @@ PRESETS = {
 
 
 def parse_options(text: str | None) -> GradingOptions:
-    """Return grading options from its text: a preset, or options joined by plus signs, ``percent_as_fraction+rounded_decimals=4``.
+    """Return grading options from their text: a preset, or options joined by plus signs.
+
+    An example is ``percent_as_fraction+rounded_decimals=4``.
 
     Raises:
-        PrmEvalError: No such preset or option, or a value that is none.
+        PrmEvalError: There is no such preset or option, or its value is out of range.
     """
     options = STRICT
     for part in (text or "strict").split("+"):

@@ -1,1 +1,1 @@
-"""The final answer of a whole response; gold is never seen here."""
+"""Rules that find the final answer of a whole response; they never see gold."""

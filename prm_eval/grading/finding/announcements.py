@@ -1,4 +1,4 @@
-"""The phrases with which a final answer is announced, and where it ends. Every count is bounded: the time stays linear."""
+"""The phrases that announce a final answer, and where it ends; every count is bounded, so the time stays linear."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _HAN = (
     r"|项)?[：:]?(?=\s{0,4}[(（]?[A-J])"
     r"|(?:최종\s?)?(?:정답|답)(?:은|는|[ \t]{0,2}[:：])"
 )
-# the patterns below are tried only where one of their words stands: most texts hold none, and are done soon
+# the patterns below are tried only where one of their words stands: most texts hold none, and that saves time
 FINAL_WORDS = ("final ", "final\t", "correct ", "correct\t")
 PHRASE = re.compile(
     rf"\b(?<!can )(?<!could )(?<!to )(?<!must )(?<!will )(?:{_ENGLISH}"
@@ -120,10 +120,11 @@ _OPENERS = {"$$": "$$", "\\[": "\\]", "\\(": "\\)", "$": "$"}
 
 
 def sentence(body: str, start: int) -> tuple[int, int]:
-    """Return the span of the value that an announcement goes on with: its mathematics, or its words up to the end of the clause."""
+    """Return the span of the announced value: its mathematics, or its words up to the end of the clause."""
     while start < len(body) and body[start] in " \t\n*\"'“:":
         start += 1
-    body = body[: start + LONGEST]  # a longer answer is none; and the work below grows with the square of this
+    # a longer text is not an answer, and the work below grows with the square of this length
+    body = body[: start + LONGEST]
     if body.startswith("```", start) and (fence := body.find("```", start + 3)) >= 0:
         return start, fence + 3
     opener = next((each for each in ("$$", "\\[") if body.startswith(each, start)), None)
@@ -149,7 +150,7 @@ def sentence(body: str, start: int) -> tuple[int, int]:
 
 
 def _opening(body: str, start: int, limit: int) -> int | None:
-    """Return where the first inline mathematics that opens before the limit ends; None if none does."""
+    """Return the end of the first inline mathematics that opens before the limit; None if none opens there."""
     found = re.compile(r"\\\(|(?<!\\)\$").search(body, start, limit)
     if found is None:
         return None
@@ -162,7 +163,7 @@ def _opening(body: str, start: int, limit: int) -> int | None:
 
 
 def _unquoted(body: str, start: int, end: int) -> int:
-    """Return the end of a value without the marks behind it; an exclamation mark that ends a sentence is no factorial."""
+    """Return the end of a value without the marks behind it; a sentence's exclamation mark is not a factorial."""
     while end > start and body[end - 1] in "\"'”»* \t.":
         end -= 1
     bare = end

@@ -1,4 +1,4 @@
-r"""The last ``\boxed{...}`` of a text, with what belongs to it: a sign before it, a factor or unit behind it, other boxes."""
+r"""The last ``\boxed{...}`` of a text, with the sign before it, the factor or unit behind it, and other boxes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _ORS = frozenset(["or", "或", "或者", "oder", "ou", "o"])
 
 
 def boxed(body: str, boxes: list[tuple[int, int]]) -> Extraction | None:
-    r"""Return the last box; boxes joined to it by a comma, "and" or "or" are one answer with it: a list, or a hedge."""
+    r"""Return the last box, as one answer with the boxes that a comma, "and" or "or" joins to it."""
     first, end = boxes[-1]
     if _DENIED.search(body[max(0, first - 60) : first]):
         return None
@@ -95,7 +95,7 @@ def _name(body: str, start: int) -> str:
 
 
 def _link(body: str, end: int, start: int, name: str) -> str | None:
-    """Return how what stands between two boxes joins them: "or", "list" or "same" (nothing does); None where it does not."""
+    """Return how the text between two boxes joins them: "or", "list" or "same" (no text); None where it does not."""
     position = end + (body[end : end + 1] == "}")
     macro = _MACRO.search(body[max(0, start - 24) : start])
     between = body[position : start - (len(macro.group()) if macro else 0)]
@@ -127,7 +127,7 @@ def _with_sign(body: str, start: int, answer: str) -> str:
 
 
 def _with_surroundings(body: str, start: int, end: int) -> str:
-    """Return the content of a box with the sign before it and what belongs to it behind it."""
+    """Return the content of a box with the sign before it and the factor or unit behind it."""
     enclosed = _enclosed(body, start, end)
     if enclosed is not None:
         return enclosed
@@ -148,7 +148,7 @@ def _with_surroundings(body: str, start: int, end: int) -> str:
 
 
 def _enclosed(body: str, start: int, end: int) -> str | None:
-    r"""Return the whole of a root or fraction that a box stands in, ``\\sqrt{\\boxed{5}}``; None where it stands in none."""
+    r"""Return the whole root or fraction around a box, ``\\sqrt{\\boxed{5}}``; None where there is none around it."""
     macro = _MACRO.search(body[max(0, start - 24) : start])
     before = _OPENING.search(body[max(0, start - 80) : start - (len(macro.group()) if macro else 0)])
     behind = _CLOSING.match(body, end + 1, end + 80) if body[end : end + 1] == "}" else None
@@ -158,7 +158,7 @@ def _enclosed(body: str, start: int, end: int) -> str | None:
 
 
 def _alternative(body: str, position: int, answer: str) -> str:
-    r"""Return what is offered beside a box, ``\boxed{5} or 6``: another value, with the word that joins it."""
+    r"""Return the other value offered behind a box, ``\boxed{5} or 6``, with the word that joins it."""
     for pattern, word in ((_ALTERNATIVE, " or "), (_OPEN_END, " "), (_FELLOW, ", ")):
         found = pattern.match(body, position, position + 100)
         if found:
@@ -167,7 +167,7 @@ def _alternative(body: str, position: int, answer: str) -> str:
 
 
 def _unit_behind(body: str, position: int) -> str:
-    r"""Return the unit behind a box, ``$\boxed{14}$ cm``, if it is one that is known: other words say nothing against an answer."""
+    r"""Return the unit behind a box, ``$\boxed{14}$ cm``, if it is a known unit; other words are ignored."""
     found = _UNIT_BEHIND.match(body, position, position + 80)
     if found is None:
         return ""

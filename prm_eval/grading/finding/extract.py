@@ -1,26 +1,26 @@
 r"""Find the final answer in a whole response. Nothing here judges it, and nothing sees gold.
 
-What a reasoning model thought, and what a model makes up after its own turn, is no part of the response
-(:mod:`prm_eval.texts.thinking`). In the rest these rules are tried in order (``Extraction.rule`` says which one found
-it):
+The thoughts of a reasoning model, and what a model makes up after its own turn, are not part of the response
+(:mod:`prm_eval.texts.thinking`). In the rest, these rules are tried in order (``Extraction.rule`` is the one that found
+the answer):
 
 1. ``boxed``: the last balanced ``\boxed{...}`` or ``\fbox{...}`` whose content is not empty; with the boxes before it
    that a comma, "and" or "or" joins to it, or that stand in the lines of one list; with the sign before it, the factor,
    unit or base behind it, and the other value offered behind it: ``-\boxed{5}\text{ cm}``, ``\boxed{5} or 6``. Where
-   the text goes on to say "the final answer is ...", or to a line "Answer: ...", that is taken (``announcement``).
+   the text goes on to "the final answer is ...", or to a line "Answer: ...", that is the answer (``announcement``).
 2. ``heading``: what follows ``# Answer`` (PRM800K), ``####`` (GSM8K) or a heading "Final answer".
 3. ``tag``, ``field``: the last ``<answer>...</answer>``, or ``"answer": ...`` of a JSON-like object, as some prompts
    ask for.
 4. ``phrase``: what follows the last "answer is", "answer:" or "A:" at a line's start, in English or one of some thirty
    other languages, to the end of the sentence.
 5. ``unclosed_box``: a last box that the mathematics around it closes, though its brace is missing.
-6. ``conclusion``: the value with which a last sentence ends that begins with "therefore" or its like, or is emphasised;
-   wider with the option ``extraction=conclusion``.
+6. ``conclusion``: the value at the end of the last sentence, if that begins with "therefore" or its like, or is
+   emphasised; wider with the option ``extraction=conclusion``.
 7. ``whole``: the text is nothing but a value.
 
-A text without any of these has no answer; the last number of a text is never taken for one. What comes after an answer
-as another question that the model asks itself, "Question: ...", is not read. The time is linear in the text, whatever
-stands in it, and at most :data:`MAX_TEXT` characters are read, from the end.
+A text without any of these has no answer; the last number of a text is never taken for one. Where the model asks itself
+another question after its answer, "Question: ...", that part is not read. The time is linear in any text, and at most
+the last :data:`MAX_TEXT` characters are read.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def extract(text: str | None, *, widely: bool = False) -> Extraction | None:
 
 
 def _before_run_on(body: str, widely: bool) -> list[Extraction]:
-    """Return what the rules find before the model asks itself another question, if an answer stands there."""
+    """Return the answer before the place where the model asks itself another question, if there is one."""
     small = lowered(body)
     markers = RUN_ON.finditer(body) if any(word in small for word in RUN_ON_WORDS) else ()
     for count, marker in enumerate(markers):
@@ -124,7 +124,7 @@ def _candidates(body: str, widely: bool) -> list[Extraction]:
 
 
 def _announced_behind(body: str, box: Extraction) -> Extraction | None:
-    """Return what a text says behind its last box that its final answer is: a value, or the letter of a choice."""
+    """Return the final answer that a text announces behind its last box: a value, or the letter of a choice."""
     small = lowered(body[box.end :])
     announced = None
     for at in reversed(places(small, FINAL_WORDS)):
@@ -141,13 +141,13 @@ def _announced_behind(body: str, box: Extraction) -> Extraction | None:
 
 
 def _stated(pattern: re.Pattern[str], body: str, rule: str) -> Extraction | None:
-    """Return what follows the last place where a pattern announces it."""
+    """Return the value behind the last place where a pattern announces one."""
     found = last(pattern, body)
     return _following(body, found.end(), rule) if found else None
 
 
 def _phrase(body: str) -> Extraction | None:
-    """Return what follows the last announcement in words that announces something."""
+    """Return the value behind the last announcement in words that has one."""
     small = lowered(body)
     ends: set[int] = set()
     for at in places(small, PHRASE_WORDS):
@@ -175,7 +175,7 @@ def _following(body: str, start: int, rule: str) -> Extraction | None:
 
 
 def _unclosed(body: str) -> Extraction | None:
-    """Return a last box without its closing brace, if the mathematics around it ends behind it."""
+    """Return the content of a last box without its closing brace, if the mathematics around it ends behind it."""
     start = open_box(body)
     if start is None:
         return None

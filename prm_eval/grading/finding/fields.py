@@ -1,7 +1,7 @@
 r"""Answers in fields: ``<answer>...</answer>``, the ``"answer"`` of a JSON-like object, the box tokens of GLM.
 
 Models break the JSON that they are asked for: quotes are missing or escaped, backslashes are single, keys stand in
-backticks. So no JSON is parsed: the last field of the name is looked for, and its value read from there.
+backticks. So no JSON is parsed: the last field of that name is looked for, and its value is read from there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from prm_eval.grading.finding.found import Extraction, trimmed
 MAX_LIST = 600  # characters of a list in a field
 _TAGS = ("answer", "final_answer", "final-answer", "finalanswer")
 _KEY = re.compile(
-    r"""(?P<quote>\\?["'`“”]?)(?:(?<![a-z_])|(?<=\\n))(?:final[_ ]?)?answer(?P<close>\\?["'`“”])\s{0,8}:\s{0,80}(?=\S)""",
+    r"""(?P<quote>\\?["'`“”]?)(?:(?<![a-z_])|(?<=\\n))(?:final[_ ]?)?answer"""
+    r"""(?P<close>\\?["'`“”])\s{0,8}:\s{0,80}(?=\S)""",
     re.IGNORECASE,
 )
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,2000})"', re.DOTALL)
@@ -28,7 +29,7 @@ _BOX_OPEN, _BOX_CLOSE = "<|begin_of_box|>", "<|end_of_box|>"
 
 
 def tagged(body: str) -> Extraction | None:
-    """Return what stands in the last answer tag; one that nothing closes runs to the end of its line, the text's last."""
+    """Return the content of the last answer tag; one without a closing tag counts on the last line only."""
     folded = body.casefold() if body.isascii() else body
     best: tuple[int, int] | None = None
     for name in _TAGS:
@@ -49,7 +50,7 @@ def tagged(body: str) -> Extraction | None:
 
 
 def token_boxed(body: str) -> Extraction | None:
-    """Return what stands between the last of GLM's box tokens."""
+    """Return the text between the last pair of GLM's box tokens."""
     end = body.rfind(_BOX_CLOSE)
     start = body.rfind(_BOX_OPEN, 0, end) if end >= 0 else -1
     return trimmed(body, start + len(_BOX_OPEN), end, "tag") if start >= 0 else None
@@ -58,8 +59,8 @@ def token_boxed(body: str) -> Extraction | None:
 def field(body: str) -> Extraction | None:
     r"""Return the value of the last ``"answer"`` field.
 
-    One level of escaping is undone: models write both ``\\frac`` and ``\frac`` there. A key whose quotes are escaped
-    stands within another string, and counts only where there is no other.
+    One level of escaping is undone: models write both ``\\frac`` and ``\frac`` there. A key with escaped quotes stands
+    inside another string, and counts only where there is no other key.
     """
     if "nswer" not in body and "NSWER" not in body:
         return None

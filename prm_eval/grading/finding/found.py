@@ -1,11 +1,11 @@
-"""A final answer as it was found, and how what stands around it is taken off."""
+"""A final answer as it was found, and functions that take off what stands around it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-MAX_ANSWER = 2_000  # a longer answer is no answer
+MAX_ANSWER = 2_000  # a longer text is not an answer
 # an announcement that ends in these announces nothing: "the answer is as follows", "the answer is within \boxed{}"
 _EMPTY_WORDS = frozenset(
     "a an as at above below be box boxed by correct following follows found given here in inside into is it its my"
@@ -25,10 +25,10 @@ _POLITE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """A final answer: its text, where it stands, the rule that found it, how many boxes the text had.
+    """A final answer: its text, its place, the rule that found it, and the number of boxes in the text.
 
     ``conflict`` says whether the text states another final answer too: another last box, announcement, heading or
-    field, that is written otherwise.
+    field, with another value.
     """
 
     answer: str
@@ -40,7 +40,7 @@ class Extraction:
 
 
 def trimmed(text: str, start: int, end: int, rule: str, answer: str | None = None) -> Extraction | None:
-    """Return an answer without the emphasis around it; None where nothing is left, or more than an answer."""
+    """Return an answer without the emphasis around it; None where nothing is left, or too much for an answer."""
     raw = (text[start:end] if answer is None else answer).strip()
     if raw.startswith("```"):  # a block of code or JSON: what it says is in its fields, but for a block of one line
         fence = _FENCE.match(raw)
@@ -72,12 +72,12 @@ def undressed(text: str) -> str:
 
 
 def bare(answer: str) -> str:
-    """Return an answer without what only changes its looks, to see whether two are written alike."""
+    """Return an answer without what only changes its looks, so that two can be compared as texts."""
     return re.sub(r"[\s$*]|\\[!,;: ]|\\left|\\right|\\d?(?=frac)|\.$", "", answer)
 
 
 def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """Return the last place where a pattern fits."""
+    """Return the last match of a pattern."""
     found = None
     for found in pattern.finditer(text):  # noqa: B007  (the last one is wanted)
         pass
@@ -85,7 +85,7 @@ def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def lowered(text: str) -> str:
-    """Return a text in small letters, every one in its place: a letter whose small form is longer stays."""
+    """Return a text in small letters of the same length: a letter with a longer small form stays as it is."""
     small = text.lower()
     if len(small) == len(text):
         return small
@@ -93,7 +93,7 @@ def lowered(text: str) -> str:
 
 
 def places(small: str, words: tuple[str, ...], most: int = 60) -> list[int]:
-    """Return where any of some words stands, ascending: for each word the last places only."""
+    """Return the places of any of some words, ascending; of each word only the last ones."""
     found: set[int] = set()
     for word in words:
         at = len(small)

@@ -16,7 +16,7 @@ _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[)\s{0,8}([^\n$]{1,120}?)\s{0,8}(?:\$\$|\\
 
 
 def whole(body: str) -> Extraction | None:
-    """Return a text that is one value, as the answer it is; None for prose, for several lines, for what cannot be read."""
+    """Return a text that is one value as the answer; None for prose, several lines, or a text that cannot be read."""
     stripped = body.strip()
     if not stripped or len(stripped) > LONGEST + 12:
         return None
@@ -39,7 +39,7 @@ def whole(body: str) -> Extraction | None:
 
 
 def _is_value(node: Node, answer: str) -> bool:
-    """Say whether a text that can be read is a value and no remark: it holds a digit or mathematics, or is a word that answers."""
+    """Say whether a text that can be read is a value: it holds a digit or mathematics, or is a word that answers."""
     if isinstance(node, Words):
         return node.text in _WORDS or bool(re.search(r"\\text", answer))
     return bool(re.search(r"[\d\\$]", answer)) or bool(re.fullmatch(r"[a-zA-Z](?:\s?[-+*/^=]\s?[a-zA-Z])*", answer))

@@ -1,1 +1,1 @@
-"""Trees to exact normal forms, and their values at points."""
+"""Exact normal forms of trees, and the values of trees at points."""

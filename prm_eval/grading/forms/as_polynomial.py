@@ -1,4 +1,4 @@
-"""Expressions as polynomials over atoms: exact, and opaque where there is no exact form here."""
+"""Expressions as polynomials over atoms; an expression without an exact form here becomes an opaque atom."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _is_structure(node: Node) -> bool:
 
 
 class Former:
-    """Builds polynomials; remembers whether an opaque atom was needed.
+    """A builder of polynomials that remembers whether an opaque atom was needed.
 
     Args:
-        other: Returns the key of a tree that is no expression: a tuple, a matrix, words.
+        other: Returns the key of a tree that is not an expression: a tuple, a matrix, words.
     """
 
     def __init__(self, other: Callable[[Node], Key]) -> None:
@@ -116,7 +116,7 @@ class Former:
 
     @staticmethod
     def _of_numbers(name: str, values: list[Fraction | None]) -> Poly | None:
-        """Return what these functions make of rational numbers."""
+        """Return the values of these functions at rational numbers."""
         numbers = [value for value in values if value is not None]
         if len(numbers) != len(values) or not numbers:
             return None
@@ -148,7 +148,7 @@ class Former:
         """Return the product, within the work that one normal form may take.
 
         Raises:
-            TooLargeError: It is used up.
+            TooLargeError: The work is used up.
         """
         self._work += len(one) * len(other)
         if self._work > MAX_WORK:

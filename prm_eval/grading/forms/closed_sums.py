@@ -15,7 +15,7 @@ Coefficients = dict[int, Node]
 
 
 def closed_form(index: Symbol, low: Number, high: Node, body: Node) -> Node | None:
-    """Return the sum of a body over an index from a whole number to an expression, or None where there is no rule here."""
+    """Return the sum of a body over an index from a whole number to an expression; None where no rule fits."""
     if low.value.denominator != 1 or _holds(high, index):
         return None
     powers = _geometric(body, index)

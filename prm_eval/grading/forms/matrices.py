@@ -86,7 +86,7 @@ def _product(one: Matrix, other: Matrix) -> Matrix | None:
 
 
 def _size(node: Node, left: int) -> int:
-    """Return what is left of a budget of nodes and bits after a tree; zero or less where it is too large."""
+    """Return the rest of a budget of nodes and bits after a tree; zero or less where the tree is too large."""
     if isinstance(node, Number):
         return left - 1 if max(node.value.numerator.bit_length(), node.value.denominator.bit_length()) < MAX_BITS else 0
     for arg in node.args if isinstance(node, Apply) else ():

@@ -119,7 +119,7 @@ def _collection(parts: list[Normal], unit: str = "") -> Normal:
 
 
 def _once(parts: list[Normal]) -> list[Normal]:
-    """Drop points that are named twice; a number named twice stays, as a double root may."""
+    """Drop points that are named twice; a number named twice stays, because it may be a double root."""
     points = {part.key: part for part in reversed(parts)}
     return [part for part in parts if part.key[0] in ("poly", "words") or points[part.key] is part]
 
@@ -132,7 +132,7 @@ def _singles(part: Normal) -> list[Normal]:
 
 
 def _inequalities(parts: list[Normal], word: str) -> Normal:
-    """Return the form of several inequalities: "or" makes a union of them, "and" an intersection, a comma neither."""
+    """Return the form of several inequalities: a union for "or", an intersection for "and", neither for a comma."""
     parts = sorted(parts, key=lambda part: repr((part.key, part.tags)))
     name = {"or": "cup", "and": "cap"}.get(word, "inequalities")
     return Normal(("sets", name, tuple(part.key for part in parts)), False, _tags(parts))
@@ -159,7 +159,7 @@ def _union(node: Apply) -> Normal:
 
 
 def _ratio(node: Apply) -> Normal:
-    """Return a ratio with its first term made 1; one with a zero in it, or a time of day, as it stands."""
+    """Return a ratio scaled to a first term of 1; one with a zero in it, or a time of day, stays as it is."""
     parts = [normal(arg) for arg in node.args]
     values = [
         as_constant(Former(_key).poly(arg)) if not isinstance(arg, (Words, Bracket)) else None for arg in node.args
@@ -175,7 +175,7 @@ def _clock(node: Apply) -> Normal:
 
 
 def _cases(node: Apply) -> Normal:
-    """Return a function in pieces; their order says nothing."""
+    """Return the form of a function in pieces, whatever their order."""
     parts = [normal(arg) for arg in node.args]
     return Normal(("cases", tuple(sorted((part.key for part in parts), key=repr))), all(p.complete for p in parts))
 
@@ -219,7 +219,7 @@ def _relation(node: Relation) -> Normal:
 
 
 def _named(name: Node, value: Normal) -> Normal:
-    """Keep with a value the letter that it is said to be; with a tuple, one letter an item."""
+    """Keep the name of a value with its form; for a tuple, one letter an item."""
     if isinstance(name, Symbol):
         return Normal(value.key, value.complete, tuple((name.name, unit) for _, unit in value.tags))
     if isinstance(name, Apply):  # what is said of xy is not said of x, nor what is said of P(A) of P(B)
@@ -242,7 +242,7 @@ _INFINITE = tuple(("poly", poly_key({(("infinity", 1),): Fraction(sign)})) for s
 def _is_name(node: Node) -> bool:
     r"""Say whether a left side only names what is on the right: a letter, f(x), AB, \angle A, A:B, a tuple of letters.
 
-    Nothing that could be solved is a name: there is no number in it, and no sum.
+    A side that could be solved for is not a name: a name holds no number and no sum.
     """
     if isinstance(node, Symbol):
         return node.name not in ("pi", "e", "infinity", "...")
@@ -361,7 +361,7 @@ def _has_plus_minus(node: Node) -> bool:
 
 
 def _all_signs(node: Apply) -> list[Node]:
-    """Return what an expression with plus-minus signs stands for: two values, or four where two signs are independent.
+    """Return the values of an expression with plus-minus signs: two, or four where two signs are independent.
 
     A minus-plus is the opposite of the plus-minus beside it, and so ties all of them together.
     """
@@ -376,7 +376,7 @@ def _count(node: Node, name: str) -> int:
 
 
 def _choose_each(node: Node, signs: list[int]) -> Node:
-    """Take the next of the signs at each plus-minus, from left to right."""
+    """Replace each plus-minus by the next of the signs, from left to right."""
     if not isinstance(node, Apply):
         return node
     args = [_choose_each(arg, signs) for arg in node.args]

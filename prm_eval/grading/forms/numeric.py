@@ -1,4 +1,4 @@
-"""Numeric evaluation of a tree: only ever used to *disprove* equality, and to decide which pairs are worth sympy's time."""
+"""Numeric evaluation of trees, only to *disprove* equality and to choose the pairs that are worth sympy's time."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def letters(node: Node) -> set[str]:
 
 
 def value_at(node: Node, at: Mapping[str, complex], real: bool = False) -> complex:
-    """Return the value of an expression; with ``real``, no operation may lead from real numbers to another.
+    """Return the value of an expression; with ``real``, every operation on real numbers must give a real one.
 
     Raises:
-        NoValueError: There is none.
+        NoValueError: There is no value.
     """
     try:
         value = _value_at(node, at, real)
@@ -75,7 +75,7 @@ def value_at(node: Node, at: Mapping[str, complex], real: bool = False) -> compl
 
 
 def branches(node: Node) -> bool:
-    """Say whether a tree is made of pieces: there, points on all sides of every corner are needed to tell two apart."""
+    """Say whether a tree is made of pieces, so that points on all sides of every corner are needed."""
     if not isinstance(node, Apply):
         return False
     if node.name in ("abs", "max", "min", "floor", "ceil", "sqrt", "root"):
@@ -90,16 +90,17 @@ def _is_fraction(node: Node) -> bool:
 
 
 def points_needed(one: Node, other: Node) -> int:
-    """Return at how many points two expressions have to agree."""
+    """Return the number of points at which two expressions have to agree."""
     if not letters(one) | letters(other):
         return 1
     return BRANCHING_POINTS if branches(one) or branches(other) else POINTS
 
 
 def points(one: Node, other: Node) -> Iterator[tuple[bool, dict[str, float]]]:
-    """Yield (real, values of the letters) to try: of both signs, small, large, whole of both parities; then complex-valued ones.
+    """Yield the points to try, as (real, values of the letters); points for complex values come last.
 
-    So |x| is not x, and (-1)^n is not -1. Values have few digits, so that they are the same at every precision.
+    The values are of both signs, small, large, and whole of both parities, so |x| is not x, and (-1)^n is not -1.
+    They have few digits, so that they are the same at every precision.
     """
     names = sorted(letters(one) | letters(other))
     generator = random.Random(SEED)  # noqa: S311  (no secret: the same points in every process)
@@ -124,10 +125,10 @@ def _draw(generator: random.Random, low: float, high: float, kind: str) -> float
 
 
 def surely_different(one: Node, other: Node) -> bool | None:
-    """Return True if the two differ at some point, False if they agree at all, None if they cannot be evaluated, or nearly agree.
+    """Return True if the two differ at a point, False if they agree at all points, None if it cannot be said.
 
-    Points count where both are defined over the reals; only where there is no such point, those with complex values
-    count.
+    It cannot be said where they cannot be evaluated, or nearly agree. Points count where both are defined over the
+    reals; points with complex values count only where there is no such point.
     """
     needed = points_needed(one, other)
     agreed = {True: 0, False: 0}

@@ -31,7 +31,7 @@ def poly_key(poly: Poly) -> Key:
 
 
 def square_root(value: Fraction) -> Poly | None:
-    """Return the square root of a rational, as a rational times roots of primes; None where it is too large to factor."""
+    """Return the square root of a rational as a rational times roots of primes; None where it is too large."""
     product = abs(value.numerator) * value.denominator  # sqrt(a/b) = sqrt(ab)/b
     if product > MAX_RADICAND:
         return None

@@ -1,8 +1,8 @@
-"""Equality by evaluation at rising precision: two values that agree to 20 digits at 30, 50 at 60 and 240 at 250, are one value.
+"""Equality by evaluation at rising precision.
 
-This is no tolerance: with every digit of working precision there has to be one more of agreement, relative to the
-value, at several seeded points. Two different closed forms of a few hundred signs do not do that; and what is zero is
-never decided here.
+Two values that agree to 20 digits at 30, 50 at 60 and 240 at 250, are one value. This is not a tolerance: every digit
+of working precision has to bring one more digit of agreement, relative to the value, at several seeded points. Two
+different closed forms of a few hundred signs do not do that. Whether a value is zero is never decided here.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ Verdict = Literal["equal", "different", "narrower", "unknown", "zero"]
 
 
 def agree(one: Node, other: Node) -> Verdict:
-    """Compare two expressions by evaluation; ``narrower``: equal where both are defined, but the second often is not where the first is.
+    """Compare two expressions by evaluation at rising precision. Never raises.
 
-    So ``ln x`` does not stand for ``ln |x|``. Never raises. The work is bounded by the size of the trees.
+    The verdict ``narrower`` means that they are equal where both are defined, but that the second is often undefined
+    where the first is defined: ``ln x`` does not stand for ``ln |x|``. The work is bounded by the size of the trees.
     """
     needed = points_needed(one, other)
     found = missed = 0
@@ -61,14 +62,13 @@ def agree(one: Node, other: Node) -> Verdict:
         found += 1
     if found < min(needed, POINTS):
         return "unknown"
-    often = (
-        NARROWER if len(letters(one) | letters(other)) == 1 else 0.3
-    )  # letters of mixed signs: sqrt(ab) for sqrt(a) sqrt(b)
+    # more with several letters, whose signs are mixed: sqrt(ab) for sqrt(a) sqrt(b)
+    often = NARROWER if len(letters(one) | letters(other)) == 1 else 0.3
     return "narrower" if missed > often * (found + missed) else "equal"
 
 
 def constant_ratio(one: Node, other: Node) -> bool | None:
-    """Say whether one expression is a constant multiple of the other, not zero: the sides of one equation brought together."""
+    """Say whether one expression is a non-zero constant times the other, as for two forms of one equation."""
     ratios: list[Any] = []
     needed = points_needed(one, other) + 1
     for real, at in points(one, other):
@@ -98,7 +98,7 @@ def _agree_at_all(one: Node, other: Node, at: dict[str, float], real: bool) -> V
 
 
 def _size(node: Node) -> float:
-    """Return about how many digits the numbers in a tree have: so far behind the point may two values begin to differ."""
+    """Return roughly the digits of the numbers in a tree: two values may begin to differ that far behind the point."""
     if isinstance(node, Number):
         return 0.302 * max(node.value.numerator.bit_length(), node.value.denominator.bit_length())
     if not isinstance(node, Apply):
@@ -123,7 +123,7 @@ _FLAT = frozenset(
 
 
 def _magnitude(node: Node) -> float:
-    """Return about how large a number without letters is, at most a million; 0 where it has no value."""
+    """Return the rough size of a number without letters, at most a million; 0 where it has no value."""
     try:
         return min(abs(value_at(node, {}, real=True)), 1e6)
     except NoValueError:
@@ -146,7 +146,7 @@ _LOCAL = threading.local()
 
 
 def _context() -> Any:
-    """Return this thread's own context: the precision of mpmath's global one would change under another thread's feet."""
+    """Return this thread's own context, because other threads could change the precision of mpmath's global one."""
     if not hasattr(_LOCAL, "context"):
         import mpmath
 
@@ -174,7 +174,7 @@ def _value(node: Node, at: dict[str, float], real: bool, digits: int) -> Any:
 
 
 class _Evaluator:
-    """Evaluates a tree in one context; with ``real``, no operation may lead from real numbers to another."""
+    """An evaluator of trees in one context; with ``real``, every operation on real numbers must give a real one."""
 
     def __init__(self, context: Any, at: dict[str, float], real: bool) -> None:
         self.mp, self.at, self.real = context, at, real

@@ -1,4 +1,4 @@
-"""What is worked out on trees before they are brought to their normal form: dots, matrices, named points, sets of reals."""
+"""Rewriting of trees before their normal form: dots, matrices, named points and sets of reals are worked out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prm_eval.grading.reading.tree import Apply, Bracket, Matrix, Node, Number, 
 
 
 def rewrite(node: Node) -> Node:
-    """Return the tree with what can be worked out worked out. Trees in, trees out; nothing is evaluated."""
+    """Return a tree in which everything that this module knows is worked out; nothing is evaluated."""
     if isinstance(node, Apply):
         if node.name == "*" and _is_point(node):
             return rewrite(node.args[1])  # P(2, -3)
@@ -36,7 +36,7 @@ def rewrite(node: Node) -> Node:
 
 
 def _exact(node: Relation) -> Node:
-    r"""Leave out the decimal behind an exact value, ``2\sqrt{3} \approx 3.46``; what is only about something stays."""
+    r"""Leave out the decimal behind an exact value, ``2\sqrt{3} \approx 3.46``; other approximations stay."""
     at = node.operators.index("approx")
     head = node.sides[: at + 1]
     if set(node.operators[:at]) - {"="} or (
@@ -47,7 +47,7 @@ def _exact(node: Relation) -> Node:
 
 
 def _side(side: Node, place: int, node: Relation) -> Node:
-    r"""Work out one side of an equation; a left side that only names a value, ``E(x, 0)`` or ``\sum a_k``, stays a name."""
+    r"""Work out one side of an equation; a left side that only names a value, as ``E(x, 0)``, stays a name."""
     if place == 0 and isinstance(side, Apply):
         if side.name in ("sum", "prod") and _has_terms(side):
             return Symbol(f"@({side.name})")
@@ -78,7 +78,7 @@ def _is_point(node: Apply) -> bool:
 
 
 def _difference(node: Apply) -> Apply:
-    r"""Read ``\mathbb{R} - \{1\}`` as the difference of sets that it is."""
+    r"""Read ``\mathbb{R} - \{1\}`` as a difference of sets."""
     first, *rest = node.args
     minus = [term.args[0] for term in rest if isinstance(term, Apply) and term.name == "neg"]
     if first == Symbol("R") and len(minus) == len(rest) and all(isinstance(term, Bracket) for term in minus):
@@ -95,7 +95,7 @@ def _has_dots(node: Node) -> bool:
 
 
 def _square(node: Bracket) -> Node:
-    """Read ``[[1,2],[3,4]]`` as a matrix, and square brackets around three items or more as a tuple: no interval has them."""
+    """Read ``[[1,2],[3,4]]`` as a matrix, and three or more items in square brackets as a tuple."""
     rows = [item for item in node.items if isinstance(item, Bracket) and (item.left, item.right) == ("[", "]")]
     if len(rows) == len(node.items) and len({len(row.items) for row in rows}) == 1:
         return Matrix(tuple(row.items for row in rows))

@@ -1,4 +1,4 @@
-r"""Sums and lists with dots in them, ``x^8 + x^7 + \cdots + 1``, spelt out where their rule is plain: trees in, trees out."""
+r"""Sums and lists with dots in them, ``x^8 + x^7 + \cdots + 1``, written in full where their rule is clear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_TERMS = 120  # a product nests as deep as it has factors
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A term that a rule can go on from: factor * base^power."""
+    """A term that a rule can continue: factor * base^power."""
 
     factor: Fraction
     base: Node | None
@@ -23,7 +23,7 @@ class Term:
 
 
 def spell_out(node: Node) -> Node:
-    """Return a sum or list with its dots, or its sum sign, replaced by the terms they stand for; any other tree as it is."""
+    """Return a sum or list with its dots, or its sum sign, replaced by their terms; any other tree stays as it is."""
     if isinstance(node, Apply) and node.name in ("sum", "prod"):
         return _summed(node)
     if isinstance(node, Apply):
@@ -80,7 +80,7 @@ def _filled(nodes: tuple[Node, ...]) -> tuple[Node, ...] | None:
 
 
 def _arithmetic(known: list[Term], at: int) -> list[Term] | None:
-    """Go on by equal differences of factors and of powers."""
+    """Continue a series by equal differences of factors and of powers."""
     step, climb = known[1].factor - known[0].factor, known[1].power - known[0].power
     terms = [known[0]]
     while len(terms) < MAX_TERMS and terms[-1] != _like(known[-1], terms[-1]):
@@ -90,7 +90,7 @@ def _arithmetic(known: list[Term], at: int) -> list[Term] | None:
 
 
 def _geometric(known: list[Term], at: int) -> list[Term] | None:
-    """Go on by equal ratios of factors and equal differences of powers."""
+    """Continue a series by equal ratios of factors and equal differences of powers."""
     if not known[0].factor:
         return None
     ratio, climb = known[1].factor / known[0].factor, known[1].power - known[0].power
@@ -109,7 +109,7 @@ def _like(one: Term, other: Term) -> Term:
 
 
 def _matching(terms: list[Term], known: list[Term], at: int) -> list[Term] | None:
-    """Return the terms if the known ones stand at both their ends, with at least none left between."""
+    """Return the terms if the known ones stand at both of their ends without an overlap."""
     tail = known[at:]
     if len(terms) >= MAX_TERMS or len(terms) < len(known):
         return None

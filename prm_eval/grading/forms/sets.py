@@ -1,8 +1,8 @@
 r"""Sets of real numbers, however they are written, as one form: ascending pieces that neither touch nor overlap.
 
 ``x \ne 1``, ``\mathbb{R} \setminus \{1\}``, ``\{x : x < 1 \text{ or } x > 1\}`` and ``(-\infty,1) \cup (1,\infty)`` all
-become the last. Trees go in and trees come out; what is no set of reals, or has ends that cannot be ordered, comes out
-as it went in.
+become the last. Trees go in and trees come out; a tree that is not a set of reals, or has ends that cannot be ordered,
+is not changed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Piece:
 
 
 def canonical(node: Node) -> Node:
-    r"""Return a set of reals in its one form, with the letter it was said of (``x \in``); any other tree as it is."""
+    r"""Return a set of reals in its one form, with its letter (``x \in``); any other tree stays as it is."""
     try:
         pieces, name = _pieces(node)
     except NotASetError:
@@ -95,7 +95,7 @@ def _infinite(node: Node) -> int:
 
 
 def _pieces(node: Node) -> tuple[list[Piece], str]:
-    """Return the ascending pieces of a set, and the letter it is said of, if any."""
+    """Return the ascending pieces of a set, and its letter, if it has one."""
     if node == Symbol("R") or (isinstance(node, Words) and node.text in ALL_REALS):
         return [_whole()], ""
     if isinstance(node, Relation):
@@ -156,7 +156,7 @@ def _bracket(node: Bracket) -> tuple[list[Piece], str]:
 
 
 def _carried(items: tuple[Node, ...]) -> list[Node]:
-    r"""Read ``x \ne 1, 2`` as the two conditions it is."""
+    r"""Read ``x \ne 1, 2`` as two conditions."""
     first = items[0]
     if isinstance(first, Relation) and first.operators == ("!=",) and is_unknown(first.sides[0]):
         return [
@@ -192,7 +192,7 @@ def _relation(node: Relation) -> tuple[list[Piece], str]:
 
 
 def _absolute(node: Relation) -> tuple[list[Piece], str]:
-    """Read ``|x| < 3``: the values nearer to zero than that, or the others."""
+    """Read ``|x| < 3`` as the values nearer to zero than 3, and ``|x| > 3`` as the others."""
     if len(node.operators) != 1:
         raise NotASetError
     (operator,), (left, right) = node.operators, node.sides
@@ -213,7 +213,7 @@ def _absolute(node: Relation) -> tuple[list[Piece], str]:
 
 
 def _shifted(node: Node) -> tuple[Node, Fraction]:
-    """Read x - 2 as x and 2, where the absolute value of it is zero."""
+    """Read x - 2 as x and 2, the place where its absolute value is zero."""
     if isinstance(node, Apply) and node.name == "+" and len(node.args) == 2 and isinstance(node.args[1], Number):
         return node.args[0], -node.args[1].value
     return node, Fraction(0)

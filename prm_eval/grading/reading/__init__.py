@@ -1,1 +1,1 @@
-"""One answer to a tree, or an error with its place; nothing is evaluated."""
+"""Parsing of one answer into a tree, or an error with its place; nothing is evaluated."""

@@ -1,6 +1,7 @@
-r"""Units composed of several dressed groups, ``\mathrm{m}/\mathrm{s}^2`` or ``\frac{\text{erg}}{\text{s}}``, as one text macro.
+r"""Units of several text macros, such as ``\mathrm{m}/\mathrm{s}^2``, joined to one text macro.
 
-Strings in, strings out. Only groups that hold nothing but known units are put together, and only behind a value.
+Another example is ``\frac{\text{erg}}{\text{s}}``. Strings in, strings out. Only macros that hold nothing but known
+units are joined, and only behind a value.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _MICRO_WITHIN = re.compile(r"(\\(?:text|mathrm|textrm|mbox)\s?\{\s?)[µμ](?=[ms
 
 
 def micro_sign(text: str) -> str:
-    """Return a text with the micro sign before a unit, which is no Greek letter there, as a prefix."""
+    """Return a text with the micro sign before a unit as a prefix, because it is not a Greek letter there."""
     text = _MICRO_WITHIN.sub(r"\1u", text)
     return _MICRO.sub(lambda found: rf"\text{{ u{found.group(1)}}}", text)
 

@@ -33,7 +33,7 @@ _NUMBER_SETS = {"R": "R", "Z": "ZZ", "N": "NN", "Q": "QQ", "C": "CC"}
 
 
 class Functions(Quantities, Structures):
-    """Letters, words and macros."""
+    """The rules for letters, words and macros."""
 
     def word(self, token: Token) -> Node:
         """Read bare letters: a function, a constant, a spelt-out word, or a product of letters."""
@@ -64,7 +64,7 @@ class Functions(Quantities, Structures):
         return Symbol(name[0])
 
     def event(self, name: str) -> Node | None:
-        """Read the P(X = 2) of a probability as one name; None where what is in the brackets is no event but a value or point."""
+        """Read the P(X = 2) of a probability as one name; None where the brackets hold a value or point."""
         depth, end = 0, self.at
         while end < len(self.tokens):
             depth += {"(": 1, ")": -1}.get(self.tokens[end].text, 0)
@@ -108,7 +108,7 @@ class Functions(Quantities, Structures):
 
     @classmethod
     def from_text(cls, text: str) -> Node:
-        """Parse a text of its own."""
+        """Parse a separate text."""
         raise NotImplementedError
 
     def function(self, name: str) -> Node:
@@ -152,7 +152,7 @@ class Functions(Quantities, Structures):
         """Read a macro with its arguments.
 
         Raises:
-            LatexError: It is not known.
+            LatexError: The macro is not known.
         """
         name = token.text[1:]
         if name in ("frac", "binom"):
@@ -266,7 +266,7 @@ class Functions(Quantities, Structures):
 
 
 def _applied(name: str, args: tuple[Node, ...], base: tuple[Node, ...]) -> Node:
-    """Return a function of its arguments in the one spelling: exp as a power of e, log to base e as ln."""
+    """Return a function of its arguments in one spelling: exp as a power of e, log to base e as ln."""
     if name == "cis" and len(args) == 1:
         return Apply("+", (Apply("cos", args), Apply("*", (Symbol("i"), Apply("sin", args)))))
     if name == "exp" and len(args) == 1:
@@ -279,7 +279,7 @@ def _applied(name: str, args: tuple[Node, ...], base: tuple[Node, ...]) -> Node:
 
 
 def _radians(node: Node) -> Node:
-    """Return an angle with its degrees made numbers, as the functions of angles take them."""
+    """Return an angle with its degrees as radians, for the functions of angles."""
     if isinstance(node, Quantity) and node.unit == "degree":
         return Apply("*", (node.value, Apply("/", (Symbol("pi"), Number(Fraction(180))))))
     if isinstance(node, Quantity) and node.unit == "rad":

@@ -1,4 +1,4 @@
-"""What the parts of the parser share: the limits, the names of the rules they call on each other, and small makers of trees."""
+"""The shared base of the parser's parts: limits, the names of the rules, and small functions that make trees."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ RELATIONS = {
 }  # fmt: skip
 # macros that end a product
 NO_FACTOR = frozenset(
-    r"\} \choose \over \cup \cap \setminus \pm \mp \\ \end \circ \rangle \rfloor \rceil \thousands \pmod \mod \bmod".split()
+    r"\} \choose \over \cup \cap \setminus \pm \mp \\ \end \circ \rangle \rfloor \rceil "
+    r"\thousands \pmod \mod \bmod".split()
 )
 LINKS = ("and", "or", "to")
 
 
 class Grammar(TokenStream):
-    """Tokens, the depth of nesting, and the rules by name (:mod:`prm_eval.grading.reading.parser` has the grammar)."""
+    """The tokens, the depth of nesting, and the rules by name.
+
+    The grammar is in :mod:`prm_eval.grading.reading.parser`.
+    """
 
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
@@ -37,7 +41,7 @@ class Grammar(TokenStream):
         """Count one level of nesting.
 
         Raises:
-            LatexError: There are too many.
+            LatexError: There are too many levels.
         """
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -47,7 +51,7 @@ class Grammar(TokenStream):
 
     @abstractmethod
     def answer(self) -> Node:
-        """Read a list of items, or one."""
+        """Read a list of items, or a single item."""
 
     @abstractmethod
     def item(self) -> Node:
@@ -82,7 +86,7 @@ def number(token: Token) -> Fraction:
     """Return the value of a number token.
 
     Raises:
-        LatexError: It has too many digits.
+        LatexError: The number has too many digits.
     """
     if len(token.text) > MAX_DIGITS:
         raise LatexError(f"a number of more than {MAX_DIGITS} digits", token.start, token.end)
@@ -96,7 +100,7 @@ def words(text: str, start: int, end: int) -> Node:
     """Return words as a tree.
 
     Raises:
-        LatexError: They hold a macro that is not known.
+        LatexError: The words hold a macro that is not known.
     """
     try:
         return words_node(text)

@@ -1,6 +1,7 @@
-r"""Units of measure as products of powers of base units: ``N m`` and ``J`` are one, and so are ``36 km/h`` and ``10 m/s``.
+r"""Units of measure as products of powers of base units.
 
-The table is that of the SI brochure (9th edition, tables 2 to 8), with the customary units of the inch and the pound.
+So ``N m`` and ``J`` are one unit, and ``36 km/h`` and ``10 m/s`` are one speed. The table is that of the SI
+brochure (9th edition, tables 2 to 8), with the customary units of the inch and the pound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""One answer, LaTeX or plain, to a small typed tree, or an error with the span that could not be read.
+r"""The parser: it turns one answer, LaTeX or plain, into a small typed tree, or an error with the unread span.
 
 The grammar is fixed and input is never evaluated. A macro that is not known is an error, never dropped.
 
@@ -9,7 +9,8 @@ The grammar is fixed and input is never evaluated. A macro that is not known is 
     sum      := ["+" | "-" | "\pm"] product (("+" | "-" | "\pm") product)*
     product  := factor (["*" | "\cdot" | "\times" | "/" | "\div"] factor)*
     factor   := ["+" | "-"] base ["^" argument] ["!" | "%" | unit]
-    base     := NUMBER | LETTER | MACRO argument* | "(" answer ")" | "[" answer "]" | "\{" answer "\}" | "|" sum "|" | WORDS
+    base     := NUMBER | LETTER | WORDS | MACRO argument* | "|" sum "|"
+              | "(" answer ")" | "[" answer "]" | "\{" answer "\}"
 
 The rules for brackets are in :mod:`.structures`, those for numbers and units in :mod:`.quantities`, those for letters
 and macros in :mod:`.functions`.
@@ -38,7 +39,7 @@ def parse(text: str, spelt: str | None = None) -> Node:
         spelt: Its typographic text, where it is known already.
 
     Raises:
-        LatexError: It cannot be read; the error has the span.
+        LatexError: The answer cannot be read; the error has the span.
     """
     tokens = tokenize(text, spelt)
     if not tokens:
@@ -62,9 +63,9 @@ _BY_THEMSELVES = frozenset(r"\max \min".split())
 
 
 def _named_value(tokens: list[Token]) -> Node | None:
-    r"""Read ``\lim_{x\to 0} f(x) = 12``: an integral, a limit or an extremum that is said to be a value, as its name.
+    r"""Read ``\lim_{x\to 0} f(x) = 12``: an integral, a limit or an extremum becomes the name of its value.
 
-    None where the left side holds more than the one thing, a sum or a factor before it, or no letters: that is an
+    None where the left side holds more than that, as a sum or a factor before it, or has no letters: then it is an
     equation.
     """
     if tokens[0].text not in _NAMING:
@@ -131,7 +132,7 @@ def _all_words(tokens: list[Token]) -> Node | None:
 
 
 def _is_set(node: Node) -> bool:
-    """Say whether a tree can only be a set: one in braces, an interval with a square bracket or an infinite end, all reals."""
+    """Say whether a tree can only be a set: in braces, an interval with a square bracket or infinite end, all reals."""
     if isinstance(node, Apply):
         return node.name in ("cup", "cap", "setminus")
     if isinstance(node, Bracket):
@@ -140,14 +141,14 @@ def _is_set(node: Node) -> bool:
 
 
 def _as_set(node: Node, braced: bool) -> Node:
-    """Return what stands in plain braces beside a set sign as the set it is: ``{1,2} U {3}``."""
+    """Return the content of plain braces beside a set sign as a set: ``{1,2} U {3}``."""
     if not braced or (isinstance(node, Bracket) and node.left):
         return node
     return Bracket("{", "}", node.items if isinstance(node, Bracket) else (node,))
 
 
 class _Parser(Functions):
-    """Recursive descent over the tokens; one method a rule of the grammar above."""
+    """A recursive-descent parser over the tokens, with one method for each rule of the grammar above."""
 
     @classmethod
     def from_text(cls, text: str) -> Node:

@@ -1,4 +1,4 @@
-"""The parser's rules for numbers with something to them: commas, mixed numbers, units, degrees, bases, subscripts."""
+"""The parser's rules for numbers with commas, units, degrees, bases and subscripts, and for mixed numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_UNITS = frozenset("pi cis sin cos tan cot csc ln log".split())  # but "min" 
 
 
 class Quantities(Grammar):
-    """Numbers, and what stands directly behind a value."""
+    """The rules for numbers, and for what stands directly behind a value."""
 
     def numeral(self, token: Token) -> Node:
         """Read 1,234,567 as one number, outside brackets only (inside them a comma separates items)."""
@@ -77,7 +77,7 @@ class Quantities(Grammar):
 
     @staticmethod
     def scaled(left: Node, scale: int) -> Node:
-        """Return five million as a number."""
+        """Return a number with its word of scale, such as "five million", as one number."""
         if isinstance(left, Quantity):
             return Quantity(Quantities.scaled(left.value, scale), left.unit)
         return Number(left.value * scale) if isinstance(left, Number) else Apply("*", (left, Number(Fraction(scale))))

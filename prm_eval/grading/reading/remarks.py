@@ -1,8 +1,9 @@
-r"""What stands around a value in an answer and says nothing about it, or says it in words: strings in, strings out.
+r"""Remarks around a value in an answer, and values in words: strings in, strings out.
 
-Remarks (``(since x > 0)``), a decimal for information (``\approx 3.46``), where a letter runs (``for all x``, ``where k
-is an integer``), sets in words (``all real numbers greater than 2``), and offers in brackets (``(or 0.5)``). Only what
-ends or begins the whole answer is touched, and only in phrases that are listed here: any other words stay, and fail.
+These are remarks (``(since x > 0)``), a decimal for information (``\approx 3.46``), the range of a letter (``for all
+x``, ``where k is an integer``), sets in words (``all real numbers greater than 2``), and offers in brackets (``(or
+0.5)``). Only the beginning and the end of the whole answer are changed, and only phrases that are listed here: other
+words stay, and fail.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ LONGEST = 1_000  # a longer answer holds no remark
 
 
 def without_remarks(text: str) -> str:
-    """Return an answer without the remarks around it, and with sets in words, or where a letter runs, in signs."""
+    """Return an answer without the remarks around it, and with sets and the ranges of letters in signs."""
     if len(text) > LONGEST:
         return text
     if any(word in text for word in _REMARK_WORDS):
@@ -126,7 +127,7 @@ def without_remarks(text: str) -> str:
 
 
 def _qualified(text: str) -> str:
-    """Return an answer with where its letter runs in signs, or without it where it may be anything."""
+    """Return an answer with the range of its letter in signs, or without it where the letter may be anything."""
     family = _FAMILY.fullmatch(text)
     if family:
         return rf"{family.group('value')}, {family.group('letter')} \in \mathbb{{{family.group('set')}}}"

@@ -1,7 +1,7 @@
-r"""Answers in other scripts: Chinese, Japanese and Korean links, counters and units in the spelling the parser reads.
+r"""Answers in other scripts: Chinese, Japanese and Korean words and units, in the spelling that the parser reads.
 
-Strings in, strings out. A counter that is not listed stays as it is, and so does any other word of these scripts: what
-stands behind a number may change it (``5倍``, ``5以上``), so unknown words are never taken for a unit.
+Strings in, strings out. A counter that is not listed stays as it is, and so does any other word of these scripts: a
+word behind a number may change it (``5倍``, ``5以上``), so unknown words are never taken for a unit.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _SCRIPT = re.compile(r"[\u0400-\u052f\u0590-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac
 
 
 def in_latin(text: str) -> str:
-    """Return an answer with the links, counters and units of other scripts in ours, and their other words in text macros."""
+    """Return an answer with known words and units of other scripts in ours, and other words in text macros."""
     if not _SCRIPT.search(text):
         return text
     text = _PREFIX.sub("", text)
@@ -61,5 +61,5 @@ def in_latin(text: str) -> str:
 
 
 def has_foreign_words(text: str) -> bool:
-    """Say whether a text holds letters of these scripts: as a unit they are refused, as words they are compared whole."""
+    """Say whether a text holds letters of these scripts; they are no unit, and as words they are compared whole."""
     return _SCRIPT.search(text) is not None

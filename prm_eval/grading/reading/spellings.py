@@ -1,4 +1,4 @@
-r"""Rare spellings of common things, each brought to the one that the parser reads: strings in, strings out.
+r"""Rare spellings of common things, replaced by the one that the parser reads: strings in, strings out.
 
 ASCII for signs (``+/-``, ``3 x 10^5``, ``<1, 2>``), other macros (``C_n^k``, ``10 choose 3``), degrees and minutes,
 durations, values on lines, recognised print (``5 \mathrm { ~ c m }``), and HTML. One pattern each, all of them bounded.
@@ -129,7 +129,7 @@ def _from_html(text: str) -> str:
 
 
 def _joined(found: re.Match[str]) -> str:
-    """Join the letters of a unit that stand apart in recognised print; other letters are a product, and stay."""
+    """Join the letters of a unit that stand apart in recognised print; other letters are a product and stay."""
     letters = found.group(2).split()
     word = "".join(letters)
     if all(map(is_known_unit, letters)) and len(set(letters)) > 1:  # N m
@@ -138,7 +138,7 @@ def _joined(found: re.Match[str]) -> str:
 
 
 def _arranged(sort: str, lower: str, upper: str) -> str:
-    r"""Return ``C_{10}^{3}`` as a binomial and ``A_{10}^{3}`` as the number of arrangements; the larger number is the whole."""
+    r"""Return ``C_{10}^{3}`` as a binomial and ``A_{10}^{3}`` as a number of arrangements, of the larger number."""
     if lower.isdigit() and upper.isdigit() and int(lower) < int(upper):
         lower, upper = upper, lower
     if sort == "C":

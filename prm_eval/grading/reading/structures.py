@@ -1,4 +1,4 @@
-"""The parser's rules for what encloses: tuples, intervals, sets, bars, environments."""
+"""The parser's rules for brackets: tuples, intervals, sets, bars, environments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONDITIONS = ("if", "when", "for", "where", "otherwise", "else", "if and only if
 
 
 class Structures(Grammar):
-    """Brackets of every kind."""
+    """The rules for brackets of every kind."""
 
     def items(self) -> Node:
         """Read what stands in brackets, where a comma separates items."""

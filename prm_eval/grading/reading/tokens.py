@@ -1,4 +1,4 @@
-"""Tokens: an answer, its typography taken out, cut into pieces with their spans."""
+"""The tokens of an answer: its typographic text, cut into pieces with their spans."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tokenize(text: str, spelt: str | None = None) -> list[Token]:
         spelt: Its typographic text, where it is known already.
 
     Raises:
-        LatexError: Too long, or a character that has no meaning here.
+        LatexError: The answer is too long, or has a character that has no meaning here.
     """
     if len(text) > MAX_LENGTH:
         raise LatexError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH, len(text))
@@ -121,7 +121,7 @@ def _continues(text: str, last: Token, start: int, offset: int) -> bool:
 
 
 def _text_tokens(text: str, position: int, start: int, offset: int, space: bool, depth: int) -> list[Token]:
-    """Return what a text macro holds: one token of words, or the tokens of the mathematics that it only dresses up."""
+    """Return the tokens of a text macro: one of words, or those of the mathematics inside it."""
     while position < len(text) and text[position] == " ":
         position += 1
     if position < len(text) and text[position] != "{":  # \mathbf R: one letter
@@ -169,7 +169,7 @@ class TokenStream:
         return self.tokens[self.at] if self.at < len(self.tokens) else self.ahead(0)
 
     def ahead(self, count: int) -> Token:
-        """Return the token so many after the next one; one of kind "end" after the last."""
+        """Return the token a number of places after the next one; one of kind "end" after the last."""
         if self.at + count < len(self.tokens):
             return self.tokens[self.at + count]
         end = self.tokens[-1].end if self.tokens else 0
@@ -193,7 +193,7 @@ class TokenStream:
         """Go past the next token.
 
         Raises:
-            LatexError: It is another.
+            LatexError: It is another token.
         """
         if not self.accept(text):
             raise LatexError(
@@ -201,10 +201,10 @@ class TokenStream:
             )
 
     def expect_end(self) -> None:
-        """Insist that no token is left.
+        """Check that no token is left.
 
         Raises:
-            LatexError: There is one.
+            LatexError: A token is left.
         """
         if self.here.kind != "end":
             raise LatexError(f"{self.here.text!r} was not expected here", self.here.start, self.here.end)

@@ -1,4 +1,4 @@
-r"""Typography: what only changes the looks of an answer is taken out, and other spellings become the one LaTeX spelling.
+r"""Typography: it removes what only changes the looks of an answer, and turns other spellings into LaTeX.
 
 Strings in, strings out, one table or one pattern each; nothing here knows what the answer means. Every pattern is
 bounded, so that the time stays linear in any text.
@@ -120,7 +120,8 @@ _NUMERAL = re.compile(
 )
 _HALF = r"([apAP])\.?\s?[mM](?![a-zA-Z])\.?"
 _CLOCK = re.compile(
-    rf"(?P<lead>{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
+    rf"(?P<lead>{_TEXT}\s?\{{\s?(?=[^{{}}]{{0,20}}\}}))?"
+    rf"(?<![\d.:])(\d{{1,2}})(?:\s{{0,2}}:\s{{0,2}}(\d{{2}}))?(?::00)?\s{{0,3}}"
     rf"(?:{_TEXT}\s?\{{\s{{0,3}}{_HALF}\s?\}}|{_HALF}(?(lead)\s?\}}))"
 )
 _BOX = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?\{(.*)\}[\s$]*", re.DOTALL)
@@ -168,7 +169,7 @@ def typography(text: str) -> str:
 
 
 def _balanced(text: str) -> bool:
-    """Say whether no brace closes before it was opened: then the braces around a text belong together."""
+    """Say whether no brace closes before one opens, so that the braces around a text belong together."""
     level = 0
     for brace in re.findall(r"\\.|[{}]", text):
         level += {"{": 1, "}": -1}.get(brace, 0)
@@ -223,7 +224,7 @@ def _numeral(found: re.Match[str]) -> str:
 
 
 def _repeating_decimal(found: re.Match[str]) -> str:
-    r"""Spell ``0.1\overline{6}`` or ``0.1\dot{6}`` as the fraction it is."""
+    r"""Spell ``0.1\overline{6}`` or ``0.1\dot{6}`` as a fraction."""
     whole, fixed, over, first, between, last = (part or "" for part in found.groups())
     repeated = over or first + between + last
     nines = (10 ** len(repeated) - 1) * 10 ** len(fixed)
@@ -247,7 +248,7 @@ def _combination(found: re.Match[str]) -> str:
 
 
 def _ordinal(found: re.Match[str]) -> str:
-    """Drop the ending of ``12th``, if it is the one that the number has: in ``2st`` they are letters."""
+    """Drop the ending of ``12th`` if it is right for the number; in ``2st`` it is letters."""
     digits, ending = found.group(1), found.group(2) or found.group(3) or found.group(4)
     teen = digits[-2:] in ("11", "12", "13")
     fits = ending == ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th"))
@@ -281,14 +282,14 @@ def _ascii(text: str) -> str:
 
 
 def _unicode_root(found: re.Match[str]) -> str:
-    """Spell a root sign out: it stands for the whole number, letter or bracket after it."""
+    """Return a root sign as LaTeX, with the whole number, letter or bracket after it."""
     index = {"√": "", "∛": "[3]", "∜": "[4]"}[found.group(1)]
     return f"\\sqrt{index}{{{found.group(2)}}}"
 
 
 @lru_cache(maxsize=4096)
 def _spelling(sign: str) -> str:
-    """Return a sign beyond ASCII as LaTeX, a digit or a letter; one that has no such spelling stays."""
+    """Return a sign beyond ASCII as LaTeX, a digit or a letter; a sign without such a spelling stays."""
     if sign in _SIGNS:
         return _SIGNS[sign]
     if sign in _GREEK:
@@ -308,7 +309,7 @@ def _spelling(sign: str) -> str:
 
 
 def _encoded(sign: str) -> str:
-    """Return pylatexenc's LaTeX for a sign, if it knows one: it has the tables for some thousand of them."""
+    """Return pylatexenc's LaTeX for a sign, if its tables of some thousand signs have it."""
     from pylatexenc.latexencode import unicode_to_latex
 
     latex: str = unicode_to_latex(sign, non_ascii_only=True, unknown_char_policy="keep", unknown_char_warning=False)

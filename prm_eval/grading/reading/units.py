@@ -1,4 +1,4 @@
-"""Units of measure and currency: many spellings, one name each; and the words after a number that are no unit."""
+"""Units of measure and currency with one name for each, and the words after a number that are not a unit."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check_unit(text: str) -> str:
     """Return the text of a unit.
 
     Raises:
-        ValueError: It is no unit but says something about the value.
+        ValueError: The text is not a unit but says something about the value.
     """
     words = re.sub(r"[^\w']+", " ", text.casefold()).split()
     if has_foreign_words(text) or not _UNIT_TEXT.fullmatch(text) or not NO_UNIT.isdisjoint(words):
@@ -137,7 +137,7 @@ def _spelt(names: list[tuple[str, int]]) -> str:
 
 
 def is_known_unit(text: str) -> bool:
-    """Say whether a text is nothing but units of measure that are known, composed or not: ``kJ/mol``, ``m s^{-2}``."""
+    """Say whether a text is nothing but known units of measure, composed or not: ``kJ/mol``, ``m s^{-2}``."""
     parts = re.findall(r"[^\W\d_]+", text)
     return bool(parts) and all(
         single(part) or part in _RUN_TOGETHER or part in KNOWN or _singular(part) in KNOWN for part in parts
@@ -156,7 +156,7 @@ def _singular(word: str) -> str:
 
 
 def conflict(one: str, other: str) -> bool:
-    """Say whether two units contradict each other; a noun that only says more than another does not: "red balls", "balls"."""
+    """Say whether two units contradict each other; a noun that only adds a word, "red balls" to "balls", does not."""
     if one == other or "unit" in (one, other):
         return False
     mine, theirs = (set(re.split(r"[ /]+", re.sub(r"\^-?\d", "", unit))) for unit in (one, other))
@@ -176,7 +176,7 @@ def has_letters(node: Node) -> bool:
 
 
 def as_quantity(node: Node) -> Quantity | None:
-    """Read a product of a number and letters that all are units as a quantity: ``17m``, ``9.8 m/s^2``; None where it is not."""
+    """Read a number times letters that all are units as a quantity: ``17m``, ``9.8 m/s^2``; None for other trees."""
     if isinstance(node, Quantity):  # 9.8 m/cm, half read
         inner = as_quantity(node.value)
         return Quantity(inner.value, f"{inner.unit} {node.unit}") if inner else None

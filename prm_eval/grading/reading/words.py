@@ -133,10 +133,10 @@ def _in_order(word: str) -> bool:
 
 
 def words_node(text: str) -> Node:
-    """Return words normalised; a spelt number becomes the number, words between commas an unordered list.
+    """Return words normalised; a number in words becomes the number, words between commas an unordered list.
 
     Raises:
-        ValueError: A macro that is not known in words.
+        ValueError: The words hold a macro that is not known in words.
     """
     if "\\" in text:
         text = _ACCENT.sub(r"\1", _NESTED.sub(r"\1", text)).replace("\\ ", " ").replace("\\%", "%")
@@ -181,7 +181,7 @@ def _one(text: str) -> Node:
 
 
 def spelt_number(text: str) -> Fraction | None:
-    """Return the number that words spell, up to the trillions: ``forty-two``, ``one million``, ``two thirds``."""
+    """Return the number that words spell, up to trillions: ``forty-two``, ``one million``, ``two thirds``."""
     words = text.replace("-", " ").replace(" and ", " ").split()
     if not 0 < len(words) <= 20:
         return None
@@ -218,9 +218,9 @@ def _date(text: str) -> str:
 
 
 def choice_letter(text: str, gold: bool = False) -> str | None:
-    """Return the letter of a multiple-choice answer in any dress: ``(C)``, ``C)``, ``Option C``, ``(C) 15``; None otherwise.
+    """Return the letter of a multiple-choice answer: ``(C)``, ``C)``, ``Option C``, ``(C) 15``; None for other answers.
 
-    A gold has to be dressed, or be a letter in words, to be a choice: a bare ``A`` may be a variable.
+    A gold is a choice only with a bracket or a word, or as a letter in words: a bare ``A`` may be a variable.
     """
     plain = _NESTED.sub(r" \1 ", text).strip(" $.*~")
     found = _CHOICE.fullmatch(plain)
@@ -236,12 +236,12 @@ def choice_letter(text: str, gold: bool = False) -> str | None:
 
 
 def dressed_letter(text: str) -> bool:
-    """Say whether a text is one letter in the dress of a choice, ``C)`` or ``(C)``, and nothing else."""
+    """Say whether a text is one letter with the brackets of a choice, ``C)`` or ``(C)``, and nothing else."""
     return _ONE_LETTER.fullmatch(text) is not None
 
 
 def choice_and_value(text: str) -> tuple[str, str] | None:
-    r"""Return the letter and the text of an option, ``\textbf{(C)}\ 60``; None where one of them is missing, or it hedges."""
+    r"""Return the letter and the text of an option, ``\textbf{(C)}\ 60``; None where one is missing, or it hedges."""
     if len(text) > 300:
         return None
     found = _OPTION_TEXT.fullmatch(text.strip().strip("*"))
@@ -261,7 +261,7 @@ def choice_and_value(text: str) -> tuple[str, str] | None:
 def number_in_sentence(text: str) -> str | None:
     """Return the one number of a sentence that states it: ``There are 12 ways.``; None for other texts.
 
-    The number begins the text, or follows a verb that states it; and no word says anything else about it.
+    The number begins the text, or follows a verb that states it, and no other word changes it.
     """
     plain = _NESTED.sub(r" \1 ", text).replace("$", " ")
     islands = list(_ISLAND.finditer(plain))
