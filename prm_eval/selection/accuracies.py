@@ -63,9 +63,9 @@ def best_of_n_table(rewards: Floats, correct: Bools, ns: Sequence[int]) -> Float
         correct: (problems, M) flags.
         ns: Subset sizes.
 
-    This is the closed form of docs/design.md section 5: sort once, share correctness within ties, then one matrix product
-    with the probabilities of each rank. It costs O(P M log M) for any number of n, while drawing costs O(P M draws) for
-    each n.
+    This is the closed form of docs/design.md section 5: sort once, share correctness within ties, then one matrix
+    product with the probabilities of each rank. It costs O(P M log M) for any number of n, while drawing costs
+    O(P M draws) for each n.
     """
     return best_of_n_mean(rewards, correct.astype(np.float64), ns)
 

@@ -66,8 +66,8 @@ def test_a_run_says_how_many_have_no_answer_and_which_setting_cut_them(tmp_path,
     said = [record.message for record in caplog.records]
     assert "verdicts on 5 candidates: correct 1, incorrect 1, no_answer 3" in said
     assert (
-        "3 of 5 candidates (60 %) have no answer; 2 of these end in the middle of a sentence (cut by max_gen_toks=192). "
-        "Was it too small? --gen_kwargs max_gen_toks=384; to take unannounced conclusions as answers: "
+        "3 of 5 candidates (60 %) have no answer; 2 of these end in the middle of a sentence (cut by max_gen_toks=192)."
+        " Was it too small? --gen_kwargs max_gen_toks=384; to take unannounced conclusions as answers: "
         "--metadata grader=default:extraction=conclusion" in said
     )
     caplog.clear()

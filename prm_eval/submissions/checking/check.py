@@ -1,4 +1,4 @@
-"""The checker: every fault of a submission at once, whatever a stranger put into its folder (docs/design.md section 4)."""
+"""The checker: every fault of a submission at once, whatever a stranger put into its folder (docs/design.md, 4)."""
 
 from __future__ import annotations
 
