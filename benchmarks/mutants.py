@@ -239,7 +239,9 @@ def run_all(target: Target, mutants: list[Mutant], trees: list[Path]) -> Iterato
                 del busy[pid]
                 free.append(tree)
                 (tree / target.path).write_text(original, "utf-8")
-                yield mutant, outcome(status, late)
+                result = outcome(status, late)
+                print(f"{mutant.number} {result}; ", end="", file=sys.stderr, flush=True)
+                yield mutant, result
 
 
 def limits(killed: int, run: int) -> str:
