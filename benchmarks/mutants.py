@@ -185,8 +185,10 @@ def run_tests(tree: Path, tests: list[str], *, cpu: int | None, log: Path) -> in
         import pytest
 
         order = QuickFirst(tree / "durations.json")
-        arguments = ["-x", "-q", f"--tb={'no' if cpu else 'short'}", "-p", "no:cacheprovider", *tests]
-        status = int(pytest.main(arguments, plugins=[order]))
+        for each in tests:  # one at a time: who dies in the first needs no other loaded
+            arguments = ["-x", "-q", f"--tb={'no' if cpu else 'short'}", "-p", "no:cacheprovider", each]
+            if status := int(pytest.main(arguments, plugins=[order])):
+                break
         if not cpu:
             order.keep()
         sys.stdout.flush()

@@ -26,7 +26,7 @@ from prm_eval.rewards.files.step_arrays import (
 
 HASH = "0123456789abcdef" * 4
 NAN, INF = math.nan, math.inf
-PRM = Form("prm", "value", "prod", "lines")
+PRM = Form("prm", "value", "prod", "line")
 
 
 def row(steps=(0.5, 0.25), **changes) -> dict:
@@ -86,18 +86,18 @@ FAULTS = {
     "infinite": (row([-INF, 0.5]), PRM, "finite", "a reward that is not finite in [-inf, 0.5]", "finite numbers", True),
     "null step": (row([None, 0.5]), PRM, "finite", "a reward that is not finite in [nan, 0.5]", "finite numbers", True),
     "n_steps": (row(n_steps=1_003), PRM, "n-steps", "2 rewards", "1,003, as n_steps says", True),
-    "cut otherwise": (row([0.5] * 3), PRM, "step-count", "3 steps", "2, as the splitter 'lines' cuts the candidate", True),
-    "orm": (row(), Form("orm", "value", "last", "lines"), "step-count", "2 steps", "1, one for an ORM", True),
-    "overflow": (row([1e200, 1e200]), Form("prm", "raw", "prod", "lines"), "finite",
+    "cut otherwise": (row([0.5] * 3), PRM, "step-count", "3 steps", "2, as the splitter 'line' cuts the candidate", True),
+    "orm": (row(), Form("orm", "value", "last", "line"), "step-count", "2 steps", "1, one for an ORM", True),
+    "overflow": (row([1e200, 1e200]), Form("prm", "raw", "prod", "line"), "finite",
                  "rewards whose prod is not finite, or not defined", "a finite number", False),
-    "undefined": (row([0.5, 1.5]), Form("prm", "value", "geometric_mean", "lines"), "finite",
+    "undefined": (row([0.5, 1.5]), Form("prm", "value", "geometric_mean", "line"), "finite",
                   "rewards whose geometric_mean is not finite, or not defined", "a finite number", False),
     "claim": (row(reward=0.126), PRM, "aggregate", "the reward 0.126", "0.125, the prod of its steps", False),
     "claim, by a little": (row(reward=0.125 + 1.1e-5), PRM, "aggregate", "the reward 0.125011",
                            "0.125, the prod of its steps", False),
-    "claim of a large one": (row([-2e6, 1.0], reward=-2e6 + 21.0), Form("prm", "raw", "min", "lines"), "aggregate",
+    "claim of a large one": (row([-2e6, 1.0], reward=-2e6 + 21.0), Form("prm", "raw", "min", "line"), "aggregate",
                              "the reward -1.99998e+06", "-2e+06, the min of its steps", False),
-    "claim of a small one": (row([-1e-3, 1.0], reward=-1e-3 - 1.1e-5), Form("prm", "raw", "min", "lines"), "aggregate",
+    "claim of a small one": (row([-1e-3, 1.0], reward=-1e-3 - 1.1e-5), Form("prm", "raw", "min", "line"), "aggregate",
                              "the reward -0.001011", "-0.001, the min of its steps", False),
     "blank reason": (refused(" \u00a0"), PRM, "refusal", "the reason ' \\xa0'", "a line of plain text", False),
     "two lines": (refused("a\nb"), PRM, "refusal", "the reason 'a\\nb'", "a line of plain text", False),
@@ -105,7 +105,7 @@ FAULTS = {
     "steps of a refusal": (refused(n_steps=3), PRM, "n-steps", "n_steps 3", "0 for a refused candidate", False),
     "negative tokens": (row(n_tokens=-1), PRM, "n-tokens", "n_tokens -1", "the number of rendered tokens", False),
     "tokens missing": (row(n_tokens=None), PRM, "n-tokens", "n_tokens None", "the number of rendered tokens", False),
-    "hash missing": (row(input_hash=None), Form("prm", "value", "prod", "lines", hashed=True), "input-hash",
+    "hash missing": (row(input_hash=None), Form("prm", "value", "prod", "line", hashed=True), "input-hash",
                      "no input_hash", "one: the recipe renders token ids", False),
     "short hash": (row(input_hash="0" * 63), PRM, "input-hash", f"input_hash {'0' * 63!r}", "64 hexadecimal digits", False),
     "upper case": (row(input_hash="A" * 64), PRM, "input-hash", None, "64 hexadecimal digits", False),
@@ -139,12 +139,12 @@ def test_every_check_has_a_case() -> None:
 
 ALLOWED = {
     "a claim that agrees": (row(reward=0.125 + 0.9e-5), PRM),
-    "a claim that agrees for its size": (row([-2e6, 1.0], reward=-2e6 + 19.0), Form("prm", "raw", "min", "lines")),
+    "a claim that agrees for its size": (row([-2e6, 1.0], reward=-2e6 + 19.0), Form("prm", "raw", "min", "line")),
     "a claim of what is refused": (refused(reward=0.3), PRM),
     "a refusal": (refused(), PRM),
     "a refusal of its greatest length": (refused("x" * 300), PRM),
     "a no-break space": (refused("over\u00a0length"), PRM),
-    "a refusal without a hash": (refused(), Form("prm", "value", "prod", "lines", hashed=True)),
+    "a refusal without a hash": (refused(), Form("prm", "value", "prod", "line", hashed=True)),
     "a refusal of a list": (row([], refusal="no step", n_tokens=None, input_hash=None), PRM),
     "no hash and no tokens": (row(n_tokens=None, input_hash=None), PRM),
     "tokens without a hash": (row(n_tokens=0, input_hash=None), PRM),
@@ -193,7 +193,7 @@ def test_faults_come_row_by_row_and_in_the_order_of_the_checks() -> None:
 
 def test_one_overflow_among_many_is_found_row_by_row() -> None:
     """Claims of the rows beside it are still held against their steps."""
-    form = Form("prm", "raw", "prod", "lines")
+    form = Form("prm", "raw", "prod", "line")
     rows = [row([2.0, 3.0], reward=6.0), row([1e200, 1e200], reward=1.0), refused(), row([2.0, 2.0], reward=5.0)]
     _, faults = read(*rows, form=form, first=1)
     assert [(each.row, each.kind, each.found) for each in faults] == [
