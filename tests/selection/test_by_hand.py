@@ -11,6 +11,8 @@ import pytest
 from prm_eval.errors import PrmEvalError
 from prm_eval.selection.accuracies import accuracy, monte_carlo_variance, pass_at_n, subsampling_sd
 from prm_eval.selection.selectors import (
+    DEFAULT_DRAWS,
+    DEFAULT_SEED,
     BestOfN,
     ByDraw,
     ByVote,
@@ -38,10 +40,10 @@ def slots_of(classes, rewards=None, weights=None, lengths=None) -> Slots:
 
 def test_the_variance_of_a_share_of_draws() -> None:
     """(1 + successes) / (2 + draws) with its binomial variance; exactly 0, as a number, where nothing was drawn."""
-    found = monte_carlo_variance(np.array([0.0, 0.5, 1.0, 0.5]), np.array([8, 8, 98, 0]))
+    found = monte_carlo_variance(np.array([0.0, 0.5, 1.0, 0.5, 1.0]), np.array([8, 8, 98, 0, 1]))
     assert found.dtype == np.float64
-    assert found.tolist() == pytest.approx([0.1 * 0.9 / 8, 0.5 * 0.5 / 8, 0.99 * 0.01 / 98, 0.0], rel=1e-12)
-    assert found[3] == 0.0
+    wanted = [0.1 * 0.9 / 8, 0.5 * 0.5 / 8, 0.99 * 0.01 / 98, 0.0, 2 / 9]
+    assert found.tolist() == pytest.approx(wanted, rel=1e-12) and found[3] == 0.0
 
 
 def test_an_accuracy_is_a_probability_whatever_was_rounded() -> None:
@@ -165,7 +167,7 @@ def test_draws_of_any_rule_are_the_documented_ones() -> None:
     """Beyond 3,000 subsets: the permutations of (seed, n), averaged; below, every subset in its order."""
     slots = slots_of(list(range(30)))
     found = Restless().choose(slots, [1, 2, 5], seed=11, draws=40)
-    assert found.draws.tolist() == [0, 0, 40]
+    assert found.draws.tolist() == [0, 0, 40] and found.draws.dtype == np.int64
     generator = np.random.default_rng([11, 5])
     counts = np.bincount([generator.permutation(30)[0] for _ in range(40)], minlength=30)
     assert found.probabilities[2] == pytest.approx(counts / 40)
@@ -188,6 +190,7 @@ def test_a_negative_weight_is_refused_by_name() -> None:
 
 def test_the_seed_of_a_problem() -> None:
     """Published draws hang on these numbers: another formula would be another leaderboard."""
+    assert (DEFAULT_DRAWS, DEFAULT_SEED) == (1_000, 20_230_531)
     assert problem_seed(20_230_531, "algebra/1") == 20_230_531 * 1_000_003 + 342_756_677
     assert problem_seed(2**62, "ü") == 2**62 + 1_675_192_789  # of 2**62 * 1,000,003 the odd multiple stays
 
