@@ -8,13 +8,15 @@ PIP = $(VENV)/bin/python -m pip install -q --disable-pip-version-check -c constr
 export HF_HUB_OFFLINE ?= 1
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint results results-miniature clean
+.PHONY: demo test lint browser results results-miniature clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python -m prm_eval.cli demo
 
-test: lint
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+test: lint browser
+	rm -f .coverage .coverage.*
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	$(VENV)/bin/python -m tests.floors
 
 # What the documents take from code and results: the command line, the recipes, the board and its head.
 .PHONY: documents
@@ -66,6 +68,10 @@ results-miniature: $(VENV)/.demo
 	$(EVAL) check $(RESULTS)
 	$(EVAL) leaderboard $(RESULTS) $(if $(filter results,$(RESULTS)),--readme docs/board.md)
 	$(if $(filter results,$(RESULTS)),$(VENV)/bin/python -m prm_eval.cli.document)
+
+# Chromium for the tests of the board's page, where there is no browser and apt-get may bring one; it never fails.
+browser:
+	@bash .ci/browser
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -1,42 +1,76 @@
-"""Progress bars: a plain one, and one for scoring that says tokens a second."""
+"""Progress of long work: the one type of function that is told of it, and the one place that makes bars."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 
-class ScoringBar:
-    """Use as ``with ScoringBar(what, total) as update``; ``update(candidates done, tokens computed)``.
+class Progress(Protocol):
+    """What long work calls as it goes on, with how much of it is done in all and how many tokens were computed for it.
 
-    On a terminal a bar; elsewhere (a log) a line now and then. Candidates that an earlier run finished count as done,
-    but not towards the speed.
+    A first call without tokens may be what an earlier run finished. Work that computes no tokens leaves them out, so
+    that a function of one argument serves it too.
+    """
+
+    def __call__(self, done: int, tokens: int = 0, /) -> None:
+        """Take notice of the present state."""
+        ...
+
+
+class Bars(Protocol):
+    """What makes a :class:`Progress` for each stage of a job: ``with bars("grading", 500, "problem") as progress``.
+
+    :class:`Bar` shows a stage; :func:`no_bars` shows nothing.
+    """
+
+    def __call__(self, what: str, total: int | None, unit: str = "", /) -> AbstractContextManager[Progress]:
+        """Open a stage of ``total`` units (None where that is not known)."""
+        ...
+
+
+class Bar:
+    """A progress bar on standard error for what takes longer than ``delay``; use it as ``with Bar(...) as progress``.
+
+    On a terminal a bar; elsewhere (a log) a line now and then. What an earlier run finished counts as done, but not
+    towards the speed. Where tokens are reported, the bar says tokens a second of this run.
 
     Args:
         what: What is being done.
-        total: Candidates in all.
+        total: How much in all, None where that is not known.
+        unit: Of what.
         delay: Seconds before anything is shown.
+        clock: Tells the time in seconds.
     """
 
     def __init__(
-        self, what: str, total: int, *, delay: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        what: str,
+        total: int | None,
+        unit: str = "",
+        /,
+        *,
+        delay: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         from tqdm import tqdm
 
         quiet = not sys.stderr.isatty()
         self.bar: Any = tqdm(
-            total=total, desc=what, unit="candidate", leave=quiet, delay=delay, mininterval=15.0 if quiet else 0.1
+            total=total, desc=what, unit=unit, leave=quiet, delay=delay, mininterval=15.0 if quiet else 0.1
         )
         self._clock, self._started = clock, clock()
         self._first = True
 
-    def __enter__(self) -> Callable[[int, int], None]:
+    def __enter__(self) -> Progress:
         return self._update
 
-    def _update(self, done: int, tokens: int) -> None:
-        if self._first and done and not tokens:  # an earlier run's: they took no time
+    def _update(self, done: int, tokens: int = 0, /) -> None:
+        if self._first and done and not tokens:
+            # an earlier run's, or free: it took no time
             self.bar.initial = self.bar.n = done
         self._first = False
         if tokens:
@@ -48,18 +82,11 @@ class ScoringBar:
         self.bar.close()
 
 
-class Bar:
-    """A progress bar on standard error, for what takes longer than a second: ``with Bar(what, total, unit) as update``."""
+def silent(done: int, tokens: int = 0, /) -> None:
+    """Show nothing of a stage."""
 
-    def __init__(self, what: str, total: int | None, unit: str) -> None:
-        from tqdm import tqdm
 
-        # on a terminal a bar; elsewhere (a log) a line now and then
-        quiet = not sys.stderr.isatty()
-        self._bar = tqdm(total=total, desc=what, unit=unit, leave=quiet, delay=1.0, mininterval=15.0 if quiet else 0.1)
-
-    def __enter__(self) -> Callable[[int], None]:
-        return lambda done: self._bar.update(done - self._bar.n) and None
-
-    def __exit__(self, *rest: object) -> None:
-        self._bar.close()
+@contextmanager
+def no_bars(what: str, total: int | None, unit: str = "", /) -> Iterator[Progress]:
+    """Show nothing of a job: :class:`Bars` of callers that did not ask for any."""
+    yield silent

@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+from tests.skips import pytest_terminal_summary  # noqa: F401  (a hook: pytest finds it by its name)
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
 

@@ -1,9 +1,10 @@
 """The parts of the documents that are made from code and results: ``python -m prm_eval.cli.document [--check] [ROOT]``.
 
 Written are ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in
-``docs/reward-models.md``, the tables of the board in ``docs/board.md`` and their head in ``README.md`` (both from
-``results/leaderboard/leaderboard.md``, as ``prm-eval leaderboard`` left it). What the text says depends on neither the
-terminal nor the version of Python: it is made from the parser's actions, not from its formatted help.
+``docs/reward-models.md``, that of step aggregations in ``docs/numbers.md``, the tables of the board in
+``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
+``prm-eval leaderboard`` left it). What the text says depends on neither the terminal nor the version of Python: it is
+made from the parser's actions, not from its formatted help.
 """
 
 from __future__ import annotations
@@ -21,10 +22,8 @@ from prm_eval.errors import DataError, PrmEvalError
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 110
-HEAD_ROWS, HEAD_COLUMNS = (
-    3,
-    6,
-)  # of each pool's table, in the README: rank, model, kind, tier, and the first two figures
+HEAD_ROWS = 3  # of each pool's table, in the README
+HEAD_COLUMNS = 6  # rank, model, kind, tier, and the first two figures
 HOW = "<!-- made by: python -m prm_eval.cli.document -->"
 BOARD = Path("results", "leaderboard", "leaderboard.md")
 
@@ -71,6 +70,7 @@ def documents(root: Path) -> dict[Path, str]:
     parts = {
         root / "docs" / "reward-models.md": ("recipes", recipe_lines()),
         root / "docs" / "board.md": ("leaderboard", board),
+        root / "docs" / "numbers.md": ("aggregations", aggregation_lines()),
         root / "README.md": ("board-head", board_head(board)),
     }
     wanted = {root / "docs" / "command-line.md": command_line(build_parser())}
@@ -100,6 +100,17 @@ def recipe_lines() -> str:
 
     header, *rows = recipe_table()
     return _table(header, [[f"`{row[0]}`", *row[1:]] for row in rows])
+
+
+def aggregation_lines() -> str:
+    """Return the step aggregations as a Markdown table."""
+    from prm_eval.rewards.aggregations import AGGREGATIONS
+
+    rows = [
+        [f"`{name}`", rule.meaning, rule.source, f"`{rule.elsewhere}`" if rule.elsewhere else ""]
+        for name, rule in AGGREGATIONS.items()
+    ]
+    return _table(["aggregation", "the reward is", "source", "also called"], rows)
 
 
 def board_head(board: str) -> str:

@@ -1,4 +1,4 @@
-"""The options of ``prm-eval``: what its commands are called, what they take, what they are for."""
+"""The options of ``prm-eval``: what its commands are called, what they take, what they are for. One function a command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from prm_eval import __version__
 from prm_eval.cli.parser_miniature import miniature_parser
-from prm_eval.cli.types import add_command, names, positive, whole_numbers
+from prm_eval.cli.parser_score import score_parser
+from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
+from prm_eval.texts.steps import SPLITTERS
 
 VERIFY_OPTIONS = (
     *("recipe", "revision", "device", "dtype", "batch_tokens", "max_tokens", "separator", "splitter", "reference"),
@@ -22,77 +24,53 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser; ``command`` of what it parses names the command."""
     parser = argparse.ArgumentParser(
         prog="prm-eval",
-        description="Measure how well a verifier picks the right solution out of N sampled ones.",
-        epilog="A first look: prm-eval demo. "
-        "Inside lm_eval: prm-eval run --model hf ... --tasks math500_bon --metadata n_samples=64 prm_model=...",
+        description="Measure how well a verifier picks the right solution out of N sampled ones. "
+        "A first look: prm-eval demo.",
+        epilog="example: prm-eval run --model hf ... --tasks math500_bon --metadata n_samples=64 prm_model=...",
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"prm-eval {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    _demo_parser(commands)
-
+    _demo(commands)
     commands.add_parser("run", help="lm_eval run, with --include_path filled in", add_help=False)
-    add_command(commands, "tasks-path", "print the folder of our tasks, for lm_eval --include_path")
-
-    grade = add_command(commands, "grade", "candidates -> answers, classes, grades")
-    grade.add_argument("pool", type=Path, help="a pool folder")
-    grade.add_argument("-o", "--output", type=Path, help="where grades go (default: into the pool)")
-    grade.add_argument(
-        "--grader",
-        default="default",
-        help="a grader, with its options after a colon, for example default:rounded_decimals=4, default:prm800k, "
-        "math-verify "
-        "(see: prm-eval plugins; options: prm_eval/grading/deciding/options.py)",
-    )
-    grade.add_argument(
-        "--compare",
-        metavar="SOURCE",
-        help="list candidates judged otherwise by these grades: published, or a grader such as math-verify",
-    )
-
-    _score_parser(commands)
-    _evaluate_parser(commands)
-
-    explain = add_command(commands, "explain", "how one answer is judged: extraction, trees, the rule that decided")
-    explain.add_argument("gold", help="the gold answer")
-    explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
-    explain.add_argument(
-        "--policy",
-        help="options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, "
-        "hendrycks, math_verify",
-    )
-
-    _pool_parser(commands)
+    add_command(commands, "tasks-path", "print the folder of our tasks, for lm_eval --include_path", "")
+    _grade(commands)
+    score_parser(commands)
+    _evaluate(commands)
+    _explain(commands)
+    _pool(commands)
     miniature_parser(commands)
-    _submission_parsers(commands)
-
-    board = add_command(commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts")
-    board.add_argument(
-        "results", type=Path, nargs="?", default=Path("results"), help="with pools/ and submissions/ (default: results)"
-    )
-    board.add_argument("-o", "--output", type=Path, metavar="DIR", help="where it goes (default: RESULTS/leaderboard)")
-    board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
-    board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
-    board.add_argument(
-        "--jobs", type=positive, default=2, metavar="N", help="processes, for many submissions (default: 2)"
-    )
-
-    plugins = add_command(commands, "plugins", "installed reward models, selectors and graders, and who brought them")
-    plugins.add_argument("--json", action="store_true", help="as JSON")
+    _submit_form(commands)
+    _check(commands)
+    _verify(commands)
+    _leaderboard(commands)
+    _plugins(commands)
     return parser
 
 
-def _demo_parser(commands: Any) -> None:
-    text = (
-        "sample the tiny policy that ships through the real lm_eval, judge it with the tiny ORM and PRM: table and page"
+def _demo(commands: Any) -> None:
+    demo = add_command(
+        commands,
+        "demo",
+        "sample the tiny policy that ships through the real lm_eval, judge it with the tiny ORM and PRM: table and page",
+        "-o demo_out --problems 35 --samples 8",
     )
-    demo = add_command(commands, "demo", text)
     demo.add_argument(
-        "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: demo_out)"
+        "-o", "--output", type=Path, default=Path("demo_out"), help="where everything goes (default: %(default)s)"
     )
-    demo.add_argument("--problems", type=positive, default=70, help="miniature test problems (default: 70)")
-    demo.add_argument("--samples", type=positive, default=16, help="candidates a problem (default: 16)")
-    demo.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: cpu)")
+    demo.add_argument(
+        "--problems",
+        type=positive,
+        default=Later("prm_eval.demo.sampled:DEFAULT_PROBLEMS"),
+        help="miniature test problems (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--samples",
+        type=positive,
+        default=Later("prm_eval.demo.sampled:DEFAULT_SAMPLES"),
+        help="candidates a problem (default: %(default)s)",
+    )
+    demo.add_argument("--device", default="cpu", help="cpu, cuda, ... (default: %(default)s)")
     demo.add_argument(
         "--handwritten",
         action="store_true",
@@ -100,93 +78,30 @@ def _demo_parser(commands: Any) -> None:
     )
 
 
-def _score_parser(commands: Any) -> None:
-    score = add_command(commands, "score", "candidates -> step rewards, a reward folder; an interrupted run goes on")
-    score.add_argument("pool", type=Path, help="a pool folder")
-    score.add_argument(
-        "--reward-model",
-        required=True,
-        metavar="RM",
-        help="a registered name, RECIPE:CHECKPOINT, package.module:Object, checkpoint folder or hub id",
+def _grade(commands: Any) -> None:
+    grade = add_command(commands, "grade", "candidates -> answers, classes, grades", "POOL --compare published")
+    grade.add_argument("pool", type=Path, help="a pool folder")
+    grade.add_argument("-o", "--output", type=Path, help="where grades go (default: into the pool)")
+    grade.add_argument(
+        "--grader",
+        default="default",
+        help="a grader, with its options after a colon, for example default:rounded_decimals=4, default:prm800k, "
+        "math-verify (see: prm-eval plugins; options: prm_eval/grading/deciding/options.py)",
     )
-    score.add_argument(
-        "--recipe",
-        metavar="NAME_OR_FILE",
-        help="how that checkpoint is fed and read (default: by its name or config; see: prm-eval plugins)",
-    )
-    score.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="the reward folder to make; with --submission the results folder",
-    )
-    score.add_argument(
-        "--submission",
-        metavar="ORG/MODEL",
-        help="make a submission: results/submissions/ORG__MODEL/REVISION/POOL-ID (the pool must be registered)",
-    )
-    score.add_argument(
-        "--aggregation",
-        choices=("prod", "min", "mean", "last", "soft_min"),
-        help="how steps become one reward (default: the model's)",
-    )
-    score.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-    score.add_argument(
-        "--dtype", choices=("float32", "bfloat16", "float16"), help="default: bfloat16 on a GPU, float32 on the CPU"
-    )
-    score.add_argument(
-        "--batch-tokens", type=positive, help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)"
-    )
-    score.add_argument(
-        "--cache",
-        metavar="DIR",
-        help="keep scores there for other pools and runs, and use those it has (default: none)",
-    )
-    score.add_argument(
-        "--engine",
-        choices=("local", "ray", "vllm"),
-        default="local",
-        help="who computes: this process, a Ray cluster (extra [ray]), or vLLM (default: local)",
-    )
-    score.add_argument(
-        "--workers",
-        type=positive,
-        metavar="N",
-        help="with --engine ray: processes (default: one a GPU; else as many as the CPUs have room for)",
-    )
-    score.add_argument(
-        "--max-tokens",
-        type=positive,
-        help="refuse longer inputs; of a generative verifier, the length of a judgement (default: the model's limit, "
-        "the recipe's)",
-    )
-    score.add_argument("--revision", help="hub revision")
-    score.add_argument(
-        "--reference",
-        metavar="MODEL",
-        help="the reference model of an implicit PRM, MODEL@REVISION for a revision (default: the recipe's)",
-    )
-    score.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="an OpenAI-compatible server for a generative verifier, as http://localhost:8000/v1 (default: run it "
-        "here)",
-    )
-    score.add_argument("--temperature", type=float, help="of a generative verifier (default: the recipe's)")
-    score.add_argument("--votes", type=positive, help="judgements a candidate of a generative verifier (default: 1)")
-    score.add_argument(
-        "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
-    )
-    score.add_argument(
-        "--splitter",
-        choices=("line", "blank_line", "step_k", "given"),
-        help="how candidates are cut (default: the pool's way)",
+    grade.add_argument(
+        "--compare",
+        metavar="SOURCE",
+        help="list candidates judged otherwise by these grades: published, or a grader such as math-verify",
     )
 
 
-def _evaluate_parser(commands: Any) -> None:
-    evaluate = add_command(commands, "evaluate", "all selectors at all n, with limits and paired differences")
+def _evaluate(commands: Any) -> None:
+    evaluate = add_command(
+        commands,
+        "evaluate",
+        "all selectors at all n, with limits and paired differences",
+        "POOL POOL/rewards/qwen --n 1,8,64 --html report.html",
+    )
     evaluate.add_argument("pool", type=Path, help="a pool folder")
     evaluate.add_argument(
         "rewards", type=Path, nargs="*", metavar="REWARDS", help="reward folders (default: those in the pool)"
@@ -211,28 +126,73 @@ def _evaluate_parser(commands: Any) -> None:
     evaluate.add_argument(
         "--draws",
         type=positive,
-        default=1_000,
-        help="permutations a problem where no exact form is affordable (default: 1000)",
+        metavar="N",
+        default=Later("prm_eval.selection.selectors:DEFAULT_DRAWS"),
+        help="permutations a problem where no exact form is affordable (default: %(default)s)",
     )
-    evaluate.add_argument("--resamples", type=positive, default=10_000, help="bootstrap resamples (default: 10000)")
-    evaluate.add_argument("--seed", type=int, default=20_230_531, help="of permutations and resamples")
+    evaluate.add_argument(
+        "--resamples",
+        type=positive,
+        metavar="N",
+        default=Later("prm_eval.evaluation.stats:DEFAULT_RESAMPLES"),
+        help="bootstrap resamples (default: %(default)s)",
+    )
+    evaluate.add_argument(
+        "--seed",
+        type=int,
+        default=Later("prm_eval.selection.selectors:DEFAULT_SEED"),
+        help="of permutations and resamples (default: %(default)s)",
+    )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object with a tidy list, rows")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with the chart")
     evaluate.add_argument("--title", help="of that page")
 
 
-def _pool_parser(commands: Any) -> None:
-    pool = commands.add_parser(
-        "pool", help="import, show or verify a pool", description="Import, show or verify a pool."
+def _explain(commands: Any) -> None:
+    explain = add_command(
+        commands,
+        "explain",
+        "how one answer is judged: extraction, trees, the rule that decided",
+        r"'\frac12' 'so it is \boxed{50\%}' --options percent_as_fraction",
     )
-    actions = pool.add_subparsers(metavar="ACTION", required=True)
+    explain.add_argument("gold", help="the gold answer")
+    explain.add_argument("answer", help="an answer, or a whole response with \\boxed{...}")
+    explain.add_argument(
+        "--options",
+        dest="grading",
+        help="grading options joined by +, for example percent_as_fraction+rounded_decimals=4; or a preset: prm800k, "
+        "hendrycks, math_verify",
+    )
+    explain.add_argument("--policy", dest="grading", action=Renamed, now="--options")
+
+
+def _pool(commands: Any) -> None:
+    text = "import, show, verify or register a pool"
+    actions = add_group(commands, "pool", text, "import samples.jsonl -o POOL")
+    _pool_import(actions)
+    show = add_command(actions, "show", "what a pool holds", "POOL", "pool show")
+    verify = add_command(actions, "verify", "recompute its hashes and check its reward files", "POOL", "pool verify")
+    for action in (show, verify):
+        action.add_argument("pool", type=Path, help="a pool folder")
+    _pool_register(actions)
+
+
+def _pool_import(actions: Any) -> None:
     load = add_command(
-        actions, "import", "lm_eval samples, PRM800K scored samples or plain JSONL -> pool", "pool import"
+        actions,
+        "import",
+        "lm_eval samples, PRM800K scored samples or plain JSONL -> pool",
+        "samples.jsonl -o POOL --policy Qwen/Qwen2.5-Math-7B-Instruct",
+        "pool import",
     )
     load.add_argument("file", type=Path, help="the file; its format is recognised by its first row")
     load.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the pool to make")
-    load.add_argument(
-        "--format", default="auto", choices=("auto", "plain", "lm_eval", "prm800k"), help="instead of recognising it"
+    add_choice(
+        load,
+        "--format",
+        default="auto",
+        choices=Later("prm_eval.importers:FORMATS", before=["auto"]),
+        help="instead of recognising it",
     )
     load.add_argument("--policy", help="name of the model that wrote the candidates")
     load.add_argument(
@@ -242,14 +202,19 @@ def _pool_parser(commands: Any) -> None:
         help="slots a problem: a number, max (default; missing ones count as wrong), or min",
     )
     load.add_argument(
-        "--splitter",
-        choices=("line", "blank_line", "step_k", "given"),
-        help="how candidates are cut into steps (default: line)",
+        "--splitter", choices=SPLITTERS, help="how candidates are cut into steps (default: the format's way)"
     )
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
-    for name, text in (("show", "what a pool holds"), ("verify", "recompute its hashes and check its reward files")):
-        add_command(actions, name, text, f"pool {name}").add_argument("pool", type=Path, help="a pool folder")
-    register = add_command(actions, "register", "put a graded pool on the board of a results folder", "pool register")
+
+
+def _pool_register(actions: Any) -> None:
+    register = add_command(
+        actions,
+        "register",
+        "put a graded pool on the board of a results folder",
+        "POOL --id math500-64 -o results",
+        "pool register",
+    )
     register.add_argument("pool", type=Path, help="a pool folder, graded")
     register.add_argument("--id", required=True, metavar="NAME", help="what the pool is called in paths")
     register.add_argument(
@@ -259,20 +224,30 @@ def _pool_parser(commands: Any) -> None:
     register.add_argument("--headline-n", type=positive, metavar="N", help="the n to rank by (default: a quarter of M)")
 
 
-def _submission_parsers(commands: Any) -> None:
+def _submit_form(commands: Any) -> None:
     form = add_command(
-        commands, "submit-form", "what a machine cannot know of a submission: licence, training data, contact"
+        commands,
+        "submit-form",
+        "what a machine cannot know of a submission: licence, training data, contact",
+        "results/submissions/ORG__MODEL/REVISION/POOL-ID --licence Apache-2.0",
     )
     form.add_argument("folder", type=Path, help="a submission, as made by: prm-eval score --submission")
     form.add_argument("--answers", type=Path, metavar="FILE", help="a JSON file (results/schema/disclosure.json)")
     for question in QUESTIONS:
-        flag = "--" + question.name.replace("_", "-")
         form.add_argument(
-            flag, choices=question.choices or None, metavar=None if question.choices else "TEXT", help=question.text
+            "--" + question.name.replace("_", "-"),
+            choices=question.choices or None,
+            metavar=None if question.choices else "TEXT",
+            help=question.text,
         )
 
+
+def _check(commands: Any) -> None:
     check = add_command(
-        commands, "check", "every fault of submissions, or of a results folder; exit status 1 if there is one"
+        commands,
+        "check",
+        "every fault of submissions, or of a results folder; exit status 1 if there is one",
+        "results/submissions/ORG__MODEL/REVISION/POOL-ID --new",
     )
     check.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a submission folder, or a results folder")
     check.add_argument("--json", action="store_true", help="as JSON")
@@ -281,14 +256,43 @@ def _submission_parsers(commands: Any) -> None:
         "--model", metavar="PATH", help="a checkpoint whose tokenizer recomputes the rendered inputs (folder or hub id)"
     )
 
+
+def _verify(commands: Any) -> None:
     verify = add_command(
-        commands, "verify", "score a random sample of a submission again with the model itself, and compare"
+        commands,
+        "verify",
+        "score a random sample of a submission again with the model itself, and compare",
+        "results/submissions/ORG__MODEL/REVISION/POOL-ID --reward-model ORG/MODEL --sample 256",
     )
     verify.add_argument("folder", type=Path, help="a submission folder")
     verify.add_argument("--reward-model", required=True, metavar="RM", help="the model, as for prm-eval score")
-    verify.add_argument("--sample", type=positive, default=256, metavar="K", help="candidates (default: 256)")
+    verify.add_argument("--sample", type=positive, default=256, metavar="K", help="candidates (default: %(default)s)")
     verify.add_argument("--all", action="store_true", help="all candidates instead of a sample")
     verify.add_argument("--seed", type=int, help="of the sample (default: a random one, which is recorded)")
     verify.add_argument("--by", default="a maintainer", metavar="WHO", help="who verifies, for the record")
     for option in VERIFY_OPTIONS:
         verify.add_argument(f"--{option.replace('_', '-')}", metavar="X", help="as for prm-eval score")
+
+
+def _leaderboard(commands: Any) -> None:
+    board = add_command(
+        commands, "leaderboard", "pools and submissions -> the board: pages, tables, charts", "results --check"
+    )
+    board.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=Path("results"),
+        help="with pools/ and submissions/ (default: %(default)s)",
+    )
+    board.add_argument("-o", "--output", type=Path, metavar="DIR", help="where it goes (default: RESULTS/leaderboard)")
+    board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
+    board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
+    board.add_argument(
+        "--jobs", type=positive, default=2, metavar="N", help="processes, for many submissions (default: %(default)s)"
+    )
+
+
+def _plugins(commands: Any) -> None:
+    text = "installed reward models, selectors, graders and problem sets, and who brought them; recipes"
+    add_command(commands, "plugins", text, "--json").add_argument("--json", action="store_true", help="as JSON")

@@ -1,4 +1,4 @@
-"""The commands about results folders: ``check``, ``submit-form``, ``verify``, ``pool register``. Part of the command line, like cli.py."""
+"""The commands about a results folder: ``submit-form``, ``check``, ``verify``, ``leaderboard``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prm_eval.cli.parser import VERIFY_OPTIONS
+from prm_eval.cli.types import counted
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.progress import Bar
 
 if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words: "1 submission", "2 submissions"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -105,30 +101,31 @@ def _verify(options: argparse.Namespace) -> int:
         raise PrmEvalError(f"there is nothing to verify before this is mended: {faults[0]}{more}")
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
-    if given["dtype"] is None:  # what another dtype differs by would be the tolerance
+    if given["dtype"] is None:
+        # what another dtype differs by would be the tolerance
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else options.sample
-    with Bar("scoring again", sample, "candidate") as update:
+    with Bar("scoring again", sample, "candidate") as progress:
         found = verify_submission(
-            folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=update
+            folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=progress
         )
-    compared, of = found["compared"], found["of"]
+    compared, of = found.compared, found.of
     print(f"compared   {compared:,} of {of:,} candidates" + ("" if options.all else f", seed {seed}"))
-    greatest = "none" if found["max_difference"] is None else f"{found['max_difference']:.3g}"
-    mean = "none" if found["mean_difference"] is None else f"{found['mean_difference']:.3g}"
-    limits = f"tolerance {found['tolerance']:g}, for the mean {found['tolerance'] / MEAN_SHARE:g}"
-    print(f"difference at most {greatest}, mean {mean} ({found['scale']}; {limits})")
-    print(f"beyond     {found['beyond']:,} candidates; {found['inputs_differ']:,} with another rendered input")
+    greatest = "none" if found.max_difference is None else f"{found.max_difference:.3g}"
+    mean = "none" if found.mean_difference is None else f"{found.mean_difference:.3g}"
+    limits = f"tolerance {found.tolerance:g}, for the mean {found.tolerance / MEAN_SHARE:g}"
+    print(f"difference at most {greatest}, mean {mean} ({found.scale}; {limits})")
+    print(f"beyond     {found.beyond:,} candidates; {found.inputs_differ:,} with another rendered input")
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
         print(
             f"would have seen an edit of {counted(edited, 'candidate')} ({edited / of:.2%}) with probability "
             f"{chance:.4f}"
         )
-    print(f"verdict    {found['verdict']}; written to {options.folder / 'verification.json'}")
-    return 0 if found["verdict"] == "agrees" else 1
+    print(f"verdict    {found.verdict}; written to {options.folder / 'verification.json'}")
+    return 0 if found.verdict == "agrees" else 1
 
 
 def _pool_of(folder: Path, results: Path) -> RegisteredPool:
@@ -140,19 +137,36 @@ def _pool_of(folder: Path, results: Path) -> RegisteredPool:
     return pool
 
 
-def _pool_register(options: argparse.Namespace) -> int:
-    from prm_eval.grading.pool import grade_pool, is_graded
-    from prm_eval.pools.pool import Pool
-    from prm_eval.submissions import register_pool
+def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.leaderboard import build, compare, update_readme
 
-    pool = Pool(options.pool).require_sound()
-    if not is_graded(pool):
-        print(f"grading    {pool.path} has no grades of this version: they are made first, and stay in that folder")
-        with Bar("grading", pool.info.n_problems, "problem") as update:
-            grade_pool(pool, progress=update)
-    entry = register_pool(pool, options.output, options.id, title=options.title, headline_n=options.headline_n)
-    print(f"registered {options.output / 'pools' / entry.pool_id}  ({entry.content_hash})")
-    print(f"next       prm-eval score {pool.path} --reward-model RM --submission ORG/MODEL -o {options.output}")
+    output = options.output or options.results / "leaderboard"
+    if options.check:
+        files, left_out = compare(options.results, output, jobs=options.jobs)
+        if (
+            options.readme
+            and (output / "leaderboard.md").is_file()
+            and not update_readme(options.readme, output, write=False)
+        ):
+            files.append(str(options.readme))
+        for name in files:
+            print(f"stale: {name}")
+        for each in left_out:
+            print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+        stale = f"{counted(len(files), 'stale file')}; prm-eval leaderboard makes them again"
+        print(stale if files else f"{output} is up to date")
+        return 1 if files else 0
+    with Bar("rendering", None, "page") as progress:
+        built = build(options.results, output, jobs=options.jobs, progress=progress)
+    if options.readme:
+        update_readme(options.readme, output, write=True)
+    for each in built.left_out:
+        print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    print(f"board      {built.folder / 'index.html'}")
+    print(
+        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}; "
+        f"{built.changed} of {counted(built.files, 'file')} changed"
+    )
     return 0
 
 
@@ -160,5 +174,5 @@ SUBMISSION_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "submit-form": _submit_form,
     "verify": _verify,
-    "pool register": _pool_register,
+    "leaderboard": _leaderboard,
 }

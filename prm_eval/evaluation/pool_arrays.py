@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import GradedSlots, graded_slots, load_selectors, problem_curves
-from prm_eval.evaluation.summary import ORACLE
 from prm_eval.pools.format import CANDIDATES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
@@ -26,8 +26,6 @@ from prm_eval.texts.steps import split_steps
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-BASELINES = ("first", "random", "shortest", "longest", "majority", ORACLE)
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def baseline_curves(
     arrays: PoolArrays, ns: Sequence[int], *, seed: int, draws: int
 ) -> dict[str, tuple[Floats, Floats]]:
     """Return (P, len(ns)) accuracies, and their Monte-Carlo variances, of everything that needs no reward model."""
-    selectors = load_selectors(BASELINES)
+    selectors = load_selectors(tuple(BASELINES))
     found: dict[str, tuple[list[Floats], list[Floats]]] = {name: ([], []) for name in BASELINES}
     for row, problem in enumerate(arrays.problems):
         graded = GradedSlots(problem, arrays.classes[row], arrays.correct[row], arrays.lengths[row])

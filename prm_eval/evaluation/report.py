@@ -6,27 +6,19 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import Evaluation
 from prm_eval.evaluation.summary import ORACLE, CurveKey, Row
 from prm_eval.pools.format import policy_name
 
-BASELINES = ("first", "random", "majority", ORACLE, "shortest", "longest")
-LABELS = {
-    "first": "mean (first of n)",
-    "random": "random",
-    "majority": "majority",
-    ORACLE: "oracle (pass@n)",
-    "best_of_n": "best of n",
-    "weighted_majority": "weighted majority",
-    "shortest": "shortest",
-    "longest": "longest",
-}
+# the selectors that need a reward model; those of plugins are called by their own names
+SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#5B3F8C")  # told apart by all
 
 
 def label(selector: str, model: str | None) -> str:
     """Return how a curve is called in tables and legends."""
-    name = LABELS.get(selector, selector)
+    name = BASELINES[selector].long if selector in BASELINES else SELECTORS.get(selector, selector)
     return f"{name}, {model}" if model else name
 
 

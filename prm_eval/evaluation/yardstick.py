@@ -61,12 +61,11 @@ class Yardstick:
         self.parts += [("difficulty", str(place), rows) for place, rows in enumerate(fifths, 1)]
         self.easiest = fifths[0]
         self._bootstraps: dict[int, ClusterBootstrap] = {}
-        self._baselines: dict[str, Baseline] | None = None
+        self._baselines: dict[str, Baseline] = {}
 
-    @property
-    def baselines(self) -> dict[str, Baseline]:
-        """What needs no reward model, by the selector's name."""
-        if self._baselines is None:
+    def prepare(self) -> Yardstick:
+        """Compute once what all reward models share, so that a copy in another process need not; return the yardstick."""
+        if not self._baselines:
             found = baseline_curves(self.arrays, self.settings.ns, seed=self.settings.seed, draws=self.settings.draws)
             column = self.settings.column
             self._baselines = {
@@ -75,7 +74,12 @@ class Yardstick:
                 )
                 for name, (table, noise) in found.items()
             }
-        return self._baselines
+        return self
+
+    @property
+    def baselines(self) -> dict[str, Baseline]:
+        """What needs no reward model, by the selector's name."""
+        return self.prepare()._baselines
 
     def measure(self, files: Sequence[RewardFile], remark: Remark | None = None) -> list[Measured | PrmEvalError]:
         """Measure reward models; where a file is faulty, its error stands in the place of the result.

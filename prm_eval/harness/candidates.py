@@ -30,6 +30,7 @@ def dump_candidates(
     m: int,
     sampling: dict[str, Any],
     metadata: dict[str, Any],
+    made_by: dict[str, Any] | None = None,
 ) -> Pool:
     """Write what was generated into a pool named by its content; if the disk refuses, somewhere else rather than not at all.
 
@@ -49,6 +50,7 @@ def dump_candidates(
                 policy=policy,
                 m=m,
                 sampling={k: repr(v) for k, v in sampling.items()},
+                source={"lm_eval": made_by} if made_by else {},
             )
             with writer:
                 for problem, candidates in rows:
@@ -162,7 +164,7 @@ def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | Non
         splitter=first.splitter,
         m=first.m,
         sampling=first.sampling,
-        source={"from": [part.info.content_hash for part in parts]},
+        source={**first.source, "from": [part.info.content_hash for part in parts]},
     )
     labelled = all(part.grades_path("published").is_file() for part in parts)
     with writer:

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prm_eval.errors import SamplingError
+from prm_eval.harness.policy_identity import unwrapped
 
 
-def calling_model(depth: int = 2) -> Any:
-    """Return the language model of the ``evaluate`` call that is building requests, or None.
+def calling_scope(depth: int = 2) -> Mapping[str, Any]:
+    """Return the local names of the ``evaluate`` call that is building requests: the language model (``lm``) and others.
 
-    lm_eval hands it to no task, so it is read from the caller's frame; every use copes with None.
+    lm_eval hands them to no task, so they are read from the caller's frame; every use copes with their absence.
     """
-    frame = sys._getframe(depth)
-    return frame.f_locals.get("lm")
+    return sys._getframe(depth).f_locals
 
 
 def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
@@ -46,22 +46,17 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         )
     if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
         raise SamplingError(
-            f"{type(_unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
+            f"{type(unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
             "gives the same "
             f"answer {n} times. Add: --gen_kwargs seed=None"
         )
-
-
-def _unwrapped(model: Any) -> Any:
-    """Look through lm_eval's cache wrapper."""
-    return model.__dict__.get("lm", model) if hasattr(model, "__dict__") else model
 
 
 def _sends_one_seed(model: Any) -> bool:
     """Say whether a model is one of lm_eval's API backends, which put their seed into each payload."""
     from lm_eval.models.api_models import TemplateAPI
 
-    return isinstance(_unwrapped(model), TemplateAPI)
+    return isinstance(unwrapped(model), TemplateAPI)
 
 
 def check_request_cache(cache_requests: bool) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
+from prm_eval.harness.policy_identity import unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def movable_policy(model: Any) -> Any:
     Raises:
         PrmEvalError: Not an hf model, or one that is quantised or spread over several devices.
     """
-    model = getattr(model, "__dict__", {}).get("lm", model)  # look through lm_eval's cache wrapper
+    model = unwrapped(model)
     module = getattr(model, "model", None)
     if not all(callable(getattr(module, name, None)) for name in ("to", "parameters")):
         raise PrmEvalError(f"policy_offload moves policies of --model hf, not {type(model).__name__}. {OTHERWISE}")

@@ -4,37 +4,66 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any
+from dataclasses import dataclass, field, fields
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
 from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
+from prm_eval.store.rules import Number, Words
+from prm_eval.store.typed import Malformed, build, hints_of, nearest
 
 DEFAULT_SAMPLES = 8
 ROLES = ("orm", "prm")
 DEFAULT_PIPELINES = ("first", "majority", "orm", "prm", "weighted_orm", "weighted_prm", ORACLE)
 DUMP_DIR = "prm_eval_runs"
-BREAKDOWNS = ("subject", "level")
+BREAKDOWNS: tuple[Literal["subject", "level"], ...] = ("subject", "level")
+FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
-PLAIN_KEYS = {
-    "n_samples": "N, candidates a problem",
-    "ns": "the grid of n, for example 1+8+64; powers of two and N by default",
-    "selectors": "filter pipelines, for example first+majority+prm",
-    "problems": "a file, or a problem set by name",
-    "problem_set": "the task's own problem set (set in its YAML)",
-    "replay": "a pool or a samples file: nothing is generated",
-    "dump_dir": f"where candidates are kept ({DUMP_DIR})",
-    "grader": "a registered grader",
-    "grades": "own, or published (with replay= of a pool that has labels)",
-    "breakdown": "subject+level (default) or none: accuracy of these groups at the largest n",
-    "draws": "permutations a problem, where no exact form is affordable",
-    "selection_seed": "of those permutations",
-    "policy_offload": "true: an hf policy is moved to the CPU while candidates are scored",
-    "allow_identical_candidates": "true: do not stop when a policy gives one text N times",
-}
+Positive = Annotated[int, Number(1)]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The keys of a task that are about no reward model, as types.
+
+    Attributes:
+        n_samples: N, candidates a problem.
+        ns: The grid of n, for example 1+8+64; powers of two and N by default.
+        selectors: Filter pipelines, for example first+majority+prm.
+        problems: A file, or a problem set by name.
+        problem_set: The task's own problem set (set in its YAML).
+        replay: A pool or a samples file: nothing is generated.
+        dump_dir: Where candidates are kept.
+        grader: A registered grader.
+        grades: Own, or published (with replay= of a pool that has labels).
+        breakdown: subject+level, or none: accuracy of these groups at the largest n.
+        draws: Permutations a problem, where no exact form is affordable.
+        selection_seed: Of those permutations.
+        policy_offload: An hf policy is moved to the CPU while candidates are scored.
+        allow_identical_candidates: Do not stop when a policy gives one text N times.
+    """
+
+    n_samples: Positive | None = None
+    ns: tuple[Positive, ...] | None = None
+    selectors: tuple[str, ...] | None = None
+    problems: str | None = None
+    problem_set: str | None = None
+    replay: str | None = None
+    dump_dir: str = DUMP_DIR
+    grader: str = "default"
+    grades: Annotated[Literal["own", "published"], Words("own or published")] = "own"
+    breakdown: tuple[Annotated[Literal["subject", "level", "none"], Words("subject, level or none")], ...] = BREAKDOWNS
+    draws: Positive = DEFAULT_DRAWS
+    selection_seed: Annotated[int, Number(0)] = DEFAULT_SEED
+    policy_offload: bool = False
+    allow_identical_candidates: bool = False
+
+
+PLAIN_KEYS = tuple(each.name for each in fields(Metadata))
 ROLE_KEYS = {f"{role}_{name}" for role in ROLES for name in ("model", *MODEL_OPTIONS)}
 
 
@@ -72,29 +101,30 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
             value of the wrong type.
     """
     _refuse_unknown(metadata)
-    grades = str(metadata.get("grades") or "own")
-    if grades not in ("own", "published"):
-        raise PrmEvalError(f"grades={grades}; expected own or published")
-    if grades == "published" and not metadata.get("replay"):
+    try:
+        plain = build(
+            Metadata, {key: _spelt(key, metadata[key]) for key in PLAIN_KEYS if _given(metadata, key)}, own=True
+        )
+    except Malformed as error:
+        raise PrmEvalError(
+            "; ".join(f"{each.where}={each.found}; expected {each.expected}" for each in error.faults)
+        ) from None
+    if plain.grades == "published" and not plain.replay:
         raise PrmEvalError("grades=published needs replay=POOL: only stored candidates can have published labels")
-    breakdown = _names(metadata.get("breakdown"), BREAKDOWNS) or ()
-    for name in breakdown:
-        if name not in (*BREAKDOWNS, "none"):
-            raise PrmEvalError(f"breakdown={name}; expected {', '.join(BREAKDOWNS)} or none")
     return Options(
-        n_samples=_whole(metadata, "n_samples", 1),
-        ns=tuple(_whole({"ns": each}, "ns", 1) or 1 for each in _names(metadata.get("ns"), ())) or None,
-        pipelines=_names(metadata.get("selectors"), ()) or None,
-        problems=metadata.get("problems") or metadata.get("problem_set"),
-        replay=metadata.get("replay"),
-        dump_dir=str(metadata.get("dump_dir") or DUMP_DIR),
-        grader=str(metadata.get("grader") or "default"),
-        grades=grades,
-        breakdown=tuple(name for name in breakdown if name != "none"),
-        draws=_whole(metadata, "draws", 1) or DEFAULT_DRAWS,
-        seed=DEFAULT_SEED if (seed := _whole(metadata, "selection_seed", 0)) is None else seed,
-        allow_identical=_flag(metadata, "allow_identical_candidates"),
-        policy_offload=_flag(metadata, "policy_offload"),
+        n_samples=plain.n_samples,
+        ns=plain.ns or None,
+        pipelines=plain.selectors or None,
+        problems=plain.problems or plain.problem_set,
+        replay=plain.replay,
+        dump_dir=plain.dump_dir,
+        grader=plain.grader,
+        grades=plain.grades,
+        breakdown=tuple(name for name in plain.breakdown if name != "none"),
+        draws=plain.draws,
+        seed=plain.selection_seed,
+        allow_identical=plain.allow_identical_candidates,
+        policy_offload=plain.policy_offload,
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={
             role: {
@@ -105,43 +135,57 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
     )
 
 
+def _given(metadata: Mapping[str, Any], key: str) -> bool:
+    """Say whether a key has a value; where texts and flags stand, an empty text is none."""
+    value, hint = metadata.get(key), _without_null(hints_of(Metadata)[key])
+    counted = _base(hint) is int or get_origin(hint) is tuple
+    return value is not None and (counted or value != "")
+
+
+def _spelt(key: str, value: Any) -> Any:
+    """Return what stands on a command line, where all is text or guessed from it, as a value of the key's JSON type.
+
+    What cannot be read so is returned as it is: the type says what is wrong with it.
+    """
+    hint = _without_null(hints_of(Metadata)[key])
+    if get_origin(hint) is tuple:
+        # lm_eval's --metadata cuts at commas itself, so lists are written with plus signs there: ns=1+8+64
+        parts = value if isinstance(value, (list, tuple)) else re.split(r"[,+]", str(value))
+        return [_word(part, get_args(hint)[0]) for part in parts if str(part).strip()]
+    return _word(value, hint)
+
+
+def _word(value: Any, hint: Any) -> Any:
+    text = str(value).strip()
+    if _base(hint) is bool:
+        return FLAGS.get(text.lower(), value)
+    if _base(hint) is int:
+        return int(text) if WHOLE.fullmatch(text) else value
+    return text
+
+
+def _base(hint: Any) -> Any:
+    """Return a type without its rules."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _without_null(hint: Any) -> Any:
+    """Return X of ``X | None``, and any other type as it is."""
+    members = [each for each in get_args(hint) if each is not type(None)]
+    return members[0] if get_origin(hint) in (Union, UnionType) else hint
+
+
 def _refuse_unknown(metadata: Mapping[str, Any]) -> None:
     known = {*PLAIN_KEYS, *ROLE_KEYS}
     for key in metadata:
         if key in known or not isinstance(key, str):
             continue
         ours = key.startswith(tuple(f"{role}_" for role in ROLES))
-        near = get_close_matches(key, sorted(known), n=1, cutoff=0.6 if ours else 0.87)
+        near = nearest(key, sorted(known), cutoff=0.6 if ours else 0.87)
         if ours or near:
-            guess = f" Did you mean {near[0]}?" if near else ""
+            guess = f" Did you mean {near}?" if near else ""
             raise PrmEvalError(f"unknown --metadata key {key!r}.{guess} Known: {', '.join(sorted(known))}")
     for role in ROLES:
         given = [name for name in MODEL_OPTIONS if metadata.get(f"{role}_{name}") is not None]
         if given and not metadata.get(f"{role}_model"):
             raise PrmEvalError(f"{role}_{given[0]} is given without {role}_model")
-
-
-def _names(value: Any, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Read "a,b", a list or a single value."""
-    if value is None:
-        return default
-    # lm_eval's --metadata cuts at commas itself, so lists are written with plus signs there: ns=1+8+64
-    parts = value if isinstance(value, (list, tuple)) else re.split(r"[,+]", str(value))
-    return tuple(str(part).strip() for part in parts if str(part).strip())
-
-
-def _flag(metadata: Mapping[str, Any], key: str) -> bool:
-    return str(metadata.get(key, "")).lower() in ("1", "true", "yes")
-
-
-def _whole(metadata: Mapping[str, Any], key: str, least: int) -> int | None:
-    value = metadata.get(key)
-    if value is None:
-        return None
-    try:
-        number = int(str(value))
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise PrmEvalError(f"{key}={value}; expected a whole number of at least {least}")
-    return number

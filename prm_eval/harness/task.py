@@ -5,10 +5,10 @@ The order of things in a run (traps: the harness reference in CONTRIBUTING.md):
 1. ``__init__``: options and problems, before hours of generation;
 2. ``build_all_requests``: sampling guards, reward models checked without their weights; in a replay, candidates filled
    in;
-3. lm_eval generates;
-4. ``apply_filters``: candidates to disk first, then the sampling guard, grades, rewards, and for every selector the
-   expected accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with
-   ``str``).
+3. lm_eval generates (every candidate goes into the journal as it comes: :mod:`prm_eval.harness.kept`);
+4. ``apply_filters``: the pool first, then the sampling guard, grades, rewards, and for every selector the expected
+   accuracies of each problem, handed to ``process_results`` as JSON (lm_eval logs filter results with ``str``);
+5. the journal goes.
 """
 
 from __future__ import annotations
@@ -23,21 +23,23 @@ import datasets
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.curves import GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
-from prm_eval.evaluation.summary import CurveKey
+from prm_eval.evaluation.curves import Evaluation, checked_ns, evaluate, load_selectors
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
 from prm_eval.harness.offload import movable_policy, offloaded
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
+from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
+from prm_eval.harness.repeats import repeats_warning
+from prm_eval.harness.said import say_table, say_verdicts, speak_in_lm_eval
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
+from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
-from prm_eval.rewards import RewardFile, RewardModel, how_fed, load_reward_model
+from prm_eval.rewards import RewardModel, how_fed, load_reward_model
 from prm_eval.rewards.files.reward_file import NamedRewards
-from prm_eval.selection.accuracies import Accuracy
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class BestOfNTask(ConfigurableTask):
     """
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
+        speak_in_lm_eval()
         settings = {key: value for key, value in (config or {}).items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         self.options: Options = read_options(metadata)
@@ -88,6 +91,9 @@ class BestOfNTask(ConfigurableTask):
         self.models: dict[str, RewardModel] = {}
         self.world_size = 1
         self.policy: Any = None
+        self.language_model: Any = None
+        self.journal: TaskJournal | None = None
+        self.made_by: dict[str, Any] = {}
         metadata["prm_eval"] = self._provenance()
         settings |= {
             "metadata": metadata,
@@ -180,11 +186,14 @@ class BestOfNTask(ConfigurableTask):
         """
         guards.check_request_cache(bool(kwargs.get("cache_requests")))
         self.world_size = int(kwargs.get("world_size", 1))
+        template = guards.calling_scope().get("apply_chat_template")
         if self.replay is None:
-            policy = guards.calling_model()
+            policy = self.language_model = guards.calling_scope().get("lm")
             guards.check_generation(self.config.generation_kwargs or {}, self.n_samples, policy)
             if self.options.policy_offload and policy is not None and not self._predict_only:
                 self.policy = movable_policy(policy)
+        else:
+            self.set_config("generation_kwargs", sampling_used(self.replay.pool.info))
         if not self._predict_only:
             self.models = {
                 role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}
@@ -194,6 +203,24 @@ class BestOfNTask(ConfigurableTask):
         super().build_all_requests(**kwargs)
         if self.replay is not None:
             self.replay.fill(self._instances)
+            return
+        self.made_by = prompt_record(self.config, self._instances, self.language_model, kwargs, template)
+        if self.language_model is not None:
+            self._go_on(rank=int(kwargs.get("rank", 0)))
+
+    def _go_on(self, rank: int) -> None:
+        """Take up what an interrupted run of this task left, and keep what comes from here on."""
+        self.journal = TaskJournal(
+            str(self.config.task),
+            self._parent,
+            self.language_model,
+            self.config.metadata or {},
+            self.config.generation_kwargs or {},
+            n=self.n_samples,
+            rank=rank,
+            world_size=self.world_size,
+        )
+        self.journal.fill(self._instances)
 
     def _load_model(self, role: str) -> RewardModel:
         model = load_reward_model(self.options.models[role], **self.options.model_options[role])
@@ -215,6 +242,7 @@ class BestOfNTask(ConfigurableTask):
         if self._predict_only:
             for instance in self._instances:
                 instance.filtered_resps["none"] = instance.resps[0] if instance.resps else ""
+            self._let_the_journal_go()
             return None
         try:
             self._select(pool)
@@ -224,7 +252,12 @@ class BestOfNTask(ConfigurableTask):
                 replay_hint(str(self.config.task), pool, self.options),
             )
             raise
+        self._let_the_journal_go()
         return None
+
+    def _let_the_journal_go(self) -> None:
+        if self.journal is not None:
+            self.journal.finish()
 
     def _keep_candidates(self) -> Pool:
         if self.replay is not None:
@@ -238,12 +271,18 @@ class BestOfNTask(ConfigurableTask):
             self.n_samples,
             dict(self.config.generation_kwargs or {}),
             self.config.metadata or {},
+            self.made_by | ({"seeds": self.journal.seeds} if self.journal is not None else {}),
         )
         logger.info(
             "%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path
         )
+        texts = [instance.resps[: self.n_samples] for instance in self._instances]
+        if self.journal is not None:
+            self.journal.in_pool(pool)
+            if (warning := repeats_warning(list(zip(texts, self.journal.from_before, strict=True)))) is not None:
+                logger.warning("%s", warning)
         if not self.options.allow_identical:
-            guards.check_candidates([instance.resps[: self.n_samples] for instance in self._instances], self.n_samples)
+            guards.check_candidates(texts, self.n_samples)
         return pool
 
     @property
@@ -259,39 +298,47 @@ class BestOfNTask(ConfigurableTask):
 
     def _select(self, pool: Pool) -> None:
         grade_if_needed(pool, self.options)
+        say_verdicts(pool, self.options.grades_source, self.config.generation_kwargs or {}, self.language_model)
         with offloaded(self.policy):
             rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
         self.config.metadata["prm_eval"] |= {
-            "pool": {"path": str(pool.path), "content_hash": pool.info.content_hash, "m": pool.info.m},
+            "pool": pool_record(pool.info, str(pool.path)),
             "reward_models": {
                 role: {"name": file.name, **file.info.model, "aggregation": file.aggregation}
                 for role, file in rewards.items()
             },
         }
-        metrics = self._problem_metrics(pool, rewards)
+        # an ORM and a PRM may have one name
+        named = {role: NamedRewards(f"{role}: {file.name}", file) for role, file in rewards.items()}
+        found = evaluate(
+            pool,
+            list(named.values()),
+            grades=self.options.grades_source,
+            ns=self.ns,
+            selectors=list(dict.fromkeys(selector for selector, _ in self.pipelines.values())),
+            draws=self.options.draws,
+            seed=self.options.seed,
+        )
+        metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
         logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
-        logger.info("limits, paired differences and a page: prm-eval evaluate %s --html report.html", pool.path)
         for instance in self._instances:
             for name in self.pipelines:
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
+        # a rank has its own problems only, and a pool with stored rewards may have more than --limit asked for
+        if self.world_size == 1 and len(self._instances) == len(found.problem_ids):
+            say_table(found, pool)
 
-    def _problem_metrics(self, pool: Pool, rewards: dict[str, RewardFile]) -> dict[str, dict[str, dict[str, float]]]:
-        """Return, for every problem and pipeline, its metrics."""
-        wanted = {instance.doc["problem_id"] for instance in self._instances}
+    def _problem_metrics(
+        self, pool: Pool, found: Evaluation, labels: dict[str, str]
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Return, for every problem and pipeline, its metrics; ``labels`` says what the rewards of each role are called."""
         result: dict[str, dict[str, dict[str, float]]] = {}
-        selectors = load_selectors(list(dict.fromkeys(selector for selector, _ in self.pipelines.values())))
-        named = [NamedRewards(role, file) for role, file in rewards.items()]  # an ORM and a PRM may have one name
-        for graded in graded_slots(pool, self.options.grades_source, named):
-            if graded.problem.problem_id in wanted:
-                curves = problem_curves(graded, selectors, self.ns, seed=self.options.seed, draws=self.options.draws)
-                result[graded.problem.problem_id] = self._named(graded, curves)
+        for row, problem_id in enumerate(found.problem_ids):
+            named: dict[str, dict[str, float]] = {}
+            for name, (selector, role) in self.pipelines.items():
+                values = found.curves[selector, labels[role] if role else None][row]
+                named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
+                if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
+                    named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))
+            result[problem_id] = named
         return result
-
-    def _named(self, graded: GradedSlots, curves: dict[CurveKey, Accuracy]) -> dict[str, dict[str, float]]:
-        named: dict[str, dict[str, float]] = {}
-        for name, (selector, role) in self.pipelines.items():
-            values = curves[selector, role].values
-            named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
-            if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
-                named[name] |= dict.fromkeys(self._group_metrics(graded.problem), float(values[-1]))
-        return named

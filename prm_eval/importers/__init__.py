@@ -17,7 +17,7 @@ from prm_eval.importers.common import ImportedProblem, Reader, RewardColumn
 from prm_eval.pools.pool import Pool, PoolWriter
 from prm_eval.records import StepRewards
 from prm_eval.rewards.files.reward_file import RewardWriter
-from prm_eval.rewards.protocol import RewardInfo
+from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.store.jsonl import file_sha256, read_jsonl
 
 __all__ = ["FORMATS", "ImportReport", "detect_format", "import_pool"]

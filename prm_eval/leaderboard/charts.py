@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.diagnostics import Histogram, Reliability
+from prm_eval.evaluation.measured import Curve
+from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard import svg
 from prm_eval.leaderboard.words import grouped, percent
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 128.0, 12.0, 44.0
-MINI = 112.0  # width of the chart within a table cell
+# the chart within a table cell
+MINI = 112.0
 MINI_HEIGHT = 18.0
+# the class suffix of each baseline that is drawn
+DRAWN_BASELINES = {"first": "mn", "majority": "mj", ORACLE: "or"}
+
+# from a number to its place in a drawing
+Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of :func:`curves`.
+class Stroke:
+    """One line of :func:`draw_curves`.
 
     Attributes:
         label: Written at its right end.
@@ -37,7 +46,7 @@ class Line:
     highs: Sequence[float] | None = None
 
     @property
-    def stroke(self) -> str:
+    def line(self) -> str:
         """Class of the line."""
         return f"c{self.colour}" if self.colour.isdigit() else self.colour
 
@@ -45,6 +54,12 @@ class Line:
     def fill(self) -> str:
         """Class of an area or text."""
         return f"f{self.colour}"
+
+
+def baseline_stroke(name: str, curve: Curve, *, band: bool = False) -> Stroke:
+    """Return a baseline as a line, by the selector's name; with its limits as a band if asked for."""
+    lows, highs = (curve.lows, curve.highs) if band else (None, None)
+    return Stroke(BASELINES[name].short, DRAWN_BASELINES[name], curve.values, lows, highs)
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -64,9 +79,9 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, math.floor(100 * (low - margin)) / 100), min(1.0, math.ceil(100 * (high + margin)) / 100)
 
 
-def curves(ns: Sequence[int], lines: Sequence[Line], title: str, mark: int | None = None) -> Markup:
+def draw_curves(ns: Sequence[int], strokes: Sequence[Stroke], title: str, mark: int | None = None) -> Markup:
     """Return accuracy against n on a logarithmic axis, with bands; ``mark`` is the headline n."""
-    seen = [value for each in lines for part in (each.values, each.lows or (), each.highs or ()) for value in part]
+    seen = [value for each in strokes for part in (each.values, each.lows or (), each.highs or ()) for value in part]
     low, high = limits(seen)
     span = math.log(ns[-1] / ns[0]) or 1.0
 
@@ -77,25 +92,24 @@ def curves(ns: Sequence[int], lines: Sequence[Line], title: str, mark: int | Non
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
     parts = _grid(ns, x, y, low, high, mark)
-    for each in lines:
+    for each in strokes:
         if each.lows is not None and each.highs is not None:
             area = [(x(n), y(a), y(b)) for n, a, b in zip(ns, each.lows, each.highs, strict=True)]
             parts.append(svg.band(area, f"bd {each.fill}"))
-    for each in lines:
+    for each in strokes:
         places = [(x(n), y(value)) for n, value in zip(ns, each.values, strict=True)]
-        parts.append(svg.polyline(places, f"l {each.stroke}"))
+        parts.append(svg.polyline(places, f"l {each.line}"))
         if each.colour.isdigit() or each.colour == "mj":
             parts += [svg.element("circle", cx=px, cy=py, r=3, class_=each.fill) for px, py in places]
-    ends = _apart([y(each.values[-1]) for each in lines], 15.0, TOP + 4, HEIGHT - BOTTOM)
+    ends = _apart([y(each.values[-1]) for each in strokes], 15.0, TOP + 4, HEIGHT - BOTTOM)
     parts += [
         svg.text(WIDTH - RIGHT + 9, end + 4, _short(each.label, 18), each.fill)
-        for each, end in zip(lines, ends, strict=True)
+        for each, end in zip(strokes, ends, strict=True)
     ]
     return svg.drawing(WIDTH, HEIGHT, parts, title)
 
 
-def _grid(ns: Sequence[int], x: object, y: object, low: float, high: float, mark: int | None) -> list[Markup]:
-    assert callable(x) and callable(y)  # noqa: S101
+def _grid(ns: Sequence[int], x: Scale, y: Scale, low: float, high: float, mark: int | None) -> list[Markup]:
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = []
     for tick in ticks(low, high):

@@ -11,15 +11,25 @@ from typing import Any
 
 from markupsafe import Markup
 
+from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.measured import Curve, Shown
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.leaderboard.charts import Line as Drawn
-from prm_eval.leaderboard.charts import curves, limits, mini, mini_axis, reliability_diagram, reward_histogram
+from prm_eval.leaderboard.cells import ASKED, MARKS, accuracy_cell
+from prm_eval.leaderboard.charts import (
+    Stroke,
+    baseline_stroke,
+    draw_curves,
+    limits,
+    mini,
+    mini_axis,
+    reliability_diagram,
+    reward_histogram,
+)
 from prm_eval.leaderboard.mathml import typeset
 from prm_eval.leaderboard.pages import render
-from prm_eval.leaderboard.rows import Row
-from prm_eval.leaderboard.table import ASKED, Line, accuracy_cell
+from prm_eval.leaderboard.rows import Entry
+from prm_eval.leaderboard.table import TableRow
 from prm_eval.leaderboard.words import fixed, grouped, percent
 from prm_eval.pools.format import policy_name
 from prm_eval.rewards.aggregate import sigmoid
@@ -34,35 +44,34 @@ MOST_TEXT = 8_000  # characters shown of one candidate
 TINTS = 7
 
 
-def accuracy_chart(row: Row, yardstick: Yardstick) -> Markup:
+def accuracy_chart(entry: Entry, yardstick: Yardstick) -> Markup:
     """Return accuracy against n of one submission."""
     base = yardstick.baselines
-    bon, wmaj = row.measured.bon, row.measured.wmaj
-    majority = base["majority"].curve
-    lines = [
-        Drawn("best of n", "0", bon.values, bon.lows, bon.highs),
-        Drawn("weighted maj.", "2", wmaj.values),
-        Drawn("majority", "mj", majority.values, majority.lows, majority.highs),
-        Drawn("oracle", "or", base[ORACLE].curve.values),
-        Drawn("mean", "mn", base["first"].curve.values),
+    bon, wmaj = entry.measured.bon, entry.measured.wmaj
+    strokes = [
+        Stroke("best of n", "0", bon.values, bon.lows, bon.highs),
+        Stroke("weighted maj.", "2", wmaj.values),
+        baseline_stroke("majority", base["majority"].curve, band=True),
+        baseline_stroke(ORACLE, base[ORACLE].curve),
+        baseline_stroke("first", base["first"].curve),
     ]
     settings = yardstick.settings
-    return curves(settings.ns, lines, f"Accuracy against n of {row.name}", settings.headline_n)
+    return draw_curves(settings.ns, strokes, f"Accuracy against n of {entry.name}", settings.headline_n)
 
 
-def detail_page(pool: RegisteredPool, row: Row, line: Line, of: int, yardstick: Yardstick, texts: Texts) -> str:
+def detail_page(pool: RegisteredPool, entry: Entry, row: TableRow, of: int, yardstick: Yardstick, texts: Texts) -> str:
     """Return the page of a submission.
 
     Args:
         pool: Its pool, as registered.
-        row: The submission with its measurements.
-        line: The same as on the board.
+        entry: The submission with its measurements.
+        row: The same as on the board.
         of: How many submissions the board has.
         yardstick: The pool with its baselines.
         texts: The candidates its mistakes name.
     """
     info, settings = yardstick.arrays.info, yardstick.settings
-    measured, submission = row.measured, row.submission
+    measured, submission = entry.measured, entry.submission
     return render(
         "detail.html",
         org=submission.org,
@@ -78,42 +87,42 @@ def detail_page(pool: RegisteredPool, row: Row, line: Line, of: int, yardstick: 
             "n_problems": info.n_problems,
             "policy": policy_name(info.policy),
         },
-        line=line,
+        row=row,
+        mark=MARKS[submission.tier],
+        suspicions=[each.text for each in entry.suspicions],
         of=of,
         n=settings.headline_n,
         ns=settings.ns,
         draws=f"{settings.draws:,}",
         auroc=f"{percent(measured.auroc[0])} %",
         auroc_problems=measured.auroc[1],
-        **_curve_values(row, yardstick),
-        **_reward_values(row),
-        **_part_values(row, yardstick),
-        **_habits(row),
-        mistakes=_mistakes(row, yardstick, texts),
+        **_curve_values(entry, yardstick),
+        **_reward_values(entry),
+        **_part_values(entry, yardstick),
+        **_habits(entry),
+        mistakes=_mistakes(entry, yardstick, texts),
         stepwise=submission.rewards.info.kind == "prm",
-        **_belief(row),
-        provenance=_provenance(row, pool, yardstick),
-        recompute=_recompute(row, yardstick),
+        **_belief(entry),
+        provenance=_provenance(entry, pool, yardstick),
+        recompute=_recompute(entry, yardstick),
     )
 
 
-def undrawn_page(pool: RegisteredPool, row: Row, error: Exception) -> str:
+def undrawn_page(pool: RegisteredPool, entry: Entry, error: Exception) -> str:
     """Return what stands in the place of a page that an unforeseen error kept from being made."""
     return render(
         "undrawn.html",
-        org=row.submission.org,
-        name=row.submission.model,
+        org=entry.submission.org,
+        name=entry.submission.model,
         pool={"id": pool.pool_id, "title": pool.title},
         fault=type(error).__name__,
     )
 
 
-def _curve_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
-    base, measured, settings = yardstick.baselines, row.measured, yardstick.settings
+def _curve_values(entry: Entry, yardstick: Yardstick) -> dict[str, Any]:
+    base, measured, settings = yardstick.baselines, entry.measured, yardstick.settings
     named: list[tuple[str, Curve]] = [("best of n", measured.bon), ("weighted majority", measured.wmaj)]
-    named += [
-        (label, base[name].curve) for label, name in (("majority", "majority"), ("oracle", ORACLE), ("mean", "first"))
-    ]
+    named += [(BASELINES[name].short, base[name].curve) for name in ("majority", ORACLE, "first")]
     columns = range(len(settings.ns))
     table = [{"name": label, "cells": [accuracy_cell(curve, column) for column in columns]} for label, curve in named]
     at = settings.column
@@ -121,14 +130,14 @@ def _curve_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
     axis = limits([value for curve in tried.values() for value in (curve.lows[at], curve.highs[at])])
     marks = [(base["majority"].curve.values[at], "mj"), (base[ORACLE].curve.values[at], "or")]
     return {
-        "curve_chart": accuracy_chart(row, yardstick),
+        "curve_chart": accuracy_chart(entry, yardstick),
         "curve_table": table,
         "noisy": any(curve.mc_se[column] > 0 for _, curve in named for column in columns),
         "axis": mini_axis(axis),
         "aggregation_chart": [
             {
                 "name": name,
-                "declared": name == row.submission.rewards.aggregation,
+                "declared": name == entry.submission.rewards.aggregation,
                 "chart": mini(curve.values[at], curve.lows[at], curve.highs[at], axis, marks),
                 "cells": [accuracy_cell(curve, column) for column in columns],
             }
@@ -139,10 +148,10 @@ def _curve_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
     }
 
 
-def _reward_values(row: Row) -> dict[str, Any]:
-    measured = row.measured
+def _reward_values(entry: Entry) -> dict[str, Any]:
+    measured = entry.measured
     found = measured.reliability
-    raw = row.submission.rewards.info.score_type == "raw"
+    raw = entry.submission.rewards.info.score_type == "raw"
     label = "reward (the outermost bins hold what lies beyond)" if raw else "reward as a probability"
     return {
         "histogram": reward_histogram(measured.rewards, label, "Rewards of correct and incorrect candidates"),
@@ -163,13 +172,13 @@ PARTS = {
 }
 
 
-def _part_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
+def _part_values(entry: Entry, yardstick: Yardstick) -> dict[str, Any]:
     base = yardstick.baselines
     parts = []
     for by, (title, head) in PARTS.items():
         found = [
             (each, base["majority"].groups[place], base[ORACLE].groups[place])
-            for place, each in enumerate(row.measured.groups)
+            for place, each in enumerate(entry.measured.groups)
             if each.by == by
         ]
         if not found:
@@ -190,7 +199,7 @@ def _part_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
             for each, majority, oracle in found
         ]
         parts.append({"title": title, "head": head, "axis": mini_axis(axis), "rows": rows})
-    easiest, majority = row.measured.easiest, base["majority"].easiest
+    easiest, majority = entry.measured.easiest, base["majority"].easiest
     ns = yardstick.settings.ns
     change = easiest.values[-1] - max(easiest.values)
     peak = ns[easiest.values.index(max(easiest.values))]
@@ -200,19 +209,21 @@ def _part_values(row: Row, yardstick: Yardstick) -> dict[str, Any]:
         if change < -0.005
         else "It does not get worse as n grows."
     )
-    lines = [
-        Drawn("best of n", "0", easiest.values, easiest.lows, easiest.highs),
-        Drawn("majority", "mj", majority.values),
+    strokes = [
+        Stroke("best of n", "0", easiest.values, easiest.lows, easiest.highs),
+        baseline_stroke("majority", majority),
     ]
     return {
         "parts": parts,
-        "easiest_chart": curves(ns, lines, "Accuracy against n on the easiest fifth", yardstick.settings.headline_n),
+        "easiest_chart": draw_curves(
+            ns, strokes, "Accuracy against n on the easiest fifth", yardstick.settings.headline_n
+        ),
         "easiest_text": text,
     }
 
 
-def _habits(row: Row) -> dict[str, Any]:
-    measured = row.measured
+def _habits(entry: Entry) -> dict[str, Any]:
+    measured = entry.measured
     correlation, problems = measured.length_correlation
     if math.isfinite(correlation) and math.isfinite(measured.chosen_length):
         longer = measured.chosen_length >= 1
@@ -244,9 +255,9 @@ def _habits(row: Row) -> dict[str, Any]:
     }
 
 
-def _mistakes(row: Row, yardstick: Yardstick, texts: Texts) -> list[dict[str, Any]]:
+def _mistakes(entry: Entry, yardstick: Yardstick, texts: Texts) -> list[dict[str, Any]]:
     found = []
-    for each in row.measured.mistakes:
+    for each in entry.measured.mistakes:
         problem = yardstick.arrays.problems[each.row]
         found.append(
             {
@@ -256,7 +267,7 @@ def _mistakes(row: Row, yardstick: Yardstick, texts: Texts) -> list[dict[str, An
                 "statement": typeset(problem.statement[:MOST_TEXT]),
                 "gold": typeset(f"${problem.gold}$") if problem.gold else "\u2013",
                 "sides": [
-                    _side(row, yardstick, texts[each.row, slot], row.measured.shown.get((each.row, slot)), right)
+                    _side(entry, yardstick, texts[each.row, slot], entry.measured.shown.get((each.row, slot)), right)
                     | {"share": percent(share, 0)}
                     for slot, share, right in zip((each.chosen, each.better), each.shares, (False, True), strict=True)
                 ],
@@ -266,9 +277,9 @@ def _mistakes(row: Row, yardstick: Yardstick, texts: Texts) -> list[dict[str, An
 
 
 def _side(
-    row: Row, yardstick: Yardstick, source: Mapping[str, Any], shown: Shown | None, right: bool
+    entry: Entry, yardstick: Yardstick, source: Mapping[str, Any], shown: Shown | None, right: bool
 ) -> dict[str, Any]:
-    info = row.submission.rewards.info
+    info = entry.submission.rewards.info
     stepwise = info.kind == "prm"
     splitter = (info.splitter if stepwise else None) or yardstick.arrays.info.splitter
     steps = split_steps(str(source["text"]), splitter, source["steps"])
@@ -279,30 +290,30 @@ def _side(
     for step, reward in list(zip(steps, rewards, strict=True))[:MOST_STEPS]:
         if room <= 0:
             break
-        tint, label = _tint(reward, row)
+        tint, label = _tint(reward, entry)
         written.append({"text": typeset(step[:room]), "tint": tint, "reward": label})
         room -= len(step)
     left = len(steps) - len(written)
     cut = f"{left} more steps are not shown." if left else "The end of the last step is not shown." if room < 0 else ""
-    return {"right": right, "steps": written, "reward": _reward_text(row, shown), "cut": cut}
+    return {"right": right, "steps": written, "reward": _reward_text(entry, shown), "cut": cut}
 
 
-def _reward_text(row: Row, shown: Shown | None) -> str:
+def _reward_text(entry: Entry, shown: Shown | None) -> str:
     if shown is None or not math.isfinite(shown.reward):
         return "no reward"
-    info = row.submission.rewards.info
+    info = entry.submission.rewards.info
     if info.score_type == "raw":
         return f"reward {shown.reward:.3g}"
     return f"reward {percent(shown.weight)} %" if shown.weight >= 0.001 else f"reward {shown.weight:.1e}"
 
 
-def _tint(reward: float | None, row: Row) -> tuple[int | None, str]:
+def _tint(reward: float | None, entry: Entry) -> tuple[int | None, str]:
     """Return how a step is coloured, from 0 (low) to 6 (high), and its reward in words."""
     if reward is None:
         return None, ""
-    score_type = row.submission.rewards.info.score_type
+    score_type = entry.submission.rewards.info.score_type
     if score_type == "raw":
-        edges = row.measured.rewards.edges
+        edges = entry.measured.rewards.edges
         share = (reward - edges[0]) / ((edges[-1] - edges[0]) or 1.0)
         label = f"{reward:.2g}"
     else:
@@ -311,8 +322,8 @@ def _tint(reward: float | None, row: Row) -> tuple[int | None, str]:
     return min(TINTS - 1, max(0, int(share * TINTS))), label
 
 
-def _belief(row: Row) -> dict[str, Any]:
-    submission = row.submission
+def _belief(entry: Entry) -> dict[str, Any]:
+    submission = entry.submission
     disclosure = submission.disclosure
     return {
         "tier_text": TIERS[submission.tier],
@@ -346,8 +357,8 @@ def _verification(folder: Path, tier: str) -> str:
     return text + "."
 
 
-def _provenance(row: Row, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
-    submission = row.submission
+def _provenance(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
+    submission = entry.submission
     info = submission.rewards.info
     found = [
         ("revision", submission.revision),
@@ -372,8 +383,8 @@ def _spelt(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)[:2_000]
 
 
-def _recompute(row: Row, yardstick: Yardstick) -> str:
-    submission = row.submission
+def _recompute(entry: Entry, yardstick: Yardstick) -> str:
+    submission = entry.submission
     folder = (
         Path("results")
         / "submissions"

@@ -1,14 +1,11 @@
-"""From a results folder to the rows of its boards: what is read, measured (elsewhere) and put in order."""
+"""From a results folder to the entries of its boards: what is read, measured (elsewhere) and put in order."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -17,20 +14,30 @@ from prm_eval.evaluation.measured import Floats, Measured, Standing, board_setti
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.words import slug
+from prm_eval.leaderboard.workers import Workers, workers
+from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
-from prm_eval.submissions.checking.refused import refused
-from prm_eval.submissions.readers import read_submission, submission_folders
+from prm_eval.submissions.checking.refused import screened
+from prm_eval.submissions.readers import read_submission
 
-CHUNK = 40  # submissions a process measures together, sharing the draws of their votes
-FEW = 12  # so many are measured here: starting processes takes longer
-
-Map = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+# submissions a process measures together, sharing the draws of their votes
+CHUNK = 40
+# so many are measured here: starting processes takes longer
+FEW = 12
 
 
 @dataclass(frozen=True)
-class Row:
-    """One submission on a board."""
+class Entry:
+    """One submission on a board.
+
+    Attributes:
+        slug: The name of its page's file.
+        submission: What was submitted.
+        measured: What its rewards are worth by themselves.
+        standing: What they are worth beside the others.
+        suspicions: What looks odd in them.
+    """
 
     slug: str
     submission: Submission
@@ -54,15 +61,28 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Board:
-    """One pool with all that was submitted to it, best first; ``yardstick`` is None where the pool is not at hand."""
+    """One pool with all that was submitted to it.
+
+    Attributes:
+        pool: As registered.
+        yardstick: The pool itself, with its baselines.
+        entries: Best first.
+    """
 
     pool: RegisteredPool
-    yardstick: Yardstick | None
-    rows: tuple[Row, ...]
+    yardstick: Yardstick
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class BoardWithoutPool:
+    """A registered pool that is not at hand, so that nothing can be computed for it."""
+
+    pool: RegisteredPool
 
 
 class Boards:
-    """The boards of a results folder, one after the other, each with a way to map work over its processes.
+    """The boards of a results folder, one after the other, each with its workers (none where its pool is not at hand).
 
     Attributes:
         left_out: What has a fault; complete once all boards were read.
@@ -78,22 +98,23 @@ class Boards:
         if not self._pools:
             raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
-    def __iter__(self) -> Iterator[tuple[Board, Map]]:
+    def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool]:
         found: dict[str, list[Submission]] = {name: [] for name in self._pools}
-        faulty = refused(self._results, self._pools)
-        for path, faults in faulty.items():
+        seen = screened(self._results, self._pools)
+        for path, faults in seen.refused.items():
             more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
             self._leave_out(path, f"{faults[0]}{more}")
-        for folder in submission_folders(self._results):
-            if folder in faulty:
-                continue
+        for folder, file in seen.taken.items():
             try:
-                submission = read_submission(folder)
+                submission = read_submission(folder, file)
                 found[submission.pool_id].append(submission)
             except PrmEvalError as error:
                 self._leave_out(folder, error)
         for name, pool in self._pools.items():
-            with self._board(pool, found[name]) as board:
+            if pool.pool is None:
+                yield self._without_pool(pool, found[name])
+                continue
+            with self._board(pool, pool.pool, found[name]) as board:
                 yield board
 
     def _leave_out(self, folder: Path, why: object) -> None:
@@ -102,14 +123,16 @@ class Boards:
         text = text.removeprefix(f"{place}: ").encode("utf-8", "backslashreplace").decode("utf-8")
         self.left_out.append(LeftOut(place, text[:400]))
 
+    def _without_pool(self, pool: RegisteredPool, submissions: Sequence[Submission]) -> BoardWithoutPool:
+        for each in submissions:
+            self._leave_out(each.folder, f"the pool {pool.pool_id} is not at hand, so that nothing can be computed")
+        return BoardWithoutPool(pool)
+
     @contextmanager
-    def _board(self, pool: RegisteredPool, submissions: list[Submission]) -> Iterator[tuple[Board, Map]]:
-        if pool.pool is None:
-            for each in submissions:
-                self._leave_out(each.folder, f"the pool {pool.pool_id} is not at hand, so that nothing can be computed")
-            yield Board(pool, None, ()), _here
-            return
-        opened = pool.pool.require_sound()
+    def _board(
+        self, pool: RegisteredPool, at_hand: Pool, submissions: Sequence[Submission]
+    ) -> Iterator[tuple[Board, Workers]]:
+        opened = at_hand.require_sound()
         if opened.info.content_hash != pool.content_hash:
             raise PrmEvalError(
                 f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
@@ -121,27 +144,26 @@ class Boards:
             if each.rewards.info.kind == "prm"
         }
         arrays.prepare(splitters)
-        yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n))
-        yardstick.baselines  # noqa: B018  (made once, before it goes to other processes)
+        yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n)).prepare()
         # many small products: threads within them, beside processes, would only wait for each other
-        with threadpool_limits(1), _processes(yardstick, self._jobs if len(submissions) > FEW else 1) as mapping:
+        with threadpool_limits(1), workers(yardstick, self._jobs if len(submissions) > FEW else 1) as crew:
             size = max(1, min(CHUNK, -(-len(submissions) // self._jobs)))
             chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
-            measured = [one for chunk in mapping(_measure, chunks) for one in chunk]
+            measured = [one for chunk in crew.map(_measure, chunks) for one in chunk]
             good: list[tuple[Submission, Measured]] = []
             for submission, one in zip(submissions, measured, strict=True):
                 if isinstance(one, str):
                     self._leave_out(submission.folder, one)
                 else:
                     good.append((submission, one))
-            yield Board(pool, yardstick, _in_order(yardstick, good)), mapping
+            yield Board(pool, yardstick, _in_order(yardstick, good)), crew
 
 
-def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Row, ...]:
+def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Entry, ...]:
     standings = yardstick.compare([measured for _, measured in good])
     column = yardstick.settings.column
-    rows = [
-        Row(
+    entries = [
+        Entry(
             slug(f"{each.org}__{each.model}", each.revision, each.pool_id),
             each,
             measured,
@@ -152,53 +174,32 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
     ]
     return tuple(
         sorted(
-            rows,
-            key=lambda row: (
-                -round(row.measured.bon.values[column], 9),
-                row.standing.best,
-                row.standing.worst,
-                row.slug,
+            entries,
+            key=lambda entry: (
+                -round(entry.measured.bon.values[column], 9),
+                entry.standing.best,
+                entry.standing.worst,
+                entry.slug,
             ),
         )
     )
 
 
-_yardstick: Yardstick | None = None
-
-
-def _start(yardstick: Yardstick) -> None:
-    global _yardstick
-    _yardstick = yardstick
-
-
-def _start_process(yardstick: Yardstick) -> None:
-    threadpool_limits(1)
-    _start(yardstick)
-
-
-def the_yardstick() -> Yardstick:
-    """Return the yardstick of the board at work, in whichever process this is."""
-    if _yardstick is None:
-        raise RuntimeError("no board is at work")
-    return _yardstick
-
-
-def _measure(submissions: Sequence[Submission]) -> list[Measured | str]:
+def _measure(yardstick: Yardstick, submissions: Sequence[Submission]) -> list[Measured | str]:
     """Measure some submissions and ask what looks odd in them; errors travel between processes as text.
 
     An error of a sort that nobody foresaw costs the submission that makes it its place, and no other: one stranger's
     file must not keep the board from being built.
     """
     try:
-        return _measure_together(submissions)
+        return _measure_together(yardstick, submissions)
     except Exception as error:
         if len(submissions) > 1:
-            return [one for each in submissions for one in _measure([each])]
+            return [one for each in submissions for one in _measure(yardstick, [each])]
         return [f"rewards that the board fails on ({type(error).__name__}: {error})"]
 
 
-def _measure_together(submissions: Sequence[Submission]) -> list[Measured | str]:
-    yardstick = the_yardstick()
+def _measure_together(yardstick: Yardstick, submissions: Sequence[Submission]) -> list[Measured | str]:
     by_file = {id(each.rewards): each for each in submissions}
 
     def remark(file: RewardFile, rewards: Floats) -> list[Suspicion]:
@@ -206,18 +207,3 @@ def _measure_together(submissions: Sequence[Submission]) -> list[Measured | str]
 
     measured = yardstick.measure([each.rewards for each in submissions], remark)
     return [str(each) if isinstance(each, PrmEvalError) else each for each in measured]
-
-
-def _here(work: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    return map(work, items)
-
-
-@contextmanager
-def _processes(yardstick: Yardstick, jobs: int) -> Iterator[Map]:
-    _start(yardstick)
-    if jobs < 2:
-        yield _here
-        return
-    context = multiprocessing.get_context("spawn")  # a forked child may inherit locks of Arrow's threads
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_process, initargs=(yardstick,)) as executor:
-        yield lambda work, items: executor.map(work, items)

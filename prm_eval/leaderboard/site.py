@@ -8,16 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.pool_arrays import texts_of
-from prm_eval.leaderboard.detail import accuracy_chart, detail_page, undrawn_page
+from prm_eval.evaluation.yardstick import Yardstick
+from prm_eval.leaderboard.detail import Texts, accuracy_chart, detail_page, undrawn_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
-from prm_eval.leaderboard.pages import index_page, view_of
-from prm_eval.leaderboard.rows import Board, Boards, LeftOut, Map, Row, the_yardstick
+from prm_eval.leaderboard.pages import BoardView, index_page, view_of
+from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
 from prm_eval.leaderboard.svg import standalone
-from prm_eval.leaderboard.table import Line, table_of
+from prm_eval.leaderboard.table import Table, TableRow, table_of
+from prm_eval.leaderboard.workers import Workers
 from prm_eval.submissions import RegisteredPool
 
 OURS = ("*.html", "leaderboard.*", "submissions/*.html", "charts/*.svg")
@@ -77,14 +78,14 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
 
 
 def stale(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> list[str]:
-    """Build the board anew, elsewhere, and return the files that differ from those there: missing, changed or left over."""
+    """Build the board again, elsewhere; return the files that differ from those there: missing, changed or left over."""
     return compare(results, output, jobs=jobs, progress=progress)[0]
 
 
 def compare(
     results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None
 ) -> tuple[list[str], tuple[LeftOut, ...]]:
-    """Build the board anew, elsewhere; return the files that differ from those there, and what it leaves out."""
+    """Build the board again, elsewhere; return the files that differ from those there, and what it leaves out."""
     output = output or results / "leaderboard"
     with tempfile.TemporaryDirectory(prefix="prm-eval-leaderboard-") as scratch:
         fresh = Path(scratch)
@@ -117,59 +118,62 @@ def _files(folder: Path) -> list[str]:
 
 
 def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | None) -> Built:
-    boards: list[Board] = []
+    """Make every file of the board; the table of each board is made once, and all its outputs share it."""
+    boards: list[Table | BoardWithoutPool] = []
     reading = Boards(results, jobs)
     for name in ("submissions", "charts"):
         (folder / name).mkdir()
-    for board, mapping in reading:
-        boards.append(board)
-        _write_details(board, mapping, folder, progress)
+    for found in reading:
+        if isinstance(found, BoardWithoutPool):
+            boards.append(found)
+            continue
+        board, workers = found
+        table = table_of(board)
+        boards.append(table)
+        _write_details(table, workers, folder, progress)
     left_out = sorted(reading.left_out, key=lambda each: each.path)
     views = [view_of(board) for board in boards]
     for view in views:
-        if view.rows:
+        if isinstance(view, BoardView) and view.table.rows:
             _write(folder / "charts" / f"{view.id}.ranking.svg", standalone(view.ranking))
             _write(folder / "charts" / f"{view.id}.accuracy.svg", standalone(view.accuracy))
     _write(folder / "index.html", index_page(views, left_out))
     _write(folder / "leaderboard.md", markdown(boards))
     _write(folder / "leaderboard.csv", csv_text(boards))
     _write(folder / "leaderboard.json", json_text(boards, left_out))
-    return Built(folder, 0, 0, sum(len(board.rows) for board in boards), len(boards), tuple(left_out))
+    submissions = sum(len(board.rows) for board in boards if isinstance(board, Table))
+    return Built(folder, 0, 0, submissions, len(boards), tuple(left_out))
 
 
 def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))
 
 
-def _write_details(board: Board, mapping: Map, folder: Path, progress: Progress | None) -> None:
+def _write_details(table: Table, workers: Workers, folder: Path, progress: Progress | None) -> None:
     """Write the page and the chart of every submission."""
-    if board.yardstick is None:
-        return
-    table = table_of(board)
-    wanted = {
-        (each.row, slot) for row in board.rows for each in row.measured.mistakes for slot in (each.chosen, each.better)
-    }
-    texts = texts_of(board.yardstick.arrays, wanted)
+    board = table.board
+    texts = texts_of(board.yardstick.arrays, {place for entry in board.entries for place in _places(entry)})
     tasks = [
-        (row, line, {place: texts[place] for place in _places(row)})
-        for row, line in zip(board.rows, table.lines, strict=True)
+        (entry, row, {place: texts[place] for place in _places(entry)})
+        for entry, row in zip(board.entries, table.rows, strict=True)
     ]
-    work = partial(_details, board.pool, len(board.rows), folder)
-    for done, _ in enumerate(mapping(work, tasks), 1):
+    work = partial(_write_detail, board.pool, len(board.entries), folder)
+    for done, _ in enumerate(workers.map(work, tasks), 1):
         if progress is not None:
             progress(done)
 
 
-def _places(row: Row) -> Sequence[tuple[int, int]]:
-    return [(each.row, slot) for each in row.measured.mistakes for slot in (each.chosen, each.better)]
+def _places(entry: Entry) -> Sequence[tuple[int, int]]:
+    return [(each.row, slot) for each in entry.measured.mistakes for slot in (each.chosen, each.better)]
 
 
-def _details(pool: RegisteredPool, of: int, folder: Path, task: tuple[Row, Line, Any]) -> None:
-    row, line, texts = task
-    yardstick = the_yardstick()
+def _write_detail(
+    pool: RegisteredPool, of: int, folder: Path, yardstick: Yardstick, task: tuple[Entry, TableRow, Texts]
+) -> None:
+    entry, row, texts = task
     try:
-        page = detail_page(pool, row, line, of, yardstick, texts)
+        page = detail_page(pool, entry, row, of, yardstick, texts)
     except Exception as error:  # a stranger's text that nobody foresaw must not keep the board from being built
-        page = undrawn_page(pool, row, error)
-    _write(folder / "submissions" / f"{row.slug}.html", page)
-    _write(folder / "charts" / f"{row.slug}.svg", standalone(accuracy_chart(row, yardstick)))
+        page = undrawn_page(pool, entry, error)
+    _write(folder / "submissions" / f"{entry.slug}.html", page)
+    _write(folder / "charts" / f"{entry.slug}.svg", standalone(accuracy_chart(entry, yardstick)))

@@ -18,13 +18,15 @@ STYLE = (
     ".f0{fill:#1a5fb4}.f1{fill:#9c4f00}.f2{fill:#0f7a5a}.f3{fill:#8a3f8f}.f4{fill:#8a6d00}.f5{fill:#00798c}.f6{fill:#b03050}.f7{fill:#5c5470}"
     ".mj{stroke:#1c1e21}.fmj{fill:#1c1e21}.or{stroke:#777b82;stroke-dasharray:5 4}.for{fill:#666a70}"
     ".mn{stroke:#a9acb2;stroke-dasharray:1 4}"
-    ".fmn{fill:#55585e}.bd{stroke:none;opacity:.13}"
+    ".fmn{fill:#55585e}.bd{stroke:none;opacity:.13}.hl{fill:#f3f2ec}"
     "@media(prefers-color-scheme:dark){svg{background:#16181b}.t{fill:#a6abb3}.ts{fill:#e9e9e6}.gr{stroke:#2e3238}.ax{stroke:#6b7078}"
     ".c0{stroke:#7ab3f5}.c1{stroke:#f0a35e}.c2{stroke:#5fcfa8}.c3{stroke:#d59ad9}.c4{stroke:#dcc25a}.c5{stroke:#5cc8da}.c6{stroke:#f08aa2}"
     ".c7{stroke:#b9b0d0}.f0{fill:#7ab3f5}.f1{fill:#f0a35e}.f2{fill:#5fcfa8}.f3{fill:#d59ad9}.f4{fill:#dcc25a}.f5{fill:#5cc8da}"
     ".f6{fill:#f08aa2}.f7{fill:#b9b0d0}.mj{stroke:#e9e9e6}.fmj{fill:#e9e9e6}.or{stroke:#8b9098}.for{fill:#8b9098}.mn{stroke:#5f646c}"
-    ".fmn{fill:#8b9098}}"
+    ".fmn{fill:#8b9098}.hl{fill:#202429}}"
 )
+# no drawing
+NOTHING = Markup("")
 
 
 def number(value: float) -> str:

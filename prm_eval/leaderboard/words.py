@@ -54,6 +54,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else fixed(value, 3)
 
 
+def plain_markdown(text: str) -> str:
+    """Return a stranger's text as Markdown that says just that."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", flat)
+
+
 def slug(*parts: str) -> str:
     """Return a file name for some names: letters, digits, dot, hyphen, underscore; told apart by a hash where something was changed."""
     whole = "--".join(parts)

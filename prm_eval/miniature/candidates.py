@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from prm_eval.miniature.noise import RARE, Noise, write_solution
 from prm_eval.miniature.plan import Plan
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.sampling import sample
+from prm_eval.progress import Progress, silent
 from prm_eval.records import Problem
 
 A_PROBLEM = 4  # solutions of the noise process to one problem
@@ -59,7 +60,7 @@ def policy_candidates(
     *,
     temperature: float,
     seed: int,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
 ) -> list[Labelled]:
     """Sample ``n`` candidates a problem and return the different ones, labelled by the oracle."""
     statements = [each.problem.statement for each in problems]
@@ -69,9 +70,7 @@ def policy_candidates(
     ]
 
 
-def corpus_candidates(
-    count: int, seed: int | str, noise: Noise = RARE, progress: Callable[[int], object] = lambda done: None
-) -> list[Labelled]:
+def corpus_candidates(count: int, seed: int | str, noise: Noise = RARE, progress: Progress = silent) -> list[Labelled]:
     """Write ``count`` solutions with the noise process, a few a problem, labelled by the oracle."""
     rng = random.Random(f"verifier corpus {seed}")  # noqa: S311 (no secret: training data)
     found: list[Labelled] = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
 from prm_eval.miniature.problems import SPLITS, iter_problems, miniature_problems
+from prm_eval.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ def check_splits(
     seeds: Sequence[int],
     train: int,
     count: int,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
     trained: Iterable[str] = (),
 ) -> Overlaps:
     """Draw every split with every seed and intersect their normal forms.

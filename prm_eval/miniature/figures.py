@@ -17,19 +17,21 @@ import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
-from prm_eval.evaluation.stats import ClusterBootstrap
+from prm_eval.evaluation.jobs import grade_unless_graded
+from prm_eval.evaluation.stats import DEFAULT_RESAMPLES, ClusterBootstrap
 from prm_eval.evaluation.summary import CurveKey
-from prm_eval.grading.pool import grade_pool, is_graded
 from prm_eval.miniature.curves import SELECTORS, right_answers
-from prm_eval.miniature.make import Progress, checkpoint_name, silent
+from prm_eval.miniature.make import checkpoint_name
 from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.progress import Bars, no_bars
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files.reward_file import NamedRewards
+from prm_eval.selection.selectors import DEFAULT_SEED
 from prm_eval.store.jsonl import file_sha256
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +39,8 @@ ORACLE: CurveKey = ("oracle", None)
 MAJORITY: CurveKey = ("majority", None)
 BON_PRM, BON_ORM = ("best_of_n", "prm"), ("best_of_n", "orm")
 WMAJ_PRM, WMAJ_ORM = ("weighted_majority", "prm"), ("weighted_majority", "orm")
-RESAMPLES, SEED = 10_000, 20_230_531
+RESAMPLES, SEED = DEFAULT_RESAMPLES, DEFAULT_SEED
+DEFAULT_PROBLEMS, DEFAULT_CANDIDATES, DEFAULT_TEMPERATURE = 350, 64, 0.7
 LEVELS = range(1, 6)
 
 
@@ -110,12 +113,12 @@ def figures(
     output: Path,
     *,
     split: str = "validation",
-    count: int = 350,
-    candidates: int = 64,
-    temperature: float = 0.7,
+    count: int = DEFAULT_PROBLEMS,
+    candidates: int = DEFAULT_CANDIDATES,
+    temperature: float = DEFAULT_TEMPERATURE,
     seed: int = 0,
     device: str = "cpu",
-    progress: Progress | None = None,
+    bars: Bars = no_bars,
 ) -> Found:
     """Sample, grade, score and evaluate; what is in ``output`` already is not made again.
 
@@ -128,22 +131,19 @@ def figures(
         temperature: Of sampling.
         seed: Of sampling.
         device: Of sampling and scoring.
-        progress: Called with what is being done, how much of it is, and of how much.
+        bars: Show the stages.
 
     Raises:
         PrmEvalError: The pool in ``output`` is of another policy or another sampling.
     """
     require_models(models, "policy", "orm", "prm")
-    progress = progress or silent
     problems = miniature_problems(split, 0, count)
     sampling = {"temperature": temperature, "top_p": 1.0, "seed": seed, "n": candidates}
-    pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, progress)
-    if not is_graded(pool):
-        grade_pool(pool, progress=lambda done: progress("grading", done, len(problems)))
-    files = [NamedRewards(kind, _rewards(pool, models, kind, device, progress)) for kind in ("orm", "prm")]
-    evaluation = evaluate(
-        pool, files, selectors=SELECTORS, seed=SEED, progress=lambda done: progress("evaluating", done, len(problems))
-    )
+    pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, bars)
+    grade_unless_graded(pool, bars=bars)
+    files = [NamedRewards(kind, _rewards(pool, models, kind, device, bars)) for kind in ("orm", "prm")]
+    with bars("evaluating", len(problems), "problem") as progress:
+        evaluation = evaluate(pool, files, selectors=SELECTORS, seed=SEED, progress=progress)
     texts = [[each.text for each in group] for _, group in pool]
     found = Found(
         tuple(figures_of(evaluation, problems, *right_answers(problems, texts))),
@@ -244,7 +244,7 @@ def _pool(
     split: str,
     sampling: dict[str, Any],
     device: str,
-    progress: Progress,
+    bars: Bars,
 ) -> Pool:
     """Return the pool in a folder, sampled unless it is there."""
     weights = {each.name: file_sha256(each) for each in sorted(policy.glob("*.safetensors"))}
@@ -263,14 +263,15 @@ def _pool(
                 )
         return pool
     n = sampling["n"]
-    texts = sample(
-        load_model(policy, device=device),
-        [each.problem.statement for each in problems],
-        n,
-        sampling["temperature"],
-        sampling["seed"],
-        lambda done: progress("sampling", done, n * len(problems)),
-    )
+    with bars("sampling", n * len(problems), "candidate") as progress:
+        texts = sample(
+            load_model(policy, device=device),
+            [each.problem.statement for each in problems],
+            n,
+            sampling["temperature"],
+            sampling["seed"],
+            progress,
+        )
     with PoolWriter(folder, problem_set=problem_set, policy=described, sampling=sampling, m=n) as writer:
         for problem, group in zip(problems, texts, strict=True):
             name = problem.problem.problem_id
@@ -278,12 +279,8 @@ def _pool(
     return Pool(folder)
 
 
-def _rewards(pool: Pool, models: Path, kind: str, device: str, progress: Progress) -> RewardFile:
+def _rewards(pool: Pool, models: Path, kind: str, device: str, bars: Bars) -> RewardFile:
     checkpoint = models / checkpoint_name(kind)
     model = load_reward_model(f"miniature-{kind}:{checkpoint}", device=device, dtype="float32")
-    return score_pool(
-        pool,
-        model,
-        pool.path / "rewards" / kind,
-        lambda done, tokens: progress(f"scoring, {kind}", done, pool.info.n_candidates),
-    )
+    with bars(f"scoring, {kind}", pool.info.n_candidates, "candidate") as progress:
+        return score_pool(pool, model, pool.path / "rewards" / kind, progress)

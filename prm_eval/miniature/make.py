@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from prm_eval.miniature.train import Schedule, Shape, fit, load_model, new_model
 from prm_eval.miniature.verifiers import train_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions, write_json
+from prm_eval.progress import Bars, Progress, no_bars, silent
 
 NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
     "backbone": (),
@@ -45,8 +45,9 @@ NEEDS: dict[str, tuple[str, ...]] = {  # a stage and what it is made from
     "prm": ("prm_written", "candidates"),
 }
 RECORD = "record.json"
+POLICY_STEPS = 1_400
+"""Optimizer steps of the shipped policy on the noisy corpus."""
 GOALS = ("policy", "orm", "prm", "all")
-Progress = Callable[[str, int, int], None]  # (what is being done, done, of how many)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Settings:
 
     shape: Shape = field(default_factory=Shape)
     backbone: Schedule = field(default_factory=lambda: Schedule(2400))
-    policy: Schedule = field(default_factory=lambda: Schedule(1400))
+    policy: Schedule = field(default_factory=lambda: Schedule(POLICY_STEPS))
     written: int = 80_000
     written_rate: float = 2e-3
     sampled_problems: int = 2_000
@@ -97,7 +98,7 @@ def make(
     seed: int = 0,
     device: str = "cpu",
     settings: Settings | None = None,
-    progress: Progress | None = None,
+    bars: Bars = no_bars,
 ) -> dict[str, Any]:
     """Make a model and what it needs, and return the record of all stages done so far in ``output``.
 
@@ -108,12 +109,12 @@ def make(
         seed: Of everything that is drawn.
         device: ``cpu`` or ``cuda``.
         settings: Other than the shipped models'.
-        progress: Called with the stage, what of it is done, and of how much.
+        bars: Show the stages.
 
     Raises:
         PrmEvalError: ``output`` holds stages of another seed, device or other settings.
     """
-    maker = _Maker(output, seed, device, settings or Settings(), progress or silent)
+    maker = _Maker(output, seed, device, settings or Settings(), bars)
     _require_same(maker)
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
@@ -132,9 +133,7 @@ def make(
     return maker.record
 
 
-def drawn_for_training(
-    seed: int, settings: Settings | None = None, progress: Callable[[int], object] = lambda done: None
-) -> set[str]:
+def drawn_for_training(seed: int, settings: Settings | None = None, progress: Progress = silent) -> set[str]:
     """Return the normal forms of all problems that :func:`make` trains on with a seed, by drawing them again.
 
     Args:
@@ -178,8 +177,8 @@ def _require_same(maker: _Maker) -> None:
 
 
 class _Maker:
-    def __init__(self, output: Path, seed: int, device: str, settings: Settings, progress: Progress) -> None:
-        self.output, self.seed, self.device, self.settings, self.progress = output, seed, device, settings, progress
+    def __init__(self, output: Path, seed: int, device: str, settings: Settings, bars: Bars) -> None:
+        self.output, self.seed, self.device, self.settings, self.bars = output, seed, device, settings, bars
         self.work = output / "work"
         self.work.mkdir(parents=True, exist_ok=True)
         if device == "cpu":
@@ -220,14 +219,15 @@ class _Maker:
         policy = load_model(self.output / checkpoint_name("policy"), device=self.device)
         problems = training_problems(chosen.sampled_problems, POLICY_DRAW, self.seed)
         total = len(problems) * chosen.sampled
-        sampled = policy_candidates(
-            policy,
-            problems,
-            chosen.sampled,
-            temperature=chosen.temperature,
-            seed=self.seed,
-            progress=lambda done: self.progress("candidates of the policy", done, total),
-        )
+        with self.bars("candidates of the policy", total, "candidate") as progress:
+            sampled = policy_candidates(
+                policy,
+                problems,
+                chosen.sampled,
+                temperature=chosen.temperature,
+                seed=self.seed,
+                progress=progress,
+            )
         more = corpus_candidates(chosen.among, second_draw(self.seed))
         write_candidates(self.work / "candidates.jsonl", [*sampled, *more])
         return {"sampled": total, "sampled_different": len(sampled), "written": len(more)}
@@ -264,41 +264,32 @@ class _Maker:
     ) -> tuple[Any, dict[str, Any]]:
         candidates = read_candidates(self.work / f"{data}.jsonl")
         steps = round(-(-len(candidates) // BATCH) * epochs)
-        model = train_verifier(
-            candidates,
-            kind,
-            init,
-            self.seed,
-            self.work / stage,
-            steps=steps,
-            rate=rate,
-            device=self.device,
-            progress=lambda done: self.progress(stage, done, steps),
-        )
+        with self.bars(stage, steps, "step") as progress:
+            model = train_verifier(
+                candidates,
+                kind,
+                init,
+                self.seed,
+                self.work / stage,
+                steps=steps,
+                rate=rate,
+                device=self.device,
+                progress=progress,
+            )
         return model, {"candidates": len(candidates), "steps": steps}
 
     def _trunk(self) -> Any:
         return load_model(self.work / "backbone" / "model")
 
     def _fit(self, model: Any, stream: Stream, schedule: Schedule, stage: str) -> None:
-        fit(
-            model,
-            stream,
-            schedule,
-            self.work / stage,
-            device=self.device,
-            progress=lambda done: self.progress(stage, done, schedule.steps),
-        )
+        with self.bars(stage, schedule.steps, "step") as progress:
+            fit(model, stream, schedule, self.work / stage, device=self.device, progress=progress)
 
     def _ship(self, model: Any, kind: str) -> dict[str, Any]:
         folder = self.output / checkpoint_name(kind)
         save_model(model, folder)
         size = sum(each.stat().st_size for each in folder.glob("*.safetensors"))
         return {"parameters": sum(each.numel() for each in model.parameters()), "bytes": size}
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Show no progress."""
 
 
 def _seconds(folder: Path) -> float | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from prm_eval.miniature.vocabulary import MAX_TOKENS, Encoder
+from prm_eval.progress import Progress, silent
 
 ROWS = 512  # texts that are written at once
 NEW_TOKENS = 128  # as in the task miniature_bon; a right solution has at most about 60
@@ -24,7 +25,7 @@ def sample(
     n: int,
     temperature: float = 0.7,
     seed: int = 0,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
 ) -> list[list[str]]:
     """Return ``n`` sampled solutions for every statement, in the order given.
 

@@ -13,6 +13,7 @@ from typing import Any
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.data import IGNORED
 from prm_eval.miniature.vocabulary import MAX_TOKENS, Encoder, make_tokenizer, save_tokenizer
+from prm_eval.progress import Progress, silent
 
 SAVE_SECONDS = 60.0
 LOG_STEPS = 50
@@ -117,7 +118,7 @@ def fit(
     schedule: Schedule,
     folder: Path,
     *,
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
     device: str = "cpu",
     stop_after: int | None = None,
 ) -> Any:

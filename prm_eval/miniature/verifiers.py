@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from prm_eval.miniature.data import Epochs, Labelled, Labelling, verifier_example
 from prm_eval.miniature.train import Schedule, Shape, fit, new_model
 from prm_eval.miniature.vocabulary import Encoder
+from prm_eval.progress import Progress, silent
 
 ROWS = 256  # texts that are scored at once
 MORE_LAYERS = 0
@@ -50,7 +51,7 @@ def train_verifier(
     rate: float = 2e-3,
     more_layers: int = MORE_LAYERS,
     device: str = "cpu",
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
 ) -> Any:
     """Train a verifier on labelled candidates and return it; a run that was cut off goes on from ``folder``.
 
@@ -76,7 +77,7 @@ def train_verifier(
 
 
 def score(
-    model: Any, texts: Iterable[tuple[str, str]], kind: str, progress: Callable[[int], object] = lambda done: None
+    model: Any, texts: Iterable[tuple[str, str]], kind: str, progress: Progress = silent
 ) -> dict[tuple[str, str], tuple[float, ...]]:
     """Return log-odds of being right for every different (statement, candidate): one a step (``prm``), or one (else)."""
     import torch

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from prm_eval.errors import DataError
 from prm_eval.records import Candidate, GradeRow
+from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.jsonl import canonical_json
 
 SCHEMA_VERSION = "prm_eval.pool/1"
@@ -129,34 +130,10 @@ def read_pool_info(path: Path) -> PoolInfo:
         raise DataError(
             path, None, "no pool.json", "a pool folder", "Make one with: prm-eval pool import FILE -o FOLDER"
         )
-    try:
-        fields = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(file, None, f"not JSON ({error})", "a pool description") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA_VERSION:
-        found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
-        raise DataError(file, None, f"schema {found!r}", SCHEMA_VERSION)
-    wanted = {
-        "problem_set": dict,
-        "policy": dict,
-        "m": int,
-        "splitter": str,
-        "n_problems": int,
-        "n_candidates": int,
-        "content_hash": str,
-    }
-    for name, kind in wanted.items():
-        if not isinstance(fields.get(name), kind) or isinstance(fields.get(name), bool):
-            raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"{name} of type {kind.__name__}")
-    if fields["m"] < 1 or fields["n_problems"] < 1:
-        raise DataError(
-            file, None, f"{fields['n_problems']} problems of {fields['m']} slots", "a pool that is not empty"
-        )
-    known = PoolInfo.__dataclass_fields__
-    unknown = sorted(set(fields) - set(known))
-    if unknown:
-        raise DataError(file, None, f"unknown fields {', '.join(unknown)}", f"only {', '.join(known)}")
-    return PoolInfo(**fields)
+    info = build_from(file, PoolInfo, read_own_json(file, (SCHEMA_VERSION,), "a pool description"), own=True)
+    if info.m < 1 or info.n_problems < 1:
+        raise DataError(file, None, f"{info.n_problems} problems of {info.m} slots", "a pool that is not empty")
+    return info
 
 
 def pool_hash(problems: str, m: int, splitter: str, candidates: str) -> str:

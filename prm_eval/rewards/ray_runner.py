@@ -1,4 +1,4 @@
-"""Scoring on many machines or GPUs with Ray Data (``prm-eval score --engine ray``, the extra ``[ray]``).
+"""Scoring on many machines or GPUs with Ray Data (``prm-eval score --runner ray``, the extra ``[ray]``).
 
 Ray Data maps the scorer of :mod:`prm_eval.rewards.scoring` over the blocks of the pool's Parquet file, one actor a GPU,
 or a CPU where there is none. Ray distributes, restarts actors that die and hands their block to another one; this file
@@ -18,12 +18,11 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.pools.pool import Pool
+from prm_eval.progress import Progress
 from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.files.partial import PartialFile
-from prm_eval.rewards.models.engine_model import RenderingModel
-from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.protocol import RendersAhead, RewardModel, device_of, work_done
 from prm_eval.rewards.scoring import (
-    Progress,
     Results,
     block_ranges,
     complete_blocks,
@@ -36,7 +35,7 @@ from prm_eval.store.jsonl import canonical_json
 
 
 @dataclass(frozen=True)
-class RayEngine:
+class RayRunner:
     """Scores with the actors of a Ray cluster: the one ``RAY_ADDRESS`` names, or one started on this machine.
 
     Args:
@@ -79,7 +78,7 @@ class RayEngine:
     def _dataset(self, ray: Any, pool: Pool, model: RewardModel, todo: list[dict[str, int]]) -> Any:
         ray.data.DataContext.get_current().execution_options.preserve_order = True
         ray.data.DataContext.get_current().enable_progress_bars = False
-        gpus = 1 if str(getattr(model, "device", "cpu")).startswith("cuda") else 0
+        gpus = 1 if device_of(model).startswith("cuda") else 0
         room = int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1))
         workers = self.workers or max(1, room if gpus else room // (_threads() or 1))
         workers = min(workers, len(todo))
@@ -129,19 +128,15 @@ class Worker:
         splitter = self.model.splitter or self.pool.info.splitter
         candidates = self.pool.candidates(block["start"], block["count"])
         items = [scoring_item(self.pool.problems[each.problem_id], each, splitter) for each in candidates]
-        if isinstance(self.model, RenderingModel):
-            before = _tokens(self.model)
+        if isinstance(self.model, RendersAhead):
+            before = work_done(self.model).get("tokens", 0)
             results = score_rendered(self.model, items, render_distinct(self.model, items))
-            tokens = _tokens(self.model) - before
+            tokens = work_done(self.model).get("tokens", 0) - before
         else:
             results = score_distinct(self.model, items)
             tokens = sum(result.n_tokens or 0 for result in results)
         fields = [[list(each.values), each.refusal, each.n_tokens, each.input_hash] for each in results]
         return {"results": canonical_json(fields), "tokens": tokens}
-
-
-def _tokens(model: RenderingModel) -> int:
-    return model.engine.counters.tokens if "engine" in vars(model) else 0
 
 
 def _result(fields: list[Any]) -> StepRewards:
@@ -167,5 +162,5 @@ def _import_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise ModelError(f"--engine ray needs Ray: pip install 'prm_eval[ray]' ({error})") from None
+        raise ModelError(f"--runner ray needs Ray: pip install 'prm_eval[ray]' ({error})") from None
     return ray

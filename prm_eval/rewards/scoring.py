@@ -1,6 +1,6 @@
 """Score a pool with a reward model: resumable, each distinct candidate once, progress shown, nothing computed thrown away.
 
-Models that run on our engine (:class:`~prm_eval.rewards.models.engine_model.RenderingModel`) are given whole problems
+Models that render ahead (:class:`~prm_eval.rewards.protocol.RendersAhead`, as all on our engine do) are given whole problems
 in **blocks** that depend on the pool alone. A score is decided, to the last bit on a CPU, by its block and by nothing
 else: neither by interruptions nor by which process computes it, here or under Ray. Within a block, scores are kept as
 they come in a journal.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, takewhile
 from pathlib import Path
@@ -20,35 +20,42 @@ from typing import Any, Protocol
 from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
+from prm_eval.progress import Progress, silent
 from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
-from prm_eval.rewards.files.cache import ScoreFile
+from prm_eval.rewards.files.cache import ScoreFile, identity_hash
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.inputs.rendered import Rendered
-from prm_eval.rewards.models.engine_model import RenderingModel
 from prm_eval.rewards.models.writers import SERVER_REFUSED
-from prm_eval.rewards.protocol import RewardInfo, RewardModel
+from prm_eval.rewards.protocol import RendersAhead, Report, RewardModel, device_of, work_done
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.texts.steps import split_steps
 
-OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)  # refusals that say more of the machine than of the candidate
+RUNNERS = ("local", "ray")
+"""Who may walk a pool: this process, or the actors of a Ray cluster (:mod:`prm_eval.rewards.ray_runner`)."""
+# refusals that say more of the machine than of the candidate
+OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)
 # candidates at least, in whole problems: enough for full batches, few enough for the first results to come soon
 BLOCK = 256
 JOURNAL = "scores.partial"
-CHUNK = 16  # candidates handed at once to a model that does not render; after each chunk its rewards are on disk
+# candidates handed at once to a model that does not render ahead; after each chunk its rewards are on disk
+CHUNK = 16
 LARGEST_CHUNK = 1_024
-CHUNK_SECONDS = (
-    2.0  # such chunks grow until one takes this long: long enough to batch well, short enough to lose little
-)
-Progress = Callable[[int, int], None]  # (candidates done, tokens computed), called as they are done
+# such chunks grow until one takes this long: long enough to batch well, short enough to lose little
+CHUNK_SECONDS = 2.0
 Work = tuple[Candidate, ScoringItem]
 Results = Iterator[list[tuple[Candidate, StepRewards]]]  # candidates in the pool's order, some at a time
 
 
-class ScoringEngine(Protocol):
-    """Who computes: this process, or many (:mod:`prm_eval.rewards.ray_runner`)."""
+class Runner(Protocol):
+    """Who walks the pool: this process (:func:`score_here`), or many (:mod:`prm_eval.rewards.ray_runner`).
+
+    A runner hands candidates to the reward model. What computes inside the model, from token ids to outputs, is its
+    engine.
+    """
 
     def __call__(self, pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
         """Yield the rewards of all candidates after the first ``partial.done``, in the pool's order."""
@@ -60,7 +67,7 @@ def score_pool(
     model: RewardModel,
     folder: Path,
     progress: Progress | None = None,
-    engine: ScoringEngine | None = None,
+    runner: Runner | None = None,
     name: str | None = None,
 ) -> RewardFile:
     """Score every candidate of a pool and write a reward file; a run that was interrupted goes on where it stopped.
@@ -71,7 +78,7 @@ def score_pool(
         folder: Where ``submission.json`` and ``rewards.parquet`` go. If they are there already, for the same model and
             pool, nothing is computed.
         progress: Called as candidates are done.
-        engine: Who computes; this process where None.
+        runner: Who walks the pool; this process where None.
         name: What the model is called in the files, instead of its own name and id (which for a local folder is a
             path).
 
@@ -87,12 +94,12 @@ def score_pool(
         return _reuse(folder, key)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    report = progress or (lambda done, tokens: None)
+    report = progress or silent
     with PartialFile(folder, key) as partial:
         resumed = partial.done
         if resumed:
             report(resumed, 0)
-        for finished in (engine or score_here)(pool, model, partial, report):
+        for finished in (runner or score_here)(pool, model, partial, report):
             partial.append(finished)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
@@ -125,10 +132,10 @@ def reward_slug(name: str) -> str:
 
 
 def _work_done(model: RewardModel) -> dict[str, Any]:
-    """Return what the engine counted in this process, for the record; nothing where no weights were loaded here."""
-    counted = model.engine.counters.as_dict() if isinstance(model, RenderingModel) and "engine" in vars(model) else None
+    """Return, for the record, what the model counted in this process (nothing where no weights were loaded here), and where."""
+    counted = work_done(model)
     about = {
-        "device_name": device_name(str(getattr(model, "device", "cpu"))),
+        "device_name": device_name(device_of(model)),
         "versions": software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
     }
     return about | ({"engine": counted} if counted else {})
@@ -196,8 +203,8 @@ def _candidates(pool: Pool) -> Iterator[Candidate]:
 
 
 def score_here(pool: Pool, model: RewardModel, partial: PartialFile, progress: Progress) -> Results:
-    """Score in this process: :class:`ScoringEngine` of ``--engine local``."""
-    if isinstance(model, RenderingModel):
+    """Score in this process: the :class:`Runner` of ``--runner local``."""
+    if isinstance(model, RendersAhead):
         return _score_blocks(pool, model, partial, progress)
     return _score_chunks(pool, model, partial.done, progress)
 
@@ -263,11 +270,11 @@ class _Tally:
         self._progress(self.done, self.tokens)
 
 
-def _score_blocks(pool: Pool, model: RenderingModel, partial: PartialFile, progress: Progress) -> Results:
+def _score_blocks(pool: Pool, model: RendersAhead, partial: PartialFile, progress: Progress) -> Results:
     """Score block after block, the next one being rendered in a thread while this one is computed."""
     todo = islice(blocks(pool, model), complete_blocks(pool, partial), None)
     tally = _Tally(partial.done, progress)
-    journal = ScoreFile(partial.path.with_name(JOURNAL), model.identity_hash, durable=True)
+    journal = ScoreFile(partial.path.with_name(JOURNAL), identity_hash(model.identity()), durable=True)
     with ThreadPoolExecutor(1) as ahead:
         rendering = ahead.submit(_render_next, model, todo)
         while (found := rendering.result()) is not None:
@@ -281,23 +288,23 @@ def _score_blocks(pool: Pool, model: RenderingModel, partial: PartialFile, progr
 Block = tuple[list[Work], dict[ScoringItem, Rendered]]
 
 
-def _render_next(model: RenderingModel, todo: Iterator[list[Work]]) -> Block | None:
+def _render_next(model: RendersAhead, todo: Iterator[list[Work]]) -> Block | None:
     block = next(todo, None)
     return None if block is None else (block, render_distinct(model, [item for _, item in block]))
 
 
-def render_distinct(model: RenderingModel, items: Sequence[ScoringItem]) -> dict[ScoringItem, Rendered]:
+def render_distinct(model: RendersAhead, items: Sequence[ScoringItem]) -> dict[ScoringItem, Rendered]:
     """Render each distinct item that has a step."""
     distinct = [item for item in dict.fromkeys(items) if item.steps]
     return dict(zip(distinct, model.render_all(distinct), strict=True))
 
 
 def score_rendered(
-    model: RenderingModel,
+    model: RendersAhead,
     items: Sequence[ScoringItem],
     rendered: dict[ScoringItem, Rendered],
     journal: ScoreFile | None = None,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
 ) -> list[StepRewards]:
     """Return the rewards of a block's items; ``report`` is told of (candidates, tokens) as they are done."""
     scorable = [item for item in items if item in rendered]

@@ -72,10 +72,12 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise DataError(path, None, f"no file that can be read ({error.strerror})", "a plain file") from None
+    about = os.fstat(number)
+    if not stat.S_ISREG(about.st_mode):
+        # before a stream is made of it: of a folder none can be made
+        os.close(number)
+        raise DataError(path, None, "something that is not a plain file", "a plain file")
     with os.fdopen(number, "rb") as stream:
-        about = os.fstat(number)
-        if not stat.S_ISREG(about.st_mode):
-            raise DataError(path, None, "something that is not a plain file", "a plain file")
         text = stream.read(most + 1)
     if len(text) > most:
         raise DataError(path, None, f"{about.st_size:,} bytes", f"at most {most:,}")

@@ -1,6 +1,9 @@
-"""Dataclasses as the definition of a JSON file: what a value must be, every way in which it is not, and its JSON Schema.
+"""Dataclasses as the definition of a JSON file: from a JSON value to the typed one, with every way in which it is not.
 
-One definition serves three readers: the type checker, ``prm-eval check`` and the files in ``results/schema/``.
+One definition serves four readers: the type checker, whoever reads the file (:func:`build`), ``prm-eval check``, which
+lists faults (:func:`faults`, :func:`draft`), and the files in ``results/schema/`` (:mod:`prm_eval.store.json_schema`).
+Understood are dataclasses, text, numbers, true and false, null, ``Literal``, unions, ``list[T]``, ``tuple[T, ...]``,
+``dict[str, T]``, ``Mapping[str, T]``, ``Any``, and ``Annotated`` with the rules of :mod:`prm_eval.store.rules`.
 """
 
 from __future__ import annotations
@@ -8,285 +11,353 @@ from __future__ import annotations
 import math
 import re
 import types
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SHOWN = 80  # characters of a stranger's value that a fault repeats
-# Bidirectional controls reorder what stands around them; zero-width characters make two names look alike; both are
-# "format" characters.
-PLAIN_SYMBOLS = "\u00a9\u00ae\u00b0\u2122"  # the makers of processors write some of these
-BAD_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-# Letters and symbols by category that show nothing: fillers of Hangul, the blank of Braille, what Unicode calls
-# default-ignorable.
-INVISIBLE = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+from prm_eval.errors import PrmEvalError
+from prm_eval.store.rules import (
+    A_TEXT,
+    NAMES,
+    OPEN_KEY,
+    SHOWN,
+    FieldFault,
+    Number,
+    Size,
+    Text,
+    Words,
+    bad_characters,
+    rule_words,
+    shown,
+    text_faults,
 )
 
+__all__ = [
+    "Draft",
+    "Malformed",
+    "as_json",
+    "bad_characters",
+    "build",
+    "computed",
+    "draft",
+    "faults",
+    "hints_of",
+    "in_words",
+    "is_open",
+    "is_required",
+    "json_fields",
+    "nearest",
+    "rest",
+    "rest_of",
+    "shown",
+]
+
+T = TypeVar("T")
+
+MOST_GUESSES = 10  # unknown keys of an object up to which the nearest known one is looked for
+_ROLE = "prm_eval.role"  # of a dataclass field that is no key of the JSON object
+
+
+class Malformed(PrmEvalError):
+    """A value that is not of its type; has every fault of it."""
+
+    def __init__(self, faults: Iterable[FieldFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)))
+
 
 @dataclass(frozen=True)
-class Text:
-    """What a string must be.
+class Draft(Generic[T]):
+    """An object as far as it is well formed.
 
     Attributes:
-        most: Characters at most.
-        pattern: A regular expression that the whole of it matches.
-        words: The pattern, in words.
-        symbols: Whether pictures are allowed: in a name they may be made to look like a mark of ours.
+        faults: All of them.
+        fields: The fields that are well formed, by name, as typed values; one left out has its default.
+        whole: The typed value; None where there is a fault.
     """
 
-    most: int = 300
-    pattern: str | None = None
-    words: str = ""
-    symbols: bool = True
+    faults: tuple[FieldFault, ...] = ()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    whole: T | None = None
+
+    def has(self, *names: str) -> bool:
+        """Say whether these fields are all well formed."""
+        return all(name in self.fields for name in names)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.fields[name]
 
 
-OPEN_KEY = Text(
-    40, r"[A-Za-z_][A-Za-z0-9_]*", "a name of letters, digits and underscores"
-)  # of a field that no type names
+def rest() -> Any:
+    """Return the dataclass field that keeps what an object has beside the named fields: its type is open."""
+    return field(default_factory=dict, metadata={_ROLE: "rest"})
 
 
-@dataclass(frozen=True)
-class Number:
-    """What a number must be: finite, and within limits."""
-
-    least: float | None = None
-    most: float | None = None
+def computed(default: Any) -> Any:
+    """Return a dataclass field that stands in no file: whoever reads the file computes it."""
+    return field(default=default, metadata={_ROLE: "computed"})
 
 
-@dataclass(frozen=True)
-class Size:
-    """How many entries a list or an object has."""
-
-    least: int = 0
-    most: int = 100
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One way in which a value is not what it must be.
-
-    Attributes:
-        where: The path of the field, as ``model.revision``.
-        found: What is there.
-        expected: What must be there.
-        kind: "field", or "text" for characters that no text may hold.
-    """
-
-    where: str
-    found: str
-    expected: str
-    kind: str = "field"
-
-
-def shown(value: Any) -> str:
-    """Return a stranger's value for a message: short, and ASCII, so that nothing in it acts on a terminal or a page."""
-    text = ascii(value) if not isinstance(value, (dict, list)) else f"{type(value).__name__} of {len(value)} entries"
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
-
-
-def bad_characters(text: str) -> list[str]:
-    """Return the control, format (bidirectional, zero-width), surrogate, private, unassigned and invisible characters of a text.
-
-    Line break and tab are left to the patterns: a note may have them, a name may not.
-    """
-    distinct = (each for each in dict.fromkeys(text) if each not in "\n\t")
-    return [each for each in distinct if each in INVISIBLE or unicodedata.category(each) in BAD_CATEGORIES]
-
-
-def problems(value: Any, hint: Any, where: str = "") -> Iterator[Problem]:
-    """Yield every way in which a JSON value is not of a type.
+def build(kind: type[T], value: Any, where: str = "", *, own: bool = False) -> T:
+    """Return a JSON value as a typed one.
 
     Args:
-        value: From a JSON reader.
-        hint: A type: a dataclass, a scalar, ``Literal``, a union, ``list[...]``, ``dict[str, ...]``, ``Annotated`` with
-            a rule.
-        where: Path of the value.
+        kind: A dataclass, or another type that this module understands.
+        value: From a JSON or YAML reader.
+        where: Path of the value, for faults.
+        own: A file of the user's own: its texts may be of any length and hold any character, where no rule of the type
+            says otherwise. A stranger's texts are shown on pages and terminals.
+
+    Raises:
+        Malformed: It is not of that type; has every fault.
     """
-    origin = get_origin(hint)
+    reader = _Reader(own)
+    built = reader.run(lambda: reader.read(kind, value, where))
+    if reader.faults:
+        raise Malformed(reader.faults)
+    return cast(T, built)
+
+
+def faults(kind: Any, value: Any, where: str = "", *, own: bool = False) -> tuple[FieldFault, ...]:
+    """Return every way in which a JSON value is not of a type; the arguments are those of :func:`build`."""
+    reader = _Reader(own)
+    reader.run(lambda: reader.read(kind, value, where))
+    return tuple(reader.faults)
+
+
+def draft(kind: type[T], value: Any, *, own: bool = False) -> Draft[T]:
+    """Return an object as far as it is of a dataclass, for a reader who goes on with what is well formed."""
+    reader = _Reader(own)
+    built = reader.run(lambda: reader.named_fields(kind, value, "")) or {}
+    return Draft(tuple(reader.faults), built, None if reader.faults else kind(**built))
+
+
+def as_json(value: Any) -> Any:
+    """Return a typed value as JSON values: what :func:`build` makes the same typed value of, defaults spelt out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {each.name: as_json(getattr(value, each.name)) for each in json_fields(type(value))}
+        others = rest_of(type(value))
+        return named if others is None else as_json(getattr(value, others)) | named
+    if isinstance(value, Mapping):
+        return {key: as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(each) for each in value]
+    return value
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that a misspelt one is nearest to, if any is near.
+
+    Args:
+        name: As it was given.
+        known: The names there are.
+        cutoff: How near, from 0 to 1.
+    """
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None) if len(name) <= SHOWN else None
+
+
+def in_words(hint: Any) -> str:
+    """Return what a type asks for, in words."""
+    origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        base, *rules = get_args(hint)
-        found = list(problems(value, base, where))
-        yield from found
-        if not found:
-            for rule in rules:
-                yield from _rule_problems(value, rule, where)
-    elif origin in (Union, types.UnionType):
-        yield from _union_problems(value, get_args(hint), where)
-    elif origin is Literal:
-        if value not in get_args(hint) or isinstance(value, bool):
-            yield Problem(where, shown(value), f"one of {', '.join(map(str, get_args(hint)))}")
-    elif is_dataclass(hint):
-        yield from _object_problems(value, hint, where)
-    elif origin is list:
-        if not isinstance(value, list):
-            yield Problem(where, shown(value), "a list")
-            return
-        for at, each in enumerate(value):
-            yield from problems(each, get_args(hint)[0], f"{where}[{at}]")
-    elif origin is dict:
-        if not isinstance(value, dict):
-            yield Problem(where, shown(value), "an object")
-            return
-        for key, each in value.items():
-            yield from _text_problems(key, Text(200), f"a key of {where}")
-            yield from problems(each, get_args(hint)[1], f"{where}.{shown(key)}")
-    else:
-        yield from _scalar_problems(value, hint, where)
+        base, *rules = arguments
+        said = (rule_words(base, rule) for rule in reversed(rules))
+        return next((words for words in said if words), in_words(base))
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(in_words, arguments))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin in (list, tuple):
+        return "a list"
+    if origin in (dict, Mapping) or is_dataclass(hint):
+        return "an object"
+    return "a value" if hint is Any else NAMES[hint]
 
 
-def _union_problems(value: Any, members: tuple[Any, ...], where: str) -> Iterator[Problem]:
-    if value is None and type(None) in members:
-        return
-    tries = [list(problems(value, each, where)) for each in members if each is not type(None)]
-    if all(tries):
-        yield from min(tries, key=len)
+@lru_cache(maxsize=256)
+def hints_of(kind: Any) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields, with their rules."""
+    return get_type_hints(kind, include_extras=True)
 
 
-def _scalar_problems(value: Any, hint: Any, where: str) -> Iterator[Problem]:
-    if hint is Any:
-        yield from _any_problems(value, where)
-        return
-    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
-    accepted: Any = (int, float) if hint is float else hint
-    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
-        yield Problem(where, shown(value), names[hint])
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(where, shown(value), "a finite number")
-    elif isinstance(value, str):
-        yield from _text_problems(value, None, where)
+def json_fields(kind: Any) -> list[Field[Any]]:
+    """Return the fields of a dataclass that are keys of its JSON object."""
+    return [each for each in fields(kind) if _ROLE not in each.metadata]
 
 
-def _any_problems(value: Any, where: str) -> Iterator[Problem]:
-    """A value of no special type is still a stranger's: its texts are bounded and harmless."""
-    if isinstance(value, str):
-        yield from _text_problems(value, Text(1_000), where)
-    elif isinstance(value, list):
-        for at, each in enumerate(value):
-            yield from _any_problems(each, f"{where}[{at}]")
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _text_problems(key, Text(200), f"a key of {where}")
-            yield from _any_problems(each, f"{where}.{shown(key)}")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(where, shown(value), "a finite number")
-
-
-def _text_problems(value: str, rule: Text | None, where: str) -> Iterator[Problem]:
-    if bad := bad_characters(value):
-        codes = ", ".join(f"U+{ord(each):04X}" for each in bad[:5])
-        yield Problem(where, f"the characters {codes}", "text without control and invisible characters", "text")
-    if rule is None:
-        return
-    if len(value) > rule.most:
-        yield Problem(where, f"{len(value):,} characters", f"at most {rule.most:,}")
-    elif not rule.symbols and any(unicodedata.category(each) == "So" and each not in PLAIN_SYMBOLS for each in value):
-        yield Problem(where, shown(value), "a line without pictures and marks such as \\u2713")
-    elif rule.pattern is not None and re.fullmatch(rule.pattern, value, re.ASCII) is None:
-        yield Problem(where, shown(value), rule.words)
-
-
-def _rule_problems(value: Any, rule: Any, where: str) -> Iterator[Problem]:
-    if isinstance(rule, Text):
-        yield from (each for each in _text_problems(value, rule, where) if each.kind != "text")  # told of already
-    elif isinstance(rule, Number):
-        if (rule.least is not None and value < rule.least) or (rule.most is not None and value > rule.most):
-            most = "" if rule.most is None else f", at most {rule.most:g}"
-            yield Problem(where, shown(value), f"a number of at least {rule.least:g}{most}")
-    elif isinstance(rule, Size) and not rule.least <= len(value) <= rule.most:
-        yield Problem(where, f"{len(value):,} entries", f"{rule.least} to {rule.most}")
-
-
-def _object_problems(value: Any, kind: Any, where: str) -> Iterator[Problem]:
-    if not isinstance(value, dict):
-        yield Problem(where, shown(value), "an object")
-        return
-    hints = get_type_hints(kind, include_extras=True)
-    prefix = where + "." if where else ""
-    for each in fields(kind):
-        if each.name in value:
-            yield from problems(value[each.name], hints[each.name], prefix + each.name)
-        elif _required(each):
-            yield Problem(prefix + each.name, "nothing", "a value")
-    for name in value:
-        if name not in hints:
-            if is_open(kind):
-                yield from _text_problems(name, OPEN_KEY, f"a key of {where}")
-                yield from _any_problems(value[name], f"{prefix}{shown(name)}")
-            else:
-                yield Problem(f"{prefix}{shown(name)}", "a field of no meaning", f"only {', '.join(hints)}")
+def rest_of(kind: Any) -> str | None:
+    """Return the name of the field that keeps what no other field names; None where nothing else may be there."""
+    return next((each.name for each in fields(kind) if each.metadata.get(_ROLE) == "rest"), None)
 
 
 def is_open(kind: Any) -> bool:
     """Say whether objects of a type may have fields that it does not name."""
-    return bool(getattr(kind, "OPEN", False))
+    return rest_of(kind) is not None
 
 
-def _required(each: Field[Any]) -> bool:
+def is_required(each: Field[Any]) -> bool:
+    """Say whether a field has no default."""
     return each.default is MISSING and each.default_factory is MISSING
 
 
-def json_schema(kind: Any, title: str) -> dict[str, Any]:
-    """Return the JSON Schema of a dataclass."""
-    return {"$schema": DIALECT, "title": title, **_schema(kind)}
+class _Reader:
+    """One walk over a JSON value, which makes the typed one and collects faults; with a fault the result means nothing."""
 
+    def __init__(self, own: bool) -> None:
+        self.own = own
+        self.faults: list[FieldFault] = []
 
-def _schema(hint: Any) -> dict[str, Any]:
-    origin = get_origin(hint)
-    if origin is Annotated:
+    def run(self, walk: Any) -> Any:
+        """Walk; values that are nested too deeply for this are a fault like others."""
+        try:
+            return walk()
+        except RecursionError:
+            self.add("the value", "lists and objects nested too deeply", "fewer levels")
+            return None
+
+    def add(self, where: str, found: str, expected: str) -> None:
+        self.faults.append(FieldFault(where, found, expected))
+
+    def read(self, hint: Any, value: Any, where: str) -> Any:
+        origin, arguments = get_origin(hint), get_args(hint)
+        if origin is Annotated:
+            return self._annotated(hint, value, where)
+        if origin in (Union, types.UnionType):
+            return self._union(arguments, value, where)
+        if origin in (list, tuple):
+            return self._several(origin, arguments[0], value, where)
+        if origin in (dict, Mapping):
+            return self._mapping(arguments[1], value, where)
+        if is_dataclass(hint):
+            before = len(self.faults)
+            built = self.named_fields(hint, value, where)
+            return cast(Any, hint)(**built) if len(self.faults) == before and built is not None else None
+        if origin is Literal:
+            if value not in arguments or isinstance(value, bool):
+                self.add(where, shown(value), in_words(hint))
+        elif hint is Any:
+            self._anything(value, where)
+        else:
+            self._scalar(hint, value, where)
+        return value
+
+    def named_fields(self, kind: Any, value: Any, where: str) -> dict[str, Any] | None:
+        """Return those fields of an object that are well formed; None where it is no object."""
+        if not isinstance(value, dict):
+            self.add(where, shown(value), "an object")
+            return None
+        built = self._beside(kind, value, where)
+        prefix = where + "." if where else ""
+        for each in json_fields(kind):
+            before, hint = len(self.faults), hints_of(kind)[each.name]
+            if each.name in value:
+                result = self.read(hint, value[each.name], prefix + each.name)
+                if len(self.faults) == before:
+                    built[each.name] = result
+            elif is_required(each):
+                self.add(prefix + each.name, "nothing", in_words(hint))
+            elif each.default_factory is not MISSING:
+                built[each.name] = each.default_factory()
+            else:
+                built[each.name] = each.default
+        return built
+
+    def _beside(self, kind: Any, value: dict[Any, Any], where: str) -> dict[str, Any]:
+        """Look at the keys that a type does not name: unknown ones, or what an open type keeps."""
+        known, prefix, others = [each.name for each in json_fields(kind)], where + "." if where else "", rest_of(kind)
+        unnamed = {name: each for name, each in value.items() if name not in known}
+        for name, each in unnamed.items():
+            if others is not None:
+                self._key(name, OPEN_KEY, where)
+                self._anything(each, f"{prefix}{shown(name)}")
+                continue
+            near = nearest(str(name), known) if len(unnamed) <= MOST_GUESSES else None
+            spelt = name if isinstance(name, str) and re.fullmatch(r"\w{1,40}", name, re.ASCII) else shown(name)
+            self.add(f"{prefix}{spelt}", "an unknown key", f"{near}?" if near else f"one of {', '.join(known)}")
+        return {} if others is None else {others: unnamed}
+
+    def _annotated(self, hint: Any, value: Any, where: str) -> Any:
         base, *rules = get_args(hint)
-        result = _schema(base)
-        for rule in rules:
-            result |= _rule_schema(rule, result.get("type"))
+        before = len(self.faults)
+        result = self.read(base, value, where)
+        if len(self.faults) > before:
+            # of another type: what is expected is that type within its limits
+            if self.faults[before].where == where and self.faults[before].kind == "field":
+                self.faults[before] = replace(self.faults[before], expected=in_words(hint))
+        else:
+            for rule in rules:
+                self._rule(rule, value, hint, where)
+        if len(self.faults) > before and any(isinstance(rule, Words) for rule in rules):
+            self.faults[before:] = [FieldFault(where, shown(value), in_words(hint))]
         return result
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema(each) for each in get_args(hint)]}
-    if origin is Literal:
-        return {"enum": list(get_args(hint))}
-    if is_dataclass(hint):
-        return _object_schema(hint)
-    if origin is list:
-        return {"type": "array", "items": _schema(get_args(hint)[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _schema(get_args(hint)[1])}
-    if hint is Any:
-        return {}
-    names = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-    return {"type": names[hint]}
 
+    def _rule(self, rule: Any, value: Any, hint: Any, where: str) -> None:
+        if isinstance(rule, Text):
+            # bad characters were told of with the type
+            self.faults += [each for each in text_faults(value, rule, where) if each.kind != "text"]
+        elif isinstance(rule, Number):
+            low = rule.least is not None and value < rule.least
+            if low or (rule.most is not None and value > rule.most) or (rule.above is not None and value <= rule.above):
+                self.add(where, shown(value), in_words(hint))
+        elif isinstance(rule, Size) and not rule.least <= len(value) <= rule.most:
+            self.add(where, f"{len(value):,} entries", f"{rule.least} to {rule.most}")
 
-def _rule_schema(rule: Any, kind: str | None) -> dict[str, Any]:
-    if isinstance(rule, Text):
-        anchored = {} if rule.pattern is None else {"pattern": f"^(?:{rule.pattern})$"}
-        return {"maxLength": rule.most} | anchored
-    if isinstance(rule, Number):
-        limits = {"minimum": rule.least, "maximum": rule.most}
-        return {key: value for key, value in limits.items() if value is not None}
-    names = ("minItems", "maxItems") if kind == "array" else ("minProperties", "maxProperties")
-    return dict(zip(names, (rule.least, rule.most), strict=True))
+    def _union(self, members: tuple[Any, ...], value: Any, where: str) -> Any:
+        if value is None and type(None) in members:
+            return None
+        tries: list[list[FieldFault]] = []
+        for each in members:
+            if each is not type(None):
+                attempt = _Reader(self.own)
+                result = attempt.read(each, value, where)
+                if not attempt.faults:
+                    return result
+                tries.append(attempt.faults)
+        fewest = min(tries, key=len)
+        self.faults += fewest
+        return None
 
+    def _several(self, origin: Any, hint: Any, value: Any, where: str) -> Any:
+        if not isinstance(value, list):
+            self.add(where, shown(value), "a list")
+            return None
+        return origin([self.read(hint, each, f"{where}[{at}]") for at, each in enumerate(value)])
 
-def _object_schema(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    words = _attribute_words(kind)
-    properties = {
-        each.name: _schema(hints[each.name]) | ({"description": words[each.name]} if each.name in words else {})
-        for each in fields(kind)
-    }
-    return {
-        "description": " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split()),
-        "type": "object",
-        "properties": properties,
-        "required": [each.name for each in fields(kind) if _required(each)],
-        "additionalProperties": is_open(kind),
-    } | ({"propertyNames": _rule_schema(OPEN_KEY, "string")} if is_open(kind) else {})
+    def _mapping(self, hint: Any, value: Any, where: str) -> dict[str, Any] | None:
+        if not isinstance(value, dict):
+            self.add(where, shown(value), "an object")
+            return None
+        for key in value:
+            self._key(key, None if self.own else Text(200), where)
+        return {key: self.read(hint, each, f"{where}.{shown(key)}") for key, each in value.items()}
 
+    def _key(self, key: Any, rule: Text | None, where: str) -> None:
+        if not isinstance(key, str):
+            self.add(f"a key of {where}", shown(key), A_TEXT)
+        elif rule is not None:
+            self.faults += text_faults(key, rule, f"a key of {where}")
 
-def _attribute_words(kind: Any) -> dict[str, str]:
-    """Return what the docstring's "Attributes:" says of each field."""
-    _, _, section = (kind.__doc__ or "").partition("Attributes:")
-    joined = re.sub(r"\n {9,}", " ", section)  # continuation lines
-    return {found[1]: found[2].strip() for found in re.finditer(r"^ {8}(\w+): (.*)$", joined, re.MULTILINE)}
+    def _scalar(self, hint: Any, value: Any, where: str) -> None:
+        accepted: Any = (int, float) if hint is float else hint
+        if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
+            self.add(where, shown(value), NAMES[hint])
+        elif isinstance(value, float) and not math.isfinite(value):
+            self.add(where, shown(value), "a finite number")
+        elif isinstance(value, str) and not self.own:
+            self.faults += text_faults(value, None, where)
+
+    def _anything(self, value: Any, where: str) -> None:
+        """A value of no special type is still a stranger's: its texts are bounded and harmless."""
+        if isinstance(value, str) and not self.own:
+            self.faults += text_faults(value, Text(1_000), where)
+        elif isinstance(value, list):
+            for at, each in enumerate(value):
+                self._anything(each, f"{where}[{at}]")
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                self._key(key, None if self.own else Text(200), where)
+                self._anything(each, f"{where}.{shown(key)}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            self.add(where, shown(value), "a finite number")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.format import write_json
 from prm_eval.store.safe_json import read_json
-from prm_eval.store.typed import problems
+from prm_eval.store.typed import Malformed, as_json, build
 from prm_eval.submissions.formats import SUBMISSION, Disclosure
 from prm_eval.submissions.questions import QUESTIONS
-from prm_eval.submissions.readers import disclosure_of
 
 
-def answers_of(disclosure: dict[str, Any] | None) -> dict[str, str]:
+def answers_of(disclosure: Mapping[str, Any] | None) -> dict[str, str]:
     """Return an existing disclosure as answers to the questions."""
     if disclosure is None:
         return {}
@@ -42,7 +40,7 @@ def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
-def nested(answers: dict[str, Any]) -> dict[str, Any]:
+def nested(answers: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return answers from a file with ``trained_on_prm800k``, as the flag is called, at its place in ``trained_on``."""
     prefix = "trained_on_"
     flat = {name.removeprefix(prefix): value for name, value in answers.items() if name.startswith(prefix)}
@@ -72,7 +70,7 @@ def ask(answers: dict[str, str], known: dict[str, str], tell: Callable[[str], st
     return result
 
 
-def read_submission_fields(folder: Path) -> dict[str, Any]:
+def read_submission_fields(folder: Path) -> Mapping[str, Any]:
     """Return a ``submission.json`` of the present schema.
 
     Raises:
@@ -85,19 +83,19 @@ def read_submission_fields(folder: Path) -> dict[str, Any]:
     return fields
 
 
-def fill_in(folder: Path, disclosure: dict[str, Any]) -> Disclosure:
+def fill_in(folder: Path, disclosure: Mapping[str, Any]) -> Disclosure:
     """Write a disclosure into a folder's ``submission.json``.
 
     Raises:
         PrmEvalError: The disclosure is not complete or not well formed; lists everything that is wrong.
         DataError: There is no submission.
     """
-    wrong = [f"{each.where} = {each.found}; expected {each.expected}" for each in problems(disclosure, Disclosure)]
-    if wrong:
-        raise PrmEvalError("the disclosure is not complete:\n  " + "\n  ".join(wrong))
+    try:
+        filled = build(Disclosure, disclosure)
+    except Malformed as error:
+        wrong = "\n  ".join(map(str, error.faults))
+        raise PrmEvalError(f"the disclosure is not complete:\n  {wrong}") from None
+    # the other fields need not be in order yet: what prm-eval score wrote is kept as it stands there
     fields = read_submission_fields(folder)
-    filled = disclosure_of(disclosure)
-    if filled is None:
-        raise PrmEvalError("no disclosure was given")
-    write_json(folder / "submission.json", fields | {"disclosure": asdict(filled)})
+    write_json(folder / "submission.json", {**fields, "disclosure": as_json(filled)})
     return filled

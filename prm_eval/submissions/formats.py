@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from prm_eval.pools.format import PoolInfo
 from prm_eval.records import Kind, ScoreType
 from prm_eval.rewards.aggregations import Aggregation
-from prm_eval.store.typed import Number, Size, Text
+from prm_eval.store.rules import Number, Size, Text
+from prm_eval.store.typed import rest
 
 SUBMISSION = "prm_eval.rewards/2"
 VERIFICATION = "prm_eval.verification/1"
@@ -87,9 +89,8 @@ class ModelEntry:
         device: Kind of device.
         max_tokens: Longer candidates were refused.
         versions: Of the software that the numbers depend on.
+        others: The fields of its own, as they stand there.
     """
-
-    OPEN: ClassVar[bool] = True
 
     id: ModelId
     revision: Commit | None = None
@@ -103,6 +104,11 @@ class ModelEntry:
     device: Word | None = None
     max_tokens: Count | None = None
     versions: Annotated[dict[str, Word], Size(0, 50)] = field(default_factory=dict)
+    others: Mapping[str, Any] = rest()
+
+    def get(self, name: str) -> Any:
+        """Return a field by its name in the file, one of its own too; None where nothing is said."""
+        return self.others[name] if name in self.others else getattr(self, name, None)
 
 
 @dataclass(frozen=True)

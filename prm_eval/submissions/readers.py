@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import DataError
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.rewards.files.reward_info import RewardInfo
+from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
-from prm_eval.store.safe_json import read_json
-from prm_eval.store.typed import problems
-from prm_eval.submissions.formats import (
-    MODEL,
-    ORG,
-    Disclosure,
-    HubRef,
-    PoolRef,
-    SubmissionFile,
-    TrainedOn,
-    VerificationFile,
-)
-from prm_eval.submissions.records import Cost, RegisteredPool, Submission, Tier
+from prm_eval.store.typed import as_json
+from prm_eval.submissions.formats import MODEL, ORG, PoolRef, SubmissionFile, VerificationFile
+from prm_eval.submissions.records import RegisteredPool, Submission, Tier
 from prm_eval.submissions.trust import contradictions
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
@@ -58,15 +50,13 @@ def read_pool_ref(path: Path, results: Path) -> RegisteredPool:
     Raises:
         DataError: It is malformed, or is called otherwise than the pool it names.
     """
-    fields = _read(path, PoolRef)
-    if fields["pool_id"] != path.stem:
-        raise DataError(path, None, f"pool_id {fields['pool_id']}", f"{path.stem}, as the file is called")
-    folder = results / (fields.get("path") or f"pools/{path.stem}")  # one that is on the hub is downloaded to its place
+    entry = read_typed(path, PoolRef)
+    if entry.pool_id != path.stem:
+        raise DataError(path, None, f"pool_id {entry.pool_id}", f"{path.stem}, as the file is called")
+    # one that is on the hub is downloaded to its place
+    folder = results / (entry.path or f"pools/{path.stem}")
     pool = Pool(folder) if (folder / "pool.json").is_file() else None
-    hub = None if fields.get("hub") is None else HubRef(**fields["hub"])
-    return RegisteredPool(
-        fields["pool_id"], fields["title"], fields["content_hash"], fields.get("headline_n"), pool, hub
-    )
+    return RegisteredPool(entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub)
 
 
 def submission_folders(results: Path) -> list[Path]:
@@ -83,8 +73,12 @@ def find_submissions(results: Path) -> list[Submission]:
     return [read_submission(folder) for folder in submission_folders(results)]
 
 
-def read_submission(folder: Path) -> Submission:
+def read_submission(folder: Path, file: SubmissionFile | None = None) -> Submission:
     """Read one submission; the rewards themselves are read by whoever walks along the pool.
+
+    Args:
+        folder: Of the submission.
+        file: What its ``submission.json`` says, where the caller has read it; else it is read here.
 
     Raises:
         DataError: It is malformed.
@@ -92,56 +86,29 @@ def read_submission(folder: Path) -> Submission:
     parts = path_parts(folder)
     if parts is None:
         raise DataError(folder, None, "a folder that is not called like a submission", LAYOUT, "See: prm-eval check")
-    fields = _read(folder / "submission.json", SubmissionFile)
-    disclosure = disclosure_of(fields.get("disclosure"))
-    return Submission(
-        folder,
-        *parts,
-        rewards=RewardFile(folder),
-        disclosure=disclosure,
-        tier=verified_tier(folder, fields),
-        cost=_cost(fields["run"]),
-        contact=disclosure.contact if disclosure else None,
-        licence=disclosure.licence if disclosure else None,
-        base_model=disclosure.base_model if disclosure else None,
-    )
+    file = read_typed(folder / "submission.json", SubmissionFile) if file is None else file
+    return Submission(folder, *parts, file=file, rewards=open_rewards(folder, file), tier=verified_tier(folder, file))
 
 
-def disclosure_of(fields: dict[str, Any] | None) -> Disclosure | None:
-    """Return a disclosure from its (checked) JSON fields."""
-    if fields is None:
-        return None
-    return Disclosure(**{**fields, "trained_on": TrainedOn(**fields["trained_on"])})
+def open_rewards(folder: Path, file: SubmissionFile) -> RewardFile:
+    """Return the rewards of a submission, opened, without reading ``submission.json`` again."""
+    about = as_json(file)
+    return RewardFile(folder, info=RewardInfo(**{each.name: about[each.name] for each in fields(RewardInfo)}))
 
 
-def verified_tier(folder: Path, submission: dict[str, Any]) -> Tier:
+def verified_tier(folder: Path, submission: SubmissionFile) -> Tier:
     """Return the tier that ``verification.json`` earns: none but "recomputed" where anything in it contradicts the submission.
 
     Raises:
         DataError: It is malformed.
     """
-    path = folder / "verification.json"
+    path, rewards = folder / "verification.json", folder / "rewards.parquet"
     if not path.is_file():
         return "recomputed"
-    fields = _read(path, VerificationFile)
-    rewards = folder / "rewards.parquet"
-    if not rewards.is_file() or any(contradictions(fields, submission, file_sha256(rewards))):
+    found = read_typed(path, VerificationFile)
+    if not rewards.is_file():
         return "recomputed"
-    return "reproduced" if fields["scope"] == "all" else "spot-checked"
-
-
-def _cost(run: dict[str, Any]) -> Cost:
-    seconds = None if run["resumed"] else float(run["seconds"])
-    return Cost(run["tokens"], run["candidates"], seconds, run["device_name"])
-
-
-def _read(path: Path, kind: Any) -> dict[str, Any]:
-    """Read a JSON file of a type.
-
-    Raises:
-        DataError: It is not of that type; names the first field that is wrong.
-    """
-    fields = read_json(path)
-    for each in problems(fields, kind):
-        raise DataError(path, None, f"{each.where} = {each.found}", each.expected)
-    return fields
+    said = (submission.pool_hash, submission.model, submission.run)
+    if any(contradictions(found, *said, file_sha256(rewards))):
+        return "recomputed"
+    return "reproduced" if found.scope == "all" else "spot-checked"

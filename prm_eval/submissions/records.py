@@ -8,7 +8,7 @@ from typing import Literal
 
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.submissions.formats import Disclosure, HubRef
+from prm_eval.submissions.formats import Disclosure, HubRef, SubmissionFile
 
 Tier = Literal["baseline", "recomputed", "spot-checked", "reproduced"]
 
@@ -61,8 +61,17 @@ class Cost:
 class Submission:
     """One reward model on one pool, as it lies in a results folder.
 
-    ``org``, ``model``, ``revision`` and ``pool_id`` are from the path. ``licence``, ``base_model`` and ``contact`` are
-    None where there is no disclosure.
+    ``org``, ``model``, ``revision`` and ``pool_id`` are from the path.
+
+    Attributes:
+        folder: Where it lies.
+        org: The organisation.
+        model: The model's name within it.
+        revision: What pins the model's weights.
+        pool_id: Of the pool it scores.
+        file: What ``submission.json`` says.
+        rewards: The rewards, opened.
+        tier: What was checked of it.
     """
 
     folder: Path
@@ -70,13 +79,35 @@ class Submission:
     model: str
     revision: str
     pool_id: str
+    file: SubmissionFile
     rewards: RewardFile
-    disclosure: Disclosure | None
     tier: Tier
-    cost: Cost
-    contact: str | None = None
-    licence: str | None = None
-    base_model: str | None = None
+
+    @property
+    def disclosure(self) -> Disclosure | None:
+        """What people say of the model; None until they have."""
+        return self.file.disclosure
+
+    @property
+    def cost(self) -> Cost:
+        """What scoring the pool cost."""
+        run = self.file.run
+        return Cost(run.tokens, run.candidates, None if run.resumed else float(run.seconds), run.device_name)
+
+    @property
+    def contact(self) -> str | None:
+        """Whom to ask; None where there is no disclosure."""
+        return self.disclosure.contact if self.disclosure else None
+
+    @property
+    def licence(self) -> str | None:
+        """Of the weights; None where there is no disclosure."""
+        return self.disclosure.licence if self.disclosure else None
+
+    @property
+    def base_model(self) -> str | None:
+        """What the model was trained from; None where there is no disclosure."""
+        return self.disclosure.base_model if self.disclosure else None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
@@ -12,11 +13,11 @@ from prm_eval.store.jsonl import canonical_json
 RULE = "none: a rule"
 
 
-def revision_name(model: dict[str, Any]) -> str:
+def revision_name(model: Mapping[str, Any]) -> str:
     """Return the revision of a model as a folder's name: its commit, the hash of its weight hashes, or a rule's version.
 
     Args:
-        model: What ``submission.json`` has under that name.
+        model: What a reward model says of itself (``describe()``), or ``submission.json`` under that name.
 
     Raises:
         PrmEvalError: Nothing there pins the weights.

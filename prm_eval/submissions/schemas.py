@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from prm_eval.store.typed import json_schema
+from prm_eval.store.json_schema import json_schema
 from prm_eval.submissions.formats import FILES
 
 

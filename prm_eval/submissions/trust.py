@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+
+from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """Differences of a step's probability that are called equal, by the coarser of the two dtypes: what batches of other shapes, other
@@ -45,45 +46,53 @@ def tolerance_between(one: object, other: object) -> float:
     return max(TOLERANCES.get(str(each), TOLERANCES["float32"]) for each in (one, other))
 
 
-def contradictions(found: dict[str, Any], submission: dict[str, Any], rewards_sha256: str) -> Iterator[tuple[str, str]]:
+def contradictions(
+    found: VerificationFile, pool_hash: str, model: ModelEntry, run: RunEntry, rewards_sha256: str
+) -> Iterator[tuple[str, str]]:
     """Yield (found, expected) for all that keeps a verification from earning a tier.
 
     Args:
-        found: ``verification.json``, well formed.
-        submission: ``submission.json``, whose fields ``pool_hash``, ``run`` and ``model`` are well formed.
+        found: The verification.
+        pool_hash: Of the submission's pool.
+        model: The model of the submission.
+        run: The run of the submission.
         rewards_sha256: Of the ``rewards.parquet`` that is there.
     """
-    if found["pool_hash"] != submission["pool_hash"]:
+    if found.pool_hash != pool_hash:
         yield "a verification for another pool", "one for this submission's pool"
-    if found["rewards_sha256"] != rewards_sha256:
+    if found.rewards_sha256 != rewards_sha256:
         yield "a verification of other rewards", "one of this rewards.parquet"
-    if found["verdict"] != "agrees":
-        yield f"the verdict {found['verdict']}", "agrees; else the submission is withdrawn"
+    if found.verdict != "agrees":
+        yield f"the verdict {found.verdict}", "agrees; else the submission is withdrawn"
         return
-    yield from _counts(found, submission["run"]["candidates"])
-    theirs, ours = submission["model"], found["model"]
+    yield from _counts(found, run.candidates)
     for name in ("id", *PINNED):
-        if theirs.get(name) and ours.get(name) and theirs[name] != ours[name]:
+        theirs, ours = model.get(name), found.model.get(name)
+        if theirs and ours and theirs != ours:
             yield f"a verification with another {name}", "the model of the submission"
-    tolerance = tolerance_between(theirs.get("dtype"), ours.get("dtype"))
-    if found["tolerance"] != tolerance:
-        yield f"tolerance = {found['tolerance']:g}", f"{tolerance:g}, that of the dtypes"
-    for name, limit in (("max_difference", tolerance), ("mean_difference", tolerance / MEAN_SHARE)):
-        if (found[name] or 0.0) > limit:
-            yield f"{name} = {found[name]:g}", f"at most {limit:g}, to agree"
+    tolerance = tolerance_between(model.dtype, found.model.get("dtype"))
+    if found.tolerance != tolerance:
+        yield f"tolerance = {found.tolerance:g}", f"{tolerance:g}, that of the dtypes"
+    limits = (
+        ("max_difference", found.max_difference, tolerance),
+        ("mean_difference", found.mean_difference, tolerance / MEAN_SHARE),
+    )
+    for name, difference, limit in limits:
+        if difference is not None and difference > limit:
+            yield f"{name} = {difference:g}", f"at most {limit:g}, to agree"
 
 
-def _counts(found: dict[str, Any], candidates: int) -> Iterator[tuple[str, str]]:
-    compared, of = found["compared"], found["of"]
+def _counts(found: VerificationFile, candidates: int) -> Iterator[tuple[str, str]]:
+    compared, of = found.compared, found.of
     if of != candidates or of > MOST_CANDIDATES:
         yield f"of = {of:.6g}", f"the {candidates:.6g} candidates of the submission"
-    elif not 0 < compared <= of or (found["scope"] == "all" and compared != of):
-        yield f"compared = {compared:.6g}", f"all {of:,}" if found["scope"] == "all" else f"1 to {of:,}"
-    elif not math.isclose(found["detection"], detection_of(compared, of), abs_tol=1e-9):
+    elif not 0 < compared <= of or (found.scope == "all" and compared != of):
+        yield f"compared = {compared:.6g}", f"all {of:,}" if found.scope == "all" else f"1 to {of:,}"
+    elif not math.isclose(found.detection, detection_of(compared, of), abs_tol=1e-9):
         yield (
-            f"detection = {found['detection']:g}",
+            f"detection = {found.detection:g}",
             f"{detection_of(compared, of):g}, as {compared:,} of {of:,} give it",
         )
-    for name in ("beyond", "inputs_differ"):
-        if found[name]:
-            yield f"{name} = {found[name]:.6g}", "0, to agree"
+    for name, count in (("beyond", found.beyond), ("inputs_differ", found.inputs_differ)):
+        if count:
+            yield f"{name} = {count:.6g}", "0, to agree"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoreType, ScoringItem, StepRewards
@@ -23,8 +22,10 @@ from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import score_distinct, scoring_item
+from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
-from prm_eval.submissions.formats import VERIFICATION
+from prm_eval.store.typed import as_json
+from prm_eval.submissions.formats import VerificationFile
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.trust import (
     MEAN_SHARE,
@@ -83,17 +84,15 @@ def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) ->
         PrmEvalError: There is one.
     """
     try:
-        before = json.loads(path.read_bytes())
-        stronger = before["compared"] > compared and before["verdict"] == "agrees"
-        if not (stronger and before["rewards_sha256"] == rewards_sha256):
-            return
-    except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
-        return  # none, or none that can be read, is written anew
-    raise PrmEvalError(
-        f"{path}: {before['compared']:,} candidates agreed before; {compared:,} would say less. Remove that file "
-        "first, if it is to be "
-        "written anew"
-    )
+        before = read_typed(path, VerificationFile)
+    except DataError:
+        # there is none, or none that can be read: it is written over
+        return
+    if before.verdict == "agrees" and before.rewards_sha256 == rewards_sha256 and before.compared > compared:
+        raise PrmEvalError(
+            f"{path}: {before.compared:,} candidates agreed before; {compared:,} would say less. Remove that file first "
+            "to write it again"
+        )
 
 
 def verify_submission(
@@ -105,7 +104,7 @@ def verify_submission(
     seed: int,
     verified_by: str,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+) -> VerificationFile:
     """Score candidates again, compare, write ``verification.json`` and return it.
 
     Args:
@@ -133,23 +132,58 @@ def verify_submission(
     scored = list(_score_again(rewards, pool.pool, model, rows, progress))
     spread = spread_of([value for *_, again in scored for value in again.values]) if scale == "raw" else 1.0
     compared = list(_compare(scored, rewards.info.score_type, spread))
-    about = _summary(compared, tolerance, of)
-    result = {
-        "schema": VERIFICATION,
-        "pool_hash": pool.content_hash,
-        "rewards_sha256": file_sha256(rewards.path),
-        "model": model.describe() | {"id": rewards.info.model.get("id", model.name)},
-        "scope": "all" if sample is None else "sample",
-        "seed": None if sample is None else seed,
-        "scale": scale,
-        "tolerance": tolerance,
-        "verified_by": verified_by,
-        "device_name": device_name(str(getattr(model, "device", "cpu"))),
-        "versions": software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
-        **about,
-    }
-    write_json(folder / "verification.json", result)
+    result = _verification(
+        rewards,
+        model,
+        compared,
+        pool_hash=pool.content_hash,
+        of=of,
+        seed=None if sample is None else seed,
+        scale=scale,
+        tolerance=tolerance,
+        verified_by=verified_by,
+    )
+    write_json(folder / "verification.json", as_json(result))
     return result
+
+
+def _verification(
+    rewards: RewardFile,
+    model: RewardModel,
+    compared: Sequence[Compared],
+    *,
+    pool_hash: str,
+    of: int,
+    seed: int | None,
+    scale: Literal["probability", "raw"],
+    tolerance: float,
+    verified_by: str,
+) -> VerificationFile:
+    """Return what ``verification.json`` says of a comparison; without a seed, of all candidates."""
+    beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
+    mean = _mean(compared)
+    return VerificationFile(
+        schema="prm_eval.verification/1",
+        pool_hash=pool_hash,
+        rewards_sha256=file_sha256(rewards.path),
+        model=model.describe() | {"id": rewards.info.model.get("id", model.name)},
+        scope="all" if seed is None else "sample",
+        seed=seed,
+        compared=len(compared),
+        of=of,
+        scale=scale,
+        tolerance=tolerance,
+        max_difference=max((each.difference for each in compared if math.isfinite(each.difference)), default=None),
+        mean_difference=mean,
+        beyond=len(beyond),
+        inputs_differ=sum(each.same_input is False for each in compared),
+        worst=_worst(compared),
+        detection=detection_of(len(compared), of),
+        verdict="differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
+        verified_by=verified_by,
+        device_name=device_name(str(getattr(model, "device", "cpu"))),
+        versions=software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
+    )
 
 
 def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
@@ -174,7 +208,7 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
             )
 
 
-def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, str]:
+def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, Literal["probability", "raw"]]:
     """Return (tolerance, "probability" or "raw"): that of the coarser dtype of submission and verifier."""
     dtypes = (rewards.info.model.get("dtype"), model.describe().get("dtype"))
     return tolerance_between(*dtypes), "raw" if rewards.info.score_type == "raw" else "probability"
@@ -259,29 +293,22 @@ def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Ite
             at += 1
 
 
-def _summary(compared: Sequence[Compared], tolerance: float, of: int) -> dict[str, Any]:
-    beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
-    finite = [each.difference for each in compared if math.isfinite(each.difference)]
+def _mean(compared: Sequence[Compared]) -> float | None:
+    """Return the mean over candidates of the mean difference of their steps; None where none has one."""
     means = [each.mean for each in compared if each.mean is not None]
-    mean = math.fsum(means) / len(means) if means else None
+    return math.fsum(means) / len(means) if means else None
+
+
+def _worst(compared: Sequence[Compared]) -> list[dict[str, Any]]:
+    """Return the candidates that differ most, as ``verification.json`` lists them."""
     worst = sorted(compared, key=lambda each: (-each.difference, each.row))[:WORST]
-    return {
-        "compared": len(compared),
-        "of": of,
-        "max_difference": max(finite, default=None),
-        "mean_difference": mean,
-        "beyond": len(beyond),
-        "inputs_differ": sum(each.same_input is False for each in compared),
-        "worst": [
-            {
-                "row": each.row,
-                "problem_id": each.problem_id,
-                "candidate_id": each.candidate_id,
-                "difference": each.difference if math.isfinite(each.difference) else None,
-            }
-            for each in worst
-            if each.difference > 0
-        ],
-        "detection": detection_of(len(compared), of),
-        "verdict": "differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
-    }
+    return [
+        {
+            "row": each.row,
+            "problem_id": each.problem_id,
+            "candidate_id": each.candidate_id,
+            "difference": each.difference if math.isfinite(each.difference) else None,
+        }
+        for each in worst
+        if each.difference > 0
+    ]

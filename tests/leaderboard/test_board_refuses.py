@@ -165,10 +165,10 @@ def test_an_error_that_nobody_foresaw_costs_one_submission(results, monkeypatch)
 
     once = rows._measure_together
 
-    def fragile(submissions):
+    def fragile(yardstick, submissions):
         if any(each.model == "Careful-PRM-7B" for each in submissions):
             raise OverflowError("too large")
-        return once(submissions)
+        return once(yardstick, submissions)
 
     monkeypatch.setattr(rows, "_measure_together", fragile)
     board = board_of(results)

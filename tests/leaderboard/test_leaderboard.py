@@ -27,12 +27,11 @@ from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.stats import ClusterBootstrap, holm, rank_ranges, sign_flip_p, sign_flip_ps, told_apart
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard import build, stale
-from prm_eval.leaderboard.charts import Line, curves, limits, ticks
+from prm_eval.leaderboard.charts import Stroke, draw_curves, limits, ticks
 from prm_eval.leaderboard.exports import BEGIN, END
 from prm_eval.leaderboard.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
-from prm_eval.leaderboard.pages import _standing
-from prm_eval.leaderboard.table import Cell
-from prm_eval.leaderboard.table import Line as TableLine
+from prm_eval.leaderboard.pages import OverviewLine
+from prm_eval.leaderboard.table import TableRow
 from prm_eval.leaderboard.words import fixed, percent, points, rounded, slug, span
 from prm_eval.pools.pool import Pool
 from prm_eval.store.jsonl import file_sha256
@@ -642,10 +641,10 @@ def test_a_page_that_cannot_be_drawn_stops_no_board(results, tmp_path, monkeypat
 
     drawn = site.detail_page
 
-    def fails(pool, row, *rest):
-        if row.submission.model == "arithmetic":
+    def fails(pool, entry, *rest):
+        if entry.submission.model == "arithmetic":
             raise ValueError("<script>")
-        return drawn(pool, row, *rest)
+        return drawn(pool, entry, *rest)
 
     monkeypatch.setattr(site, "detail_page", fails)
     built = build(results, tmp_path / "board")
@@ -659,18 +658,16 @@ def test_a_page_that_cannot_be_drawn_stops_no_board(results, tmp_path, monkeypat
 def test_the_overview_puts_the_better_ranks_first() -> None:
     """Else a model that leads where it was submitted stands below one that was submitted in more places."""
 
-    def entry(name, *ranks, kind="PRM"):
-        cell = Cell("", "", "", 0.5)
-        lines = [r and TableLine(name, kind, "recomputed", cell, "", best=r[0], worst=r[1]) for r in ranks]
-        return {"name": name, "org": "o", "revision": "", "kind": kind, "cells": lines}
+    def line(name, *ranks, kind="PRM"):
+        return OverviewLine(tuple(r and TableRow(name, kind, "recomputed", 0.5, {}, ranks=r) for r in ranks))
 
     wide, leader, shared = (
-        entry("wide", (1, 1), (2, 2), (2, 2)),
-        entry("leader", None, (1, 1)),
-        entry("shared", (1, 3), (1, 3)),
+        line("wide", (1, 1), (2, 2), (2, 2)),
+        line("leader", None, (1, 1)),
+        line("shared", (1, 3), (1, 3)),
     )
-    base = entry("oracle", (0, 0), kind="baseline")
-    assert [each["name"] for each in sorted((base, shared, wide, leader), key=_standing)] == [
+    base = line("oracle", (0, 0), kind="baseline")
+    assert [each.first.name for each in sorted((base, shared, wide, leader), key=lambda each: each.order)] == [
         "leader",
         "wide",
         "shared",
@@ -741,7 +738,7 @@ def test_charts_hold_with_odd_numbers() -> None:
     nan = float("nan")
     for values in ([0.5] * 3, [0.0, 1.0, 0.0], [nan, nan, nan]):
         if not math.isnan(values[0]):
-            drawing = curves((1, 2, 4), [Line("a", "0", values, values, values)], "t")
+            drawing = draw_curves((1, 2, 4), [Stroke("a", "0", values, values, values)], "t")
             assert "nan" not in drawing
         low, high = limits(values)
         assert 0 <= low < high <= 1 and 2 <= len(ticks(low, high)) <= 6

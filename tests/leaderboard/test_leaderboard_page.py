@@ -11,7 +11,8 @@ import pytest
 from prm_eval.leaderboard import build
 from tests.leaderboard.leaderboards import demo_results
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # .ci/browser looks for the same
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 if CHROMIUM is None:
     pytest.skip("no Chromium on this machine (apt-get install chromium)", allow_module_level=True)
 sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright (pip install playwright)")

@@ -83,10 +83,12 @@ def test_an_interrupted_write_leaves_nothing_half_done(tmp_path) -> None:
     ("change", "message"),
     [
         (lambda info: info.update(schema="other/9"), "schema 'other/9'; expected prm_eval.pool/1"),
-        (lambda info: info.update(m="8"), "m = '8'; expected m of type int"),
+        (lambda info: info.update(m="8"), "m = '8'; expected a whole number"),
         (lambda info: info.update(n_problems=0), "a pool that is not empty"),
-        (lambda info: info.update(extra=1), "unknown fields extra"),
-        (lambda info: info.pop("content_hash"), "content_hash = None"),
+        (lambda info: info.update(extra=1), "extra = an unknown key; expected one of problem_set, policy, m"),
+        (lambda info: info.update(spliter=info.pop("splitter")), "spliter = an unknown key; expected splitter?"),
+        (lambda info: info.update(files={"candidates.parquet": 7}), "files.'candidates.parquet' = 7; expected a text"),
+        (lambda info: info.pop("content_hash"), "content_hash = nothing; expected a text"),
     ],
 )
 def test_malformed_pool_json(tmp_path, change, message) -> None:

@@ -15,6 +15,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.records import StepRewards
 from prm_eval.rewards import load_reward_model, score_pool
 from prm_eval.rewards.inputs.rendered import Rendered
+from prm_eval.store.journal import read_journal
 from tests.conftest import write_jsonl
 
 torch = pytest.importorskip("torch")
@@ -419,7 +420,7 @@ def kill_at(process: subprocess.Popen, done: int) -> None:
 
 def stored(folder: Path) -> int:
     """How many distinct candidates a killed run left behind: those of complete blocks, and those in the journal."""
-    lines = [json.loads(line) for line in (folder / "rewards.partial.jsonl").read_bytes().splitlines()[1:]]
+    lines = [fields for row, fields in read_journal(folder / "rewards.partial.jsonl") if row > 1]
     lines = [line for line in lines if line["r"] is None]
     journal = folder / "scores.partial"
     return len({line["h"] for line in lines}) + (len(journal.read_bytes().splitlines()) if journal.exists() else 0)

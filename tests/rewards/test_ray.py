@@ -49,20 +49,23 @@ def files(folder: Path) -> tuple[bytes, dict]:
     return (folder / "rewards.parquet").read_bytes(), info
 
 
-def test_without_ray_the_command_says_what_to_install(models, tmp_path, monkeypatch) -> None:
+def test_without_ray_the_command_says_what_to_install(models, tmp_path, monkeypatch, capsys) -> None:
     """A missing extra is one line, not a traceback, and comes before anything is computed."""
     from prm_eval.cli.commands import main
 
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     pool = make_pool(tmp_path)
-    from prm_eval.rewards.ray_runner import RayEngine
+    from prm_eval.rewards.ray_runner import RayRunner
 
     model = load_reward_model(str(models["prm"]))
     with pytest.raises(ModelError, match=r"pip install 'prm_eval\[ray\]'"):
-        score_pool(pool, model, tmp_path / "r", engine=RayEngine(str(models["prm"])))
+        score_pool(pool, model, tmp_path / "r", runner=RayRunner(str(models["prm"])))
     command = ["score", str(pool.path), "--reward-model", str(models["prm"]), "-o", str(tmp_path / "r")]
-    assert main([*command, "--engine", "ray"]) == 1
+    for spelling in ("--runner", "--engine"):
+        assert main([*command, spelling, "ray"]) == 1
+        assert "--runner ray needs Ray: pip install 'prm_eval[ray]'" in capsys.readouterr().err
     assert main([*command, "--workers", "2"]) == 1
+    assert "--workers is for --runner ray" in capsys.readouterr().err
 
 
 def test_a_worker_scores_its_block_as_this_process_does(models, tmp_path, small_blocks) -> None:
@@ -106,7 +109,7 @@ def test_two_workers_one_killed_give_the_bits_of_one_process(models, tmp_path, m
     monkeypatch.setenv("PRM_EVAL_TEST_GRAVE", str(tmp_path / "grave"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    from prm_eval.rewards.ray_runner import RayEngine
+    from prm_eval.rewards.ray_runner import RayRunner
 
     pool = make_pool(tmp_path, problems=260)  # 1,040 candidates: five blocks
     name = "tests.rewards.test_ray:Mortal"
@@ -116,9 +119,9 @@ def test_two_workers_one_killed_give_the_bits_of_one_process(models, tmp_path, m
     try:
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
         seen: list[tuple[int, int]] = []
-        engine = RayEngine(name, workers=2)
+        runner = RayRunner(name, workers=2)
         found = score_pool(
-            pool, load_reward_model(name), tmp_path / "ray", progress=lambda *did: seen.append(did), engine=engine
+            pool, load_reward_model(name), tmp_path / "ray", progress=lambda *did: seen.append(did), runner=runner
         )
         assert (tmp_path / "grave").exists()  # one was killed
         assert int((tmp_path / "grave").read_text()) != os.getpid()
@@ -130,7 +133,7 @@ def test_two_workers_one_killed_give_the_bits_of_one_process(models, tmp_path, m
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            score_pool(pool, load_reward_model(name), tmp_path / "half", progress=stop, engine=engine)
+            score_pool(pool, load_reward_model(name), tmp_path / "half", progress=stop, runner=runner)
         half = score_pool(pool, load_reward_model(name), tmp_path / "half")  # a local run finishes what Ray began
         assert files(half.folder) == files(local.folder)
         assert json.loads((tmp_path / "half" / "submission.json").read_text())["run"]["resumed"] >= 256

@@ -171,7 +171,7 @@ source: x
         (JUDGE, "{step}", "{problem}{step}", "render.step: {problem} is not filled in there"),
         (JUDGE, "kind: prm", "kind: orm", "kind: orm; expected prm, which the rule first_error makes"),
         (JUDGE, "votes: 1", "votes: 0", "generate.votes: 0; expected a positive whole number"),
-        (JUDGE, "votes: 1", "votes: 2.5", "generate.votes: 2.5; expected a whole number"),
+        (JUDGE, "votes: 1", "votes: 2.5", "generate.votes: 2.5; expected a positive whole number"),
         (JUDGE, "votes: 1", "temperature: -3", "generate.temperature: -3; expected a number from 0 to 2"),
     ],
 )  # fmt: skip

@@ -21,7 +21,8 @@ from prm_eval.leaderboard import build
 from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files.reward_file import RewardWriter
-from prm_eval.store.typed import json_schema, problems
+from prm_eval.store.json_schema import json_schema
+from prm_eval.store.typed import faults
 from prm_eval.submissions import (
     KINDS,
     TIERS,
@@ -316,7 +317,7 @@ def test_the_schema_accepts_what_the_checker_accepts(folder: Path) -> None:
             for each in path[:-1]:
                 inner = inner[each]
             inner.pop(path[-1], None) if value is ... else inner.update({path[-1]: value})
-        assert validator.is_valid(fields) == (not list(problems(fields, SubmissionFile))), path
+        assert validator.is_valid(fields) == (not faults(SubmissionFile, fields)), path
 
 
 JSON = st.recursive(
@@ -338,7 +339,7 @@ def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
         "run": {"seconds": 1, "resumed": 0, "candidates": 1, "tokens": None, "refused": {}, "device_name": "x",
         "versions": {"a": "1"}},
     }  # fmt: skip
-    assert not list(problems(fields, SubmissionFile))
+    assert not faults(SubmissionFile, fields)
     inner = fields
     while isinstance(inner, dict) and inner:
         name = data.draw(st.sampled_from(sorted(inner)))
@@ -347,7 +348,7 @@ def test_any_json_at_any_place_is_answered_in_plain_words(data) -> None:
             continue
         inner[name] = data.draw(JSON)
         break
-    for each in problems(fields, SubmissionFile):
+    for each in faults(SubmissionFile, fields):
         assert each.where.isascii() and each.found.isascii() and each.found.isprintable() and len(each.found) < 300
 
 
@@ -547,8 +548,8 @@ def test_verify_names_the_edited_candidates(folder: Path, capsys) -> None:
     """A cheat of three candidates is found by scoring all, named by row, and earns no tier."""
     edit_rewards(folder, {10, 20, 270}, 1.0)
     found = verify(folder)
-    assert (found["verdict"], found["beyond"], found["compared"]) == ("differs", 3, 280)
-    assert [each["row"] for each in found["worst"]] == [11, 21, 271] and found["max_difference"] > 0.1
+    assert (found.verdict, found.beyond, found.compared) == ("differs", 3, 280)
+    assert [each["row"] for each in found.worst] == [11, 21, 271] and found.max_difference > 0.1
     assert find_submissions(folder.parents[3])[0].tier == "recomputed"
     assert kinds(folder, folder.parents[3]) == {"verification"}
 
@@ -556,13 +557,13 @@ def test_verify_names_the_edited_candidates(folder: Path, capsys) -> None:
 def test_noise_below_the_tolerance_is_no_difference(folder: Path) -> None:
     """Other batches and other GPUs give other last digits: an honest submission must not fail by them."""
     edit_rewards(folder, set(range(280)), 2e-5)
-    assert verify(folder)["verdict"] == "agrees"
+    assert verify(folder).verdict == "agrees"
     edit_rewards(folder, {5}, 1e-3)
-    assert verify(folder)["verdict"] == "differs"
+    assert verify(folder).verdict == "differs"
     edit_rewards(folder, set(range(280)), 5e-2)
-    assert verify(folder)["verdict"] == "differs"
+    assert verify(folder).verdict == "differs"
     edit_json(folder / "submission.json", model__dtype="bfloat16")
-    assert verify(folder)["verdict"] == "agrees"  # what bfloat16 may differ by
+    assert verify(folder).verdict == "agrees"  # what bfloat16 may differ by
 
 
 def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> None:
@@ -570,8 +571,8 @@ def test_many_edits_below_the_tolerance_are_seen_by_their_mean(folder: Path) -> 
     edit_json(folder / "submission.json", model__dtype="bfloat16")
     edit_rewards(folder, set(range(280)), 0.3)
     found = verify(folder)
-    assert (found["beyond"], found["verdict"]) == (0, "differs")
-    assert found["max_difference"] < found["tolerance"] < 8 * found["mean_difference"]
+    assert (found.beyond, found.verdict) == (0, "differs")
+    assert found.max_difference < found.tolerance < 8 * found.mean_difference
 
 
 def test_answers_of_a_file_may_be_called_like_the_flags(folder: Path, tmp_path: Path) -> None:
@@ -604,7 +605,7 @@ def test_a_folder_between_is_neither_a_submission_nor_results(folder: Path) -> N
 def test_a_sample_of_all_is_all(folder: Path) -> None:
     """Whoever asks for more than there is has scored everything, and the file says so."""
     found = verify(folder, sample=1_000)
-    assert (found["scope"], found["seed"], found["compared"]) == ("all", None, 280)
+    assert (found.scope, found.seed, found.compared) == ("all", None, 280)
 
 
 @pytest.mark.parametrize(
@@ -647,7 +648,7 @@ def test_a_changed_prompt_is_seen_by_verify(folder: Path) -> None:
     """Equal numbers from another input are an accident, or a trick."""
     prompt_changed(folder)
     found = verify(folder)
-    assert (found["inputs_differ"], found["verdict"]) == (1, "differs")
+    assert (found.inputs_differ, found.verdict) == (1, "differs")
 
 
 def test_verify_scores_a_real_network_again(models, pool, tmp_path) -> None:
@@ -661,7 +662,7 @@ def test_verify_scores_a_real_network_again(models, pool, tmp_path) -> None:
     folder = add_submission(tmp_path / "results", pool, model, "my-org/my-prm")
     again = load_reward_model(str(models["prm"]), dtype="float32", device="cpu", batch_tokens=64)
     found = verify_submission(folder, entry, again, sample=5, seed=3, verified_by="us")
-    assert (found["verdict"], found["compared"], found["inputs_differ"]) == ("agrees", 5, 0)
+    assert (found.verdict, found.compared, found.inputs_differ) == ("agrees", 5, 0)
     assert check_submission(folder, tmp_path / "results") == []
 
 
@@ -703,11 +704,11 @@ def test_verify_itself_catches_at_the_stated_rate(folder: Path) -> None:
     for seed in range(trials):
         found = verify(folder, sample=sample, seed=seed)
         met = edited & set(sample_rows(280, sample, seed).tolist())
-        assert found["beyond"] == len(met)
-        assert found["verdict"] == ("differs" if met else "agrees")
+        assert found.beyond == len(met)
+        assert found.verdict == ("differs" if met else "agrees")
         caught += bool(met)
     stated = detection_probability(len(edited), sample, 280)
-    assert found["detection"] == stated
+    assert found.detection == stated
     assert abs(caught / trials - stated) < 4 * math.sqrt(stated * (1 - stated) / trials)
 
 
@@ -726,10 +727,10 @@ def test_raw_rewards_are_compared_in_units_of_their_spread(pool, tmp_path) -> No
     entry = register_pool(pool, tmp_path / "results", "small")
     folder = add_submission(tmp_path / "results", pool, Raw(), ENTRY)
     edit_rewards(folder, {0}, 0.01)
-    assert verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")["verdict"] == "agrees"
+    assert verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us").verdict == "agrees"
     edit_rewards(folder, {0}, 30.0)
     found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
-    assert (found["verdict"], found["scale"], found["worst"][0]["row"]) == ("differs", "raw", 1)
+    assert (found.verdict, found.scale, found.worst[0]["row"]) == ("differs", "raw", 1)
 
 
 def test_one_outlier_is_no_cover_for_edits_of_raw_rewards(pool, tmp_path) -> None:
@@ -749,7 +750,7 @@ def test_one_outlier_is_no_cover_for_edits_of_raw_rewards(pool, tmp_path) -> Non
     edit_rewards(folder, {1, 2, 3, 4}, 50.0)
     edit_rewards(folder, {0}, -1e7)
     found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
-    assert (found["verdict"], found["beyond"]) == ("differs", 5)
+    assert (found.verdict, found.beyond) == ("differs", 5)
 
 
 def test_the_unit_of_raw_rewards_is_robust() -> None:

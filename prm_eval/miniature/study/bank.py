@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from prm_eval.miniature.data import Labelled, label
 from prm_eval.miniature.problems import MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model
+from prm_eval.progress import Progress, silent
 
 PROBLEMS_AT_ONCE = 70
 
@@ -47,7 +48,7 @@ def sampled_bank(
     *,
     temperature: float,
     device: str = "cpu",
-    progress: Callable[[int], object] = lambda done: None,
+    progress: Progress = silent,
 ) -> Bank:
     """Return the bank kept in a file; what it lacks is sampled first, some problems at a time.
 

@@ -21,12 +21,12 @@ from prm_eval.miniature.data import BATCH, Labelled, Labelling
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.miniature.verifiers import score, train_verifier
+from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.accuracies import best_of_n_table
 
 Floats = npt.NDArray[np.float64]
-Progress = Callable[[str, int, int], object]  # (what is being done, done, of how many)
 Steps = list[list[tuple[float, ...]]]  # log-odds of each candidate's steps, (problems, M)
 
 
@@ -87,7 +87,7 @@ class Laboratory:
         models: Checkpoints ``miniature-policy`` and ``miniature-backbone``.
         settings: Sizes; a folder holds studies of one size.
         device: Of sampling, training and scoring.
-        progress: Told what is going on.
+        bars: Show the stages.
 
     Raises:
         PrmEvalError: The folder was made with other settings, or a model is missing.
@@ -100,9 +100,9 @@ class Laboratory:
         settings: StudySettings | None = None,
         *,
         device: str = "cpu",
-        progress: Progress = lambda what, done, total: None,
+        bars: Bars = no_bars,
     ) -> None:
-        self.folder, self.models, self.device, self.progress = folder, models, device, progress
+        self.folder, self.models, self.device, self.bars = folder, models, device, bars
         self.settings = settings or StudySettings()
         require_models(models, "policy", "backbone")
         self._require_same_settings()
@@ -136,15 +136,16 @@ class Laboratory:
 
     def _bank(self, split: str, count: int) -> Bank:
         chosen = self.settings
-        return sampled_bank(
-            self.folder / "bank" / f"{split}.jsonl",
-            study_problems(split, count),
-            self.models / "miniature-policy",
-            chosen.samples,
-            temperature=chosen.temperature,
-            device=self.device,
-            progress=lambda done: self.progress(f"candidates, {split}", done, count),
-        )
+        with self.bars(f"candidates, {split}", count, "problem") as progress:
+            return sampled_bank(
+                self.folder / "bank" / f"{split}.jsonl",
+                study_problems(split, count),
+                self.models / "miniature-policy",
+                chosen.samples,
+                temperature=chosen.temperature,
+                device=self.device,
+                progress=progress,
+            )
 
     @cached_property
     def _trunk(self) -> Any:
@@ -164,12 +165,9 @@ class Laboratory:
             kind = "prm" if arm.labels == "prm" else "orm"
             texts = [(each.statement, each.text) for row in on.candidates for each in row]
             total = len(set(texts))
-            odds = score(
-                self._verifier(arm, candidates),
-                texts,
-                kind,
-                lambda done: self.progress(f"{arm.name}: scoring", done, total),
-            )
+            verifier = self._verifier(arm, candidates)
+            with self.bars(f"{arm.name}: scoring", total, "candidate") as progress:
+                odds = score(verifier, texts, kind, progress)
             found = [odds[text] for text in texts]
             partial = path.with_name("partial.npz")
             np.savez_compressed(
@@ -190,10 +188,11 @@ class Laboratory:
         (folder / "arm.json").write_text(
             json.dumps({**asdict(arm), "candidates": len(distinct), "steps": steps}) + "\n"
         )
-        return train_verifier(
-            distinct, arm.labels, self._trunk, arm.seed, folder, steps=steps, rate=chosen.rate, device=self.device,
-            progress=lambda done: self.progress(arm.name, done, steps),
-        )  # fmt: skip
+        with self.bars(arm.name, steps, "step") as progress:
+            return train_verifier(
+                distinct, arm.labels, self._trunk, arm.seed, folder, steps=steps, rate=chosen.rate, device=self.device,
+                progress=progress,
+            )  # fmt: skip
 
     def drawn(self, size: int, seed: int) -> list[Labelled]:
         """Return ``size`` random slots of every training problem; a larger draw of a seed contains the smaller one."""

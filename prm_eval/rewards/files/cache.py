@@ -1,10 +1,10 @@
 """Scores on disk as they come, keyed by what was computed: an interrupted run resumes, a second pool pays for what is new.
 
-A cache is a folder with one append-only text file a model. Each line is ``CRC32 JSON``; the JSON has the key ``k`` and
-the values ``v``. A key is the SHA-256 of the model's identity (recipe or class, revision, weight hashes, dtype, device,
-versions), the token ids and the read positions: nothing else decides a score. A line that was cut off, or damaged, is
-left out: its score is computed again. Several processes may write at once; each sees what was there when it began and
-what it adds itself.
+A cache is a folder with one append-only text file a model. Each line is sealed like one of a journal
+(:mod:`prm_eval.store.journal`); its record has the key ``k`` and the values ``v``. A key is the SHA-256 of the model's
+identity (recipe or class, revision, weight hashes, dtype, device, versions), the token ids and the read positions:
+nothing else decides a score. A line that was cut off, or damaged, is left out: its score is computed again. Several
+processes may write at once; each sees what was there when it began and what it adds itself.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import json
 import logging
 import os
 import struct
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.rewards.inputs.rendered import Rendered
+from prm_eval.store.journal import seal, unseal
 from prm_eval.store.jsonl import canonical_json
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class ScoreFile:
         for rendered, values in scores.items():
             key = score_key(self.identity, rendered)
             if (short := bytes.fromhex(key)) not in self._scores:
-                lines.append(_line({"k": key, "v": list(values)}))
+                lines.append(seal({"k": key, "v": list(values)}))
                 new[short] = tuple(values)
         if not lines or self._full:
             return
@@ -118,7 +118,7 @@ class ScoreFile:
         scores: dict[bytes, Values] = {}
         with self.path.open("rb") as file:
             for line in file:
-                fields = _fields(line)
+                fields = unseal(line)
                 if fields is None:
                     self.damaged += 1
                 else:
@@ -162,17 +162,3 @@ def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> ScoreFile:
     except OSError as error:
         raise PrmEvalError(f"--cache {folder}: {error.strerror or error}; give a folder that can be written") from error
     return ScoreFile(place / f"{name[:16]}.scores", name)
-
-
-def _line(fields: dict[str, Any]) -> bytes:
-    text = canonical_json(fields)
-    return b"%08x %s" % (zlib.crc32(text), text)
-
-
-def _fields(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says, or None where its checksum does not agree."""
-    checksum, _, text = line.partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(text):
-        return None
-    fields: dict[str, Any] = json.loads(text)
-    return fields

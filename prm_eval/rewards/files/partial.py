@@ -1,22 +1,20 @@
 """The partial file of a scoring run: the finished candidates in the pool's order, so that an interrupted run goes on.
 
-``rewards.partial.jsonl`` has a first line that says which model and pool it is for and then a line a candidate. One
-process at a time may write it. A line that was not finished is cut off; nothing that was finished is computed again.
+``rewards.partial.jsonl`` is a journal (:mod:`prm_eval.store.journal`): its first line says which model and pool it is
+for, then comes a line a candidate. Nothing that was finished is computed again. Files of versions whose lines had no
+checksum are continued.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-from prm_eval.errors import DataError, OtherRewards, PrmEvalError
+from prm_eval.errors import DataError, OtherRewards
 from prm_eval.records import Candidate, StepRewards
-from prm_eval.store.jsonl import canonical_json, parse_line
+from prm_eval.store.journal import Journal, unseal_or_plain
 
 START_AGAIN = "Remove the file to start again."
 Row = tuple[int, tuple[str, str], StepRewards]  # (1-based row, (problem id, candidate id), rewards)
@@ -31,40 +29,37 @@ class PartialFile:
 
     Raises:
         PrmEvalError: Another process is scoring into the folder.
+        DataError: A damaged line.
         OtherRewards: The file is of another run.
     """
 
     def __init__(self, folder: Path, key: dict[str, Any]) -> None:
         self.path = folder / "rewards.partial.jsonl"
-        self._log = self.path.open("ab")
-        try:
-            _lock(self._log, folder)
-            self.done = _load(self.path, key)
-            if self.path.stat().st_size == 0:
-                self._write([{"key": key}])
-        except BaseException:
-            self._log.close()
-            raise
+        busy = f"another process is scoring into {folder}; wait for it, or give another folder"
+        self._journal = Journal(self.path, {"key": key}, busy=busy, reader=unseal_or_plain)
+        if self._journal.header.get("key") == key:
+            return
+        if self._journal.count == 0:  # nothing was finished: the command is corrected, not continued
+            self._journal.restart({"key": key})
+            return
+        self._journal.close()
+        raise OtherRewards(
+            f"{self.path} is from an interrupted run with another model, other options or another pool. "
+            "Finish it with those, or remove the file to start again."
+        )
+
+    @property
+    def done(self) -> int:
+        """How many candidates are finished."""
+        return self._journal.count
 
     def append(self, rows: Iterable[tuple[Candidate, StepRewards]]) -> None:
         """Add candidates; they are on disk when this returns."""
-        lines = [_line(candidate, result) for candidate, result in rows]
-        self._write(lines)
-        self.done += len(lines)
-
-    def _write(self, lines: list[dict[str, Any]]) -> None:
-        self._log.write(b"".join(map(canonical_json, lines)))
-        self._log.flush()
-        os.fsync(self._log.fileno())
+        self._journal.append(_line(candidate, result) for candidate, result in rows)
 
     def keep(self, count: int) -> None:
         """Cut off what follows the first ``count`` candidates."""
-        if count >= self.done:
-            return
-        with self.path.open("rb") as log:
-            size = sum(len(next(log)) for _ in range(count + 1))
-        self._log.truncate(size)
-        self.done = count
+        self._journal.keep(count)
 
     def rows(self) -> Iterator[Row]:
         """Yield every finished candidate.
@@ -72,14 +67,11 @@ class PartialFile:
         Raises:
             DataError: A damaged line.
         """
-        with self.path.open("rb") as log:
-            next(log)
-            for row, line in enumerate(log, 2):
-                fields = json.loads(line)
-                if not isinstance(fields, dict) or not isinstance(fields.get("v"), list):
-                    raise DataError(self.path, row, "a damaged line", "a line of rewards", START_AGAIN)
-                rewards = StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"])
-                yield row, (fields["p"], fields["c"]), rewards
+        for row, fields in self._journal.records():
+            if not isinstance(fields.get("v"), list):
+                raise DataError(self.path, row, "a damaged line", "a line of rewards", START_AGAIN)
+            rewards = StepRewards(tuple(fields["v"]), fields["r"], fields["t"], fields["h"])
+            yield row, (fields["p"], fields["c"]), rewards
 
     def __enter__(self) -> PartialFile:
         return self
@@ -87,7 +79,7 @@ class PartialFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._log.close()
+        self._journal.close()
 
 
 def _line(candidate: Candidate, result: StepRewards) -> dict[str, Any]:
@@ -99,41 +91,3 @@ def _line(candidate: Candidate, result: StepRewards) -> dict[str, Any]:
         "t": result.n_tokens,
         "v": list(result.values),
     }
-
-
-def _load(partial: Path, key: dict[str, Any]) -> int:
-    """Return how many candidates an interrupted run finished, after cutting off a line it did not finish writing."""
-    lines = whole = 0
-    header: dict[str, Any] = {}
-    with partial.open("r+b") as log:
-        for line in log:
-            if not line.endswith(b"\n"):
-                break
-            if lines == 0:
-                header = parse_line(partial, 1, line)
-            lines, whole = lines + 1, whole + len(line)
-        log.truncate(whole)
-    if lines == 0:
-        return 0
-    if header.get("key") != key and lines == 1:  # nothing was finished: the command is corrected, not continued
-        with partial.open("r+b") as log:
-            log.truncate(0)
-        return 0
-    if header.get("key") != key:
-        raise OtherRewards(
-            f"{partial} is from an interrupted run with another model, other options or another pool. "
-            "Finish it with those, or remove the file to start again."
-        )
-    return lines - 1
-
-
-def _lock(log: IO[bytes], folder: Path) -> None:
-    """Let one process at a time score into a folder; the lock ends with the process, however it ends.
-
-    Raises:
-        PrmEvalError: Another one is at it.
-    """
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise PrmEvalError(f"another process is scoring into {folder}; wait for it, or give another folder") from None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +17,13 @@ import pyarrow as pa
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.format import write_json
 from prm_eval.pools.pool import Pool
-from prm_eval.records import SCORE_TYPES, Candidate, StepRewards
-from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
+from prm_eval.records import Candidate, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.files.reading import RewardReader, iter_rows, read_whole, reward_schema
+from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.files.step_arrays import Form, Sink, StepArrays, refusal_reason
-from prm_eval.rewards.protocol import RewardInfo
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
+from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.tables import TableWriter
 from prm_eval.texts.steps import SPLITTERS
 
@@ -47,15 +47,18 @@ class RewardFile:
     Args:
         path: The folder, or its ``rewards.parquet``.
         aggregation: Instead of the declared one.
+        info: What ``submission.json`` says, where the caller has read it; else it is read here.
 
     Raises:
         DataError: Not there, or ``submission.json`` is malformed.
     """
 
-    def __init__(self, path: str | Path, aggregation: Aggregation | None = None) -> None:
+    def __init__(
+        self, path: str | Path, aggregation: Aggregation | None = None, *, info: RewardInfo | None = None
+    ) -> None:
         folder = Path(path)
         self.folder = folder.parent if folder.name == "rewards.parquet" else folder
-        self.info = read_reward_info(self.folder)
+        self.info = read_reward_info(self.folder) if info is None else info
         self.aggregation: Aggregation = aggregation or self.info.aggregation
         self.path = self.folder / "rewards.parquet"
 
@@ -201,24 +204,13 @@ def read_reward_info(folder: Path) -> RewardInfo:
     file = folder / "submission.json"
     if not file.is_file():
         raise DataError(folder, None, "no submission.json", "a reward folder (submission.json and rewards.parquet)")
-    try:
-        fields = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(file, None, f"not JSON ({error})", "a description of rewards") from None
-    if not isinstance(fields, dict) or fields.get("schema") not in READABLE:
-        found = fields.get("schema") if isinstance(fields, dict) else type(fields).__name__
-        raise DataError(file, None, f"schema {found!r}", " or ".join(READABLE))
-    allowed: dict[str, Sequence[Any]] = {
-        "kind": ("prm", "orm"),
-        "score_type": SCORE_TYPES,
-        "aggregation": tuple(AGGREGATIONS),
-        "splitter": (*SPLITTERS, None),
-    }
-    for name, values in allowed.items():
-        if fields.get(name) not in values:
-            raise DataError(file, None, f"{name} = {fields.get(name)!r}", f"one of {', '.join(map(str, values))}")
-    for name in ("name", "pool_hash"):
-        if not isinstance(fields.get(name), str) or not fields[name]:
-            raise DataError(file, None, f"{name} = {fields.get(name)!r}", "text")
-    known = RewardInfo.__dataclass_fields__
-    return RewardInfo(**{name: fields[name] for name in known if name in fields})
+    fields = read_own_json(file, READABLE, "a description of rewards")
+    # what else a file says of itself is for the checker of submissions
+    named = {name: value for name, value in fields.items() if name in RewardInfo.__dataclass_fields__}
+    info = build_from(file, RewardInfo, named, own=True)
+    if info.splitter not in (*SPLITTERS, None):
+        raise DataError(file, None, f"splitter = {info.splitter!r}", f"one of {', '.join(SPLITTERS)}, or null")
+    for name, value in (("name", info.name), ("pool_hash", info.pool_hash)):
+        if not value:
+            raise DataError(file, None, f"{name} = {value!r}", "a text that is not empty")
+    return info

@@ -13,8 +13,7 @@ from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.engine.engine import Unfit
 from prm_eval.rewards.files.cache import ScoreFile, Values, identity_hash, open_cache
 from prm_eval.rewards.inputs.rendered import Rendered
-
-Report = Callable[[int, int], None]  # (candidates, tokens) that were finished just now
+from prm_eval.rewards.protocol import Report
 
 MAX_CHARS = 2_000_000  # of statement and candidate together: more is refused before it is tokenised
 
@@ -22,6 +21,7 @@ MAX_CHARS = 2_000_000  # of statement and candidate together: more is refused be
 class RenderingModel(ABC):
     """A reward model whose candidates are rendered to token ids and scored by an :class:`~prm_eval.rewards.engine.engine.Engine`.
 
+    It has every part of :mod:`prm_eval.rewards.protocol`, the optional ones too.
     Rendering needs no weights and is done ahead, in a thread of its own, while the engine computes
     (:func:`prm_eval.rewards.scoring.score_pool`). A subclass says how a candidate is rendered, what logits mean, and
     makes the engine when weights are needed first.
@@ -66,8 +66,13 @@ class RenderingModel(ABC):
         return self.make_engine()
 
     def release(self) -> None:
-        """Let go of the weights; they are loaded again when something is to be scored."""
+        """Free the weights; they are loaded again when something is to be scored."""
         vars(self).pop("engine", None)
+
+    def work_done(self) -> dict[str, int]:
+        """Return what the engine counted; empty where no weights were loaded."""
+        engine = vars(self).get("engine")
+        return {} if engine is None else dict(engine.counters.as_dict())
 
     @cached_property
     def identity_hash(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.engine.engine import default_batch_tokens, unfit, within_memory
 from prm_eval.rewards.engine.positions import depends_on_length, forget_lengths
 from prm_eval.rewards.inputs.rendered import Rendered
@@ -24,6 +25,7 @@ from prm_eval.rewards.recipes.recipe import Recipe
 
 CHUNK_TOKENS = 512  # rows of float32 logits that exist at a time: 311 MB at a vocabulary of 152,064
 NO_OPTIONS = {"cache": "scores are kept for one model's forward pass", "engine": "vLLM does not compute log-ratios"}
+"""Options of other recipes that a pair does not take, and why."""
 
 
 class LogRatioModel(RecipeCheckpoint):
@@ -36,17 +38,50 @@ class LogRatioModel(RecipeCheckpoint):
         recipe: With the head ``logratio``.
         argument: The reward model's checkpoint.
         reference: Instead of the recipe's reference model; a hub id may end in ``@REVISION``.
-        options: As for every recipe, but for ``cache`` and ``engine``.
+        aggregation: This and the others as for every recipe; there is no ``cache`` and no ``engine``
+            (:data:`NO_OPTIONS`).
+        batch_tokens: As for every recipe.
+        config: As for every recipe.
+        device: As for every recipe.
+        dtype: As for every recipe.
+        max_tokens: As for every recipe.
+        revision: As for every recipe.
+        separator: As for every recipe.
+        splitter: As for every recipe.
 
     Raises:
         ModelError: As for every recipe; or the two models are no pair.
     """
 
-    def __init__(self, recipe: Recipe, argument: str | None, *, reference: str | None = None, **options: Any) -> None:
-        for name, why in NO_OPTIONS.items():
-            if options.get(name) not in (None, "local"):
-                raise ModelError(f"{argument} (recipe {recipe.name}) does not take these options: {name} ({why})")
-        super().__init__(recipe, argument, **options)
+    def __init__(
+        self,
+        recipe: Recipe,
+        argument: str | None,
+        *,
+        reference: str | None = None,
+        aggregation: Aggregation | None = None,
+        batch_tokens: int | str | None = None,
+        config: Any = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        max_tokens: int | str | None = None,
+        revision: str | None = None,
+        separator: str | None = None,
+        splitter: str | None = None,
+    ) -> None:
+        super().__init__(
+            recipe,
+            argument,
+            aggregation=aggregation,
+            batch_tokens=batch_tokens,
+            config=config,
+            device=device,
+            dtype=dtype,
+            max_tokens=max_tokens,
+            revision=revision,
+            separator=separator,
+            splitter=splitter,
+        )
         self.reference, self._reference_revision = _revised(reference or recipe.head.reference)
         self._reference_config = self._of_reference("config", "AutoConfig")
         checkpoint.require_safetensors(self.reference, self._reference_revision)
@@ -96,7 +131,7 @@ class LogRatioModel(RecipeCheckpoint):
         )
 
     def release(self) -> None:
-        """Let go of the weights of both; they are loaded again when something is to be scored."""
+        """Free the weights of both; they are loaded again when something is to be scored."""
         vars(self).pop("_pair", None)
 
     def _causal(self, name: str, revision: str | None, config: Any) -> tuple[Any, Any]:

@@ -62,6 +62,7 @@ class RecipeCheckpoint:
         aggregation: Instead of the recipe's.
         batch_tokens: Tokens a batch; by default what the device takes.
         cache: Folder where scores are kept for other runs and pools.
+        config: The checkpoint's config, if it was loaded already; that of an adapter is its base model's, and is loaded.
         device: Of the trunk and head.
         dtype: Of the trunk; the head is float32.
         engine: ``local`` (ours, the default) or ``vllm``.
@@ -82,6 +83,7 @@ class RecipeCheckpoint:
         aggregation: Aggregation | None = None,
         batch_tokens: int | str | None = None,
         cache: str | None = None,
+        config: Any = None,
         device: str | None = None,
         dtype: str | None = None,
         engine: str | None = None,
@@ -112,7 +114,7 @@ class RecipeCheckpoint:
         self.engine_name = engine or ENGINES[0]
         self.batch_tokens = checkpoint.positive("batch_tokens", batch_tokens)
         self.adapter = find_adapter(self.name, revision)
-        self.config = self._load("config", "AutoConfig")
+        self.config = self._load("config", "AutoConfig") if config is None or self.adapter is not None else config
         self.tokenizer = self._load("tokenizer", "AutoTokenizer")
         self.device, self.dtype = checkpoint.device_and_dtype(device, dtype)
         checkpoint.require_safetensors(self.name, revision)

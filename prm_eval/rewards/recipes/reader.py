@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from dataclasses import fields
-from difflib import get_close_matches
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.records import SCORE_TYPES
-from prm_eval.rewards.aggregations import AGGREGATIONS
-from prm_eval.rewards.recipes.recipe import BOS, CHATS, HEADS, RULES, Generate, Head, Recipe, Render, Score
+from prm_eval.rewards.recipes.recipe import MAX_BYTES, Recipe, Render
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.store.jsonl import canonical_json
+from prm_eval.store.rules import A_TEXT
+from prm_eval.store.typed import Malformed, build
 from prm_eval.texts.steps import SPLITTERS
 
 UNHASHED = frozenset({"models", "architectures", "checked_against", "source", "notes"})
 """Keys that say for whom a recipe is and why: another model's id or a better word must not make old rewards those of another recipe."""
 
-MAX_BYTES = 100_000
+REQUIRED = ("name", "kind", "checked_against", "source")
+HINT = "See CONTRIBUTING.md, A reward model."
 _STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut")
 _FIXED = ("separator", "cut")
 SLOTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
@@ -80,155 +79,72 @@ def read_recipe(path: str | Path) -> Recipe:
     return _build(path, content)
 
 
-def _build(path: Path, content: dict[str, Any]) -> Recipe:
+def _build(path: Path, content: dict[Any, Any]) -> Recipe:
     check = _Check(path)
-    check.keys("", content, {each.name for each in fields(Recipe)} - {"digest"})
-    for key in ("name", "kind", "checked_against", "source"):
-        if not isinstance(content.get(key), str) or not content[key].strip():
-            raise check.fault(key, repr(content.get(key)), "a text")
-    refused = check.text("refused", content.get("refused"))
-    for key in () if refused else ("render", "head", "score"):
+    try:
+        # a key that is left out is one without a value
+        recipe = build(Recipe, {**dict.fromkeys(REQUIRED), **_listed(content)}, own=True)
+    except Malformed as error:
+        raise check.as_error(error) from None
+    for key in () if recipe.refused else ("render", "head", "score"):
         if key not in content:
             raise check.fault(key, "nothing", f"a mapping ({key} of the model)")
-    values: dict[str, Any] = {
-        "name": content["name"],
-        "kind": check.one_of("kind", content["kind"], ("prm", "orm")),
-        "checked_against": " ".join(content["checked_against"].split()),
-        "source": " ".join(content["source"].split()),
-        "notes": " ".join((check.text("notes", content.get("notes")) or "").split()),
-        "models": check.texts("models", content.get("models", [])),
-        "architectures": check.texts("architectures", content.get("architectures", [])),
-        "refused": refused and " ".join(refused.split()),
-        "tokens": check.ids("tokens", content.get("tokens", {})),
-    }
-    if content.get("splitter") is not None:
-        values["splitter"] = check.one_of("splitter", content["splitter"], SPLITTERS)
-    if "score_type" in content:
-        values["score_type"] = check.one_of("score_type", content["score_type"], SCORE_TYPES)
-    if "aggregation" in content:
-        values["aggregation"] = check.one_of("aggregation", content["aggregation"], tuple(AGGREGATIONS))
-    if content.get("max_tokens") is not None:
-        values["max_tokens"] = check.whole("max_tokens", content["max_tokens"])
-    if "render" in content:
-        values["render"] = check.record("render", content["render"], Render)
-    if "head" in content:
-        values["head"] = check.head(content["head"])
-    if "score" in content:
-        values["score"] = check.score(content["score"])
-    if "generate" in content:
-        values["generate"] = check.record("generate", content["generate"], Generate)
     try:  # after the keys, whose faults are said better
         fed_and_read = {key: value for key, value in content.items() if key not in UNHASHED}
-        values["digest"] = hashlib.sha256(canonical_json(fed_and_read)).hexdigest()
+        digest = hashlib.sha256(canonical_json(fed_and_read)).hexdigest()
     except (TypeError, ValueError) as error:
         raise check.fault("the file", str(error), "texts in Unicode, finite numbers, lists and mappings") from None
-    recipe = Recipe(**values)
+    recipe = replace(
+        recipe,
+        checked_against=_one_line(recipe.checked_against),
+        source=_one_line(recipe.source),
+        notes=_one_line(recipe.notes),
+        refused=recipe.refused and _one_line(recipe.refused),
+        digest=digest,
+    )
     check.whole_recipe(recipe)
     return recipe
 
 
+def _listed(content: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a recipe's keys with ``score.good`` and ``score.bad`` as lists: one output may stand there alone."""
+    score = content.get("score")
+    if not isinstance(score, dict):
+        return content
+    alone = {side: [score[side]] for side in ("good", "bad") if side in score and not isinstance(score[side], list)}
+    return {**content, "score": {**score, **alone}}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 class _Check:
-    """Turns YAML values into typed ones; every fault names the file, the key, what was found and what was expected."""
+    """What no key says alone; every fault names the file, the key, what was found and what was expected."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def fault(self, key: str, found: str, expected: str) -> DataError:
-        return DataError(self.path, None, f"{key}: {found}", expected, "See CONTRIBUTING.md, A reward model.")
+        return DataError(self.path, None, f"{key}: {found}", expected, HINT)
 
-    def keys(self, where: str, content: Any, known: set[str]) -> None:
-        if not isinstance(content, dict):
-            raise self.fault(where, type(content).__name__, "a mapping")
-        for key in content:
-            if key not in known:
-                near = get_close_matches(str(key), known, n=1)
-                guess = f"{near[0]}?" if near else f"one of {', '.join(sorted(known))}"
-                raise self.fault(f"{where}.{key}".lstrip("."), "an unknown key", guess)
-
-    def text(self, key: str, value: Any) -> str | None:
-        if value is not None and not isinstance(value, str):
-            raise self.fault(key, repr(value), "a text (quote it)")
-        return value
-
-    def texts(self, key: str, value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise self.fault(key, repr(value), "a list of texts")
-        return tuple(value)
-
-    def whole(self, key: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise self.fault(key, repr(value), "a positive whole number")
-        return value
-
-    def one_of(self, key: str, value: Any, known: tuple[str, ...]) -> str:
-        if value not in known:
-            raise self.fault(key, repr(value), f"one of {', '.join(known)}")
-        return cast(str, value)
-
-    def ids(self, key: str, value: Any) -> dict[str, int]:
-        if not isinstance(value, dict) or not all(
-            isinstance(text, str) and type(number) is int and number >= 0 for text, number in value.items()
-        ):
-            raise self.fault(key, repr(value), "a mapping of token texts to ids")
-        return value
-
-    def record(self, where: str, content: Any, record: type[Any]) -> Any:
-        """Fill a dataclass whose fields are texts, flags, numbers or tuples of texts, by the types of their defaults."""
-        self.keys(where, content, {each.name for each in fields(record)})
-        values: dict[str, Any] = {}
-        for key, value in content.items():
-            default = next(each.default for each in fields(record) if each.name == key)
-            place = f"{where}.{key}"
-            if isinstance(default, bool):
-                if not isinstance(value, bool):
-                    raise self.fault(place, repr(value), "true or false")
-            elif isinstance(default, tuple):
-                value = self.texts(place, value)
-            elif isinstance(default, int):
-                if type(value) is not int:
-                    raise self.fault(place, repr(value), "a whole number")
-            elif isinstance(default, float):
-                if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                    raise self.fault(place, repr(value), "a number")
-            else:
-                self.text(place, value)
-            values[key] = value
-        return record(**values)
-
-    def head(self, content: Any) -> Head:
-        self.keys("head", content, {each.name for each in fields(Head)})
-        labels = content.get("labels", 0)
-        if type(labels) is not int or labels < 0:
-            raise self.fault("head.labels", repr(labels), "a whole number")
-        beta = content.get("beta", 1.0)
-        if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0 < beta < 1e6:
-            raise self.fault("head.beta", repr(beta), "a positive number")
-        return Head(
-            type=self.one_of("head.type", content.get("type"), HEADS),
-            labels=labels,
-            prefix=self.text("head.prefix", content.get("prefix")) or "score",
-            rows=self.ids("head.rows", content.get("rows", {})),
-            reference=self.text("head.reference", content.get("reference")) or "",
-            beta=float(beta),
-        )
-
-    def score(self, content: Any) -> Score:
-        self.keys("score", content, {each.name for each in fields(Score)})
-        sides: dict[str, tuple[int, ...]] = {}
-        for side in ("good", "bad"):
-            value = content.get(side, [])
-            value = value if isinstance(value, list) else [value]
-            if not all(type(each) is int and each >= 0 for each in value):
-                raise self.fault(f"score.{side}", repr(content[side]), "an index of an output, or a list of them")
-            sides[side] = tuple(value)
-        return Score(
-            rule=self.one_of("score.rule", content.get("rule"), RULES),
-            steps=self.one_of("score.steps", content.get("steps", "single"), ("single", "accumulative")),
-            **sides,
-        )
+    def as_error(self, error: Malformed) -> DataError:
+        """Return the first fault of the keys as the error for the file, with the places of the others."""
+        first, *others = error.faults
+        # what YAML takes for a date or a number was meant as text
+        quote = " (quote it)" if first.expected == A_TEXT and first.found != "None" else ""
+        more = f" Also wrong: {', '.join(each.where for each in others[:5])}." if others else ""
+        place = f"{first.where}: {first.found}"
+        return DataError(self.path, None, place, f"{first.expected}{quote}", HINT + more)
 
     def whole_recipe(self, recipe: Recipe) -> None:
-        """Check what no key says alone."""
+        """Insist that the parts of a recipe fit each other.
+
+        Raises:
+            DataError: Two parts that do not.
+        """
+        if recipe.splitter not in (None, *SPLITTERS):
+            raise self.fault("splitter", repr(recipe.splitter), f"one of {', '.join(SPLITTERS)}")
         if recipe.refused:
             return
         for pattern in recipe.models:
@@ -236,10 +152,6 @@ class _Check:
                 raise self.fault(
                     "models", repr(pattern), "a hub id, one with a single * at its end, or */ and a folder's name"
                 )
-        render = recipe.render
-        if render.chat is not None:
-            self.one_of("render.chat", render.chat, CHATS)
-        self.one_of("render.bos", render.bos, BOS)
         self._templates(recipe)
         if recipe.head.type == "generate":
             self._generate(recipe)
@@ -286,10 +198,6 @@ class _Check:
         how = recipe.generate
         if how is None or not recipe.render.text:
             raise self.fault("head.type", "generate", "with it generate: and render.text:")
-        for key in ("max_new_tokens", "votes"):
-            self.whole(f"generate.{key}", getattr(how, key))
-        if not 0 <= how.temperature <= 2:
-            raise self.fault("generate.temperature", str(how.temperature), "a number from 0 to 2")
         if len(how.choices) != 2:
             raise self.fault("generate.choices", repr(how.choices), "two texts, yes and no")
 

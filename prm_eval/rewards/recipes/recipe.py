@@ -10,14 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Annotated, Literal
 
 from prm_eval.records import Kind, ScoreType
 from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.store.rules import Number, Text, Words
+from prm_eval.store.typed import computed
 
-HEADS = ("label_mlp", "linear", "value", "lm_rows", "lm_row_mean", "logratio", "generate")
-RULES = ("two_way", "classes", "sigmoid", "raw", "by_labels", "logratio", "yes_no", "first_error")
-CHATS = ("tokenizer",)
-BOS = ("tokenizer", "always", "required", "never")
+MAX_BYTES = 100_000
+"""Of a recipe file."""
+
+HeadType = Literal["label_mlp", "linear", "value", "lm_rows", "lm_row_mean", "logratio", "generate"]
+Rule = Literal["two_way", "classes", "sigmoid", "raw", "by_labels", "logratio", "yes_no", "first_error"]
+Bos = Literal["tokenizer", "always", "required", "never"]
+Filled = Annotated[str, Text(MAX_BYTES, r"(?s:.*\S.*)", "a text")]
+Texts = Annotated[tuple[str, ...], Words("a list of texts")]
+Positive = Annotated[int, Number(1), Words("a positive whole number")]
+Index = Annotated[int, Number(0)]
+Outputs = Annotated[tuple[Index, ...], Words("an index of an output, or a list of them")]
+TokenIds = Annotated[Mapping[str, Index], Words("a mapping of token texts to ids")]
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,10 @@ class Render:
     between: str = ""
     after: str = ""
     text: str = ""
-    chat: str | None = None
+    chat: Literal["tokenizer"] | None = None
     user: str = "{problem}"
     plain: str = ""
-    bos: str = "never"
+    bos: Bos = "never"
     trim: bool = False
     marker: str | None = None
     separator: str | None = None
@@ -70,7 +81,7 @@ class Head:
     """The function from hidden states to logits.
 
     Attributes:
-        type: One of :data:`HEADS`.
+        type: Which function, by name (:mod:`prm_eval.rewards.models.heads`).
         labels: Its outputs; 0 means as the checkpoint's config says.
         prefix: Under which name its tensors are stored.
         rows: For ``lm_rows``: token texts and their ids, in the order of the outputs.
@@ -78,12 +89,12 @@ class Head:
         beta: For ``logratio``: the factor of the log-ratio.
     """
 
-    type: str
-    labels: int = 0
+    type: HeadType
+    labels: Index = 0
     prefix: str = "score"
-    rows: Mapping[str, int] = field(default_factory=dict)
+    rows: TokenIds = field(default_factory=dict)
     reference: str = ""
-    beta: float = 1.0
+    beta: Annotated[float, Number(above=0, most=1e6)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,10 +110,10 @@ class Score:
         steps: For ``logratio``: "single" or "accumulative".
     """
 
-    rule: str
-    good: tuple[int, ...] = ()
-    bad: tuple[int, ...] = ()
-    steps: str = "single"
+    rule: Rule
+    good: Outputs = ()
+    bad: Outputs = ()
+    steps: Literal["single", "accumulative"] = "single"
 
 
 @dataclass(frozen=True)
@@ -120,13 +131,13 @@ class Generate:
         choices: The texts of (yes, no).
     """
 
-    max_new_tokens: int = 4_096
-    temperature: float = 0.0
-    votes: int = 1
-    stop: tuple[str, ...] = ()
+    max_new_tokens: Positive = 4_096
+    temperature: Annotated[float, Number(0, 2)] = 0.0
+    votes: Positive = 1
+    stop: Texts = ()
     start: str = ""
     decision: str = ""
-    choices: tuple[str, ...] = ("yes", "no")
+    choices: Texts = ("yes", "no")
 
 
 @dataclass(frozen=True)
@@ -156,24 +167,24 @@ class Recipe:
             file's identity.
     """
 
-    name: str
+    name: Filled
     kind: Kind
-    checked_against: str
-    source: str
-    models: tuple[str, ...] = ()
-    architectures: tuple[str, ...] = ()
+    checked_against: Filled
+    source: Filled
+    models: Texts = ()
+    architectures: Texts = ()
     splitter: str | None = None
     render: Render = field(default_factory=Render)
     head: Head = field(default_factory=lambda: Head("linear"))
     score: Score = field(default_factory=lambda: Score("raw"))
     score_type: ScoreType = "logodds"
     aggregation: Aggregation = "last"
-    max_tokens: int | None = None
-    tokens: Mapping[str, int] = field(default_factory=dict)
+    max_tokens: Positive | None = None
+    tokens: TokenIds = field(default_factory=dict)
     generate: Generate | None = None
     refused: str | None = None
     notes: str = ""
-    digest: str = ""
+    digest: str = computed("")
 
     def fits(self, hub_id: str) -> bool:
         """Say whether a hub id is one of this family's."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.store.jsonl import file_sha256
-from prm_eval.store.typed import shown
+from prm_eval.store.rules import shown
 from prm_eval.submissions.readers import LAYOUT, read_submission
 
 Odd = tuple[str, Path, str, str]  # kind of fault, where, found, expected
@@ -75,8 +75,9 @@ def copies(folders: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         for folder in alike if len(alike) > 1 else ():
             by_digest[file_sha256(folder / "rewards.parquet")].append(folder)
         for same in by_digest.values():
-            original, *others = sorted(same, key=lambda folder: (not _verified(folder), folder))
-            yield from ((folder, original) for folder in others)
+            if len(same) > 1:
+                original, *others = sorted(same, key=lambda folder: (not _verified(folder), folder))
+                yield from ((folder, original) for folder in others)
 
 
 def _verified(path: Path) -> bool:

@@ -6,23 +6,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.store.jsonl import file_sha256
+from prm_eval.store.rules import shown
 from prm_eval.store.safe_json import read_json
-from prm_eval.store.typed import problems, shown
+from prm_eval.store.typed import Draft, draft
 from prm_eval.submissions.checking.between_folders import between, copied
 from prm_eval.submissions.checking.faults import Faults
 from prm_eval.submissions.checking.provenance import recipe_of
 from prm_eval.submissions.checking.structure import outline
 from prm_eval.submissions.checking.worker import Worker, WorkerDied
-from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.trust import contradictions
 
-ROWS_NEED = frozenset(("kind", "score_type", "aggregation", "splitter", "model"))
+ROWS_NEED = ("kind", "score_type", "aggregation", "splitter", "model")
 FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0  # a file that takes longer is refused; a usual one takes a tenth
 
 
@@ -60,23 +60,21 @@ class Checker:
     def submission(self, folder: Path) -> list[Fault]:
         """Return every fault of a submission; empty where it is in order."""
         faults = Faults(self.results)
-        found = outline(folder, self.results, faults, new=self.options.new)
-        parts, there, fields, wrong = found.parts, found.there, found.fields, found.wrong
+        seen = outline(folder, self.results, faults, new=self.options.new)
+        about, rewards_there = seen.about, "rewards.parquet" in seen.there
         pool = None
-        if parts is not None and "pool_hash" not in wrong:
-            pool = self._pool(folder, parts[3], fields, faults)
-        if pool is not None and "rewards.parquet" in there and not wrong & ROWS_NEED:
-            self._rows(folder, pool, fields, "run" not in wrong, faults)
-            if self.options.tokenizer is not None and not faults.kinds():
-                self._inputs(folder, pool, faults)
-        if "verification.json" in there:
-            self._verification(folder, fields, wrong, "rewards.parquet" in there, faults)
+        if seen.parts is not None and about.has("pool_hash"):
+            pool = self._pool(folder, seen.parts[3], about["pool_hash"], faults)
+        if pool is not None and rewards_there and about.has(*ROWS_NEED):
+            self._rows(folder, pool, about, faults)
+            if self.options.tokenizer is not None and about.whole is not None and not faults.kinds():
+                self._inputs(folder, about.whole, pool, faults)
+        if "verification.json" in seen.there:
+            self._verification(folder, about, rewards_there, faults)
         return faults.listed()
 
-    def _pool(self, folder: Path, pool_id: str | None, fields: dict[str, Any], faults: Faults) -> RegisteredPool | None:
+    def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
         """Return the pool, if the submission is for it and it is sound."""
-        if pool_id is None:
-            return None
         path, entry = folder / "submission.json", self.results / "pools" / f"{pool_id}.json"
         if not entry.is_file():
             known = ", ".join(sorted(each.stem for each in (self.results / "pools").glob("*.json"))[:20]) or "none"
@@ -88,8 +86,8 @@ class Checker:
         if pool is None:
             faults.add("pool-content", entry, "a pool that is not sound", "a sound one; check the results folder")
             return None
-        if fields["pool_hash"] != pool.content_hash:
-            faults.add("pool-hash", path, f"rewards for pool {fields['pool_hash'][:12]}", pool.content_hash[:12])
+        if pool_hash != pool.content_hash:
+            faults.add("pool-hash", path, f"rewards for pool {pool_hash[:12]}", pool.content_hash[:12])
             return None
         if pool.pool is None:
             where = f"pools/{pool_id}" if pool.hub is None else f"{pool.hub.dataset} at {pool.hub.revision}"
@@ -119,17 +117,15 @@ class Checker:
             return None
         return pool
 
-    def _rows(
-        self, folder: Path, pool: RegisteredPool, fields: dict[str, Any], totals_too: bool, faults: Faults
-    ) -> None:
+    def _rows(self, folder: Path, pool: RegisteredPool, about: Draft[SubmissionFile], faults: Faults) -> None:
         path = folder / "rewards.parquet"
         if pool.pool is None:
             return
-        about = {name: fields[name] for name in ("kind", "aggregation", "score_type")}
-        recipe = recipe_of(fields["model"])
-        about["hashed"] = recipe is not None and recipe.head.type != "generate"
+        recipe = recipe_of(about["model"])
+        how = {name: about[name] for name in ("kind", "aggregation", "score_type")}
+        how["hashed"] = recipe is not None and recipe.head.type != "generate"
         where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
-        question = {**where, "splitter": fields["splitter"], "about": about}
+        question = {**where, "splitter": about["splitter"], "about": how}
         try:
             reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
         except WorkerDied as error:
@@ -141,16 +137,17 @@ class Checker:
         for kind, row, found, expected in reply["found"]:
             faults.add(kind, path, found, expected, row)
         totals = reply["totals"]
-        for name in totals if totals_too and not reply["found"] else ():
-            if fields["run"].get(name) != totals[name]:
-                what = f"run.{name} = {shown(fields['run'].get(name))}"
+        for name in totals if about.has("run") and not reply["found"] else ():
+            said = getattr(about["run"], name)
+            if said != totals[name]:
+                what = f"run.{name} = {shown(said)}"
                 faults.add("totals", folder / "submission.json", what, f"{totals[name]}, as in rewards.parquet")
 
-    def _inputs(self, folder: Path, pool: RegisteredPool, faults: Faults) -> None:
+    def _inputs(self, folder: Path, file: SubmissionFile, pool: RegisteredPool, faults: Faults) -> None:
         from prm_eval.submissions.checking.inputs import input_faults
 
         try:
-            found = list(input_faults(folder, pool, str(self.options.tokenizer)))
+            found = list(input_faults(folder, file, pool, str(self.options.tokenizer)))
         except PrmEvalError as error:
             faults.add(
                 "input-hash", folder / "submission.json", str(error), "a model whose tokenizer is that of --model"
@@ -159,24 +156,20 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(
-        self, folder: Path, fields: dict[str, Any], unread: frozenset[str], rewards: bool, faults: Faults
-    ) -> None:
+    def _verification(self, folder: Path, about: Draft[SubmissionFile], rewards: bool, faults: Faults) -> None:
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
         try:
-            found = read_json(path)
+            found = draft(VerificationFile, read_json(path))
         except DataError as error:
             faults.add_error("json", error)
             return
-        wrong = list(problems(found, VerificationFile))
-        for each in wrong:
+        for each in found.faults:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
-        if wrong:
-            return
-        if rewards and not unread & {"pool_hash", "run", "model"}:
-            for what, expected in contradictions(found, fields, file_sha256(folder / "rewards.parquet")):
+        if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
+            said = (about["pool_hash"], about["model"], about["run"])
+            for what, expected in contradictions(found.whole, *said, file_sha256(folder / "rewards.parquet")):
                 faults.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:

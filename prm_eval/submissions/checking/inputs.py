@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.pools.pool import Pool
@@ -14,26 +13,29 @@ from prm_eval.rewards.inputs.renderer import Renderer
 from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.recipes.catalogue import named_recipe
 from prm_eval.rewards.scoring import scoring_item
+from prm_eval.submissions.formats import ModelEntry, SubmissionFile
+from prm_eval.submissions.readers import open_rewards
 from prm_eval.submissions.records import RegisteredPool
 
 InputFault = tuple[int, str, str]  # row, found, expected
 
 
-def input_faults(folder: Path, pool: RegisteredPool, tokenizer: str) -> Iterator[InputFault]:
+def input_faults(folder: Path, file: SubmissionFile, pool: RegisteredPool, tokenizer: str) -> Iterator[InputFault]:
     """Yield every row whose rendered input is not what the recipe makes of the candidate.
 
     Args:
         folder: Of a submission that has no other fault.
+        file: Its ``submission.json``.
         pool: Its pool, at hand.
         tokenizer: A checkpoint folder or hub id.
 
     Raises:
         PrmEvalError: The recipe is not a shipped one, has changed since, or does not fit the tokenizer.
     """
-    rewards = RewardFile(folder)
+    rewards = open_rewards(folder, file)
     if pool.pool is None:
         raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
-    renderer = renderer_of(rewards.info.model, tokenizer)
+    renderer = renderer_of(file.model, tokenizer)
     known: dict[ScoringItem, tuple[int, str]] = {}
     rows = _items(pool.pool, rewards)
     for number, (item, row) in enumerate(rows, 1):
@@ -53,19 +55,19 @@ def input_faults(folder: Path, pool: RegisteredPool, tokenizer: str) -> Iterator
             yield number, f"{row.n_tokens} tokens", f"{tokens}"
 
 
-def renderer_of(model: dict[str, Any], tokenizer: str) -> Renderer:
+def renderer_of(model: ModelEntry, tokenizer: str) -> Renderer:
     """Return the renderer of a submission's model, with a tokenizer that is at hand.
 
     Raises:
         PrmEvalError: The recipe is not a shipped one, has changed since, or does not fit the tokenizer.
     """
-    recipe = named_recipe(str(model.get("recipe")))
-    if recipe.digest != model.get("recipe_sha256"):
+    recipe = named_recipe(str(model.recipe))
+    if recipe.digest != model.recipe_sha256:
         raise PrmEvalError(f"the recipe {recipe.name} has changed since: rendered inputs cannot be compared")
     if recipe.head.type == "generate":
         raise PrmEvalError(f"the recipe {recipe.name} asks a generative model: it has no rendered inputs to compare")
     loaded = checkpoint.load("tokenizer", "AutoTokenizer", tokenizer, None)
-    return Renderer(recipe, loaded, tokenizer, separator=model.get("separator"), max_tokens=model.get("max_tokens"))
+    return Renderer(recipe, loaded, tokenizer, separator=model.get("separator"), max_tokens=model.max_tokens)
 
 
 def _items(pool: Pool, rewards: RewardFile) -> Iterator[tuple[ScoringItem, StepRewards]]:

@@ -13,8 +13,9 @@ from prm_eval import plugins
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.rewards.recipes.recipe import Recipe
-from prm_eval.store.typed import shown
+from prm_eval.store.rules import shown
 from prm_eval.submissions.checking.between_folders import look
+from prm_eval.submissions.formats import ModelEntry
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.revision import RULE
 
@@ -24,33 +25,33 @@ BASELINES = ("first", "mean", "random", "shortest", "longest", "maj", "majority"
 Fault = tuple[str, str, str]  # kind, found, expected
 
 
-def recipe_of(model: dict[str, Any]) -> Recipe | None:
+def recipe_of(model: ModelEntry) -> Recipe | None:
     """Return the shipped recipe that a model names, if it does."""
-    return shipped_recipes().get(model.get("recipe") or "")
+    return shipped_recipes().get(model.recipe or "")
 
 
-def faults_from_outside(org: str, name: str, model: dict[str, Any]) -> Iterator[Fault]:
+def faults_from_outside(org: str, name: str, model: ModelEntry) -> Iterator[Fault]:
     """Yield what a stranger may not say of his model.
 
     Args:
         org: As the folder is called.
         name: Likewise.
-        model: What ``submission.json`` has under that name, well formed.
+        model: What ``submission.json`` has under that name.
     """
     if look(org) == look(OUR_ORG):
         yield "name", f"the organisation {org}", f"your own; {OUR_ORG} is this project"
     if look(name) in map(look, BASELINES):
         yield "name", f"a model called {name}", "a name that is no baseline's"
-    if model.get("weights") == RULE:
+    if model.weights == RULE:
         about = installed_rule(name)
-        named = f"{model['id']}, version {model.get('version')}"
+        named = f"{model.id}, version {model.version}"
         if about is None:
             expected = "one that is installed (prm-eval plugins), so that anyone can run it; a maintainer installs your package first"
             yield "rule", f"the rule {named}", expected
-        elif (about.get("id", model["id"]), about.get("version")) != (model["id"], model.get("version")):
-            own = f"{about.get('id', model['id'])}, version {about.get('version')}"
+        elif (about.get("id", model.id), about.get("version")) != (model.id, model.version):
+            own = f"{about.get('id', model.id)}, version {about.get('version')}"
             yield "rule", f"the rule {named}", f"{own}, as the installed rule {name} says of itself"
-    recipe, said = recipe_of(model), model.get("recipe_sha256")
+    recipe, said = recipe_of(model), model.recipe_sha256
     if recipe is not None and said != recipe.digest:  # what is old may have an older recipe
         own = "no recipe_sha256" if said is None else f"recipe_sha256 {said[:12]}"
         yield "recipe", own, f"{recipe.digest[:12]}, that of {recipe.name}"
@@ -69,15 +70,15 @@ def installed_rule(name: str) -> dict[str, Any] | None:
 
 def doubts(submission: Submission) -> Iterator[Suspicion]:
     """Yield what a reader should know of a submission's word, whatever its rewards are."""
-    model = submission.rewards.info.model
-    recipe, named = recipe_of(model), model.get("recipe")
+    model = submission.file.model
+    recipe, named = recipe_of(model), model.recipe
     if named and recipe is None:
         text = f"fed by a recipe of its own, {shown(named)}, which does not ship: how it was fed and read cannot be seen here"
         yield Suspicion("own-recipe", text, 1.0)
-    elif recipe is not None and model.get("recipe_sha256") != recipe.digest:
+    elif recipe is not None and model.recipe_sha256 != recipe.digest:
         text = (
             f"names the recipe {recipe.name}, but not its present content: how it was fed and read cannot be seen here"
         )
         yield Suspicion("own-recipe", text, 1.0)
-    if model.get("weights") == RULE and submission.tier == "recomputed":
+    if model.weights == RULE and submission.tier == "recomputed":
         yield Suspicion("unrun-rule", "says that it is a rule without weights; nobody here has run it", 1.0)

@@ -6,24 +6,23 @@ The checker and the board ask the same questions here. All of it is cheap: no ro
 from __future__ import annotations
 
 import os
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.records import Kind, ScoreType
+from prm_eval.store.rules import shown
 from prm_eval.store.safe_json import read_json
-from prm_eval.store.typed import problems, shown
+from prm_eval.store.typed import Draft, as_json, draft
 from prm_eval.submissions.checking.faults import Faults
 from prm_eval.submissions.checking.provenance import faults_from_outside, recipe_of
-from prm_eval.submissions.formats import SubmissionFile
+from prm_eval.submissions.formats import ModelEntry, SubmissionFile
 from prm_eval.submissions.readers import LAYOUT, REVISION_WORDS, path_parts
 from prm_eval.submissions.revision import revision_name
 
 REQUIRED = ("submission.json", "rewards.parquet")
 ALLOWED = (*REQUIRED, "verification.json")
-NEEDED = frozenset(("name", "kind", "score_type", "aggregation", "splitter", "pool_hash", "model", "run"))
 MAX_REWARDS_BYTES = 2 * 1024**3
 MOST_FILES = 100  # of a folder that are looked at
 
@@ -35,14 +34,12 @@ class Outline:
     Attributes:
         parts: Organisation, model, revision and pool id, as the folder is called; None where it is not called so.
         there: Names of the files that can be read.
-        fields: ``submission.json``.
-        wrong: Those of its fields that are not well formed: what needs them is not looked at.
+        about: ``submission.json`` as far as it is well formed: what needs its other fields is not looked at.
     """
 
     parts: tuple[str, str, str, str] | None
     there: set[str]
-    fields: dict[str, Any]
-    wrong: frozenset[str]
+    about: Draft[SubmissionFile]
 
 
 def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -> Outline:
@@ -58,15 +55,15 @@ def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -
     if parts is None:
         faults.add("path", folder, f"a folder called {shown(folder.name)}", f"{LAYOUT}; revision: {REVISION_WORDS}")
     there = _layout(folder, faults)
-    fields, wrong = _fields(folder, faults) if "submission.json" in there else ({}, NEEDED)
-    if parts is not None and not wrong & {"name", "model"}:
-        _agreement(folder, parts, fields, faults)
-    if parts is not None and new and "model" not in wrong:
-        for kind, found, expected in faults_from_outside(*parts[:2], fields["model"]):
+    about = _read(folder / "submission.json", faults) if "submission.json" in there else Draft[SubmissionFile]()
+    if parts is not None and about.has("name", "model"):
+        _agreement(folder, parts, about["name"], about["model"], faults)
+    if parts is not None and new and about.has("model"):
+        for kind, found, expected in faults_from_outside(*parts[:2], about["model"]):
             faults.add(kind, folder / "submission.json", found, expected)
-    if not wrong & {"kind", "score_type", "model"}:
-        _description(folder, fields, faults)
-    return Outline(parts, there, fields, wrong)
+    if about.has("kind", "score_type", "model"):
+        _description(folder, about["kind"], about["score_type"], about["model"], faults)
+    return Outline(parts, there, about)
 
 
 def _layout(folder: Path, faults: Faults) -> set[str]:
@@ -104,36 +101,33 @@ def _plain(path: Path, faults: Faults) -> bool:
     return True
 
 
-def _fields(folder: Path, faults: Faults) -> tuple[dict[str, Any], frozenset[str]]:
-    """Return ``submission.json`` and which of its fields are wrong: what needs those is not looked at."""
-    path = folder / "submission.json"
+def _read(path: Path, faults: Faults) -> Draft[SubmissionFile]:
+    """Return ``submission.json`` as far as it is well formed, and add what is wrong with it."""
     try:
-        fields = read_json(path)
+        about = draft(SubmissionFile, read_json(path))
     except DataError as error:
         faults.add_error("json", error)
-        return {}, NEEDED
-    wrong: set[str] = set()
-    for each in problems(fields, SubmissionFile):
+        return Draft()
+    for each in about.faults:
         kind = "schema" if each.where == "schema" else "text" if each.kind == "text" else "field"
         if each.where.startswith("disclosure"):
             kind = "disclosure" if kind == "field" else kind
-        wrong.add(re.split(r"[.\[]", each.where)[0])
         faults.add(kind, path, f"{each.where} = {each.found}", each.expected)
-    if "disclosure" not in fields or fields["disclosure"] is None:
+    if about.has("disclosure") and about["disclosure"] is None:
         faults.add("disclosure", path, "no disclosure", "one; prm-eval submit-form asks for it")
-    return fields, frozenset(wrong)
+    return about
 
 
-def _agreement(folder: Path, parts: tuple[str, str, str, str], fields: dict[str, Any], faults: Faults) -> None:
+def _agreement(folder: Path, parts: tuple[str, str, str, str], name: str, entry: ModelEntry, faults: Faults) -> None:
     """Check that the path agrees with the content."""
     org, model, revision, _ = parts
-    path, named, about = folder / "submission.json", f"{org}/{model}", fields["model"]
-    if fields["name"] != named:
-        faults.add("agreement", path, f"name = {shown(fields['name'])}", f"{named}, as the folder says")
-    if about["id"] != named:
-        faults.add("agreement", path, f"model.id = {shown(about['id'])}", f"{named}, as the folder says")
+    path, named = folder / "submission.json", f"{org}/{model}"
+    if name != named:
+        faults.add("agreement", path, f"name = {shown(name)}", f"{named}, as the folder says")
+    if entry.id != named:
+        faults.add("agreement", path, f"model.id = {shown(entry.id)}", f"{named}, as the folder says")
     try:
-        own = revision_name(about)
+        own = revision_name(as_json(entry))
     except PrmEvalError as error:
         faults.add("revision", path, str(error), REVISION_WORDS)
         return
@@ -141,12 +135,12 @@ def _agreement(folder: Path, parts: tuple[str, str, str, str], fields: dict[str,
         faults.add("agreement", path, f"a model of revision {own}", f"{revision}, as the folder says")
 
 
-def _description(folder: Path, fields: dict[str, Any], faults: Faults) -> None:
+def _description(folder: Path, kind: Kind, score_type: ScoreType, model: ModelEntry, faults: Faults) -> None:
     """Check what the fields say of each other."""
-    path, recipe = folder / "submission.json", recipe_of(fields["model"])
+    path, recipe = folder / "submission.json", recipe_of(model)
     if recipe is None:
         return
-    if recipe.kind != fields["kind"]:
-        faults.add("recipe", path, f"kind {fields['kind']}", f"{recipe.kind}, as the recipe {recipe.name} is for")
-    if recipe.score.rule != "by_labels" and recipe.score_type != fields["score_type"]:
-        faults.add("recipe", path, f"score_type {fields['score_type']}", f"{recipe.score_type} ({recipe.name})")
+    if recipe.kind != kind:
+        faults.add("recipe", path, f"kind {kind}", f"{recipe.kind}, as the recipe {recipe.name} is for")
+    if recipe.score.rule != "by_labels" and recipe.score_type != score_type:
+        faults.add("recipe", path, f"score_type {score_type}", f"{recipe.score_type} ({recipe.name})")

@@ -1,0 +1,134 @@
+"""The commands that judge candidates: ``grade``, ``score``, ``evaluate``, ``explain``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prm_eval.cli.parser_score import OLD_RAY
+from prm_eval.cli.types import say_renamed
+from prm_eval.errors import PrmEvalError
+from prm_eval.progress import Bar
+
+if TYPE_CHECKING:
+    from prm_eval.evaluation.jobs import Scoring
+    from prm_eval.pools.pool import Pool
+    from prm_eval.rewards import RewardModel
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.jobs import run_grading
+
+    found = run_grading(options.pool, options.grader, output=options.output, compare=options.compare, bars=Bar)
+    if found.counts is not None:
+        print(", ".join(f"{name} {count:,}" for name, count in found.counts.items()))
+    print(f"grades     {found.path}")
+    if found.disagreements is not None:
+        of = sum((found.counts or {}).values())
+        print(f"{len(found.disagreements)} of {of:,} candidates are judged otherwise by {options.compare!r}")
+        for each in found.disagreements:
+            print(
+                f"  {each.problem.problem_id} slot {each.slot}: gold {each.problem.gold!r}, "
+                f"ours {each.ours.grade} (answer {each.ours.answer!r}, "
+                f"rule {each.ours.rule}); theirs {each.theirs.grade} (answer {each.theirs.answer!r})"
+            )
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.jobs import chosen_runner, require_declared_aggregation, run_scoring
+    from prm_eval.pools.pool import Pool
+    from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
+
+    if options.engine == OLD_RAY:
+        say_renamed("--engine ray", "--runner ray")
+        options.engine, options.runner = None, "ray"
+    given = {name: getattr(options, name) for name in OPTIONS}
+    pool = Pool(options.pool).require_sound()
+    runner = chosen_runner(options.runner, options.reward_model, given, options.workers)
+    model = load_reward_model(options.reward_model, **given)
+    if fed := how_fed(model):
+        print(f"recipe     {fed}")
+    folder = _reward_folder(options, model, pool)
+    found = run_scoring(pool, model, folder, runner=runner, name=options.submission, bars=Bar)
+    require_declared_aggregation(found.rewards, pool)
+    return _say_scored(found, pool, options.submission)
+
+
+def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) -> Path:
+    """Return where the rewards go.
+
+    Raises:
+        PrmEvalError: The options do not say, or the submission cannot be named so.
+    """
+    if options.submission is not None:
+        from prm_eval.submissions import submission_folder
+
+        return submission_folder(options.output or Path("results"), options.submission, model, pool)
+    if options.output is None:
+        raise PrmEvalError("where to? -o DIR, or --submission ORG/MODEL for a results folder")
+    return Path(options.output)
+
+
+def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
+    rewards = found.rewards
+    print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
+    if did := found.work:
+        print(
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
+        )
+    for line in found.refusal_lines:
+        print(f"refused    {line}")
+    if found.nothing_scored:
+        print("prm-eval: nothing was scored", file=sys.stderr)
+        return 1
+    step = f"evaluate {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
+    print(f"next       prm-eval {step}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.jobs import run_evaluation
+    from prm_eval.evaluation.report import html_page, text_table
+
+    found = run_evaluation(
+        options.pool,
+        options.rewards,
+        grades=options.grades,
+        aggregations=options.aggregation,
+        bars=Bar,
+        ns=options.n,
+        selectors=options.selectors,
+        draws=options.draws,
+        seed=options.seed,
+        resamples=options.resamples,
+    )
+    print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
+    if options.html:
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        title = options.title or f"Best of n on {found.pool['problem_set'].get('name') or options.pool.name}"
+        options.html.write_text(html_page(found, title), encoding="utf-8")
+        print(f"page       {options.html}", file=sys.stderr)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from prm_eval.grading.deciding.options import parse_policy
+    from prm_eval.grading.explain import explain
+
+    explanation = explain(options.gold, options.answer, parse_policy(options.grading))
+    print(explanation.text)
+    return 0 if explanation.equal else 1
+
+
+JUDGING_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "grade": _grade,
+    "score": _score,
+    "evaluate": _evaluate,
+    "explain": _explain,
+}

@@ -1,0 +1,96 @@
+"""The commands about pools: ``pool import``, ``pool show``, ``pool verify``, ``pool register``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from prm_eval.cli.types import counted
+from prm_eval.progress import Bar
+
+
+def _pool_import(options: argparse.Namespace) -> int:
+    from prm_eval.importers import import_pool
+
+    with Bar("importing", None, "problem") as progress:
+        report = import_pool(
+            options.file,
+            options.output,
+            form=options.format,
+            policy=options.policy,
+            slots=options.slots,
+            splitter=options.splitter,
+            skip_bad=options.skip_bad,
+            progress=progress,
+        )
+    for name in sorted(report.ignored):
+        print(f"ignored field: {name} ({report.ignored[name]:,} times)", file=sys.stderr)
+    for fault in report.skipped:
+        print(f"skipped: {fault}", file=sys.stderr)
+    if report.skipped:
+        print(f"{counted(len(report.skipped), 'problem')} skipped", file=sys.stderr)
+    _show(options.output)
+    return 0
+
+
+def _pool_show(options: argparse.Namespace) -> int:
+    _show(options.pool)
+    return 0
+
+
+def _show(path: Path) -> None:
+    from prm_eval.pools.pool import Pool
+
+    pool = Pool(path)
+    info = pool.info
+    print(f"pool       {pool.path}  ({info.content_hash})")
+    print(f"problems   {info.n_problems:,} from {info.problem_set.get('name') or 'an unnamed set'}")
+    print(f"candidates {info.n_candidates:,} in {info.m:,} slots a problem; splitter {info.splitter}")
+    if info.n_missing:
+        print(
+            f"missing    {info.n_missing:,} slots; they count as wrong (import with --slots min or a number to leave "
+            "them out)"
+        )
+    print(f"policy     {info.policy.get('id') or 'unknown'}")
+    grades = sorted(each.name for each in pool.path.glob("grades*.parquet"))
+    print(f"grades     {', '.join(grades) or 'none yet: prm-eval grade ' + str(pool.path)}")
+    print(
+        f"rewards    {', '.join(each.name for each in pool.reward_folders()) or 'none yet: prm-eval score ' + str(pool.path)}"
+    )
+
+
+def _pool_verify(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.jobs import verify_pool
+    from prm_eval.pools.pool import Pool
+
+    pool = Pool(options.pool)
+    faults = verify_pool(pool)
+    for fault in faults:
+        print(fault)
+    found = counted(len(faults), "fault") if faults else f"sound, {pool.info.content_hash}"
+    print(f"{pool.path}: {found}")
+    return 1 if faults else 0
+
+
+def _pool_register(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.jobs import grade_unless_graded
+    from prm_eval.pools.pool import Pool
+    from prm_eval.submissions import register_pool
+
+    pool = Pool(options.pool).require_sound()
+    if grade_unless_graded(pool, bars=Bar):
+        print(f"graded     {pool.path} had no grades of this version: they were made, and stay in that folder")
+    entry = register_pool(pool, options.output, options.id, title=options.title, headline_n=options.headline_n)
+    print(f"registered {options.output / 'pools' / entry.pool_id}  ({entry.content_hash})")
+    print(f"next       prm-eval score {pool.path} --reward-model RM --submission ORG/MODEL -o {options.output}")
+    return 0
+
+
+POOL_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "pool import": _pool_import,
+    "pool show": _pool_show,
+    "pool verify": _pool_verify,
+    "pool register": _pool_register,
+}
