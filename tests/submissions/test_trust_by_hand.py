@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
 from prm_eval.submissions.trust import (
     EDITED,
     MEAN_SHARE,
@@ -49,16 +50,25 @@ def test_the_coarser_dtype_sets_the_tolerance() -> None:
 
 
 MODEL = {"id": "org/model", "dtype": "float16", **{name: f"{name} 1" for name in PINNED}}
-SUBMISSION = {"pool_hash": "p" * 8, "run": {"candidates": 400}, "model": MODEL}
 FOUND = {
-    "pool_hash": "p" * 8, "rewards_sha256": "r" * 8, "verdict": "agrees", "compared": 40, "of": 400, "scope": "sample",
-    "detection": detection_of(40, 400), "beyond": 0, "inputs_differ": 0, "model": {**MODEL, "dtype": "float32"},
-    "tolerance": 0.02, "max_difference": 0.02, "mean_difference": 0.0025,
+    "schema": "prm_eval.verification/1", "pool_hash": "p" * 8, "rewards_sha256": "r" * 8, "verdict": "agrees",
+    "compared": 40, "of": 400, "scope": "sample", "seed": 7, "scale": "probability", "detection": detection_of(40, 400),
+    "beyond": 0, "inputs_differ": 0, "model": {**MODEL, "dtype": "float32"}, "tolerance": 0.02, "max_difference": 0.02,
+    "mean_difference": 0.0025, "worst": [], "verified_by": "somebody", "device_name": "a processor", "versions": {},
 }  # fmt: skip
 
 
-def told(submission=SUBMISSION, rewards="r" * 8, **changes) -> list[tuple[str, str]]:
-    return list(contradictions({**FOUND, **changes}, submission, rewards))
+def entry(fields: dict) -> ModelEntry:
+    """A model entry; what is no field of the format is one of its own."""
+    own = {name for name in fields if name not in ModelEntry.__dataclass_fields__}
+    known = {name: value for name, value in fields.items() if name not in own}
+    return ModelEntry(**known, others={name: fields[name] for name in own})
+
+
+def told(model: dict = MODEL, candidates: int = 400, **changes) -> list[tuple[str, str]]:
+    run = RunEntry(1.0, 0, candidates, None, {}, "a processor", {})
+    changes = {("model" if name == "found_model" else name): value for name, value in changes.items()}
+    return list(contradictions(VerificationFile(**{**FOUND, **changes}), "p" * 8, entry(model), run, "r" * 8))
 
 
 CONTRADICTIONS = [
@@ -76,7 +86,7 @@ CONTRADICTIONS = [
     ({"tolerance": 0.1}, "tolerance = 0.1", "0.02, that of the dtypes"),
     ({"max_difference": 0.0201}, "max_difference = 0.0201", "at most 0.02, to agree"),
     ({"mean_difference": 0.00251}, "mean_difference = 0.00251", "at most 0.0025, to agree"),
-    *(({"model": {**MODEL, name: "other"}}, f"a verification with another {name}", "the model of the submission")
+    *(({"found_model": {**MODEL, name: "other"}}, f"a verification with another {name}", "the model of the submission")
       for name in ("id", *PINNED)),
 ]  # fmt: skip
 
@@ -96,7 +106,7 @@ def test_what_agrees_is_believed() -> None:
     assert told(compared=1, detection=detection_of(1, 400)) == []
     for name in PINNED:
         less = {key: value for key, value in MODEL.items() if key != name}
-        assert told(model=less) == [] and told(submission={**SUBMISSION, "model": less}) == []
+        assert told(found_model=less) == [] and told(model=less) == []
     assert set(PINNED) == {
         "recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator"
     }  # fmt: skip
@@ -106,7 +116,7 @@ def test_several_are_told_together_and_a_verdict_ends_it() -> None:
     assert [found for found, _ in told(pool_hash="q", beyond=2, max_difference=1.0, of=7)] == [
         "a verification for another pool", "of = 7", "beyond = 2", "max_difference = 1",
     ]  # fmt: skip
-    assert [found for found, _ in told(rewards="q", verdict="x", beyond=2)] == [
+    assert [found for found, _ in told(rewards_sha256="q", verdict="x", beyond=2)] == [
         "a verification of other rewards", "the verdict x",
     ]  # fmt: skip
     assert len(told(scope="all", detection=0.5)) == 1, "a wrong count says all; its probability is not asked"
@@ -115,6 +125,5 @@ def test_several_are_told_together_and_a_verdict_ends_it() -> None:
 def test_a_figure_beyond_all_pools_is_not_computed_with() -> None:
     """A hundred million is; more is refused, even where the submission says the same."""
     for of, words in ((MOST_CANDIDATES + 1, ["of = 1e+08"]), (MOST_CANDIDATES, [])):
-        submission = {**SUBMISSION, "run": {"candidates": of}}
-        found = told(submission=submission, of=of, compared=of, scope="all", detection=1.0)
+        found = told(candidates=of, of=of, compared=of, scope="all", detection=1.0)
         assert [each for each, _ in found] == words
