@@ -223,7 +223,11 @@ def run_all(target: Target, mutants: list[Mutant], trees: list[Path]) -> Iterato
     free, waiting = list(trees), list(mutants)
     busy: dict[int, tuple[Mutant, Path, float]] = {}
     original = (ROOT / target.path).read_text("utf-8")
+    looked = time.monotonic()
     while waiting or busy:
+        paused, looked = time.monotonic() - looked, time.monotonic()
+        if paused > 5:  # this process was stopped, and so were its forks: their time did not run
+            busy = {pid: (mutant, tree, since + paused) for pid, (mutant, tree, since) in busy.items()}
         while waiting and free:
             mutant, tree = waiting.pop(0), free.pop()
             for stale in (tree / target.path.parent / "__pycache__").glob(f"{target.path.stem}.*"):

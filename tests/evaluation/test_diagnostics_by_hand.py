@@ -143,4 +143,5 @@ def test_groups_by_hand() -> None:
     """Numbers in their order before words, None in no group; a single one is no grouping."""
     found = groups_of([10, "b", None, 9, "a", 10, "b"])
     assert [(label, rows.tolist()) for label, rows in found] == [("9", [3]), ("10", [0, 5]), ("a", [4]), ("b", [1, 6])]
+    assert [label for label, _ in groups_of([2, 1])] == ["1", "2"]
     assert groups_of([None, 3, 3]) == [] and groups_of([]) == []

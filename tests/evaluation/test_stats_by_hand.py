@@ -99,7 +99,9 @@ def test_a_paired_difference_by_hand() -> None:
 def test_a_difference_that_is_the_same_everywhere(gap) -> None:
     """No resample varies: limits reach from the difference towards 0, by twice the binomial margin, and not beyond 1."""
     margin = 2 * (1 - 0.025 ** (1 / 50))
-    found = ClusterBootstrap(50, seed=0, resamples=30).difference(np.full(50, max(gap, 0.0)), np.full(50, max(-gap, 0.0)))
+    found = ClusterBootstrap(50, seed=0, resamples=30).difference(
+        np.full(50, max(gap, 0.0)), np.full(50, max(-gap, 0.0))
+    )
     low, high = (gap - margin, gap) if gap > 0 else (gap, gap + margin) if gap < 0 else (0.0, 0.0)
     assert (found.value, found.low, found.high) == pytest.approx((gap, low, high), abs=1e-12)
 
@@ -113,7 +115,9 @@ def test_sign_flips_are_counted_right() -> None:
     """Against all 2^8 signs: within four standard errors; against the documented draws: to the last digit."""
     difference = np.array([0.0, 0.3, -0.1, 0.2, 0.25, 0.0, -0.05, 0.4, 0.1, 0.1])
     moving = difference[difference != 0]
-    sums = [abs(sum(s * v for s, v in zip(signs, moving, strict=True))) for signs in itertools.product((1, -1), repeat=8)]
+    sums = [
+        abs(sum(s * v for s, v in zip(signs, moving, strict=True))) for signs in itertools.product((1, -1), repeat=8)
+    ]
     exact = np.mean([each >= difference.sum() - 1e-12 for each in sums])
     found = sign_flip_p(difference, seed=3, resamples=4_000)
     assert abs(found - exact) < 4 * math.sqrt(exact * (1 - exact) / 4_000)
@@ -175,7 +179,15 @@ def slow_told_apart(values, resampled, level) -> np.ndarray:
     while True:
         left = [pair for pair in pairs if not better[pair] and spread[pair] > 0]
         largest = [
-            max([0.0, *(((row[i] - means[i]) - (row[j] - means[j])) / math.sqrt(spread[i, j] / problems) for i, j in left)])
+            max(
+                [
+                    0.0,
+                    *(
+                        ((row[i] - means[i]) - (row[j] - means[j])) / math.sqrt(spread[i, j] / problems)
+                        for i, j in left
+                    ),
+                ]
+            )
             for row in resampled
         ]
         critical = max(t.ppf(level, problems - 1), np.quantile(largest, level))
@@ -210,14 +222,17 @@ def test_one_entry_or_one_problem_tell_nothing_apart() -> None:
     assert told_apart(np.array([[0.0, 1.0]]), np.zeros((5, 2))).tolist() == [[False, False]] * 2
     found = told_apart(np.array([[0.0, 1.0]] * 2), np.array([[0.0, 1.0]] * 5))
     assert found.dtype == bool and found.tolist() == [[False, False]] * 2
-    assert told_apart(np.array([[0.0, 1.0]] * 9), np.array([[0.0, 1.0]] * 5)).tolist() == [[False, False], [True, False]]
+    assert told_apart(np.array([[0.0, 1.0]] * 9), np.array([[0.0, 1.0]] * 5)).tolist() == [
+        [False, False],
+        [True, False],
+    ]
 
 
 def test_the_usual_level_is_95_percent() -> None:
     """A pair that the 96 % level would not tell apart, and the 94 % level would."""
     generator = np.random.default_rng(11)
     for _ in range(60):
-        values = generator.normal(0, 1, (12, 2)) + [0.0, 0.55]
+        values = generator.normal(0, 1, (12, 2)) + np.array([0.0, 0.55])
         resampled = ClusterBootstrap(12, seed=0, resamples=200).means(values)
         if told_apart(values, resampled, 0.93).any() and not told_apart(values, resampled, 0.97).any():
             assert told_apart(values, resampled).tolist() == told_apart(values, resampled, 0.95).tolist()

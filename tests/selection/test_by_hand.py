@@ -73,7 +73,9 @@ def test_ranks_of_the_best_of_a_draw() -> None:
 
 def test_what_ties_share_and_what_is_missing_loses() -> None:
     found = best_of_n_probabilities(np.array([1.0, NAN, 3.0, 3.0]), [1, 2, 4])
-    assert found == pytest.approx(np.array([[1 / 4, 0, 1 / 4, 1 / 4], [1 / 6, 0, 5 / 12, 5 / 12], [0, 0, 1 / 2, 1 / 2]]))
+    assert found == pytest.approx(
+        np.array([[1 / 4, 0, 1 / 4, 1 / 4], [1 / 6, 0, 5 / 12, 5 / 12], [0, 0, 1 / 2, 1 / 2]])
+    )
 
 
 def test_means_of_many_problems_are_those_of_one() -> None:
@@ -118,7 +120,15 @@ def test_each_selector_on_three_slots() -> None:
     low = [[third, 0, third], [two_thirds, 0, third], [1, 0, 0]]
     high = [[third, 0, third], [third, 0, two_thirds], [0, 0, 1]]
     even = [[third, 0, third], [1 / 2, 0, 1 / 2], [1 / 2, 0, 1 / 2]]
-    wanted = {First: first, Random: even, BestOfN: high, Shortest: low, Longest: high, Majority: even, WeightedMajority: low}
+    wanted = {
+        First: first,
+        Random: even,
+        BestOfN: high,
+        Shortest: low,
+        Longest: high,
+        Majority: even,
+        WeightedMajority: low,
+    }
     for kind, table in wanted.items():
         choice = kind().choose(slots, [1, 2, 3], seed=1, draws=3)
         assert choice.probabilities == pytest.approx(np.array(table), abs=1e-12), kind
@@ -173,6 +183,15 @@ def test_draws_of_any_rule_are_the_documented_ones() -> None:
     assert found.probabilities[2] == pytest.approx(counts / 40)
     pairs = np.bincount([one for one, _ in itertools.combinations(range(30), 2)], minlength=30)
     assert found.probabilities[1] == pytest.approx(pairs / 435)
+
+
+def test_three_thousand_subsets_are_gone_through() -> None:
+    """The limit itself is exact: of 3,000 slots each is drawn once, in both ways that enumerate; one more is sampled."""
+    assert Restless().choose(slots_of(range(3_000)), [1], seed=1, draws=2).draws.tolist() == [0]
+    assert Restless().choose(slots_of(range(3_001)), [1], seed=1, draws=2).draws.tolist() == [2]
+    for m, draws in ((3_000, 0), (3_001, 2)):
+        weights = 1 + np.arange(m)[:, None] * 1e-12  # all tied, none equal: no closed form
+        assert vote(np.arange(m) % 2, weights, [1], seed=1, draws=2).draws.tolist() == [[draws]]
 
 
 def test_a_negative_weight_is_refused_by_name() -> None:

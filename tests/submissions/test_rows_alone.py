@@ -54,7 +54,10 @@ def refuse(row: dict, reason: str = "over-length: 9") -> None:
 def test_a_good_file_and_its_totals(tmp_path: Path) -> None:
     rows = good()
     refuse(rows[4])
-    assert check(tmp_path, rows) == ([], {"candidates": 6, "tokens": 10 + 11 + 12 + 13 + 15, "refused": {"over-length": 1}})
+    assert check(tmp_path, rows) == (
+        [],
+        {"candidates": 6, "tokens": 10 + 11 + 12 + 13 + 15, "refused": {"over-length": 1}},
+    )
 
 
 def test_a_file_that_tells_no_tokens(tmp_path: Path) -> None:
@@ -178,7 +181,10 @@ def test_reasons_are_counted_up_to_a_limit(tmp_path: Path, monkeypatch) -> None:
         refuse(rows[at], reason)
     faults, totals = check(tmp_path, rows, Expected(list(KEYS), list(STEPS), [0, 1, 2, 3, 4, 5]).finish())
     assert faults == []
-    assert totals["refused"] == {"no step": 2, "over-length": 2} and list(totals["refused"]) == ["no step", "over-length"]
+    assert totals["refused"] == {"no step": 2, "over-length": 2} and list(totals["refused"]) == [
+        "no step",
+        "over-length",
+    ]
 
 
 def test_bombs(tmp_path: Path) -> None:
@@ -186,7 +192,9 @@ def test_bombs(tmp_path: Path) -> None:
     rows = good()
     rows[1].update(refusal="x" * 1_001)
     faults, totals = check(tmp_path, rows)
-    assert faults[:1] == [("bomb", 2, "a refusal of more than 1,000 bytes", "a short text")] and totals["candidates"] == 0
+    assert (
+        faults[:1] == [("bomb", 2, "a refusal of more than 1,000 bytes", "a short text")] and totals["candidates"] == 0
+    )
     rows = good()
     rows[2].update(step_rewards=[0.5] * 1_007, n_steps=1_007)
     faults, totals = check(tmp_path, rows)
@@ -200,7 +208,9 @@ def test_columns_are_those_of_the_format(tmp_path: Path) -> None:
     fields = list(nullable())
     faults, totals = check(tmp_path, good(), schema=pa.schema([*fields[:-1], pa.field("gold", pa.string())]))
     listed = ", ".join(f"'{each.name}'" for each in fields[:-1])
-    assert faults == [("columns", None, f"7 columns: {listed}, 'gold'", f"{names}, and perhaps reward")] and totals == {}
+    assert (
+        faults == [("columns", None, f"7 columns: {listed}, 'gold'", f"{names}, and perhaps reward")] and totals == {}
+    )
     assert [each[0] for each in check(tmp_path, good(), schema=pa.schema(fields[:-1]))[0]] == ["columns"]
     many = pa.schema([*fields, *(pa.field(f"x{at}", pa.int8()) for at in range(9))])
     found = check(tmp_path, good(), schema=many)[0][0][2]
@@ -267,7 +277,9 @@ def test_what_a_pool_asks_of_rewards(small_pool) -> None:
     """Every candidate in order, its steps by the splitter that is asked for, its first twin within its own problem."""
     from prm_eval.texts.steps import split_steps
 
-    texts = [text for _, block in small_pool.blocks(["problem_id", "text"]) for text in block.column("text").to_pylist()]
+    texts = [
+        text for _, block in small_pool.blocks(["problem_id", "text"]) for text in block.column("text").to_pylist()
+    ]
     for splitter in (None, "line", "blank_line"):
         found = expected_of(small_pool, splitter)
         assert [key[0] for key in found.keys] == ["a"] * 4 + ["b"] * 4

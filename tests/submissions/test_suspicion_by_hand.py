@@ -165,7 +165,9 @@ def test_who_reads_texts_is_not_blind() -> None:
 def test_the_measure_of_blindness_by_hand() -> None:
     """Sum over cells of own less mean of the shuffled, over the root of the summed variances, squared and added."""
     generator = np.random.default_rng(8)
-    texts = [[" ".join(generator.choice(["u", "v", "w"], int(k))) for k in generator.integers(2, 9, 20)] for _ in range(21)]
+    texts = [
+        [" ".join(generator.choice(["u", "v", "w"], int(k))) for k in generator.integers(2, 9, 20)] for _ in range(21)
+    ]
     cells = tuple(made_cells(texts, generator.integers(0, 3, 20), shuffles=7))
     table = generator.integers(0, 6, (21, 20)).astype(float)
     centre, spread = np.zeros(3), np.zeros(3)

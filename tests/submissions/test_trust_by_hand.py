@@ -20,7 +20,9 @@ from prm_eval.submissions.trust import (
 )
 
 
-@pytest.mark.parametrize(("edited", "sample", "of"), [(1, 1, 10), (3, 4, 20), (4, 3, 20), (9, 1, 10), (5, 5, 10), (2, 50, 100)])
+@pytest.mark.parametrize(
+    ("edited", "sample", "of"), [(1, 1, 10), (3, 4, 20), (4, 3, 20), (9, 1, 10), (5, 5, 10), (2, 50, 100)]
+)
 def test_detection_is_the_closed_form(edited, sample, of) -> None:
     """1 - C(of - edited, sample) / C(of, sample), whichever of the two is smaller."""
     wanted = 1 - math.comb(of - edited, sample) / math.comb(of, sample)
@@ -103,6 +105,9 @@ def test_what_agrees_is_believed() -> None:
     assert told(max_difference=None, mean_difference=None) == []
     assert told(compared=400, scope="all", detection=1.0) == []
     assert told(compared=400, detection=1.0) == []
+    coarser = {**MODEL, "dtype": "bfloat16"}  # on either side
+    assert told(found_model=coarser, tolerance=0.1) == told(model=coarser, tolerance=0.1) == []
+    assert told(found_model=coarser) == [("tolerance = 0.02", "0.1, that of the dtypes")]
     assert told(compared=1, detection=detection_of(1, 400)) == []
     for name in PINNED:
         less = {key: value for key, value in MODEL.items() if key != name}
