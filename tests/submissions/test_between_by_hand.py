@@ -60,7 +60,8 @@ def test_what_is_no_folder_between_them(tmp_path: Path) -> None:
     odd = [root / "a.txt", root / "org__model" / "b.txt", root / "org__model" / "r1" / "c.txt"]
     for path in odd:
         path.write_text("x")
-    (root / "link").symlink_to(root / "org__model", target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    (root / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert set(strays(tmp_path)) == {*odd, root / "link"}
     assert list(strays(tmp_path))[:1] == [root / "a.txt"] and (folder / "submission.json").is_file()
     told = {path: (kind, found, expected) for kind, path, found, expected in between(tmp_path)}

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from prm_eval.evaluation.curves import graded_slots
+from prm_eval.grading.pool import grade_pool
+from prm_eval.importers import import_pool
+from prm_eval.rewards import load_reward_model
+from prm_eval.rewards.files.reward_file import NamedRewards
+from prm_eval.rewards.scoring import score_pool
+from prm_eval.submissions import suspicion
+from prm_eval.submissions.formats import ModelEntry
 from prm_eval.submissions.suspicion import (
     CHI_SQUARE_LIMIT,
     FEW_VALUES,
@@ -19,8 +29,12 @@ from prm_eval.submissions.suspicion import (
     _found,
     blindness,
     outliers,
+    pool_facts,
+    read_rewards,
+    suspicions,
     within_problem_auroc,
 )
+from tests.conftest import write_jsonl
 
 NAN = math.nan
 
@@ -210,3 +224,120 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
     )
     assert told(generator.normal(0, 1, correct.shape), correct, cells) == {}, "random rewards know no grade"
     assert set(found) <= set(NAMES)
+
+
+TEXTS = ["so it is {}", "so it is {}", "then {} follows here", "hence we get {}", "clearly {}", "at last {} it is"]
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """Two problems of 13 candidates: six right (two of one text), six wrong, one without an answer; one slot missing."""
+    folder = tmp_path_factory.mktemp("suspicion")
+    rows = [
+        {"id": name, "problem": "1+1?", "answer": "2", "samples": [
+            {"text": text.format(f"\\boxed{{{answer}}}"), "correct": answer == 2} for answer in (2, 3) for text in TEXTS
+        ] + [{"text": "no idea", "correct": False}]}
+        for name in ("a", "b")
+    ]  # fmt: skip
+    del rows[1]["samples"][3:5]
+    pool = import_pool(write_jsonl(folder / "plain.jsonl", rows), folder / "pool", slots=13).pool
+    grade_pool(pool)
+    return pool
+
+
+def test_the_facts_of_a_pool(graded) -> None:
+    """What is there, right and answered; cells of different texts, each by its first slot, four of them or more."""
+    facts = pool_facts(str(graded.path), graded.info.content_hash)
+    assert facts.correct.tolist() == [[True] * 6 + [False] * 7, [True] * 4 + [False] * 9]
+    assert facts.present.tolist() == [[True] * 13, [True] * 11 + [False] * 2]
+    assert facts.answered.tolist() == [[True] * 12 + [False], [True] * 10 + [False] * 3]
+    cells = [(cell.problem, cell.slots.tolist()) for cell in facts.cells]
+    # the second problem has three different right texts: too few for a cell
+    assert cells == [(0, [0, 2, 3, 4, 5]), (0, [6, 8, 9, 10, 11, 12]), (1, [4, 6, 7, 8, 9, 10])]
+    generator = np.random.default_rng(20_230_531)
+    texts = {slot: text for (_, table) in list(graded.blocks(["problem_id", "slot", "text"]))[:1]
+             for slot, text in zip(table.column("slot").to_pylist(), table.column("text").to_pylist(), strict=True)}  # fmt: skip
+    for cell in facts.cells[:2]:
+        size = len(cell.slots)
+        assert np.array_equal(cell.shuffles, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
+        assert cell.length == pytest.approx(np.log1p([len(texts[slot]) for slot in cell.slots]))
+    assert facts.cells[0].same_answer.sum() == 5 * 4  # all right ones have one answer
+    assert facts.cells[1].same_answer[:5, :5].sum() == 5 * 4 and facts.cells[1].same_answer[5].sum() == 0
+
+
+def test_cells_are_bounded(graded, monkeypatch) -> None:
+    """A pool of any size has cells of at most so many candidates, and at most so many of them."""
+    pool_facts.cache_clear()
+    monkeypatch.setattr(suspicion, "MOST_CELLS", 2)
+    monkeypatch.setattr(suspicion, "MOST_CELL", 5)
+    facts = pool_facts(str(graded.path), graded.info.content_hash)
+    assert [(cell.problem, cell.slots.tolist()) for cell in facts.cells] == [
+        (0, [0, 2, 3, 4, 5]),
+        (0, [6, 8, 9, 10, 11]),
+    ]
+    assert pool_facts(str(graded.path), graded.info.content_hash) is facts
+    pool_facts.cache_clear()
+
+
+class Info:
+    score_type = "raw"
+
+
+class Stand:
+    """A submission, as far as doubts look at it."""
+
+    tier = "recomputed"
+
+    def __init__(self, **fields) -> None:
+        self.file = SimpleNamespace(model=ModelEntry("they/model", **fields))
+        self.rewards = SimpleNamespace(info=Info())
+
+
+def test_all_doubts_of_a_submission(graded) -> None:
+    """Of its word, of rewards far out where there is a candidate, and of the table; an ordinary one has none."""
+    table = np.random.default_rng(2).normal(0, 1, (2, 13))
+    table[1, 11:] = NAN
+    assert suspicions(Stand(), graded, table) == []
+    assert [each.name for each in suspicions(Stand(recipe="x"), graded, table)] == ["own-recipe"]
+    far = table.copy()
+    far[0, 0] = -1e9
+    assert [each.name for each in suspicions(Stand(recipe="x"), graded, far)] == ["own-recipe", "outliers"]
+    far = table.copy()
+    far[1, 12] = -1e9  # no candidate is there
+    assert suspicions(Stand(), graded, far) == []
+
+
+def test_rewards_are_read_where_they_are_not_at_hand(graded, monkeypatch) -> None:
+    table = np.zeros((2, 13))
+    table[0, 0] = 1e9
+    table[:, 1:7] = [0, 1, 2, 3, 4, 5]
+    monkeypatch.setattr(suspicion, "read_rewards", lambda submission, pool: table)
+    assert [each.name for each in suspicions(Stand(), graded)] == ["outliers"]
+
+
+def test_rewards_are_the_aggregated_ones_of_the_slots(graded, tmp_path) -> None:
+    """One reward a candidate, as the file gives it; NaN where a slot is empty."""
+    file = score_pool(graded, load_reward_model("boxed-support"), tmp_path / "rewards")
+    found = read_rewards(SimpleNamespace(rewards=file), graded)
+    wanted = [row.rewards["it"].rewards for row in graded_slots(graded, "own", [NamedRewards("it", file)])]
+    assert np.array_equal(found, np.stack(wanted), equal_nan=True)
+    assert found.shape == (2, 13) and np.isnan(found).sum() == 2 and np.isnan(found[1, 11:]).all()
+
+
+def test_the_nearest_text_is_that_of_most_common_word_pairs() -> None:
+    """Pairs of words, counted, of unit length: a text of the same pairs in another order is the nearest, a longer one not."""
+    texts = ["a b c a b", "a b a b c a b", "c a b c", "z z z z", "q"]
+    (cell,) = made_cells([texts], [0] * 5, shuffles=1)
+    vectors = []
+    for text in texts:
+        words = text.split()
+        counts: dict[int, float] = {}
+        for pair in zip(words, words[1:], strict=False):
+            bucket = zlib.crc32(" ".join(pair).encode()) % 512
+            counts[bucket] = counts.get(bucket, 0.0) + 1
+        norm = math.sqrt(sum(each**2 for each in counts.values())) or 1.0
+        vectors.append({bucket: each / norm for bucket, each in counts.items()})
+    for one in range(3):
+        near = [sum(vectors[one].get(k, 0.0) * v for k, v in vectors[other].items()) if other != one else -1.0
+                for other in range(5)]  # fmt: skip
+        assert cell.nearest[one] == int(np.argmax(near))
