@@ -232,6 +232,19 @@ def test_the_cost_of_the_exact_vote_by_hand() -> None:
     assert exact_vote_cost(np.array([3, 3, 1]), 7, 1) == pytest.approx(2 * 3 * 1 * (1 + 1 / 2_000), rel=1e-12)
 
 
+def test_the_exact_vote_is_taken_where_it_costs_what_draws_do() -> None:
+    """A fiftieth of an operation a drawn slot, or 200 at least: one draw less than that, and permutations are taken."""
+    member = np.arange(64) % 5
+    cost = exact_vote_cost(np.bincount(member), 64, 32)
+    enough = math.ceil(cost / (0.02 * 64))
+    assert cost > 300
+    for draws, used in ((enough, 0), (enough - 1, enough - 1)):
+        assert vote(member, np.ones((64, 1)), [32], seed=1, draws=draws).draws.tolist() == [[used]]
+    small = np.arange(20) % 2
+    assert 20 < exact_vote_cost(np.bincount(small), 20, 10) <= 200
+    assert vote(small, np.ones((20, 1)), [10], seed=1, draws=3).draws.tolist() == [[0]]
+
+
 @pytest.mark.parametrize("m", [1_000, 998])
 def test_the_polynomial_at_its_limit(m) -> None:
     """Of two classes of a half each, both win half of all draws, of any size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import zlib
 from types import SimpleNamespace
@@ -332,7 +333,7 @@ def test_the_nearest_text_is_that_of_most_common_word_pairs() -> None:
     for text in texts:
         words = text.split()
         counts: dict[int, float] = {}
-        for pair in zip(words, words[1:], strict=False):
+        for pair in itertools.pairwise(words):
             bucket = zlib.crc32(" ".join(pair).encode()) % 512
             counts[bucket] = counts.get(bucket, 0.0) + 1
         norm = math.sqrt(sum(each**2 for each in counts.values())) or 1.0
