@@ -189,7 +189,7 @@ def chosen_length(rewards: Floats, lengths: Floats, n: int) -> float:
     there = np.isfinite(rewards) & np.isfinite(lengths)
     keys = np.where(there, rewards, np.nan)
     chance = best_of_n_mean(keys, there.astype(np.float64), [n])[:, 0]
-    usable = there.any(axis=1) & (chance > 0)
+    usable = chance > 0
     if not usable.any():
         return float("nan")
     chosen = best_of_n_mean(keys, np.where(there, lengths, 0.0), [n])[usable, 0] / chance[usable]

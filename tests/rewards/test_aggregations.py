@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from prm_eval.errors import PrmEvalError
 from prm_eval.records import SCORE_TYPES
 from prm_eval.rewards.aggregate import LEAST_WEIGHT, aggregate, aggregate_all, aggregate_lists, sigmoid
+from prm_eval.rewards.aggregate import logit as one_logit
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 
 NAMES = tuple(AGGREGATIONS)
@@ -169,3 +170,105 @@ def test_the_figures_of_rewardmath(data) -> None:
         rewards = np.array([aggregate_lists(each[model], name, "value")[0] for each in problems])
         right = (rewards[:, :1] > rewards[:, 1:]).all(axis=1)
         assert 100 * right.mean() == pytest.approx(accuracy, abs=0.005), (model, name)
+
+
+LISTS = [[0.5], [0.9, 0.2], [0.25, 0.75, 0.5, 0.125], [], [1.0, 0.5], [0.0, 0.5], [0.3, 0.3]]
+EDGE = 1e-12  # where log-odds are taken of a printed 0 or 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seven_candidates_written_out(name) -> None:
+    """Values among them 0 and 1, one step, ties, a refusal; as values, and as the log-odds of them."""
+    rewards, weights = aggregate_lists(LISTS, name, "value")
+    for each, reward, weight in zip(LISTS, rewards, weights, strict=True):
+        expected = DEFINITIONS[name](each) if each else math.nan
+        assert reward == pytest.approx(expected, rel=1e-9, abs=1e-300, nan_ok=True)
+        assert weight == pytest.approx(max(LEAST_WEIGHT, expected) if each else math.nan, rel=1e-9, abs=0, nan_ok=True)
+    inside = [each for each in LISTS if each and all(0 < p < 1 for p in each)]
+    rewards, weights = aggregate_lists([[logit(p) for p in each] for each in inside], name, "logodds")
+    for each, reward, weight in zip(inside, rewards, weights, strict=True):
+        assert weight == pytest.approx(DEFINITIONS[name](each), rel=1e-9)
+        ranked = {"prod": math.log(weight), "geometric_mean": math.log(weight), "mean": weight, "soft_min": weight}
+        assert reward == pytest.approx(ranked.get(name, logit(weight)), rel=1e-6, abs=1e-12)
+
+
+def test_a_printed_0_or_1_is_nearly_one() -> None:
+    """The mean of log-odds of 1, 0 and 0.5: those of 1 - 1e-12 and 1e-12 cancel; two of a kind do not."""
+    assert aggregate([1.0, 0.0, 0.5], "mean_logodds", "value")[0] == pytest.approx(0.5, abs=1e-5)
+    assert aggregate([1.0], "mean_logodds", "value")[0] == pytest.approx(1 - EDGE, abs=1e-15)
+    assert aggregate([0.0], "mean_logodds", "value")[0] == pytest.approx(EDGE, rel=1e-6)
+    assert aggregate([1.0, 1.0, 0.0], "mean_logodds", "value")[0] == pytest.approx(
+        EDGE ** (-1 / 3) / (1 + EDGE ** (-1 / 3))
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "score_type"),
+    [
+        ([1e200, 1e200], "prod", "raw"),
+        ([1e308, 1e308, -1e308], "mean", "raw"),
+        ([1e-200, 1e-200], "prod", "value"),
+        ([0.0, 0.5], "geometric_mean", "value"),
+        ([-800.0, 3.0], "prod", "logodds"),
+        ([-800.0, 900.0], "min", "raw"),
+        ([1e300, -1e300], "soft_min", "raw"),
+    ],
+)
+def test_floats_at_their_ends_make_no_noise(values, name, score_type) -> None:
+    """What under- or overflows is refused or rounded in silence: a warning in a log would be taken for a fault."""
+    with np.errstate(all="raise"):
+        try:
+            reward, weight = aggregate(values, name, score_type)
+        except PrmEvalError as error:
+            assert "not finite" in str(error)
+        else:
+            assert math.isfinite(reward) and LEAST_WEIGHT <= weight <= 1
+
+
+def test_log_odds_and_probabilities_of_one_number() -> None:
+    for x in (-700.0, -3.0, 0.0, 2.5, 30.0):
+        assert sigmoid(x) == pytest.approx(math.exp(min(x, 0)) / (1 + math.exp(-abs(x))), rel=1e-12)
+    assert sigmoid(-800.0) == 0.0 and sigmoid(800.0) == 1.0
+    for p in (1e-12, 0.25, 0.5, 0.9):
+        assert one_logit(p) == pytest.approx(math.log(p / (1 - p)), rel=1e-9)
+
+
+def test_refusals_and_messages_of_one_and_of_many() -> None:
+    """None and an empty list are refusals; with nothing scored nothing is asked of the numbers."""
+    rewards, weights = aggregate_lists([None, [], [0.5]], "min", "value")
+    assert (
+        rewards.tolist()[2] == weights.tolist()[2] == 0.5
+        and np.isnan(rewards[:2]).all()
+        and np.isnan(weights[:2]).all()
+    )
+    nothing = aggregate_all(np.array([math.nan]), np.array([0, 0]), "geometric_mean", "raw")
+    assert np.isnan(nothing[0]).all() and np.isnan(nothing[1]).all() and nothing[0].shape == (2,)
+    for values, name, score_type, words in (
+        ([], "prod", "value", "no step rewards to aggregate"),
+        ([math.nan], "min", "raw", "a step reward that is not finite"),
+        ([0.5, -0.25], "mean_logodds", "value", "mean_logodds is of probabilities; found the step reward -0.25"),
+        ([0.5], "geometric_mean", "raw", "geometric_mean is of probabilities; these rewards are raw numbers"),
+        ([2.0, -1e200, 1e200], "prod", "raw", "the prod of step rewards as large as 1e+200 is not finite"),
+    ):
+        with pytest.raises(PrmEvalError) as raised:
+            aggregate(values, name, score_type)
+        assert str(raised.value) == words
+    with pytest.raises(PrmEvalError) as raised:
+        aggregate([0.5], "median", "value")
+    assert str(raised.value) == f"unknown aggregation 'median'; expected one of {', '.join(NAMES)}"
+    assert aggregate([0.0, 1.0], "geometric_mean", "value") == (0.0, LEAST_WEIGHT)  # both ends are probabilities
+
+
+def test_weights_of_raw_numbers_and_of_values_outside() -> None:
+    assert aggregate([3.0, -2.0], "min", "raw") == (-2.0, pytest.approx(sigmoid(-2.0)))
+    assert aggregate([1.5], "last", "value") == (1.5, 1.0) and aggregate([-0.5], "last", "value") == (
+        -0.5,
+        LEAST_WEIGHT,
+    )
+
+
+def test_sums_do_not_depend_on_their_order() -> None:
+    """Large and small in turn: the compensated sum is the exact one, whatever the order; naive sums differ."""
+    steps = [1e16, 1.0, -1e16, 1.0, 3.0]
+    for order in (steps, steps[::-1], sorted(steps)):
+        assert aggregate(order, "mean", "raw")[0] == 1.0

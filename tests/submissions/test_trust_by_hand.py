@@ -1,0 +1,134 @@
+"""The rule that a verification is believed by: each contradiction alone, with its words, and each limit on both sides."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
+from prm_eval.submissions.trust import (
+    EDITED,
+    MEAN_SHARE,
+    MOST_CANDIDATES,
+    PINNED,
+    TOLERANCES,
+    contradictions,
+    detection_of,
+    detection_probability,
+    tolerance_between,
+)
+
+
+@pytest.mark.parametrize(
+    ("edited", "sample", "of"), [(1, 1, 10), (3, 4, 20), (4, 3, 20), (9, 1, 10), (5, 5, 10), (2, 50, 100)]
+)
+def test_detection_is_the_closed_form(edited, sample, of) -> None:
+    """1 - C(of - edited, sample) / C(of, sample), whichever of the two is smaller."""
+    wanted = 1 - math.comb(of - edited, sample) / math.comb(of, sample)
+    assert detection_probability(edited, sample, of) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_detection_where_there_is_nothing_to_compute() -> None:
+    for edited, sample in ((0, 5), (-1, 5), (5, 0), (5, -1), (0, 0)):
+        assert detection_probability(edited, sample, 10) == 0.0
+    for edited, sample in ((6, 5), (1, 10), (10, 1), (11, 11)):
+        assert detection_probability(edited, sample, 10) == 1.0
+    assert detection_probability(1, 9, 10) == pytest.approx(0.9)
+
+
+def test_one_in_a_hundred_is_rounded_up() -> None:
+    """Of 101 candidates two are one in a hundred, not one."""
+    assert EDITED == 0.01
+    assert detection_of(10, 101) == pytest.approx(1 - math.comb(99, 10) / math.comb(101, 10))
+    assert detection_of(10, 100) == pytest.approx(0.1)
+
+
+def test_the_coarser_dtype_sets_the_tolerance() -> None:
+    assert TOLERANCES == {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1} and MEAN_SHARE == 8
+    assert tolerance_between("float32", "bfloat16") == tolerance_between("bfloat16", "float16") == 0.1
+    assert tolerance_between("float16", "float32") == tolerance_between("float16", None) == 0.02
+    assert tolerance_between(None, None) == tolerance_between("float32", "int8") == 1e-4
+
+
+MODEL = {"id": "org/model", "dtype": "float16", **{name: f"{name} 1" for name in PINNED}}
+FOUND = {
+    "schema": "prm_eval.verification/1", "pool_hash": "p" * 8, "rewards_sha256": "r" * 8, "verdict": "agrees",
+    "compared": 40, "of": 400, "scope": "sample", "seed": 7, "scale": "probability", "detection": detection_of(40, 400),
+    "beyond": 0, "inputs_differ": 0, "model": {**MODEL, "dtype": "float32"}, "tolerance": 0.02, "max_difference": 0.02,
+    "mean_difference": 0.0025, "worst": [], "verified_by": "somebody", "device_name": "a processor", "versions": {},
+}  # fmt: skip
+
+
+def entry(fields: dict) -> ModelEntry:
+    """A model entry; what is no field of the format is one of its own."""
+    own = {name for name in fields if name not in ModelEntry.__dataclass_fields__}
+    known = {name: value for name, value in fields.items() if name not in own}
+    return ModelEntry(**known, others={name: fields[name] for name in own})
+
+
+def told(model: dict = MODEL, candidates: int = 400, **changes) -> list[tuple[str, str]]:
+    run = RunEntry(1.0, 0, candidates, None, {}, "a processor", {})
+    changes = {("model" if name == "found_model" else name): value for name, value in changes.items()}
+    return list(contradictions(VerificationFile(**{**FOUND, **changes}), "p" * 8, entry(model), run, "r" * 8))
+
+
+CONTRADICTIONS = [
+    ({"pool_hash": "q"}, "a verification for another pool", "one for this submission's pool"),
+    ({"rewards_sha256": "q"}, "a verification of other rewards", "one of this rewards.parquet"),
+    ({"verdict": "differs"}, "the verdict differs", "agrees; else the submission is withdrawn"),
+    ({"of": 399}, "of = 399", "the 400 candidates of the submission"),
+    ({"compared": 0}, "compared = 0", "1 to 400"),
+    ({"compared": 401}, "compared = 401", "1 to 400"),
+    ({"scope": "all"}, "compared = 40", "all 400"),
+    ({"detection": detection_of(40, 400) + 2e-9}, f"detection = {detection_of(40, 400):g}",
+     f"{detection_of(40, 400):g}, as 40 of 400 give it"),
+    ({"beyond": 3}, "beyond = 3", "0, to agree"),
+    ({"inputs_differ": 1}, "inputs_differ = 1", "0, to agree"),
+    ({"tolerance": 0.1}, "tolerance = 0.1", "0.02, that of the dtypes"),
+    ({"max_difference": 0.0201}, "max_difference = 0.0201", "at most 0.02, to agree"),
+    ({"mean_difference": 0.00251}, "mean_difference = 0.00251", "at most 0.0025, to agree"),
+    *(({"found_model": {**MODEL, name: "other"}}, f"a verification with another {name}", "the model of the submission")
+      for name in ("id", *PINNED)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "found", "expected"), CONTRADICTIONS)
+def test_each_contradiction_is_told_alone(changes, found, expected) -> None:
+    assert told(**changes) == [(found, expected)]
+
+
+def test_what_agrees_is_believed() -> None:
+    """At the limits themselves, with differences that were not measured, and with fields that one side leaves out."""
+    assert told() == []
+    assert told(detection=detection_of(40, 400) + 0.5e-9) == []
+    assert told(max_difference=None, mean_difference=None) == []
+    assert told(compared=400, scope="all", detection=1.0) == []
+    assert told(compared=400, detection=1.0) == []
+    coarser = {**MODEL, "dtype": "bfloat16"}  # on either side
+    assert told(found_model=coarser, tolerance=0.1) == told(model=coarser, tolerance=0.1) == []
+    assert told(found_model=coarser) == [("tolerance = 0.02", "0.1, that of the dtypes")]
+    assert told(compared=1, detection=detection_of(1, 400)) == []
+    for name in PINNED:
+        less = {key: value for key, value in MODEL.items() if key != name}
+        assert told(found_model=less) == [] and told(model=less) == []
+    assert set(PINNED) == {
+        "recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator"
+    }  # fmt: skip
+
+
+def test_several_are_told_together_and_a_verdict_ends_it() -> None:
+    assert [found for found, _ in told(pool_hash="q", beyond=2, max_difference=1.0, of=7)] == [
+        "a verification for another pool", "of = 7", "beyond = 2", "max_difference = 1",
+    ]  # fmt: skip
+    assert [found for found, _ in told(rewards_sha256="q", verdict="x", beyond=2)] == [
+        "a verification of other rewards", "the verdict x",
+    ]  # fmt: skip
+    assert len(told(scope="all", detection=0.5)) == 1, "a wrong count says all; its probability is not asked"
+
+
+def test_a_figure_beyond_all_pools_is_not_computed_with() -> None:
+    """A hundred million is; more is refused, even where the submission says the same."""
+    for of, words in ((MOST_CANDIDATES + 1, ["of = 1e+08"]), (MOST_CANDIDATES, [])):
+        found = told(candidates=of, of=of, compared=of, scope="all", detection=1.0)
+        assert [each for each, _ in found] == words
