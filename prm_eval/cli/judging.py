@@ -118,10 +118,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from prm_eval.grading.deciding.options import parse_policy
+    from prm_eval.grading.deciding.options import parse_options
     from prm_eval.grading.explain import explain
 
-    explanation = explain(options.gold, options.answer, parse_policy(options.grading))
+    explanation = explain(options.gold, options.answer, parse_options(options.grading))
     print(explanation.text)
     return 0 if explanation.equal else 1
 

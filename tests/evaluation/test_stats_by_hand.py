@@ -97,7 +97,8 @@ def test_a_paired_difference_by_hand() -> None:
 
 @pytest.mark.parametrize("gap", [0.25, -0.25, 0.98, -0.98, 0.0])
 def test_a_difference_that_is_the_same_everywhere(gap) -> None:
-    """No resample varies: limits reach from the difference towards 0, by twice the binomial margin, and not beyond 1."""
+    """No resample varies: limits reach from the difference towards 0, by twice the binomial margin, and not beyond
+    1."""
     margin = 2 * (1 - 0.025 ** (1 / 50))
     found = ClusterBootstrap(50, seed=0, resamples=30).difference(
         np.full(50, max(gap, 0.0)), np.full(50, max(-gap, 0.0))
@@ -201,7 +202,8 @@ def slow_told_apart(values, resampled, level) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("level", [0.95, 0.6])
 def test_who_is_told_apart_is_what_the_procedure_says(seed, level) -> None:
-    """Close entries, a copy, a constant distance, few problems: pair by pair the same verdicts, and ranges from them."""
+    """Close entries, a copy, a constant distance, few problems: pair by pair the same verdicts, and ranges from
+    them."""
     generator = np.random.default_rng(seed)
     problems, entries = int(generator.integers(2, 40)), int(generator.integers(2, 7))
     base = generator.random((problems, 1))

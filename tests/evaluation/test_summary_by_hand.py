@@ -84,7 +84,8 @@ def test_differences_are_paired_and_of_the_same_kind() -> None:
     majority = ("majority", None)
     pairs = [(key, majority) for key in KEYS if key[1]]
     pairs += [(("best_of_n", "B"), ("best_of_n", "A")), (("best_of_n", "C"), ("best_of_n", "A")),
-              (("best_of_n", "C"), ("best_of_n", "B")), (("weighted_majority", "B"), ("weighted_majority", "A"))]  # fmt: skip
+              (("best_of_n", "C"), ("best_of_n", "B")), (("weighted_majority", "B"), ("weighted_majority",
+              "A"))]  # fmt: skip
     found = made().differences()
     wanted = []
     for one, other in pairs:
@@ -95,7 +96,8 @@ def test_differences_are_paired_and_of_the_same_kind() -> None:
                 Difference(*one, *other, n, cell.value, cell.low, cell.high, sign_flip_p(a - b, seed=5, resamples=300))
             )
     assert [(each.selector, each.reward_model, each.minus_selector, each.minus_reward_model, each.n, each.p, each.value)
-            for each in found] == [(each.selector, each.reward_model, each.minus_selector, each.minus_reward_model, each.n,
+            for each in found] == [(each.selector, each.reward_model, each.minus_selector, each.minus_reward_model,
+            each.n,
                                     each.p, each.value) for each in wanted]  # fmt: skip
     for one, other in zip(found, wanted, strict=True):
         assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-12)

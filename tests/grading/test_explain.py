@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prm_eval.grading import decide, extract_answer, parse_policy
+from prm_eval.grading import decide, extract_answer, parse_options
 from prm_eval.grading.explain import explain, spell
 from prm_eval.grading.reading.parser import parse
 
@@ -56,7 +56,7 @@ ANSWERS = st.sampled_from(
 @given(ANSWERS, ANSWERS, st.sampled_from([None, "rounded_decimals=2"]))
 def test_the_verdict_is_the_graders(gold: str, answer: str, options: str | None) -> None:
     """Explained or graded: one decision, under the same options, with the rule that made it."""
-    policy = parse_policy(options)
+    policy = parse_options(options)
     found = explain(gold, answer, policy)
     decision = decide(gold, extract_answer(answer) or answer, policy)
     assert found.equal is (decision.equal is True)

@@ -186,7 +186,8 @@ def test_draws_of_any_rule_are_the_documented_ones() -> None:
 
 
 def test_three_thousand_subsets_are_gone_through() -> None:
-    """The limit itself is exact: of 3,000 slots each is drawn once, in both ways that enumerate; one more is sampled."""
+    """The limit itself is exact: of 3,000 slots each is drawn once, in both ways that enumerate; one more is
+    sampled."""
     assert Restless().choose(slots_of(range(3_000)), [1], seed=1, draws=2).draws.tolist() == [0]
     assert Restless().choose(slots_of(range(3_001)), [1], seed=1, draws=2).draws.tolist() == [2]
     for m, draws in ((3_000, 0), (3_001, 2)):
@@ -253,14 +254,16 @@ def test_the_polynomial_at_its_limit(m) -> None:
 
 
 def test_three_equal_classes_and_one_that_is_drawn_with_them() -> None:
-    """Ties of many: each of 9 classes of one vote wins a ninth of every draw; with two abstaining, of those with a vote."""
+    """Ties of many: each of 9 classes of one vote wins a ninth of every draw; with two abstaining, of those with a
+    vote."""
     assert exact_vote(np.ones(9, dtype=int), 9, [1, 5, 9]) == pytest.approx(np.full((3, 9), 1 / 9), rel=1e-12)
     found = exact_vote(np.ones(9, dtype=int), 11, [1, 2])
     assert found[:, 0] == pytest.approx([9 / 11 / 9, (1 - 1 / math.comb(11, 2)) / 9], rel=1e-12)
 
 
 def test_parties_without_members_and_draws_in_blocks() -> None:
-    """A party nobody belongs to wins nothing; 300 weightings are counted in blocks of draws, and add up all the same."""
+    """A party nobody belongs to wins nothing; 300 weightings are counted in blocks of draws, and add up all the
+    same."""
     generator = np.random.default_rng(12)
     member, weights = generator.integers(-1, 4, 24), generator.random((24, 300))
     party = np.array([1, 0, 1, 3])

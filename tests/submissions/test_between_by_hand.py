@@ -69,7 +69,8 @@ def test_what_is_no_folder_between_them(tmp_path: Path) -> None:
 
 
 def test_the_spelling_with_most_entries_is_kept(tmp_path: Path, tiers) -> None:
-    """Organisations: two of "Org", one of "0rg"; without a majority the first in order; the verified one before both."""
+    """Organisations: two of "Org", one of "0rg"; without a majority the first in order; the verified one before
+    both."""
     submission(tmp_path, "Org__a")
     submission(tmp_path, "Org__b")
     other = submission(tmp_path, "0rg__c")

@@ -1,4 +1,5 @@
-"""The check of a whole rewards file, in this process and against a pool written out: every fault with its row and words.
+"""The check of a whole rewards file, in this process and against a pool written out: every fault with its row and
+words.
 
 The other tests go through a child process and look at kinds; here each sentence and each count is held.
 """
@@ -104,7 +105,8 @@ def test_strangers_and_doubles(tmp_path: Path) -> None:
 
 
 def test_an_order_of_its_own(tmp_path: Path) -> None:
-    """Two that changed places: what stands too early and what stands too late; what only lost its neighbours does not."""
+    """Two that changed places: what stands too early and what stands too late; what only lost its neighbours does
+    not."""
     rows = good()
     rows[1], rows[3] = rows[3], rows[1]
     assert check(tmp_path, rows)[0] == [
@@ -129,7 +131,8 @@ def test_breaks_of_order_are_kept_up_to_a_limit(tmp_path: Path, monkeypatch) -> 
 
 
 def test_equal_texts_with_other_rewards(tmp_path: Path) -> None:
-    """The row that came first is the measure, within a problem; minus 0 is 0; a refusal beside rewards is other rewards."""
+    """The row that came first is the measure, within a problem; minus 0 is 0; a refusal beside rewards is other
+    rewards."""
     rows = good()
     rows[5].update(step_rewards=[0.5, -0.0])
     assert check(tmp_path, rows)[0] == []

@@ -50,7 +50,8 @@ def told(table, correct, cells=(), answered=None) -> dict:
 
 
 def test_outliers_by_hand() -> None:
-    """Units of the spread of the quartiles, at least 1 where numbers have a scale; the limit itself is not beyond it."""
+    """Units of the spread of the quartiles, at least 1 where numbers have a scale; the limit itself is not beyond
+    it."""
     ordinary = np.array([0.0, 1.0, 2.0, 3.0, 4.0])  # quartiles 1, 2, 3: a unit of 2
     text = "1 of 6 rewards lie more than 1,000 times the distance between the quartiles from the median"
     found = outliers(np.append(ordinary, 1e5), "raw")
@@ -157,7 +158,8 @@ def test_a_cell_knows_lengths_neighbours_and_answers() -> None:
 
 
 def test_who_reads_texts_is_not_blind() -> None:
-    """Rewards by length, by neighbour or by answer are far above the limit; random ones are below; refusals count nothing."""
+    """Rewards by length, by neighbour or by answer are far above the limit; random ones are below; refusals count
+    nothing."""
     generator = np.random.default_rng(3)
     texts = [[" ".join(["word"] * int(k)) for k in generator.permutation(np.arange(3, 13))] for _ in range(40)]
     cells = tuple(made_cells(texts, [0, 1] * 5))
@@ -219,8 +221,10 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
     assert list(found) == ["text-blind"]
     assert found["text-blind"].value == blindness(table, tuple(cells)) < CHI_SQUARE_LIMIT
     assert found["text-blind"].text == (
-        "within a problem the rewards tell right from wrong, but among candidates of the same grade they have nothing to "
-        f"do with length, answer or similar texts (chi-square {found['text-blind'].value:.1f} of 3 degrees of freedom; a "
+        "within a problem the rewards tell right from wrong, but among candidates of the same grade they have nothing "
+        "to "
+        f"do with length, answer or similar texts (chi-square {found['text-blind'].value:.1f} of 3 degrees of freedom; "
+        "a "
         "reader of texts is far above)"
     )
     assert told(generator.normal(0, 1, correct.shape), correct, cells) == {}, "random rewards know no grade"
@@ -232,7 +236,8 @@ TEXTS = ["so it is {}", "so it is {}", "then {} follows here", "hence we get {}"
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """Two problems of 13 candidates: six right (two of one text), six wrong, one without an answer; one slot missing."""
+    """Two problems of 13 candidates: six right (two of one text), six wrong, one without an answer; one slot
+    missing."""
     folder = tmp_path_factory.mktemp("suspicion")
     rows = [
         {"id": name, "problem": "1+1?", "answer": "2", "samples": [
@@ -257,7 +262,8 @@ def test_the_facts_of_a_pool(graded) -> None:
     assert cells == [(0, [0, 2, 3, 4, 5]), (0, [6, 8, 9, 10, 11, 12]), (1, [4, 6, 7, 8, 9, 10])]
     generator = np.random.default_rng(20_230_531)
     texts = {slot: text for (_, table) in list(graded.blocks(["problem_id", "slot", "text"]))[:1]
-             for slot, text in zip(table.column("slot").to_pylist(), table.column("text").to_pylist(), strict=True)}  # fmt: skip
+             for slot, text in zip(table.column("slot").to_pylist(), table.column("text").to_pylist(),
+             strict=True)}  # fmt: skip
     for cell in facts.cells[:2]:
         size = len(cell.slots)
         assert np.array_equal(cell.shuffles, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
@@ -326,7 +332,8 @@ def test_rewards_are_the_aggregated_ones_of_the_slots(graded, tmp_path) -> None:
 
 
 def test_the_nearest_text_is_that_of_most_common_word_pairs() -> None:
-    """Pairs of words, counted, of unit length: a text of the same pairs in another order is the nearest, a longer one not."""
+    """Pairs of words, counted, of unit length: a text of the same pairs in another order is the nearest, a longer one
+    not."""
     texts = ["a b c a b", "a b a b c a b", "c a b c", "z z z z", "q"]
     (cell,) = made_cells([texts], [0] * 5, shuffles=1)
     vectors = []

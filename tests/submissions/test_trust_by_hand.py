@@ -1,4 +1,5 @@
-"""The rule that a verification is believed by: each contradiction alone, with its words, and each limit on both sides."""
+"""The rule that a verification is believed by: each contradiction alone, with its words, and each limit on both
+sides."""
 
 from __future__ import annotations
 

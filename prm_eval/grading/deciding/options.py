@@ -87,9 +87,6 @@ def parse_options(text: str | None) -> GradingOptions:
     return options
 
 
-parse_policy = parse_options  # the name before; the command line still imports it
-
-
 _GIVEN_ALONE: dict[type, str] = {int: "3", bool: "1", str: ""}
 
 
