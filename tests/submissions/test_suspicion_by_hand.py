@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import zlib
 from types import SimpleNamespace
 
@@ -224,7 +225,12 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
         "reader of texts is far above)"
     )
     assert told(generator.normal(0, 1, correct.shape), correct, cells) == {}, "random rewards know no grade"
-    assert set(found) <= set(NAMES)
+
+
+def test_every_doubt_has_a_line_for_the_board() -> None:
+    names = {"grades", "auroc", "oracle", "few-values", "text-blind", "outliers", "own-recipe", "unrun-rule"}
+    assert set(NAMES) == names and all(re.match(r"[a-z][a-z ,-]+[a-z]$", line.lower()) for line in NAMES.values())
+    assert all(line[0].islower() and line[-1].islower() for line in NAMES.values())
 
 
 TEXTS = ["so it is {}", "so it is {}", "then {} follows here", "hence we get {}", "clearly {}", "at last {} it is"]
