@@ -188,6 +188,7 @@ def run_tests(tree: Path, tests: list[str], *, cpu: int | None, log: Path) -> in
         order = QuickFirst(tree / "durations.json")
         for each in tests:  # one at a time: who dies in the first needs no other loaded
             arguments = ["-x", "-q", f"--tb={'no' if cpu else 'short'}", "-p", "no:cacheprovider", each]
+            arguments += ["--basetemp", str(tree / "tmp")]  # the usual folder is cleaned by others meanwhile
             if status := int(pytest.main(arguments, plugins=[order])):
                 break
         if not cpu:
@@ -209,9 +210,11 @@ def baseline(tree: Path, target: Target) -> float:
     return ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
 
 
-def outcome(status: int, late: bool) -> str:
+def outcome(status: int, late: bool, log: Path) -> str:
     if late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)):
         return "timed out"
+    if os.waitstatus_to_exitcode(status) == BROKEN:  # of itself or of the machine: a person must look
+        print(f"\na fork fell out of pytest:\n{log.read_text()[-2000:]}", file=sys.stderr)
     return "killed" if status else "survived"
 
 
@@ -245,7 +248,7 @@ def run_all(target: Target, mutants: list[Mutant], trees: list[Path]) -> Iterato
                 del busy[pid]
                 free.append(tree)
                 (tree / target.path).write_text(original, "utf-8")
-                result = outcome(status, late)
+                result = outcome(status, late, tree / "log")
                 print(f"{mutant.number} {result}; ", end="", file=sys.stderr, flush=True)
                 yield mutant, result
 

@@ -286,10 +286,6 @@ def test_cells_are_bounded(graded, monkeypatch) -> None:
     pool_facts.cache_clear()
 
 
-class Info:
-    score_type = "raw"
-
-
 class Stand:
     """A submission, as far as doubts look at it."""
 
@@ -297,7 +293,7 @@ class Stand:
 
     def __init__(self, **fields) -> None:
         self.file = SimpleNamespace(model=ModelEntry("they/model", **fields))
-        self.rewards = SimpleNamespace(info=Info())
+        self.rewards = SimpleNamespace(info=SimpleNamespace(score_type="raw"))
 
 
 def test_all_doubts_of_a_submission(graded) -> None:
@@ -309,6 +305,14 @@ def test_all_doubts_of_a_submission(graded) -> None:
     far = table.copy()
     far[0, 0] = -1e9
     assert [each.name for each in suspicions(Stand(recipe="x"), graded, far)] == ["own-recipe", "outliers"]
+    near = np.where(np.isnan(table), NAN, 0.1)
+    near[0, 0] = 50.0  # without a spread: raw numbers have no unit, log-odds have 1
+    assert suspicions(Stand(), graded, near) == []
+    near[0, 0] = 2_000.0
+    assert suspicions(Stand(), graded, near) == []
+    logodds = Stand()
+    logodds.rewards.info.score_type = "logodds"
+    assert [each.name for each in suspicions(logodds, graded, near)] == ["outliers"]
     far = table.copy()
     far[1, 12] = -1e9  # no candidate is there
     assert suspicions(Stand(), graded, far) == []
