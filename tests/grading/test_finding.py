@@ -30,7 +30,9 @@ FOUND = [
     ("boxed", "<think>\\boxed{1}</think> \\boxed{2}", "2"),
     ("boxed", "\\boxed{2}\n\nQuestion: what is 4+5?\nAnswer: \\boxed{9}", "2"),
     ("boxed", "\\boxed{2}<|im_end|>\\boxed{9}", "2"),
-    ("statement", r"\boxed{1}. The final answer is $2$.", "$2$"),
+    ("announcement", r"\boxed{1}. The final answer is $2$.", "$2$"),
+    ("whole", "**12**", "12"),
+    ("whole", "5", "5"),
     ("heading", "work\n\n# Answer\n\n5", "5"),
     ("heading", "work\n#### 72", "72"),
     ("heading", "## Final Answer\n\n$x=2$", "$x=2$"),
@@ -58,9 +60,7 @@ FOUND = [
 ]
 NOT_FOUND = [
     "",
-    "5",
     "We get $12$. But maybe 13.",
-    "**12**",
     r"\boxed{}",
     r"\boxed{ }",
     r"it is not \boxed{5}",

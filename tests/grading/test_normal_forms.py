@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prm_eval.grading import answer_classes, classify, grade_answers, is_equivalent
 from prm_eval.grading.deciding.equivalence import read
 from prm_eval.grading.forms.normal_form import Normal, normal
-from prm_eval.grading.forms.numeric import NoValueError, evaluate, letters
+from prm_eval.grading.forms.numeric import NoValueError, letters, value_at
 from prm_eval.grading.forms.polynomials import NoFormError
 from prm_eval.grading.reading.parser import parse
 from prm_eval.grading.reading.tokens import LatexError
@@ -52,7 +52,7 @@ def form(text: str) -> Normal:
 
 def value(node: Node, seed: int) -> complex:
     chance = random.Random(seed)
-    return evaluate(node, {name: chance.uniform(0.3, 2) for name in sorted(letters(node) | {"x", "y"})})
+    return value_at(node, {name: chance.uniform(0.3, 2) for name in sorted(letters(node) | {"x", "y"})})
 
 
 @MANY
@@ -176,7 +176,7 @@ def test_a_text_that_cannot_be_read_says_where(text: str) -> None:
 def test_no_value_is_an_error_and_never_nan(text: str) -> None:
     """Numbers that are none would compare as different from themselves."""
     with pytest.raises(NoValueError):
-        evaluate(parse(text), {"x": 1.0})
+        value_at(parse(text), {"x": 1.0})
 
 
 # -- classes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 from typing import get_args
 
 import numpy as np
@@ -62,7 +63,15 @@ def test_the_type_is_the_table() -> None:
     assert get_args(Aggregation) == NAMES
     assert set(DEFINITIONS) >= set(NAMES), "an aggregation without a definition in this file"
     for rule in AGGREGATIONS.values():
-        assert rule.meaning and rule.source and set(rule.takes) <= set(SCORE_TYPES)
+        assert re.match(r"the [a-z].*[a-z)]$", rule.meaning), "tables show it behind the name"
+        assert re.match(r"[A-Z][a-z]+ (et al\. )?20\d\d", rule.source), "who, and when"
+    assert {name: rule.elsewhere for name, rule in AGGREGATIONS.items() if rule.elsewhere != ""} == {
+        "geometric_mean": "geo_mean",
+        "mean_logodds": "mean_logit",
+    }
+    probabilities = {name for name, rule in AGGREGATIONS.items() if rule.takes == ("logodds", "value")}
+    assert probabilities == {"geometric_mean", "mean_logodds"}
+    assert all(rule.takes == SCORE_TYPES for name, rule in AGGREGATIONS.items() if name not in probabilities)
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import zlib
 from types import SimpleNamespace
 
@@ -228,7 +229,12 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
         "reader of texts is far above)"
     )
     assert told(generator.normal(0, 1, correct.shape), correct, cells) == {}, "random rewards know no grade"
-    assert set(found) <= set(NAMES)
+
+
+def test_every_doubt_has_a_line_for_the_board() -> None:
+    names = {"grades", "auroc", "oracle", "few-values", "text-blind", "outliers", "own-recipe", "unrun-rule"}
+    assert set(NAMES) == names and all(re.match(r"[a-z][a-z ,-]+[a-z]$", line.lower()) for line in NAMES.values())
+    assert all(line[0].islower() and line[-1].islower() for line in NAMES.values())
 
 
 TEXTS = ["so it is {}", "so it is {}", "then {} follows here", "hence we get {}", "clearly {}", "at last {} it is"]
@@ -286,10 +292,6 @@ def test_cells_are_bounded(graded, monkeypatch) -> None:
     pool_facts.cache_clear()
 
 
-class Info:
-    score_type = "raw"
-
-
 class Stand:
     """A submission, as far as doubts look at it."""
 
@@ -297,7 +299,7 @@ class Stand:
 
     def __init__(self, **fields) -> None:
         self.file = SimpleNamespace(model=ModelEntry("they/model", **fields))
-        self.rewards = SimpleNamespace(info=Info())
+        self.rewards = SimpleNamespace(info=SimpleNamespace(score_type="raw"))
 
 
 def test_all_doubts_of_a_submission(graded) -> None:
@@ -309,6 +311,14 @@ def test_all_doubts_of_a_submission(graded) -> None:
     far = table.copy()
     far[0, 0] = -1e9
     assert [each.name for each in suspicions(Stand(recipe="x"), graded, far)] == ["own-recipe", "outliers"]
+    near = np.where(np.isnan(table), NAN, 0.1)
+    near[0, 0] = 50.0  # without a spread: raw numbers have no unit, log-odds have 1
+    assert suspicions(Stand(), graded, near) == []
+    near[0, 0] = 2_000.0
+    assert suspicions(Stand(), graded, near) == []
+    logodds = Stand()
+    logodds.rewards.info.score_type = "logodds"
+    assert [each.name for each in suspicions(logodds, graded, near)] == ["outliers"]
     far = table.copy()
     far[1, 12] = -1e9  # no candidate is there
     assert suspicions(Stand(), graded, far) == []

@@ -62,6 +62,7 @@ class Child:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._used = threading.local()
+        self._end: weakref.finalize[..., Child] | None = None
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
@@ -72,6 +73,8 @@ class Child:
         """
         self._lock = threading.Lock()
         self._child = None
+        if self._end is not None:
+            self._end.detach()
 
     @property
     def used(self) -> float:
@@ -110,6 +113,7 @@ class Child:
                 close_fds=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
+            self._end = weakref.finalize(self, _end, self._child)
             if self._ask(self._child, b"", START_SECONDS) is None:
                 raise EOFError("it did not start")
         return self._child
@@ -141,21 +145,26 @@ class Child:
         return reply
 
     def _kill(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    try:
-                        pipe.close()
-                    except BrokenPipeError:  # the unread request of a dead child
-                        continue
+        self._child = None
+        if self._end is not None:
+            self._end()  # once: a second call does nothing
 
     def close(self) -> None:
         """End the child process, if there is one."""
         with self._lock:
             self._kill()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a child process and close its pipes; also when the :class:`Child` that asked it is no longer used."""
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:  # the unread request of a dead child
+                continue
 
 
 class Worker(Child):
