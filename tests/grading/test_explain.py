@@ -12,8 +12,8 @@ from prm_eval.grading.reading.parser import parse
 
 # (gold, answer, equal, lines that the explanation must have)
 CASES = [
-    ("1/2", "0.5", True, ["extraction  whole, characters 0 to 3: 0.5", "  read as   rational: /(1, 2)", "verdict     equivalent, by rule "
-                                                                                     "normal_form"]),
+    ("1/2", "0.5", True, ["extraction  whole, characters 0 to 3: 0.5", "  read as   rational: /(1, 2)",
+    "verdict     equivalent, by rule normal_form"]),
     ("1/2", "so \\boxed{0.5}", True, ["extraction  boxed, characters 10 to 13: 0.5"]),
     ("x", "The answer is (1,2)", False, ["extraction  phrase, characters 14 to 19: (1,2)",
     "  read as   tuple: (1, 2)"]),

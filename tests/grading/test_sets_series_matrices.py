@@ -139,7 +139,15 @@ def test_sum_signs_are_spelt_out(low: int, more: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\\sum_{k=1}^{n}k!", "\\sum_{k=1}^{10000}k!", "\\sum_{k=3}^{1}k", "\\sum_{k=1/2}^{3}k", "x+1"]
+    "text",
+    [
+        "\\sum_{k=1}^{n}k!",
+        "\\sum_{k=1}^{n}\\sqrt{k}",
+        "\\sum_{k=1}^{10000}k!",
+        "\\sum_{k=3}^{1}k",
+        "\\sum_{k=1/2}^{3}k",
+        "x+1",
+    ],
 )
 def test_sums_that_are_left_as_they_are(text: str) -> None:
     """Bounds that are letters, far apart, the wrong way round or no whole numbers."""

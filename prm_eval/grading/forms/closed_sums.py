@@ -6,6 +6,7 @@ r"""Sums up to a letter in closed form: of polynomials in the index (Faulhaber),
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from prm_eval.grading.reading.tree import Apply, Node, Number, Symbol
@@ -73,21 +74,21 @@ def _polynomial(body: Node, index: Symbol) -> Coefficients | None:
                 total[degree] = Apply("+", (total[degree], value)) if degree in total else value
         return total
     if body.name == "*":
-        return _times(known[0], known[1])
+        return _product(known)
     if body.name == "/" and set(known[1]) == {0}:
         return {degree: Apply("/", (value, known[1][0])) for degree, value in known[0].items()}
-    power = body.args[1]
-    if (
-        body.name == "^"
-        and isinstance(power, Number)
-        and power.value.denominator == 1
-        and 1 <= power.value <= MAX_DEGREE
-    ):
-        result: Coefficients | None = known[0]
-        for _ in range(int(power.value) - 1):
-            result = _times(result, known[0]) if result is not None else None
-        return result
+    if body.name == "^":
+        power = body.args[1]
+        if isinstance(power, Number) and power.value.denominator == 1 and 1 <= power.value <= MAX_DEGREE:
+            return _product(known[:1] * int(power.value))
     return None
+
+
+def _product(factors: Sequence[Coefficients]) -> Coefficients | None:
+    result: Coefficients | None = factors[0]
+    for factor in factors[1:]:
+        result = None if result is None else _times(result, factor)
+    return result
 
 
 def _times(one: Coefficients, other: Coefficients) -> Coefficients | None:
