@@ -338,6 +338,8 @@ def measure(options: argparse.Namespace, source: random.Random, places: Iterator
         undisturbed.append(run_trial(door, place, 1.0, 0, source, 1234 + k))
         whole = time.monotonic() - began
         written = (place / "witness").stat()
+        if not (place / "first").exists():
+            raise SystemExit(f"no text came:\n{(place / 'log').read_text(encoding='utf-8')[-2_000:]}")
         seconds.append(max(written.st_mtime - (place / "first").stat().st_mtime, 0.1))
         print(f"undisturbed: {whole:.0f} s, of which {seconds[-1]:.1f} s of generation", flush=True)
     over = threading.Event()

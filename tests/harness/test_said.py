@@ -197,7 +197,10 @@ def test_a_server_that_dies_and_comes_back_costs_nothing(here, server, concurren
             server.stop()
             server.start(5 if len(waits) == 2 else 10**6)
 
-    words = run_lm_eval(api_run(here, server, concurrent), sleep=back)
+    try:
+        words = run_lm_eval(api_run(here, server, concurrent), sleep=back)
+    except SystemError:  # CPython's gh-106905: two threads (the server is one) parse at once; nothing has run yet
+        words = run_lm_eval(api_run(here, server, concurrent), sleep=back)
     assert server.replies == 16
     (pool,) = dumps(here)
     assert sorted(int(c.text.split("\n")[0]) for _, cs in pool for c in cs) == list(range(1, 17))
@@ -356,7 +359,10 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "3", "--problems", "3", "--samples",
     "8",
                "--batch", "4", "--undisturbed", "1"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    for _ in range(3):  # on a loaded machine the first run may end before it has a text: nothing was tried then
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        if "no text came" not in done.stderr:
+            break
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert "3 kills" in done.stdout
     assert "lost: 0" in done.stdout

@@ -369,7 +369,7 @@ def test_rewards_of_another_pool_and_malformed_descriptions(pool) -> None:
         RewardFile(folder).require_pool(pool)
     for field, value, message in (
         ("kind", "judge", "kind = 'judge'"),
-        ("aggregation", "max", "aggregation = 'max'"),
+        ("aggregation", "median", "aggregation = 'median'"),
         ("schema", "x", "schema 'x'"),
     ):
         (folder / "submission.json").write_text(json.dumps({**info, field: value}))

@@ -135,7 +135,7 @@ def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, mon
     assert (
         main(["pool", "register", str(tmp_path / "pool"), "--id", "mine", "-o", str(results), "--headline-n", "2"]) == 0
     )
-    assert "has no grades of this version: they are made first" in capsys.readouterr().out
+    assert "had no grades of this version: they were made" in capsys.readouterr().out
     score = ["score", str(tmp_path / "pool"), "--reward-model", "arithmetic", "--submission", "prm_eval/arithmetic"]
     assert main([*score, "-o", str(results)]) == 0
     folder = results / "submissions" / "prm_eval__arithmetic" / "rule-1" / "mine"
