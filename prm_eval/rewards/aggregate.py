@@ -6,17 +6,14 @@ The aggregations and their formulas are in :mod:`prm_eval.rewards.aggregations`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.records import ScoreType
-from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation, Rule, Transform
+from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation, Rule, Steps, Transform
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,82 +21,6 @@ Ints = npt.NDArray[np.int64]
 LEAST_WEIGHT = 1e-300
 # log-odds are taken of step probabilities of at least this and at most 1 minus this: rounding makes 0 and 1 of some
 LEAST_PROBABILITY = 1e-12
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The step rewards of candidates, one candidate after the other.
-
-    Attributes:
-        values: All step rewards.
-        counts: The number of steps of each candidate, at least one.
-    """
-
-    values: Floats
-    counts: Ints
-
-    @cached_property
-    def starts(self) -> Ints:
-        """The index at which the values of each candidate begin."""
-        result: Ints = np.cumsum(self.counts) - self.counts
-        return result
-
-    def minimum(self) -> Floats:
-        """Return the lowest step of each candidate."""
-        return np.minimum.reduceat(self.values, self.starts)
-
-    def maximum(self) -> Floats:
-        """Return the highest step of each candidate."""
-        return np.maximum.reduceat(self.values, self.starts)
-
-    def last(self) -> Floats:
-        """Return the last step of each candidate."""
-        result: Floats = self.values[self.starts + self.counts - 1]
-        return result
-
-    def total(self) -> Floats:
-        """Return the sum of each candidate's steps, compensated (Knuth's two-sum).
-
-        The sum does not depend on the order of the steps: candidates with the same step rewards in another order tie.
-        """
-        result = np.empty(len(self.counts))
-        for rows, table in self._by_count():
-            total, lost = np.zeros(len(rows)), np.zeros(len(rows))
-            for column in table.T:
-                following = total + column
-                back = following - total
-                error = (total - (following - back)) + (column - back)
-                lost += np.where(np.isfinite(following), error, 0.0)  # an infinite sum has no rounding error
-                total = following
-            result[rows] = total + lost
-        return result
-
-    def mean(self) -> Floats:
-        """Return the mean of each candidate's steps."""
-        return self.total() / self.counts
-
-    def product(self) -> Floats:
-        """Return the product of each candidate's steps, in their order."""
-        result = np.ones(len(self.counts))
-        for rows, table in self._by_count():
-            for column in table.T:
-                result[rows] = result[rows] * column
-        return result
-
-    def soft_minimum(self, temperature: float) -> Floats:
-        """Return the mean of p on [-1, 1], weighted by the softmin at a temperature, mapped back to [0, 1]."""
-        signed = 2 * self.values - 1
-        least = np.repeat(np.minimum.reduceat(signed, self.starts), self.counts)
-        weights = np.exp((least - signed) / temperature)
-        return (Steps(weights * signed, self.counts).total() / Steps(weights, self.counts).total() + 1) / 2
-
-    def _by_count(self) -> Iterator[tuple[Ints, Floats]]:
-        """Yield (candidates, (candidates, count) values) for each number of steps that occurs."""
-        order = np.argsort(self.counts, kind="stable")
-        bounds = np.flatnonzero(np.diff(self.counts[order], prepend=-1, append=-1))
-        for first, last in pairwise(bounds):
-            rows = order[first:last]
-            yield rows, self.values[self.starts[rows][:, None] + np.arange(self.counts[rows[0]])]
 
 
 def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: ScoreType) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """The table of step aggregations: how the rewards of a candidate's steps become one reward.
 
 A new aggregation is added in this module alone: the type, the checks, the options, the schema, the board's charts and
-the documents are made from :data:`AGGREGATIONS`. The numbers are computed in :mod:`prm_eval.rewards.aggregate`, so that
-the command line can list the names without loading numpy.
+the documents are made from :data:`AGGREGATIONS`, and the ways to combine steps (:class:`Steps`) are here too. They are
+applied in :mod:`prm_eval.rewards.aggregate`.
 
 Sources: "Let's Verify Step by Step" (Lightman et al. 2023) section 2.6 and appendix F.2 compare product and minimum;
 RewardMATH (Kim et al. 2024) prints the others, under the names given here.
@@ -10,17 +10,19 @@ RewardMATH (Kim et al. 2024) prints the others, under the names given here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
 
 from prm_eval.records import SCORE_TYPES, ScoreType
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 Aggregation = Literal["prod", "min", "max", "mean", "last", "soft_min", "geometric_mean", "mean_logodds"]
 Transform = Literal["same", "sigmoid", "logit", "log", "exp", "log_sigmoid"]
@@ -29,36 +31,80 @@ SOFT_MIN_TEMPERATURE = 0.1
 PROBABILITIES: tuple[ScoreType, ...] = ("logodds", "value")
 
 
-class Steps(Protocol):
-    """The steps of many candidates, and the ways to combine each candidate's steps into one number."""
+@dataclass(frozen=True)
+class Steps:
+    """The step rewards of candidates, one candidate after the other.
+
+    Attributes:
+        values: All step rewards.
+        counts: The number of steps of each candidate, at least one.
+    """
+
+    values: Floats
+    counts: Ints
+
+    @cached_property
+    def starts(self) -> Ints:
+        """The index at which the values of each candidate begin."""
+        result: Ints = np.cumsum(self.counts) - self.counts
+        return result
 
     def minimum(self) -> Floats:
-        """Return the smallest step of each candidate."""
-        ...
+        """Return the lowest step of each candidate."""
+        return np.minimum.reduceat(self.values, self.starts)
 
     def maximum(self) -> Floats:
-        """Return the largest step of each candidate."""
-        ...
+        """Return the highest step of each candidate."""
+        return np.maximum.reduceat(self.values, self.starts)
 
     def last(self) -> Floats:
         """Return the last step of each candidate."""
-        ...
+        result: Floats = self.values[self.starts + self.counts - 1]
+        return result
 
     def total(self) -> Floats:
-        """Return the sum of each candidate's steps."""
-        ...
+        """Return the sum of each candidate's steps, compensated (Knuth's two-sum).
+
+        The sum does not depend on the order of the steps: candidates with the same step rewards in another order tie.
+        """
+        result = np.empty(len(self.counts))
+        for rows, table in self._by_count():
+            total, lost = np.zeros(len(rows)), np.zeros(len(rows))
+            for column in table.T:
+                following = total + column
+                back = following - total
+                error = (total - (following - back)) + (column - back)
+                lost += np.where(np.isfinite(following), error, 0.0)  # an infinite sum has no rounding error
+                total = following
+            result[rows] = total + lost
+        return result
 
     def mean(self) -> Floats:
         """Return the mean of each candidate's steps."""
-        ...
+        return self.total() / self.counts
 
     def product(self) -> Floats:
-        """Return the product of each candidate's steps."""
-        ...
+        """Return the product of each candidate's steps, in their order."""
+        result = np.ones(len(self.counts))
+        for rows, table in self._by_count():
+            for column in table.T:
+                result[rows] = result[rows] * column
+        return result
 
     def soft_minimum(self, temperature: float) -> Floats:
-        """Return the soft minimum of each candidate's steps at a temperature."""
-        ...
+        """Return the mean of p on [-1, 1], weighted by the softmin at a temperature, mapped back to [0, 1]."""
+        signed = 2 * self.values - 1
+        least = np.repeat(np.minimum.reduceat(signed, self.starts), self.counts)
+        weights = np.exp((least - signed) / temperature)
+        return (Steps(weights * signed, self.counts).total() / Steps(weights, self.counts).total() + 1) / 2
+
+    def _by_count(self) -> Iterator[tuple[Ints, Floats]]:
+        """Yield (candidates, (candidates, count) values) for each number of steps that occurs."""
+        order = np.argsort(self.counts, kind="stable")
+        bounds = np.flatnonzero(np.diff(self.counts[order], prepend=-1, append=-1))
+        for first, last in pairwise(bounds):
+            rows = order[first:last]
+            yield rows, self.values[self.starts[rows][:, None] + np.arange(self.counts[rows[0]])]
 
 
 @dataclass(frozen=True)
