@@ -13,16 +13,8 @@ import pyarrow as pa
 import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.rewards.files.step_arrays import (
-    CHECKS,
-    Form,
-    RowFault,
-    StepArrays,
-    raising,
-    read_block,
-    refusal_reason,
-    shown_numbers,
-)
+from prm_eval.rewards.files.row_checks import CHECKS, read_block, shown_numbers
+from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays, raising, refusal_reason
 
 HASH = "0123456789abcdef" * 4
 NAN, INF = math.nan, math.inf

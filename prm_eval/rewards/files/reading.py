@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from prm_eval.errors import DataError
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem, StepRewards
-from prm_eval.rewards.files.step_arrays import Form, RowFault, Sink, StepArrays, raising, read_block
+from prm_eval.rewards.files.row_checks import read_block
+from prm_eval.rewards.files.step_arrays import Form, RowFault, Sink, StepArrays, raising
 from prm_eval.store.tables import BlockReader, iter_blocks, open_table, require_same_ids
 from prm_eval.texts.steps import split_steps
 

@@ -1,7 +1,7 @@
 """The faults of a ``rewards.parquet``, found along its pool.
 
 This runs in the child process of :mod:`prm_eval.submissions.checking.worker`. The faults of a row are found by the one
-checker of rows, :func:`prm_eval.rewards.files.step_arrays.read_block`. This module has what only a whole file shows:
+checker of rows, :func:`prm_eval.rewards.files.row_checks.read_block`. This module has what only a whole file shows:
 its footer, candidates that are missing, unknown, duplicated or out of order, and equal texts with different rewards.
 """
 
@@ -28,7 +28,8 @@ from prm_eval.rewards.files.reading import (
     footer_faults,
     reward_schema,
 )
-from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays, read_block
+from prm_eval.rewards.files.row_checks import read_block
+from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays
 from prm_eval.store.tables import compatible, in_words
 from prm_eval.store.typed import shown
 from prm_eval.texts.steps import split_steps
