@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.rewards.files.row_checks import CHECKS, read_block, shown_numbers
+from prm_eval.rewards.files.row_checks import CHECKS, DECISIVE, read_block, shown_numbers
 from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays, raising, refusal_reason
 
 HASH = "0123456789abcdef" * 4
@@ -116,7 +116,7 @@ def test_one_fault_is_told_once_with_its_row(name, dictionary) -> None:
     bad, form, kind, found, expected, decisive = FAULTS[name]
     good = row([0.5]) if form.kind == "orm" else GOOD
     arrays, faults = read(good, bad, good, form=form, dictionary=dictionary)
-    assert [(each.kind, each.row, each.expected, each.decisive) for each in faults] == [(kind, 102, expected, decisive)]
+    assert [(each.kind, each.row, each.expected) for each in faults] == [(kind, 102, expected)]
     if found is not None:
         assert faults[0].found == found
     each = 1 if form.kind == "orm" else 2
@@ -205,20 +205,22 @@ def test_values_that_are_not_finite_are_not_aggregated() -> None:
 
 
 def test_the_sink_that_raises() -> None:
-    """Evaluation stops at what makes rewards unusable; the board at everything."""
-    path = Path("somewhere/rewards.parquet")
-    decisive, formal = RowFault("null", 3, "this", "that"), RowFault("n-tokens", 4, "this", "that", decisive=False)
-    for form_too in (False, True):
-        with pytest.raises(DataError) as raised:
-            raising(path, form_too=form_too)(decisive)
-        assert str(raised.value) == "somewhere/rewards.parquet, row 3: found this; expected that."
-    raising(path, form_too=False)(formal)
-    with pytest.raises(DataError, match="row 4: found this; expected that"):
-        raising(path, form_too=True)(formal)
+    """The first fault is raised, with file, row, what was found and what was expected."""
+    with pytest.raises(DataError) as raised:
+        raising(Path("somewhere/rewards.parquet"))(RowFault("null", 3, "this", "that"))
+    assert str(raised.value) == "somewhere/rewards.parquet, row 3: found this; expected that."
+
+
+def test_evaluation_asks_what_makes_rewards_unusable_and_the_board_everything() -> None:
+    """A fault of form stops the board and check, not somebody who evaluates rewards of his own."""
+    for name, (bad, form, kind, _, _, decisive) in FAULTS.items():
+        faults: list[RowFault] = []
+        read_block(table(bad), 1, np.array([2]), form, faults.append, DECISIVE)
+        assert (kind in {each.kind for each in faults}) == decisive, name
 
 
 def test_forms_and_faults_are_as_documented() -> None:
-    assert PRM.hashed is False and RowFault("a", None, "b", "c").decisive is True
+    assert PRM.hashed is False
 
 
 def test_reasons_are_counted_without_their_particulars() -> None:

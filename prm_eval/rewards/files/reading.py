@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from prm_eval.errors import DataError
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem, StepRewards
-from prm_eval.rewards.files.row_checks import read_block
-from prm_eval.rewards.files.step_arrays import Form, RowFault, Sink, StepArrays, raising
+from prm_eval.rewards.files.row_checks import DECISIVE, read_block
+from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays, raising
 from prm_eval.store.tables import BlockReader, iter_blocks, open_table, require_same_ids
 from prm_eval.texts.steps import split_steps
 
@@ -54,12 +54,11 @@ class RewardReader:
         path: The path of ``rewards.parquet``.
         form: The form that ``submission.json`` declares.
         pool: The pool that it was made for.
-        sink: The function that takes faults; by default decisive ones are raised.
     """
 
-    def __init__(self, path: Path, form: Form, pool: Pool, sink: Sink | None = None) -> None:
+    def __init__(self, path: Path, form: Form, pool: Pool) -> None:
         self._form, self._pool = form, pool
-        self._sink = sink or raising(path, form_too=False)
+        self._sink = raising(path)
         self._reader = BlockReader(path, reward_schema(single=False))
 
     def take(self, problem: Problem, table: pa.Table) -> StepArrays:
@@ -70,11 +69,11 @@ class RewardReader:
             table: The pool's candidates of that problem, with columns problem_id, candidate_id, text and steps.
 
         Raises:
-            DataError: The file has other candidates, or the sink raises a fault.
+            DataError: The file has other candidates, or a row whose rewards cannot be used.
         """
         first, rows = self._reader.take(problem.problem_id)
         require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
-        return read_block(rows, first, self._steps(table), self._form, self._sink)
+        return read_block(rows, first, self._steps(table), self._form, self._sink, DECISIVE)
 
     def _steps(self, table: pa.Table) -> Ints:
         if self._form.kind == "orm":
@@ -119,7 +118,7 @@ def read_whole(
         raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
     _require_short_texts(path, table)
     _require_candidates(path, form, pool, table, ids)
-    return read_block(table, 1, steps, form, raising(path, form_too=True))
+    return read_block(table, 1, steps, form, raising(path))
 
 
 def _require_candidates(

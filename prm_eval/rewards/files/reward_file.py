@@ -21,7 +21,7 @@ from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.files.reading import RewardReader, iter_rows, read_whole, reward_schema
 from prm_eval.rewards.files.reward_info import RewardInfo
-from prm_eval.rewards.files.step_arrays import Form, Sink, StepArrays, refusal_reason
+from prm_eval.rewards.files.step_arrays import Form, StepArrays, refusal_reason
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.tables import TableWriter
@@ -94,14 +94,14 @@ class RewardFile:
                 "Score this pool: prm-eval score POOL --reward-model ...",
             )
 
-    def reader(self, pool: Pool, sink: Sink | None = None) -> RewardReader:
+    def reader(self, pool: Pool) -> RewardReader:
         """Return a reader that follows the pool, problem by problem.
 
         Raises:
             DataError: The rewards are for another pool.
         """
         self.require_pool(pool)
-        return RewardReader(self.path, self.form(pool), pool, sink)
+        return RewardReader(self.path, self.form(pool), pool)
 
     def read_whole(self, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints) -> StepArrays:
         """Return all step rewards, as :func:`~prm_eval.rewards.files.reading.read_whole` does.

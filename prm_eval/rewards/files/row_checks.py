@@ -34,7 +34,9 @@ MOST_REFUSAL = 300
 REWARD_TOLERANCE = 1e-5
 
 
-def read_block(rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Sink) -> StepArrays:
+def read_block(
+    rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Sink, checks: Sequence[Check] | None = None
+) -> StepArrays:
     """Return the step rewards of consecutive rows, and report every fault to the sink, row by row.
 
     Args:
@@ -43,14 +45,15 @@ def read_block(rows: pa.Table, first_row: int, steps: Ints, form: Form, sink: Si
         steps: The number of steps of each candidate.
         form: The declared form of the rows.
         sink: The function that takes faults; if it does not raise, a row with a decisive fault counts as refused.
+        checks: The questions that a row is asked; all :data:`CHECKS` by default.
     """
     block = _Block.of(rows, steps, form)
     faulty = np.zeros(len(block.counts), dtype=bool)
-    checks = [(check, check.rows(block)) for check in CHECKS]
-    for row in np.flatnonzero(np.any([mask for _, mask in checks], axis=0)):
-        for check, mask in checks:
+    masks = [(check, check.rows(block)) for check in (CHECKS if checks is None else checks)]
+    for row in np.flatnonzero(np.any([mask for _, mask in masks], axis=0)):
+        for check, mask in masks:
             if mask[row]:
-                sink(RowFault(check.kind, first_row + int(row), *check.words(block, int(row)), check.decisive))
+                sink(RowFault(check.kind, first_row + int(row), *check.words(block, int(row))))
                 faulty[row] |= check.decisive
     kept = ~faulty & ~block.refused
     reasons = Counter(refusal_reason(str(reason)) for reason in block.reasons.drop_null().to_pylist())
@@ -299,6 +302,9 @@ CHECKS: tuple[Check, ...] = (
     ),
 )
 """All checks of a row, in the order in which faults are reported."""
+
+DECISIVE = tuple(check for check in CHECKS if check.decisive)
+"""The checks of what makes rewards unusable; the others are of form."""
 
 
 def shown_numbers(values: Sequence[float]) -> str:

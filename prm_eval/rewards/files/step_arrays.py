@@ -79,31 +79,23 @@ class RowFault:
         row: The 1-based number of the row; None for the file as a whole.
         found: What was found.
         expected: What was expected.
-        decisive: Whether the rewards of the row cannot be used; other faults are of form.
     """
 
     kind: str
     row: int | None
     found: str
     expected: str
-    decisive: bool = True
 
 
 Sink = Callable[[RowFault], None]
 """The function that takes each fault, and raises it or keeps it."""
 
 
-def raising(path: Path, *, form_too: bool) -> Sink:
-    """Return a sink that raises the first fault as a :class:`~prm_eval.errors.DataError` of the file.
-
-    Args:
-        path: The file.
-        form_too: Whether faults of form are raised too; otherwise they are ignored.
-    """
+def raising(path: Path) -> Sink:
+    """Return a sink that raises the first fault as a :class:`~prm_eval.errors.DataError` of the file."""
 
     def sink(fault: RowFault) -> None:
-        if fault.decisive or form_too:
-            raise DataError(path, fault.row, fault.found, fault.expected)
+        raise DataError(path, fault.row, fault.found, fault.expected)
 
     return sink
 
