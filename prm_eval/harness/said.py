@@ -125,15 +125,20 @@ def token_counter(model: Any) -> CountTokens | None:
     return lambda text: len(encode(text, add_special_tokens=False))
 
 
-def say_table(found: Evaluation, pool: Pool) -> None:
+def say_table(found: Evaluation, pool: Pool, names: Mapping[str, str]) -> None:
     """Hand out our table, to be read after everything else.
 
     ``prm-eval run`` gets it in its notes and prints it. Elsewhere it is logged: under plain ``lm_eval run`` when the
     process ends, because lm_eval prints its own long table until then, and from Python at once.
+
+    Args:
+        found: The evaluation of the run.
+        pool: Its pool.
+        names: The name of the reward model that each label of the table stands for.
     """
-    text = (
-        f"\n{text_table(found)}\nlimits of all n, a chart and a page: prm-eval evaluate {pool.path} --html report.html"
-    )
+    models = "".join(f"{label}: {name}\n" for label, name in names.items())
+    page = f"limits of all n, a chart and a page: prm-eval evaluate {pool.path} --html report.html"
+    text = f"\n{text_table(found)}\n{models}{page}"
     notes = current_notes()
     if notes is not None:
         notes.last_words.append(text)

@@ -311,8 +311,8 @@ class BestOfNTask(ConfigurableTask):
                 for role, file in rewards.items()
             },
         }
-        # an ORM and a PRM may have one name
-        named = {role: NamedRewards(f"{role}: {file.name}", file) for role, file in rewards.items()}
+        # by role: an ORM and a PRM may have one name, and that of a local checkpoint is a long path
+        named = {role: NamedRewards(role.upper(), file) for role, file in rewards.items()}
         found = evaluate(
             pool,
             list(named.values()),
@@ -329,7 +329,7 @@ class BestOfNTask(ConfigurableTask):
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
         # a rank has its own problems only, and a pool with stored rewards may have more than --limit asked for
         if self.world_size == 1 and len(self._instances) == len(found.problem_ids):
-            say_table(found, pool)
+            say_table(found, pool, {each.label: each.file.name for each in named.values()})
 
     def _problem_metrics(
         self, pool: Pool, found: Evaluation, labels: dict[str, str]
