@@ -25,12 +25,15 @@ TIERS: dict[Tier, str] = {
     ),
     "spot-checked": (
         "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and "
-        "got the submitted rewards. This rules out rewards that were made up, and edits of many of them with the "
-        "probability stated. It cannot rule out a few edited rewards, nor that the model was trained on the problems."
+        "got the submitted rewards, up to the tolerance that stands in the verification. This rules out rewards that "
+        "were made up, and edits of many of them beyond it with the probability stated. It cannot rule out a few "
+        "edited rewards, edits within the tolerance, nor that the model was trained on the problems."
     ),
     "reproduced": (
-        "A maintainer ran the model on every candidate and got the submitted rewards. This rules out every edit. It "
-        "cannot rule out that the model was trained on the problems or on this pool."
+        "A maintainer ran the model on every candidate and got the submitted rewards, up to the tolerance that stands "
+        "in the verification. This rules out every edit beyond it. It cannot rule out edits within it, which someone "
+        "who knows the grades can make worth many points where the tolerance is that of bfloat16, nor that the model "
+        "was trained on the problems or on this pool."
     ),
 }
 """What each trust tier can and cannot rule out, in plain words."""
