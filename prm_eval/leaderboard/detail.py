@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shlex
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from prm_eval.evaluation.baselines import BASELINES
-from prm_eval.evaluation.measured import Curve, Shown
+from prm_eval.evaluation.measured import Curve
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.leaderboard.cells import ASKED, MARKS, accuracy_cell
+from prm_eval.leaderboard.belief import belief_values
+from prm_eval.leaderboard.cells import MARKS, accuracy_cell
 from prm_eval.leaderboard.charts import (
     Stroke,
     baseline_stroke,
@@ -26,24 +23,13 @@ from prm_eval.leaderboard.charts import (
     reliability_diagram,
     reward_histogram,
 )
-from prm_eval.leaderboard.mathml import typeset
+from prm_eval.leaderboard.mistakes import Texts, mistake_values
 from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.table import TableRow
 from prm_eval.leaderboard.words import fixed, grouped, percent
 from prm_eval.pools.format import policy_name
-from prm_eval.rewards.aggregate import sigmoid
-from prm_eval.store.jsonl import file_sha256
-from prm_eval.submissions import TIERS, RegisteredPool, Submission
-from prm_eval.texts.steps import split_steps
-
-Texts = Mapping[tuple[int, int], Mapping[str, Any]]
-
-# steps shown of one candidate
-MOST_STEPS = 60
-# characters shown of one candidate
-MOST_TEXT = 8_000
-TINTS = 7
+from prm_eval.submissions import RegisteredPool
 
 
 def accuracy_chart(entry: Entry, yardstick: Yardstick) -> Markup:
@@ -102,11 +88,9 @@ def detail_page(pool: RegisteredPool, entry: Entry, row: TableRow, of: int, yard
         **_reward_values(entry),
         **_part_values(entry, yardstick),
         **_habits(entry),
-        mistakes=_mistakes(entry, yardstick, texts),
+        mistakes=mistake_values(entry, yardstick, texts),
         stepwise=submission.rewards.info.kind == "prm",
-        **_belief(entry),
-        provenance=_provenance(entry, pool, yardstick),
-        recompute=_recompute(entry, yardstick),
+        **belief_values(entry, pool, yardstick),
     )
 
 
@@ -253,164 +237,3 @@ def _habits(entry: Entry) -> dict[str, Any]:
             f"{grouped(refused)} of {grouped(measured.candidates)} candidates got no reward and lose every comparison:"
         ),
     }
-
-
-def _mistakes(entry: Entry, yardstick: Yardstick, texts: Texts) -> list[dict[str, Any]]:
-    found = []
-    for each in entry.measured.mistakes:
-        problem = yardstick.arrays.problems[each.row]
-        found.append(
-            {
-                "id": problem.problem_id,
-                "lost": fixed(100 * each.lost, 1),
-                "subject": problem.subject or "",
-                "statement": typeset(problem.statement[:MOST_TEXT]),
-                "gold": typeset(f"${problem.gold}$") if problem.gold else "\u2013",
-                "sides": [
-                    _side(entry, yardstick, texts[each.row, slot], entry.measured.shown.get((each.row, slot)), right)
-                    | {"share": percent(share, 0)}
-                    for slot, share, right in zip((each.chosen, each.better), each.shares, (False, True), strict=True)
-                ],
-            }
-        )
-    return found
-
-
-def _side(
-    entry: Entry, yardstick: Yardstick, source: Mapping[str, Any], shown: Shown | None, right: bool
-) -> dict[str, Any]:
-    info = entry.submission.rewards.info
-    stepwise = info.kind == "prm"
-    splitter = (info.splitter if stepwise else None) or yardstick.arrays.info.splitter
-    steps = split_steps(str(source["text"]), splitter, source["steps"])
-    rewards: Sequence[float | None] = [None] * len(steps)
-    if shown is not None and stepwise and len(shown.steps) == len(steps):
-        rewards = shown.steps
-    written, room = [], MOST_TEXT
-    for step, reward in list(zip(steps, rewards, strict=True))[:MOST_STEPS]:
-        if room <= 0:
-            break
-        tint, label = _tint(reward, entry)
-        written.append({"text": typeset(step[:room]), "tint": tint, "reward": label})
-        room -= len(step)
-    left = len(steps) - len(written)
-    cut = f"{left} more steps are not shown." if left else "The end of the last step is not shown." if room < 0 else ""
-    return {"right": right, "steps": written, "reward": _reward_text(entry, shown), "cut": cut}
-
-
-def _reward_text(entry: Entry, shown: Shown | None) -> str:
-    if shown is None or not math.isfinite(shown.reward):
-        return "no reward"
-    info = entry.submission.rewards.info
-    if info.score_type == "raw":
-        return f"reward {shown.reward:.3g}"
-    return f"reward {percent(shown.weight)} %" if shown.weight >= 0.001 else f"reward {shown.weight:.1e}"
-
-
-def _tint(reward: float | None, entry: Entry) -> tuple[int | None, str]:
-    """Return the colour of a step, from 0 (low) to 6 (high), and its reward in words."""
-    if reward is None:
-        return None, ""
-    score_type = entry.submission.rewards.info.score_type
-    if score_type == "raw":
-        edges = entry.measured.rewards.edges
-        share = (reward - edges[0]) / ((edges[-1] - edges[0]) or 1.0)
-        label = f"{reward:.2g}"
-    else:
-        share = sigmoid(reward) if score_type == "logodds" else reward
-        label = f"{percent(share, 0)} %"
-    return min(TINTS - 1, max(0, int(share * TINTS))), label
-
-
-def _belief(entry: Entry) -> dict[str, Any]:
-    submission = entry.submission
-    disclosure = submission.disclosure
-    return {
-        "tier_text": TIERS[submission.tier],
-        "disclosure": disclosure,
-        "trained": [(*ASKED[name], getattr(disclosure.trained_on, name)) for name in ASKED] if disclosure else [],
-        "verification": _verification(submission.folder, submission.tier),
-    }
-
-
-def _verification(folder: Path, tier: str) -> str:
-    path = folder / "verification.json"
-    if not path.is_file():
-        return ""
-    from prm_eval.store.safe_json import read_json
-
-    found = read_json(path)
-    compared = grouped(found["compared"])
-    if tier == "recomputed":
-        return (
-            f"Not in agreement: {found['beyond']} of {compared} candidates differ, or the rewards were changed since."
-        )
-    who = f"by {found['verified_by']} on {found['device_name']}"
-    text = f"{compared} of {grouped(found['of'])} candidates {who}: {found['beyond']} differ"
-    if found["max_difference"] is not None:
-        limit = f"{found['tolerance']:g} is called equal, by the dtypes"
-        text += f"; the largest difference was {found['max_difference']:.2g} ({found['scale']}; {limit})"
-    if found["scope"] != "all":
-        chance = percent(found["detection"], 0)
-        text += (
-            f". Had one candidate in a hundred been edited, this would have been noticed with probability {chance} %"
-        )
-    return text + "."
-
-
-def _provenance(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
-    submission = entry.submission
-    info = submission.rewards.info
-    found = [
-        ("revision", submission.revision),
-        ("pool", pool.content_hash),
-        ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own"))),
-        ("rewards.parquet (SHA-256)", file_sha256(submission.rewards.path)),
-        ("score type", info.score_type),
-        ("splitter", info.splitter or "the pool\u2019s"),
-    ]
-    for prefix, fields in (("model", info.model), ("run", info.run)):
-        found += [
-            (f"{prefix}: {key}", _spelt(fields[key])) for key in sorted(fields) if fields[key] not in (None, {}, [])
-        ]
-    return found
-
-
-def _spelt(value: Any) -> str:
-    if isinstance(value, str):
-        return value[:2_000]
-    if isinstance(value, dict) and all(isinstance(each, (str, int, float)) for each in value.values()):
-        return ", ".join(f"{key} {each}" for key, each in sorted(value.items()))[:2_000]
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)[:2_000]
-
-
-def _recompute(entry: Entry, yardstick: Yardstick) -> str:
-    submission = entry.submission
-    folder = (
-        Path("results")
-        / "submissions"
-        / f"{submission.org}__{submission.model}"
-        / submission.revision
-        / submission.pool_id
-    )
-    where, pool = shlex.quote(folder.as_posix()), shlex.quote(f"results/pools/{submission.pool_id}")
-    ns = ",".join(map(str, yardstick.settings.ns))
-    return (
-        f"prm-eval evaluate {pool} {where} --n {ns}\n"
-        f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
-        f"prm-eval check {where}\n"
-        f"prm-eval verify {where} --reward-model {_reward_model(submission)} --sample 256"
-        "    # runs the model; writes verification.json anew, so do it in a copy"
-    )
-
-
-def _reward_model(submission: Submission) -> str:
-    """Return the value of ``--reward-model`` for a submission.
-
-    It is the name of a rule, a model of the hub with its commit, or a placeholder for a folder that the reader has.
-    """
-    if submission.revision.startswith("rule-"):
-        return submission.model
-    if submission.revision.startswith("sha256-"):
-        return "FOLDER"
-    return f"{submission.org}/{submission.model} --revision {submission.revision}"

@@ -12,8 +12,9 @@ from pathlib import Path
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.pool_arrays import texts_of
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.leaderboard.detail import Texts, accuracy_chart, detail_page, undrawn_page
+from prm_eval.leaderboard.detail import accuracy_chart, detail_page, undrawn_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
+from prm_eval.leaderboard.mistakes import Texts
 from prm_eval.leaderboard.pages import BoardView, index_page, view_of
 from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
 from prm_eval.leaderboard.svg import standalone

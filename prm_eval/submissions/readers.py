@@ -87,7 +87,15 @@ def read_submission(folder: Path, file: SubmissionFile | None = None) -> Submiss
     if parts is None:
         raise DataError(folder, None, "a folder that is not called like a submission", LAYOUT, "See: prm-eval check")
     file = read_typed(folder / "submission.json", SubmissionFile) if file is None else file
-    return Submission(folder, *parts, file=file, rewards=open_rewards(folder, file), tier=verified_tier(folder, file))
+    verification = read_verification(folder)
+    return Submission(
+        folder,
+        *parts,
+        file=file,
+        rewards=open_rewards(folder, file),
+        verification=verification,
+        tier=verified_tier(folder, file, verification),
+    )
 
 
 def open_rewards(folder: Path, file: SubmissionFile) -> RewardFile:
@@ -96,21 +104,25 @@ def open_rewards(folder: Path, file: SubmissionFile) -> RewardFile:
     return RewardFile(folder, info=RewardInfo(**{each.name: about[each.name] for each in fields(RewardInfo)}))
 
 
-def verified_tier(folder: Path, submission: SubmissionFile) -> Tier:
-    """Return the tier that the ``verification.json`` of a submission earns.
-
-    The tier is "recomputed" where that file is missing, or contradicts itself or the submission.
+def read_verification(folder: Path) -> VerificationFile | None:
+    """Read the ``verification.json`` of a submission; None where there is none.
 
     Raises:
-        DataError: ``verification.json`` is malformed.
+        DataError: It is malformed.
     """
-    path, rewards = folder / "verification.json", folder / "rewards.parquet"
-    if not path.is_file():
-        return "recomputed"
-    found = read_typed(path, VerificationFile)
-    if not rewards.is_file():
+    path = folder / "verification.json"
+    return read_typed(path, VerificationFile) if path.is_file() else None
+
+
+def verified_tier(folder: Path, submission: SubmissionFile, verification: VerificationFile | None) -> Tier:
+    """Return the tier that a verification earns.
+
+    The tier is "recomputed" where there is none, or it contradicts itself or the submission.
+    """
+    rewards = folder / "rewards.parquet"
+    if verification is None or not rewards.is_file():
         return "recomputed"
     said = (submission.pool_hash, submission.model, submission.run)
-    if any(contradictions(found, *said, file_sha256(rewards))):
+    if any(contradictions(verification, *said, file_sha256(rewards))):
         return "recomputed"
-    return "reproduced" if found.scope == "all" else "spot-checked"
+    return "reproduced" if verification.scope == "all" else "spot-checked"

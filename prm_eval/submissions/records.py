@@ -8,7 +8,7 @@ from typing import Literal
 
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.submissions.formats import Disclosure, HubRef, SubmissionFile
+from prm_eval.submissions.formats import Disclosure, HubRef, SubmissionFile, VerificationFile
 
 Tier = Literal["baseline", "recomputed", "spot-checked", "reproduced"]
 
@@ -70,6 +70,7 @@ class Submission:
         pool_id: The id of the pool it scores.
         file: The content of ``submission.json``.
         rewards: The rewards, opened.
+        verification: The content of ``verification.json``; None where there is none.
         tier: The trust tier: how much of it was checked.
     """
 
@@ -80,6 +81,7 @@ class Submission:
     pool_id: str
     file: SubmissionFile
     rewards: RewardFile
+    verification: VerificationFile | None
     tier: Tier
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from prm_eval.grading import decide, extract, extract_answer, grade, parse_options
+from prm_eval.grading.finding.found import lowered
 
 CASES = Path(__file__).parent / "cases"
 
@@ -118,6 +119,13 @@ def test_a_megabyte_of_anything_is_soon_read(piece: str) -> None:
     extract(text)
     extract(text, widely=True)
     assert time.process_time() - started < 6
+
+
+def test_small_letters_keep_every_place() -> None:
+    """A text in small letters is searched for words, and what is found is cut from the text itself."""
+    longer = [sign for sign in map(chr, range(0x110000)) if len(lowered(f"a{sign}b")) != 3]
+    assert not longer
+    assert extract("\u0130\u0130 The answer is 42.").answer == "42"
 
 
 def test_equal_boxes_are_one_answer() -> None:

@@ -85,11 +85,11 @@ def last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def lowered(text: str) -> str:
-    """Return a text in small letters of the same length: a letter with a longer small form stays as it is."""
-    small = text.lower()
-    if len(small) == len(text):
-        return small
-    return "".join(low if len(low := sign.lower()) == 1 else sign for sign in text)
+    """Return a text in small letters of the same length.
+
+    Places found in it are places of the text. The Turkish İ is the only letter whose small form is longer.
+    """
+    return text.replace("\u0130", "i").lower()
 
 
 def places(small: str, words: tuple[str, ...], most: int = 60) -> list[int]:

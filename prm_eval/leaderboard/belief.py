@@ -1,0 +1,107 @@
+"""The part of a submission's page that says why to believe it: disclosure, verification, provenance, commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from prm_eval.evaluation.yardstick import Yardstick
+from prm_eval.leaderboard.cells import ASKED
+from prm_eval.leaderboard.rows import Entry
+from prm_eval.leaderboard.words import grouped, percent
+from prm_eval.store.jsonl import file_sha256
+from prm_eval.submissions import TIERS, RegisteredPool, Submission, Tier
+from prm_eval.submissions.formats import VerificationFile
+
+
+def belief_values(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> dict[str, Any]:
+    """Return what the template of the page says about the trust in a submission and where it comes from."""
+    submission = entry.submission
+    disclosure = submission.disclosure
+    return {
+        "tier_text": TIERS[submission.tier],
+        "disclosure": disclosure,
+        "trained": [(*ASKED[name], getattr(disclosure.trained_on, name)) for name in ASKED] if disclosure else [],
+        "verification": _verification(submission.verification, submission.tier),
+        "provenance": _provenance(entry, pool, yardstick),
+        "recompute": _recompute(entry, yardstick),
+    }
+
+
+def _verification(found: VerificationFile | None, tier: Tier) -> str:
+    if found is None:
+        return ""
+    compared = grouped(found.compared)
+    if tier == "recomputed":
+        return f"Not in agreement: {found.beyond} of {compared} candidates differ, or the rewards were changed since."
+    who = f"by {found.verified_by} on {found.device_name}"
+    text = f"{compared} of {grouped(found.of)} candidates {who}: {found.beyond} differ"
+    if found.max_difference is not None:
+        limit = f"{found.tolerance:g} is called equal, by the dtypes"
+        text += f"; the largest difference was {found.max_difference:.2g} ({found.scale}; {limit})"
+    if found.scope != "all":
+        chance = percent(found.detection, 0)
+        text += (
+            f". Had one candidate in a hundred been edited, this would have been noticed with probability {chance} %"
+        )
+    return text + "."
+
+
+def _provenance(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
+    submission = entry.submission
+    info = submission.rewards.info
+    found = [
+        ("revision", submission.revision),
+        ("pool", pool.content_hash),
+        ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own"))),
+        ("rewards.parquet (SHA-256)", file_sha256(submission.rewards.path)),
+        ("score type", info.score_type),
+        ("splitter", info.splitter or "the pool\u2019s"),
+    ]
+    for prefix, fields in (("model", info.model), ("run", info.run)):
+        found += [
+            (f"{prefix}: {key}", _spelt(fields[key])) for key in sorted(fields) if fields[key] not in (None, {}, [])
+        ]
+    return found
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, str):
+        return value[:2_000]
+    if isinstance(value, dict) and all(isinstance(each, (str, int, float)) for each in value.values()):
+        return ", ".join(f"{key} {each}" for key, each in sorted(value.items()))[:2_000]
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)[:2_000]
+
+
+def _recompute(entry: Entry, yardstick: Yardstick) -> str:
+    submission = entry.submission
+    folder = (
+        Path("results")
+        / "submissions"
+        / f"{submission.org}__{submission.model}"
+        / submission.revision
+        / submission.pool_id
+    )
+    where, pool = shlex.quote(folder.as_posix()), shlex.quote(f"results/pools/{submission.pool_id}")
+    ns = ",".join(map(str, yardstick.settings.ns))
+    return (
+        f"prm-eval evaluate {pool} {where} --n {ns}\n"
+        f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
+        f"prm-eval check {where}\n"
+        f"prm-eval verify {where} --reward-model {_reward_model(submission)} --sample 256"
+        "    # runs the model; writes verification.json anew, so do it in a copy"
+    )
+
+
+def _reward_model(submission: Submission) -> str:
+    """Return the value of ``--reward-model`` for a submission.
+
+    It is the name of a rule, a model of the hub with its commit, or a placeholder for a folder that the reader has.
+    """
+    if submission.revision.startswith("rule-"):
+        return submission.model
+    if submission.revision.startswith("sha256-"):
+        return "FOLDER"
+    return f"{submission.org}/{submission.model} --revision {submission.revision}"
