@@ -19,6 +19,18 @@ DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
+def machine_described_once():
+    """lm_eval describes the machine in every result, with a ``pip list`` of seconds: once for all runs is enough."""
+    from functools import cache
+
+    from torch.utils import collect_env
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect_env, "get_pretty_env_info", cache(collect_env.get_pretty_env_info))
+        yield
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the real data is not here ({DATA}); set PRM_EVAL_DATA")

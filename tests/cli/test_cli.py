@@ -288,7 +288,9 @@ def server():
 @pytest.mark.parametrize(
     ("backend", "route"), [("local-chat-completions", "chat/completions"), ("local-completions", "completions")]
 )
-def test_api_models_and_the_one_seed_trap(tmp_path, server, backend, route, monkeypatch) -> None:
+def test_api_models_and_the_one_seed_trap(
+    tmp_path, server, backend, route, monkeypatch, machine_described_once
+) -> None:
     """A real HTTP server: with lm_eval's own seed the run is stopped before a request is sent; with seed=None it
     samples."""
     from lm_eval.evaluator import simple_evaluate

@@ -50,6 +50,18 @@ def verdicts(chunk: list[tuple[str, str]]) -> list[bool | None]:
         WORKER.close()  # this process's own child
 
 
+def assert_alike(found: list[bool | None], expected: list[bool | None]) -> None:
+    """Assert that no two verdicts contradict each other.
+
+    A question that takes nearly all its processor time may be undecided in one run and decided in another, since other
+    work on a core makes its own slower; hardly any of our pairs does.
+    """
+    assert len(found) == len(expected)
+    differ = [(one, other) for one, other in zip(found, expected, strict=True) if one is not other]
+    assert [pair for pair in differ if None not in pair] == []
+    assert len(differ) <= len(expected) // 1000
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -93,7 +105,7 @@ def test_from_eight_threads_while_the_child_is_killed(expected) -> None:
         found = list(pool.map(lambda pair: decide(*pair).equal, work, chunksize=50))
     done.set()
     thread.join()
-    assert found == [True] * len(SYMBOLIC) + expected
+    assert_alike(found, [True] * len(SYMBOLIC) + expected)
     assert killed
     WORKER.close()
     assert (open_files(), children()) == (files, processes)
@@ -106,7 +118,8 @@ def test_from_four_processes(expected, method) -> None:
     before = children()
     with multiprocessing.get_context(method).Pool(4) as pool:
         found = pool.map(verdicts, chunks)
-    assert found == [expected[i::4] for i in range(4)]
+    for i in range(4):
+        assert_alike(found[i], expected[i::4])
     WORKER.close()
     time.sleep(0.1)
     assert children() <= before + (method == "spawn")  # multiprocessing keeps its resource tracker

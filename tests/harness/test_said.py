@@ -166,7 +166,6 @@ def server(monkeypatch):
     # lm_eval's own 14,000 task files take 11 s to list
     init = functools.partialmethod(TaskManager.__init__, include_defaults=False)
     monkeypatch.setattr(TaskManager, "__init__", init)
-    monkeypatch.setattr("lm_eval.evaluator.add_env_info", lambda storage: None)
     made = Server()
     made.start(5)
     yield made
