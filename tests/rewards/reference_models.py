@@ -144,7 +144,8 @@ def reasoneval(folder, problem, steps, size):
     return ids, [math.log(float(row[1] + row[2])) - math.log(float(row[0])) for row in p]
 
 
-def eurus(folder, reference, problem, steps, accumulative, beta=0.001):
+def eurus_input(folder, problem, steps):
+    """The ids of all steps, and the last token of the prompt and of each step."""
     tokenizer = tokenizer_of(folder)
     answer = [f"Step {k}: {step}" for k, step in enumerate(steps, 1)]
 
@@ -159,6 +160,11 @@ def eurus(folder, reference, problem, steps, accumulative, beta=0.001):
         if k not in (0, len(answer)):
             text += "\n\n"
         last_tokens.append(len(tokenizer.encode(text, add_special_tokens=False)) - 2)
+    return ids, last_tokens
+
+
+def eurus(folder, reference, problem, steps, accumulative, beta=0.001):
+    ids, last_tokens = eurus_input(folder, problem, steps)
     mask = torch.zeros(len(ids))
     mask[last_tokens[0] :] = 1
     labels = torch.tensor(ids[1:])

@@ -153,7 +153,7 @@ def test_what_is_too_long_is_refused_before_its_prefixes_are_tokenised(pair, mon
     assert long.n_tokens > 300
     assert len(encoded) <= 2
     monkeypatch.setattr(
-        "prm_eval.rewards.inputs.renderer.MAX_PREFIX_CHARACTERS", 400
+        "prm_eval.rewards.inputs.pieces.MAX_PREFIX_CHARACTERS", 400
     )  # where the limit in tokens is large
     assert model.render(item("Q", *["a"] * 10)).refusal.startswith("over-length: prefixes of ")
 

@@ -2,8 +2,10 @@
 
 How pieces are tokenised. The text between two ``{cut}`` is tokenised as one string, special tokens included, because
 the published references do so: the ids are theirs. If a reference tokenises steps alone and appends separator *ids*,
-the recipe cuts there. Read positions come from the character offset at which the template has ``{read}``; neither text
-nor ids are searched for tags.
+the recipe cuts there. Where a reference puts the padding token between steps, notes where it lies and takes it out
+again, the recipe has ``{mark}``: what a tokenizer does behind such a token is then what it did for the reference. Read
+positions come from the character offset at which the template has ``{read}``; neither text nor ids
+are searched for tags.
 
 A stranger's text may therefore hold a special token. Such a text is neither let through nor silently changed: control
 tokens are counted after tokenising, and a candidate with another count than the template's own is refused.
@@ -20,14 +22,13 @@ from typing import Any
 from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards.inputs.chat import apply_chat_template, chat_frame, check_tokens, control_tokens
+from prm_eval.rewards.inputs.pieces import PieceWriter, Refused
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.recipes.recipe import Recipe, Render
 from prm_eval.rewards.recipes.template import Part, parse_template
 
 # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
 CERTAINLY_LONG = 50_000
-# of all prefixes of one candidate: about two minutes of one core
-MAX_PREFIX_CHARACTERS = 200_000_000
 # the text at which the splitter step_k cuts, and the bold type around it
 _STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")
 
@@ -44,17 +45,6 @@ def numbered(step: str, k: int) -> str:
     """
     rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
     return f"Step {k}: {rest}" if rest else f"Step {k}:"
-
-
-class Refused(Exception):
-    """The reason why a candidate cannot be rendered, with its ids if there are any.
-
-    It is no error: the reason is written to the reward file.
-    """
-
-    def __init__(self, reason: str, ids: tuple[int, ...] = ()) -> None:
-        super().__init__(reason)
-        self.ids = ids
 
 
 class Renderer:
@@ -94,6 +84,7 @@ class Renderer:
         self._special = control_tokens(tokenizer)
         self._marker = recipe.tokens[self.template.marker] if self.template.marker else None
         self._bos = self._bos_ids()
+        self.mark = self._padding_text() if self._has_marks() else None
         before, after = parse_template(self.template.before), parse_template(self.template.after)
         self._trim = self.template.trim
         if self.template.chat and recipe.kind == "prm":
@@ -137,9 +128,23 @@ class Renderer:
             return with_specials[:1] if bos is not None and with_specials[:1] == (bos,) else ()
         return () if how == "never" or bos is None else (bos,)
 
+    def _has_marks(self) -> bool:
+        templates = (self.template.before, self.template.step, self.template.between, self.template.after)
+        return any("{mark}" in template for template in (*templates, self.template.first or ""))
+
+    def _padding_text(self) -> tuple[str, int]:
+        """Return the padding token, which stands between steps while they are tokenised, and its id."""
+        text, index = self.tokenizer.pad_token, self.tokenizer.pad_token_id
+        if text is None or index is None:
+            raise ModelError(
+                f"the tokenizer of {self.name} has no padding token, which the recipe {self.recipe.name} puts between "
+                "steps while it tokenises"
+            )
+        return text, index
+
     def start_of_steps(self, item: ScoringItem) -> int:
         """Return how many tokens stand before the first step."""
-        writer = _Writer(self)
+        writer = PieceWriter(self)
         writer.add(self._before, problem=item.statement.lstrip() if self._trim else item.statement)
         return len(writer.finish(self._bos)[0])
 
@@ -159,7 +164,7 @@ class Renderer:
         return max(map(len, self.tokenizer.get_vocab()), default=1)
 
     def _render_steps(self, item: ScoringItem) -> Rendered:
-        writer = _Writer(self)
+        writer = PieceWriter(self)
         problem = item.statement.lstrip() if self._trim else item.statement
         writer.add(self._before, problem=problem)
         for k, raw in enumerate(item.steps, 1):
@@ -175,7 +180,7 @@ class Renderer:
     def _render_whole(self, item: ScoringItem) -> Rendered:
         if self.template.chat:
             return self._render_chat(item)
-        writer = _Writer(self)
+        writer = PieceWriter(self)
         text = item.text.strip() if self._trim else item.text
         problem = item.statement.lstrip() if self._trim else item.statement
         writer.add(parse_template(self.template.text), problem=problem, text=text)
@@ -243,114 +248,3 @@ class Renderer:
                 raise Refused(f"step {k} has no token of its own")
             previous = position
         return positions
-
-
-class _Writer:
-    """A collector of the text of one input between cuts, with the character offsets at which it is read."""
-
-    def __init__(self, renderer: Renderer) -> None:
-        self.renderer = renderer
-        self.chunks: list[tuple[str, list[tuple[int, int | None]]]] = []
-        self.literals: Counter[str] = Counter()
-        self._text: list[str] = []
-        self._length = 0
-        self._marks: list[tuple[int, int | None]] = []
-        self._last_literal = ""
-
-    def add(self, parts: Sequence[Part], **values: str) -> None:
-        for sort, content in parts:
-            if sort == "literal":
-                self._write(content)
-                self.literals[content] += 1
-                self._last_literal = content
-            elif content == "read":
-                self._marks.append((self._length, self._expected_id()))
-            elif content == "cut":
-                self.cut()
-            elif content == "separator":
-                separator = self.renderer.separator or ""
-                self._write(separator)
-                # it may be a control token, which is then the recipe's own
-                self.literals[separator] += 1
-                # only a separator that is a token of the recipe: one that ends like such a token may be another token
-                self._last_literal = separator if separator in self.renderer.recipe.tokens else ""
-            else:
-                self._write(values[content])
-                self._last_literal = ""
-
-    def _write(self, text: str) -> None:
-        self._text.append(text)
-        self._length += len(text)
-
-    def _expected_id(self) -> int | None:
-        """Return the recipe's id of the token that ends here, None if the last literal ends with no token of it."""
-        ending = [text for text in self.renderer.recipe.tokens if text and self._last_literal.endswith(text)]
-        return self.renderer.recipe.tokens[max(ending, key=len)] if ending else None
-
-    def cut(self) -> None:
-        if self._length or self._marks:
-            self.chunks.append(("".join(self._text), self._marks))
-        self._text, self._length, self._marks, self._last_literal = [], 0, [], ""
-
-    def finish(self, bos: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
-        self.cut()
-        ids: list[int] = list(bos)
-        positions: list[int] = []
-        for text, marks in self.chunks:
-            start = len(ids)
-            if all(offset == len(text) for offset, _ in marks):
-                ids += self.renderer.encode(text)
-                ends = [len(ids) - 1] * len(marks)
-            elif self.renderer.template.read_prefix:
-                ids += self.renderer.encode(text)
-                self._require_room(ids, sum(offset for offset, _ in marks))
-                ends = [start + len(self.renderer.encode(text[:offset])) - 1 for offset, _ in marks]
-            else:
-                ends = self._by_offsets(text, [offset for offset, _ in marks], start, ids)
-            for (_, expected), position in zip(marks, ends, strict=True):
-                if position < start:
-                    raise Refused(f"step {len(positions) + 1} has no token of its own")
-                if expected is not None and ids[position] != expected:
-                    raise Refused(
-                        f"the separator after step {len(positions) + 1} merges with its neighbour: "
-                        f"token {ids[position]}, not {expected}"
-                    )
-                positions.append(position)
-        return tuple(ids), positions
-
-    def _require_room(self, ids: list[int], characters: int) -> None:
-        """Refuse an input that is too long, before each of its prefixes is tokenised from the start.
-
-        Args:
-            ids: The ids of the input so far.
-            characters: The characters of all prefixes together.
-        """
-        limit = self.renderer.max_tokens
-        if characters > MAX_PREFIX_CHARACTERS:
-            raise Refused(
-                f"over-length: prefixes of {characters} characters, limit {MAX_PREFIX_CHARACTERS}", tuple(ids)
-            )
-        if limit is not None and len(ids) > limit:
-            raise Refused(f"over-length: {len(ids)} tokens, limit {limit}", tuple(ids))
-
-    def _by_offsets(self, text: str, offsets: list[int], start: int, ids: list[int]) -> list[int]:
-        """Return the index of the last token that begins before each offset; ``ids`` is extended.
-
-        The second condition is for tokenizers that trim offsets and give a token of white space the empty span at its
-        end.
-        """
-        if not self.renderer.tokenizer.is_fast:
-            raise ModelError(
-                f"the tokenizer of {self.renderer.name} gives no character offsets; "
-                "a fast tokenizer (tokenizer.json) is needed"
-            )
-        encoded = self.renderer.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ids += encoded["input_ids"]
-        ends: list[int] = []
-        index = 0
-        spans = encoded["offset_mapping"]
-        for offset in offsets:
-            while index < len(spans) and (spans[index][0] < offset or spans[index][1] <= offset):
-                index += 1
-            ends.append(start + index - 1)
-        return ends

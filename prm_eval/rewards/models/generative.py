@@ -18,7 +18,8 @@ from prm_eval.pools.format import software_versions
 from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import logit, sigmoid
 from prm_eval.rewards.aggregations import Aggregation
-from prm_eval.rewards.inputs.renderer import Refused, fill, numbered
+from prm_eval.rewards.inputs.pieces import Refused
+from prm_eval.rewards.inputs.renderer import fill, numbered
 from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.models.writers import HttpWriter, LocalWriter, Writer
 from prm_eval.rewards.recipes.recipe import Generate, Recipe

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from prm_eval.errors import ModelError
 from prm_eval.rewards.inputs.chat import apply_chat_template, control_tokens
-from prm_eval.rewards.inputs.renderer import Refused
+from prm_eval.rewards.inputs.pieces import Refused
 from prm_eval.rewards.models import checkpoint
 from prm_eval.rewards.recipes.recipe import Generate
 

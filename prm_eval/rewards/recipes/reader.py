@@ -23,8 +23,8 @@ They say whom a recipe is for and why. Rewards stay those of the same recipe if 
 
 REQUIRED = ("name", "kind", "checked_against", "source")
 HINT = "See CONTRIBUTING.md, A reward model."
-_STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut")
-_FIXED = ("separator", "cut")
+_STEP = ("problem", "step", "step_k", "k", "index", "separator", "read", "cut", "mark")
+_FIXED = ("separator", "cut", "mark")
 SLOTS_OF: dict[str, dict[str, tuple[str, ...]]] = {
     "steps": {
         "before": ("problem", *_FIXED), "first": _STEP, "step": _STEP, "between": _FIXED, "after": _FIXED,
@@ -220,6 +220,8 @@ class _Check:
                 template = getattr(render, key)
                 if (template or key == "step") and (template or "").count("{read}") != 1:
                     raise self.fault(f"render.{key}", repr(template), "a template with one {read}: one reward a step")
+                if template and "{mark}" in render.before + render.step and "{read}{mark}" not in template:
+                    raise self.fault(f"render.{key}", repr(template), "{read}{mark}: marks are noted where steps end")
         elif render.chat is None and render.text.count("{read}") != 1:
             raise self.fault("render.text", repr(render.text), "a template with one {read}")
 

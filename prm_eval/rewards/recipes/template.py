@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut")
+SLOTS = ("problem", "step", "step_k", "k", "index", "text", "steps", "separator", "read", "cut", "mark")
 _SLOT = re.compile(r"\{([a-z_]+)\}")
 Part = tuple[Literal["literal", "slot"], str]
 
