@@ -63,6 +63,12 @@ def take_rewards(pool: Pool, model: RewardModel, source: Path, folder: Path, nam
     return RewardFile(folder)
 
 
+def same_rewards(pool: Pool, model: RewardModel) -> list[Path]:
+    """Return the reward folders in a pool whose rewards could be taken for a model."""
+    key = rewards_key(pool, model, None)
+    return [folder for folder in pool.reward_folders() if first_difference(RewardFile(folder).info, key) is None]
+
+
 def _taken(pool: Pool, model: RewardModel, source: Path) -> tuple[RewardFile, RewardInfo]:
     """Return rewards that are of a model and a pool, and whole, with their description.
 

@@ -208,7 +208,9 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
 
 def _remove_leftover_folders(parent: Path, kind: str) -> None:
     for path, name, pid in _unfinished(parent, _FOLDER):
-        if name == kind and path.is_dir() and not path.is_symlink() and _abandoned(path, pid):
+        # in a folder for everybody's temporary files, those of others stay
+        ours = path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.geteuid()
+        if name == kind and ours and _abandoned(path, pid):
             shutil.rmtree(path)
 
 

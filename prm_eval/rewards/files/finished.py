@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SCORES = "scores.partial"
 """The journal of the scores of an unfinished block."""
 FILES = ("rewards.parquet", "submission.json", "verification.json")
+"""The files of a reward folder that a killed writer may leave unfinished."""
 KEY = ("name", "pool_hash", "kind", "score_type", "splitter")
 ADDED = ("config_sha256", "tokenizer_sha256")
 # where and with which software rewards were computed is no part of what they are of
@@ -88,17 +89,6 @@ def unreadable(folder: Path) -> DataError | None:
     except DataError as error:
         return error
     return None
-
-
-def tidy(folder: Path) -> None:
-    """Remove what killed runs left beside the finished rewards in a folder; living ones are left alone.
-
-    Raises:
-        OSError: It cannot be removed.
-    """
-    remove_leftovers(folder, FILES)
-    if (folder / "submission.json").is_file() and unreadable(folder) is None:
-        _remove_journals(folder)
 
 
 def _remove_journals(folder: Path) -> None:
