@@ -6,6 +6,8 @@ import argparse
 import json
 from collections.abc import Callable
 
+from prm_eval.cli.printing import say as print
+
 
 def _demo(options: argparse.Namespace) -> int:
     from prm_eval.demo import run_demo, run_handwritten

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from prm_eval.cli.parser import build_parser
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.store.writing import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 110
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in stale:
         print(f"{'stale' if options.check else 'written'}: {path.relative_to(options.root)}")
         if not options.check:
-            path.write_text(wanted[path], encoding="utf-8")
+            write_text(path, wanted[path])
     if not stale:
         print(f"{len(wanted)} documents are up to date")
     return int(options.check and bool(stale))

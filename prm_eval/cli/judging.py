@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prm_eval.cli.parser_score import OLD_RAY
+from prm_eval.cli.printing import say as print
 from prm_eval.cli.types import say_renamed
 from prm_eval.errors import PrmEvalError
 from prm_eval.progress import Bar
@@ -43,20 +44,26 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import chosen_runner, require_declared_aggregation, run_scoring
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
+    from prm_eval.rewards.taking import same_rewards
 
     if options.engine == OLD_RAY:
         say_renamed("--engine ray", "--runner ray")
         options.engine, options.runner = None, "ray"
     given = {name: getattr(options, name) for name in OPTIONS}
     pool = Pool(options.pool).require_sound()
+    if options.taken is not None and options.submission is None:
+        raise PrmEvalError("--from makes a submission of rewards that are there; name it: --submission ORG/MODEL")
     runner = chosen_runner(options.runner, options.reward_model, given, options.workers)
     model = load_reward_model(options.reward_model, **given)
     if fed := how_fed(model):
         print(f"recipe     {fed}")
     folder = _reward_folder(options, model, pool)
-    found = run_scoring(pool, model, folder, runner=runner, name=options.submission, bars=Bar)
+    if options.submission is not None and options.taken is None and not (folder / "submission.json").is_file():
+        for there in same_rewards(pool, model):
+            print(f"note       {there} has rewards of this model; with --from {there} nothing is computed")
+    found = run_scoring(pool, model, folder, runner=runner, name=options.submission, source=options.taken, bars=Bar)
     require_declared_aggregation(found.rewards, pool)
-    return _say_scored(found, pool, options.submission)
+    return _say_scored(found, pool, options.submission, options.taken)
 
 
 def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) -> Path:
@@ -74,10 +81,12 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
     return Path(options.output)
 
 
-def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
+def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path | None) -> int:
     rewards = found.rewards
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
-    if did := found.work:
+    if taken is not None:
+        print(f"taken      from {taken}; nothing was computed")
+    elif did := found.work:
         print(
             f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
             f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
@@ -95,6 +104,7 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
+    from prm_eval.store.writing import write_text
 
     found = run_evaluation(
         options.pool,
@@ -112,7 +122,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
         title = options.title or f"Best of n on {found.pool['problem_set'].get('name') or options.pool.name}"
-        options.html.write_text(html_page(found, title), encoding="utf-8")
+        write_text(options.html, html_page(found, title))
         print(f"page       {options.html}", file=sys.stderr)
     return 0
 

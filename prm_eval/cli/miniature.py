@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 
+from prm_eval.cli.printing import say as print
 from prm_eval.progress import DRAWING, DRAWING_TRAINED, Bar
 
 

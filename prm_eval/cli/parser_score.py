@@ -43,6 +43,14 @@ def _goes_to(group: Any) -> None:
         metavar="ORG/MODEL",
         help="make a submission: results/submissions/ORG__MODEL/REVISION/POOL-ID (the pool must be registered)",
     )
+    group.add_argument(
+        "--from",
+        dest="taken",
+        type=Path,
+        metavar="REWARDS",
+        help="take the submission's rewards from this folder, if they are of the same model, options and pool: nothing "
+        "is computed",
+    )
 
 
 def _walks(group: Any) -> None:

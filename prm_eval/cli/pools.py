@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from prm_eval.cli.printing import say as print
 from prm_eval.cli.types import counted
 from prm_eval.progress import IMPORTING, Bar
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prm_eval.cli.parser import VERIFY_OPTIONS
+from prm_eval.cli.printing import say as print
 from prm_eval.cli.types import counted
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.progress import RENDERING, SCORING_AGAIN, Bar
+from prm_eval.store.rules import harmless
 
 if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
@@ -79,7 +81,7 @@ def _submit_form(options: argparse.Namespace) -> int:
         known = answers_of(fields.get("disclosure"))
         if sys.stdin.isatty():
             print("Enter keeps what stands in brackets.")
-            given = ask(given, known, input)
+            given = ask(given, known, lambda prompt: input(harmless(prompt)))
         disclosure = disclosure_fields(known | given)
     fill_in(options.folder, disclosure)
     print(f"written    {options.folder / 'submission.json'}")
@@ -89,12 +91,16 @@ def _submit_form(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from prm_eval.rewards import RewardFile, load_reward_model
+    from prm_eval.rewards.files.finished import FILES
+    from prm_eval.store.writing import remove_leftovers
     from prm_eval.submissions import check_submission, detection_probability, verify_submission
     from prm_eval.submissions.checking.check import results_of
     from prm_eval.submissions.trust import MEAN_SHARE
 
     folder = options.folder.absolute()
     results = results_of(folder)
+    # of a verification that was killed; else it could not be repeated
+    remove_leftovers(folder, FILES)
     faults = [each for each in check_submission(folder, results) if each.kind not in ("verification", "disclosure")]
     if faults:
         more = f" (and {len(faults) - 1} more: prm-eval check {options.folder})" if len(faults) > 1 else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from prm_eval.children import command
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation
+from prm_eval.store.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,6 @@ def write_page(folder: Path, found: Evaluation, title: str, section: str = "") -
     from prm_eval.evaluation.report import html_page
 
     page = folder / "report.html"
-    page.write_text(html_page(found, title, section), encoding="utf-8")
-    (folder / "evaluation.json").write_text(json.dumps(found.to_json(), indent=2), encoding="utf-8")
+    write_text(page, html_page(found, title, section))
+    write_text(folder / "evaluation.json", json.dumps(found.to_json(), indent=2))
     return page

@@ -22,6 +22,8 @@ from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import refusal_reason
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import OF_THE_MACHINE, RUNNERS, Runner, score_pool
+from prm_eval.rewards.taking import take_rewards
+from prm_eval.store.rules import harmless
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
@@ -235,6 +237,7 @@ def run_scoring(
     *,
     runner: Runner | None = None,
     name: str | None = None,
+    source: Path | None = None,
     bars: Bars = no_bars,
 ) -> Scoring:
     """Score a pool into a folder, continue where an earlier run stopped, and count the refusals.
@@ -245,12 +248,16 @@ def run_scoring(
         folder: The reward folder.
         runner: The runner that walks the pool; this process by default.
         name: The model's name in the files, instead of its own name and id.
+        source: A folder with rewards of this model and pool that are taken under that name, so that nothing is scored.
         bars: The bar of the progress.
 
     Raises:
-        PrmEvalError: See :func:`prm_eval.rewards.scoring.score_pool`.
+        PrmEvalError: See :func:`prm_eval.rewards.scoring.score_pool` and :func:`prm_eval.rewards.taking.take_rewards`.
     """
-    with bars(SCORING.format(model=model.name), pool.info.n_candidates, "candidate") as progress:
+    if source is not None:
+        rewards = take_rewards(pool, model, source, folder, name or model.name)
+        return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
+    with bars(SCORING.format(model=harmless(model.name)), pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
 

@@ -22,7 +22,7 @@ from prm_eval.harness.kept import KeptCandidates, Key, prompt_hash
 from prm_eval.harness.policy_identity import policy_identity, unwrapped
 from prm_eval.harness.running import current_notes
 from prm_eval.pools.pool import Pool
-from prm_eval.store.journal import sync_folder
+from prm_eval.store.writing import sync_folder
 
 logger = logging.getLogger(__name__)
 

@@ -123,6 +123,7 @@ def import_pool(
         m=m,
         sampling=reader.sampling(),
         source={"file": path.name, "format": name, "sha256": file_sha256(path)},
+        again=True,
     )
     with writer:
         rewards = _RewardColumns(writer)

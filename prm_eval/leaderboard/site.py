@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
 from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Table, TableRow, table_of
 from prm_eval.leaderboard.workers import Workers
+from prm_eval.store.writing import NewFolder, copy_file, remove_leftovers, write_text
 from prm_eval.submissions import RegisteredPool
 
 OURS = ("*.html", "leaderboard.*", "submissions/*.html", "charts/*.svg")
@@ -60,16 +60,18 @@ def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress:
             "folder for the board"
         )
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".leaderboard-", dir=output.parent) as scratch:
-        fresh = Path(scratch)
+    with _scratch() as fresh:
         built = _build_into(results, fresh, jobs, progress)
         made = _files(fresh)
         changed = 0
+        for folder in {(output / name).parent for name in made}:
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder, {Path(name).name for name in made})
         for name in made:
             target = output / name
             if not target.is_file() or target.read_bytes() != (fresh / name).read_bytes():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(fresh / name, target)
+                # not synced: a board that a power cut damages is built again, and compared byte by byte
+                copy_file(fresh / name, target, sync=False)
                 changed += 1
         for name in _files(output):
             if name not in made:
@@ -88,8 +90,7 @@ def compare(
 ) -> tuple[list[str], tuple[LeftOut, ...]]:
     """Return the stale files of a board, compared with a new build elsewhere, and what that build left out."""
     output = output or results / "leaderboard"
-    with tempfile.TemporaryDirectory(prefix="prm-eval-leaderboard-") as scratch:
-        fresh = Path(scratch)
+    with _scratch() as fresh:
         built = _build_into(results, fresh, jobs, progress)
         made, there = set(_files(fresh)), set(_files(output))
         differ = {name for name in made & there if (fresh / name).read_bytes() != (output / name).read_bytes()}
@@ -108,8 +109,13 @@ def update_readme(readme: Path, output: Path, *, write: bool) -> bool:
     except ValueError as error:
         raise PrmEvalError(f"{readme}: {error}") from None
     if write and wanted != text:
-        readme.write_text(wanted, encoding="utf-8")
+        write_text(readme, wanted)
     return wanted == text
+
+
+def _scratch() -> NewFolder:
+    """Return a folder for a new build, outside the results folder, whose files people add to a repository."""
+    return NewFolder(Path(tempfile.gettempdir()), "prm-eval-leaderboard")
 
 
 def _files(folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.sampling import sample
 from prm_eval.progress import Progress, silent
 from prm_eval.records import Problem
+from prm_eval.store.writing import replacing
 
 A_PROBLEM = 4  # solutions of the noise process to one problem
 POLICY_DRAW, CORPUS_DRAW = "policy-candidates", "verifier-corpus"  # names of the draws of problems
@@ -83,11 +84,9 @@ def corpus_candidates(count: int, seed: int | str, noise: Noise = RARE, progress
 
 def write_candidates(path: Path, candidates: Sequence[Labelled]) -> None:
     """Write labelled candidates as JSON lines, in one step."""
-    partial = path.with_suffix(".partial")
-    with partial.open("w") as file:
+    with replacing(path) as file:
         for each in candidates:
-            file.write(json.dumps(asdict(each)) + "\n")
-    partial.replace(path)
+            file.write(json.dumps(asdict(each)).encode() + b"\n")
 
 
 def read_candidates(path: Path) -> list[Labelled]:

@@ -121,8 +121,8 @@ def make(
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
     backbone = output / checkpoint_name("backbone")
-    # the studies start from the backbone
-    if goal == "all" and not (backbone / "config.json").is_file():
+    # the studies start from the backbone; its last file is this one
+    if goal == "all" and not (backbone / "tokenizer_config.json").is_file():
         save_model(load_model(maker.work / "backbone" / "model"), backbone)
     about = {
         "seed": seed,

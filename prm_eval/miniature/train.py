@@ -14,6 +14,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.data import IGNORED
 from prm_eval.miniature.vocabulary import MAX_TOKENS, Encoder, make_tokenizer, save_tokenizer
 from prm_eval.progress import Progress, silent
+from prm_eval.store.writing import replacing, write_text
 
 SAVE_SECONDS = 60.0
 LOG_STEPS = 50
@@ -215,7 +216,7 @@ class _State:
             optimizer.load_state_dict(each)
         lines = self._log.read_text().splitlines() if self._log.is_file() else []
         kept = [line for line in lines if json.loads(line)["step"] <= held["step"]]
-        self._log.write_text("".join(f"{line}\n" for line in kept))
+        write_text(self._log, "".join(f"{line}\n" for line in kept))
         return held["step"], held["seconds"], held["total"], held["seen"]
 
     def save(self, step: int, seconds: float, total: float, seen: int) -> None:
@@ -229,9 +230,8 @@ class _State:
             "total": total,
             "seen": seen,
         }
-        partial = self._path.with_suffix(".partial")
-        torch.save(held, partial)
-        partial.replace(self._path)
+        with replacing(self._path) as file:
+            torch.save(held, file)
 
     def log(self, step: int, loss: float, seconds: float) -> None:
         with self._log.open("a") as file:

@@ -8,7 +8,6 @@ by the family's revision.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.miniature.problems import iter_problems
+from prm_eval.store.writing import write_json
 
 PAD, END, UNKNOWN = "<|pad|>", "<|end|>", "<|unknown|>"  # ids 0, 1, 2
 LARGEST = 199  # largest number that is one token
@@ -70,7 +70,7 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         "padding_side": "left",
         **_special(),
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    write_json(folder / "tokenizer_config.json", config)
 
 
 def _special() -> dict[str, Any]:

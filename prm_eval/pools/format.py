@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import platform
 import re
 from collections.abc import Mapping
@@ -19,8 +17,14 @@ from prm_eval.errors import DataError
 from prm_eval.records import Candidate, GradeRow
 from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.jsonl import canonical_json
+from prm_eval.store.writing import write_json as write_json
 
 SCHEMA_VERSION = "prm_eval.pool/1"
+# More than anybody samples. An evaluation holds some numbers for each slot, so a pool.json with more is no pool.
+MOST_SLOTS = 1 << 17
+MOST_IN_ALL = 10**8
+# characters of a policy's name in a table
+LONGEST_NAME = 300
 
 PROBLEMS = pa.schema(
     [
@@ -104,6 +108,7 @@ class PoolInfo:
 def policy_name(policy: Mapping[str, Any]) -> str:
     """Return the name of a pool's policy for tables: its id or name, or the folder's name of a local checkpoint."""
     name = str(policy.get("id") or policy.get("name") or "")
+    name = " ".join(name.split())[:LONGEST_NAME]
     local = name.startswith(("/", "~", ".")) or name[1:3] in (":\\", ":/")
     return (re.split(r"[\\/]", name.rstrip("\\/"))[-1] if local else name) or "an unnamed policy"
 
@@ -133,6 +138,12 @@ def read_pool_info(path: Path) -> PoolInfo:
     info = build_from(file, PoolInfo, read_own_json(file, (SCHEMA_VERSION,), "a pool description"), own=True)
     if info.m < 1 or info.n_problems < 1:
         raise DataError(file, None, f"{info.n_problems} problems of {info.m} slots", "a pool that is not empty")
+    if info.m > MOST_SLOTS or info.n_problems * info.m > MOST_IN_ALL:
+        found = f"{info.n_problems:,} problems of {info.m:,} slots"
+        raise DataError(file, None, found, f"at most {MOST_SLOTS:,} slots a problem and {MOST_IN_ALL:,} in all")
+    if not 0 <= info.n_candidates <= info.n_problems * info.m:
+        found, most = f"n_candidates = {info.n_candidates:,}", info.n_problems * info.m
+        raise DataError(file, None, found, f"0 to {most:,}, as many as {info.n_problems:,} problems have slots")
     return info
 
 
@@ -153,12 +164,3 @@ def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str,
         "rule": row.rule,
         "grader": grader,
     }
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON readably, with sorted keys, in one step (a reader never sees half a file)."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(
-        json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    partial.replace(path)

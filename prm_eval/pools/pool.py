@@ -6,11 +6,12 @@ A pool is a folder: ``pool.json``, ``problems.parquet``, ``candidates.parquet``;
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -30,12 +31,12 @@ from prm_eval.pools.format import (
     pool_hash,
     read_pool_info,
     software_versions,
-    write_json,
 )
 from prm_eval.pools.problem_sets import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.store.jsonl import canonical_json, file_sha256
-from prm_eval.store.tables import BlockReader, TableWriter, iter_blocks, read_rows, require_same_ids
+from prm_eval.store.tables import BlockReader, TableWriter, iter_blocks, open_table, read_rows, require_same_ids
+from prm_eval.store.writing import NewFolder, sync_folder, write_json
 from prm_eval.texts.steps import SPLITTERS
 
 
@@ -132,14 +133,31 @@ class Pool:
         Raises:
             DataError: It is not; the error names the first fault.
         """
-        files = {name: self.path / name for name in self.info.files}
-        if files and all(path.is_file() and file_sha256(path) == self.info.files[name] for name, path in files.items()):
+        if self._is_unchanged():
             return self
         faults = self.verify()
         if faults:
             more = f" (and {len(faults) - 1} more: prm-eval pool verify)" if len(faults) > 1 else ""
             raise DataError(self.path, None, faults[0] + more, "the content that pool.json describes")
         return self
+
+    def _is_unchanged(self) -> bool:
+        """Say whether the files are as first written, and the numbers in ``pool.json`` are those of the files.
+
+        Where no candidate is in the last slot, only the content hash can say that there are so many slots.
+        """
+        files = {name: self.path / name for name in self.info.files}
+        if {"problems.parquet", "candidates.parquet"} - set(files):
+            return False
+        if not all(path.is_file() and file_sha256(path) == self.info.files[name] for name, path in files.items()):
+            return False
+        candidates = open_table(self.candidates_path, CANDIDATES)
+        problems = open_table(self.path / "problems.parquet", PROBLEMS)
+        counts = (problems.metadata.num_rows, candidates.metadata.num_rows)
+        if counts != (self.info.n_problems, self.info.n_candidates):
+            return False
+        slots = (pc.max(batch.column(0)).as_py() for batch in candidates.iter_batches(columns=["slot"]))
+        return max(slots, default=-1) == self.info.m - 1
 
     def verify(self) -> list[str]:
         """Return the faults of the pool in words, after computing again everything that ``pool.json`` claims."""
@@ -208,6 +226,8 @@ class PoolWriter:
         parent: Where the folder goes when ``path`` is None; an equal pool that is already there is kept.
         m: Slots a problem; None means the largest number of candidates any problem has.
         splitter: How these candidates are cut into steps (:data:`prm_eval.texts.steps.SPLITTERS`).
+        again: Whether the folder may hold the pool of an earlier call with the same arguments: one that was killed
+            before it could say that it had finished. That pool is kept, if its candidates are the same.
 
     Raises:
         PrmEvalError: The folder exists and is not empty, or the splitter is unknown.
@@ -224,17 +244,12 @@ class PoolWriter:
         m: int | None = None,
         sampling: dict[str, Any] | None = None,
         source: dict[str, Any] | None = None,
+        again: bool = False,
     ) -> None:
         if splitter not in SPLITTERS:
             raise PrmEvalError(f"unknown splitter {splitter!r}; expected one of {', '.join(SPLITTERS)}")
         if path is not None and path.exists() and not path.is_dir():
             raise PrmEvalError(f"{path} is a file; a pool is a folder. Give another name.")
-        if path is not None and path.exists() and any(path.iterdir()):
-            raise PrmEvalError(f"{path} exists and is not empty. Give another folder, or remove it first.")
-        self._final, self._parent = path, (path.parent if path is not None else parent or Path())
-        self._parent.mkdir(parents=True, exist_ok=True)
-        self._folder = self._parent / f".pool-{os.getpid()}-{os.urandom(4).hex()}.partial"
-        self._folder.mkdir()
         self._fields: dict[str, Any] = {
             "problem_set": problem_set,
             "policy": policy,
@@ -242,9 +257,20 @@ class PoolWriter:
             "source": source or {},
             "splitter": splitter,
         }
+        self._final, self._parent = path, (path.parent if path is not None else parent or Path())
+        self._there = path if path is not None and again and self._is_of_these_arguments(path) else None
+        if path is not None and self._there is None and path.exists() and any(path.iterdir()):
+            raise PrmEvalError(f"{path} exists and is not empty. Give another folder, or remove it first.")
+        self._parent.mkdir(parents=True, exist_ok=True)
+        self._new = NewFolder(self._parent, "pool")
+        self._folder = self._new.path
         self._m, self._largest = m, 0
-        self._problems = TableWriter(self._folder / "problems.parquet", PROBLEMS)
-        self._candidates = TableWriter(self._folder / "candidates.parquet", CANDIDATES)
+        try:
+            self._problems = TableWriter(self._folder / "problems.parquet", PROBLEMS, sync=False)
+            self._candidates = TableWriter(self._folder / "candidates.parquet", CANDIDATES, sync=False)
+        except BaseException:
+            self._new.drop()
+            raise
         self._problem_digest, self._digest = hashlib.sha256(), hashlib.sha256()
         self._seen: set[str] = set()
         self._n_candidates = 0
@@ -279,7 +305,7 @@ class PoolWriter:
     def add_published(self, candidates: Sequence[Candidate], grades: Sequence[GradeRow]) -> None:
         """Add the source's own verdicts on the candidates of the problem added last."""
         if self._published is None:
-            self._published = TableWriter(self._folder / "grades-published.parquet", GRADES)
+            self._published = TableWriter(self._folder / "grades-published.parquet", GRADES, sync=False)
         for candidate, row in zip(candidates, grades, strict=True):
             self._published.add(grade_columns(candidate, row, "published"))
 
@@ -294,17 +320,26 @@ class PoolWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for table in (self._problems, self._candidates, self._published):
-            if table is not None:
-                table.__exit__(kind, error, trace)
-        if kind is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            return
         try:
+            with ExitStack() as tables:
+                for table in (self._problems, self._candidates, self._published):
+                    if table is not None:
+                        tables.push(table.__exit__)
+                if error is not None:
+                    # every table is dropped, and the caller gets the error
+                    raise error
             self._finish()
-        except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+        finally:
+            self._new.drop()
+
+    def _is_of_these_arguments(self, path: Path) -> bool:
+        """Say whether a folder holds a pool that was made with the arguments of this writer."""
+        try:
+            info = asdict(read_pool_info(path))
+        except DataError:
+            return False
+        info["problem_set"].pop("content_hash", None)
+        return all(info[name] == value for name, value in self._fields.items())
 
     def content_hash(self) -> str:
         """Return the hash of what was added so far."""
@@ -326,17 +361,26 @@ class PoolWriter:
             files={name: file_sha256(self._folder / name) for name in ("problems.parquet", "candidates.parquet")},
             versions=software_versions("lm_eval", "transformers", "torch"),
         )
-        write_json(self._folder / "pool.json", asdict(info))
+        write_json(self._folder / "pool.json", asdict(info), sync=False)
         final = self._final or self._parent / info.short_hash
         if self._final is None and (final / "pool.json").is_file():
+            self._there = final
+        if self._there is None:
+            self._place(final)
+        elif read_pool_info(self._there).content_hash == info.content_hash:
             # the same candidates are there already, with grades and rewards that were computed for them
-            self._renew(final)
-            shutil.rmtree(self._folder)
+            self._renew(self._there)
         else:
-            if final.exists():
-                final.rmdir()
-            self._folder.rename(final)
+            raise PrmEvalError(f"{final} is another pool of that source. Give another folder, or remove it first.")
         self.pool = Pool(final)
+
+    def _place(self, final: Path) -> None:
+        try:
+            self._new.keep(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise PrmEvalError(f"{final} was made by another process meanwhile; give another folder") from None
 
     def _renew(self, final: Path) -> None:
         """Replace the source's labels and rewards of candidates, which the content hash does not cover."""
@@ -347,6 +391,7 @@ class PoolWriter:
             shutil.rmtree(final / "rewards" / rewards.name, ignore_errors=True)
             (final / "rewards").mkdir(exist_ok=True)
             rewards.rename(final / "rewards" / rewards.name)
+        sync_folder(final)
 
 
 def text_lengths(table: pa.Table) -> list[int]:

@@ -8,6 +8,7 @@ a journal as they are computed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -17,7 +18,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
+from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress, silent
@@ -25,13 +26,15 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
+from prm_eval.rewards.files.finished import FILES, SCORES, described, finished
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
-from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter, read_reward_info
+from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.models.writers import SERVER_REFUSED
 from prm_eval.rewards.protocol import RendersAhead, Report, RewardModel, device_of, work_done
 from prm_eval.store.jsonl import canonical_json
+from prm_eval.store.writing import remove_leftovers
 from prm_eval.texts.steps import split_steps
 
 RUNNERS = ("local", "ray")
@@ -40,12 +43,13 @@ RUNNERS = ("local", "ray")
 OF_THE_MACHINE = (NO_ROOM, SERVER_REFUSED)
 # the least candidates of a block of whole problems: enough for full batches, and few enough for early results
 BLOCK = 256
-JOURNAL = "scores.partial"
 # candidates that a model which does not render ahead gets at once; after each chunk the rewards are on disk
 CHUNK = 16
 LARGEST_CHUNK = 1_024
 # chunks grow until one takes this long: long enough for good batches, short enough to lose little
 CHUNK_SECONDS = 2.0
+# bytes of a file name made of a model's name, which may be a long path; a file system takes 255 in all
+LONGEST_SLUG = 180
 Work = tuple[Candidate, ScoringItem]
 # candidates in the pool's order, some at a time
 Results = Iterator[list[tuple[Candidate, StepRewards]]]
@@ -86,26 +90,41 @@ def score_pool(
             candidate.
         OtherRewards: The folder holds rewards of another model or pool.
     """
-    key = _identity(pool, model, name)
-    if folder.exists() and not folder.is_dir():
-        raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
-    if (folder / "submission.json").is_file():
-        return _reuse(folder, key)
+    key = rewards_key(pool, model, name)
+    require_a_folder(folder)
+    if (there := finished(folder, key)) is not None:
+        return there
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     report = progress or silent
     with PartialFile(folder, key) as partial:
+        # another process may have finished them while this one waited for its turn
+        if (there := finished(folder, key)) is not None:
+            partial.remove()
+            return there
+        remove_leftovers(folder, FILES)
         resumed = partial.done
         if resumed:
             report(resumed, 0)
-        for finished in (runner or score_here)(pool, model, partial, report):
-            partial.append(finished)
+        for done in (runner or score_here)(pool, model, partial, report):
+            partial.append(done)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
         _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
-        partial.path.unlink()
-        (folder / JOURNAL).unlink(missing_ok=True)
+        # both files are on the disk
+        (folder / SCORES).unlink(missing_ok=True)
+        partial.remove()
     return RewardFile(folder)
+
+
+def require_a_folder(folder: Path) -> None:
+    """Insist that the folder of rewards is one, if it is there.
+
+    Raises:
+        PrmEvalError: It is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
 
 
 def _require_a_working_machine(partial: PartialFile) -> None:
@@ -128,8 +147,12 @@ def _require_a_working_machine(partial: PartialFile) -> None:
 
 
 def reward_slug(name: str) -> str:
-    """Return a reward model's name as a file name, without path separators."""
-    return re.sub(r"[^\w.=+-]+", "__", name).strip("._") or "reward-model"
+    """Return a reward model's name as a file name, without path separators; of a long one, its end with a hash."""
+    slug = re.sub(r"[^\w.=+-]+", "__", name).strip("._") or "reward-model"
+    if len(slug.encode()) <= LONGEST_SLUG:
+        return slug
+    end = slug.encode()[-LONGEST_SLUG:].decode(errors="ignore").lstrip("._")
+    return f"{end}-{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
 
 
 def _work_done(model: RewardModel) -> dict[str, Any]:
@@ -151,6 +174,8 @@ def _write(
                 wanted = f"{candidate.candidate_id} of {candidate.problem_id}"
                 raise DataError(partial.path, row, f"rewards of {identity}", wanted, START_AGAIN)
             writer.add(candidate, result)
+    # rewards that were lost may have been disclosed already
+    before = described(folder)
     writer.describe(
         RewardInfo(
             kind=model.kind,
@@ -159,12 +184,13 @@ def _write(
             splitter=model.splitter,
             pool_hash=pool.info.content_hash,
             run=writer.totals() | run,
+            disclosure=None if before is None else before.disclosure,
             **about,
         )
     )
 
 
-def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any]:
+def rewards_key(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any]:
     """Return the values that must be equal for old rewards to be used again."""
     named = {} if name is None else {"id": name}
     key = {
@@ -178,20 +204,6 @@ def _identity(pool: Pool, model: RewardModel, name: str | None) -> dict[str, Any
     }
     result: dict[str, Any] = json.loads(canonical_json(key))
     return result
-
-
-def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
-    info = read_reward_info(folder)
-    # files of prm_eval.rewards/1 lack them
-    for added in ("config_sha256", "tokenizer_sha256"):
-        if added not in info.model:
-            key["model"].pop(added, None)
-    for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
-        if getattr(info, name) != key[name]:
-            raise OtherRewards(
-                f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {key[name]!r}. Give another folder."
-            )
-    return RewardFile(folder, aggregation=key["aggregation"])
 
 
 def scoring_item(problem: Problem, candidate: Candidate, splitter: str) -> ScoringItem:
@@ -279,7 +291,7 @@ def _score_blocks(pool: Pool, model: RendersAhead, partial: PartialFile, progres
     """Yield the rewards of block after block; a thread renders the next block while this one is computed."""
     todo = islice(blocks(pool, model), complete_blocks(pool, partial), None)
     tally = _Tally(partial.done, progress)
-    journal = ScoreFile(partial.path.with_name(JOURNAL), identity_hash(model.identity()), durable=True)
+    journal = ScoreFile(partial.path.with_name(SCORES), identity_hash(model.identity()), durable=True)
     with ThreadPoolExecutor(1) as ahead:
         rendering = ahead.submit(_render_next, model, todo)
         while (found := rendering.result()) is not None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.store.jsonl import MAX_LINE_BYTES
+from prm_eval.store.writing import sync_names
 
 Fields = dict[str, Any]
 
@@ -172,6 +173,7 @@ class Journal:
         os.ftruncate(self._number, self._size)
         if self._size == 0:
             self.restart(header)
+            sync_names(self.path.parent)
 
     def _scan(self) -> Iterator[tuple[int, Fields, int]]:
         return _sound(self.path, io.BufferedReader(_Positioned(self._number), 1 << 20), self._reader)
@@ -242,8 +244,12 @@ def _open_locked(path: Path, busy: str, lock: Callable[[int, int], None]) -> int
         os.close(number)
 
 
-def remove_unless_open(path: Path) -> bool:
+def remove_unless_open(path: Path, lock: Callable[[int, int], None] = fcntl.lockf) -> bool:
     """Remove a journal that no process is writing, and say whether it was removed.
+
+    Args:
+        path: The journal; it need not be there.
+        lock: The lock with which it is written, as for :class:`Journal`.
 
     Raises:
         OSError: It cannot be removed.
@@ -253,7 +259,7 @@ def remove_unless_open(path: Path) -> bool:
     except FileNotFoundError:
         return True
     try:
-        fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     else:
@@ -261,17 +267,3 @@ def remove_unless_open(path: Path) -> bool:
         return True
     finally:
         os.close(number)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has a folder: its files, its list of files, and its own name in its parent.
-
-    Raises:
-        OSError: The disk refuses.
-    """
-    for each in (*sorted(path for path in folder.rglob("*") if path.is_file()), folder, folder.parent):
-        number = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

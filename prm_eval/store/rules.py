@@ -114,6 +114,16 @@ def bad_characters(text: str) -> list[str]:
     return [each for each in distinct if each in INVISIBLE or unicodedata.category(each) in BAD_CATEGORIES]
 
 
+def harmless(text: str) -> str:
+    """Return a text for a terminal: the characters of :func:`bad_characters` are spelt out, as Python writes them.
+
+    Line breaks and tabs stay.
+    """
+    for each in bad_characters(text):
+        text = text.replace(each, ascii(each)[1:-1])
+    return text
+
+
 def rule_words(base: Any, rule: Any) -> str:
     """Return a type with its rule in words; empty where the rule adds nothing to the type's name."""
     if isinstance(rule, (Words, Text)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prm_eval.errors import DataError
+from prm_eval.store.writing import NewFile
 
 ROWS_PER_GROUP = 20_000  # about 40 MB of candidate text; the writer holds one group, the reader one batch
 BYTES_PER_GROUP = 64 * 1024 * 1024
@@ -20,12 +20,22 @@ ROWS_PER_BATCH = 4_096
 
 
 class TableWriter:
-    """A writer of rows to a Parquet file, which appears under its name only when it is closed without error."""
+    """A writer of rows to a Parquet file, which appears under its name only when it is closed without error.
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    Args:
+        path: The file.
+        schema: Its columns.
+        sync: Whether to wait for the disk; a folder that is synced as a whole need not.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, sync: bool = True) -> None:
         self.path, self.schema = path, schema
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        self._writer = pq.ParquetWriter(self._partial, schema, compression="zstd")
+        self._new = NewFile(path, sync=sync)
+        try:
+            self._writer = pq.ParquetWriter(self._new.stream, schema, compression="zstd")
+        except BaseException as error:
+            self._new.drop(error)
+            raise
         self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
         self._rows = self._bytes = 0
 
@@ -44,21 +54,27 @@ class TableWriter:
             self._columns = {name: [] for name in self.schema.names}
             self._rows = self._bytes = 0
 
+    def __del__(self) -> None:
+        # a writer that was given up, as after a fault in another file, leaves nothing
+        if hasattr(self, "_writer") and not self._new.stream.closed:
+            self._new.drop(None, self._writer.close)
+
     def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._new.drop(error, self._writer.close)
+            return
         try:
-            if kind is None:
-                self._flush()
-        finally:
+            self._flush()
             self._writer.close()
-            if kind is None:
-                self._partial.replace(self.path)
-            else:
-                self._partial.unlink(missing_ok=True)
+        except BaseException as fault:
+            self._new.drop(fault, self._writer.close)
+            raise
+        self._new.keep()
 
 
 def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:

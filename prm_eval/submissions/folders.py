@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
-from prm_eval.errors import PrmEvalError
-from prm_eval.pools.format import write_json
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.protocol import RewardModel
+from prm_eval.store.writing import copy_file, write_json
 from prm_eval.submissions.formats import MODEL, NAME_WORDS, ORG, POOL_REF
 from prm_eval.submissions.readers import read_pool_ref, registered_pools
 from prm_eval.submissions.records import RegisteredPool
@@ -78,9 +77,10 @@ def register_pool(
     if entry.is_file() and (there := read_pool_ref(entry, results)).content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in POOL_FILES if folder.resolve() != pool.path.resolve() else ():
-        if name == GRADES or not (folder / name).is_file():
-            shutil.copyfile(pool.path / name, folder / name)
+    if folder.resolve() != pool.path.resolve():
+        # files of a copy that was cut off are copied again
+        for name in (GRADES,) if _is_whole(folder, pool) else POOL_FILES:
+            copy_file(pool.path / name, folder / name)
     about = {
         "schema": POOL_REF,
         "pool_id": pool_id,
@@ -90,3 +90,18 @@ def register_pool(
     }
     write_json(entry, about | ({} if headline_n is None else {"headline_n": headline_n}))
     return read_pool_ref(entry, results)
+
+
+def _is_whole(folder: Path, pool: Pool) -> bool:
+    """Say whether a folder holds a whole copy of a pool.
+
+    Raises:
+        PrmEvalError: It holds another pool.
+    """
+    try:
+        there = Pool(folder).require_sound()
+    except DataError:
+        return False
+    if there.info.content_hash != pool.info.content_hash:
+        raise PrmEvalError(f"{folder} holds another pool ({there.info.short_hash}); give a new id, or remove it")
+    return True

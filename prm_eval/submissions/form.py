@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pools.format import write_json
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Malformed, as_json, build
+from prm_eval.store.writing import write_json
 from prm_eval.submissions.formats import SUBMISSION, Disclosure
 from prm_eval.submissions.questions import QUESTIONS
 

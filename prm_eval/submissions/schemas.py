@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from prm_eval.store.json_schema import json_schema
+from prm_eval.store.writing import write_text
 from prm_eval.submissions.formats import FILES
 
 
@@ -22,7 +23,7 @@ def write_schemas(folder: Path) -> None:
     """Write all schemas into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schema_texts().items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from prm_eval.store.journal import (
     read_journal,
     remove_unless_open,
     seal,
-    sync_folder,
     unseal,
     unseal_or_plain,
 )
+from prm_eval.store.writing import sync_folder
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

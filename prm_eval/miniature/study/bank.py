@@ -21,6 +21,7 @@ from prm_eval.miniature.problems import MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model
 from prm_eval.progress import Progress, silent
+from prm_eval.store.writing import write_text
 
 PROBLEMS_AT_ONCE = 70
 
@@ -102,9 +103,7 @@ def _complete_lines(path: Path) -> list[dict[str, Any]]:
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
-        partial = path.with_suffix(".partial")
-        partial.write_text(whole, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, whole)
     return [json.loads(line) for line in whole.splitlines()]
 
 

@@ -25,6 +25,7 @@ from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.accuracies import best_of_n_table
+from prm_eval.store.writing import replacing, write_text
 
 Floats = npt.NDArray[np.float64]
 Steps = list[list[tuple[float, ...]]]  # log-odds of each candidate's steps, (problems, M)
@@ -114,7 +115,7 @@ class Laboratory:
         del mine["seeds"]  # more may be added later
         if not path.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(mine, indent=2) + "\n", encoding="utf-8")
+            write_text(path, json.dumps(mine, indent=2) + "\n")
         found = json.loads(path.read_text(encoding="utf-8"))
         found.pop("seeds", None)
         if found != mine:
@@ -172,13 +173,12 @@ class Laboratory:
             with self.bars(f"{arm.name}: scoring", total, "candidate") as progress:
                 odds = score(verifier, texts, kind, progress)
             found = [odds[text] for text in texts]
-            partial = path.with_name("partial.npz")
-            np.savez_compressed(
-                partial,
-                values=np.array([x for each in found for x in each], np.float32),
-                counts=[len(x) for x in found],
-            )
-            partial.replace(path)
+            with replacing(path) as file:
+                np.savez_compressed(
+                    file,
+                    values=np.array([x for each in found for x in each], np.float32),
+                    counts=[len(x) for x in found],
+                )
         return _read_steps(path, self.settings.samples)
 
     def _verifier(self, arm: Arm, candidates: Callable[[], Sequence[Labelled]]) -> Any:
@@ -188,9 +188,7 @@ class Laboratory:
         steps = min(chosen.most_steps, max(chosen.least_steps, round(chosen.epochs * batches)))
         folder = self.folder / "arms" / arm.name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "arm.json").write_text(
-            json.dumps({**asdict(arm), "candidates": len(distinct), "steps": steps}) + "\n"
-        )
+        write_text(folder / "arm.json", json.dumps({**asdict(arm), "candidates": len(distinct), "steps": steps}) + "\n")
         with self.bars(arm.name, steps, "step") as progress:
             return train_verifier(
                 distinct, arm.labels, self._trunk, arm.seed, folder, steps=steps, rate=chosen.rate, device=self.device,

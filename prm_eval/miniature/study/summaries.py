@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.stats import ClusterBootstrap, Interval
+from prm_eval.store.writing import write_text
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000
@@ -60,8 +61,8 @@ def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str)
     """Write ``NAME.json`` and ``NAME.svg``, and return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.json", folder / f"{name}.svg"]
-    paths[0].write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    paths[1].write_text(picture, encoding="utf-8")
+    write_text(paths[0], json.dumps(found, indent=1, sort_keys=True) + "\n")
+    write_text(paths[1], picture)
     return paths
 
 

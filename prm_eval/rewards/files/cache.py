@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
 import struct
@@ -23,6 +22,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.store.journal import seal, unseal
 from prm_eval.store.jsonl import canonical_json
+from prm_eval.store.writing import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -159,9 +159,7 @@ def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> ScoreFile:
     try:
         described = place / f"{name[:16]}.json"
         if not described.exists():
-            partial = described.with_suffix(f".{os.getpid()}.partial")
-            partial.write_text(json.dumps({"format": FORMAT, "model": dict(identity)}, indent=2, sort_keys=True) + "\n")
-            partial.replace(described)
+            write_json(described, {"format": FORMAT, "model": dict(identity)})
     except OSError as error:
         raise PrmEvalError(f"--cache {folder}: {error.strerror or error}; give a folder that can be written") from error
     return ScoreFile(place / f"{name[:16]}.scores", name)

@@ -17,6 +17,8 @@ from prm_eval.records import Candidate, StepRewards
 from prm_eval.store.journal import Journal, unseal_or_plain
 
 START_AGAIN = "Remove the file to start again."
+ROWS = "rewards.partial.jsonl"
+"""The name of the file."""
 Row = tuple[int, tuple[str, str], StepRewards]  # (1-based row, (problem id, candidate id), rewards)
 
 
@@ -34,7 +36,7 @@ class PartialFile:
     """
 
     def __init__(self, folder: Path, key: dict[str, Any]) -> None:
-        self.path = folder / "rewards.partial.jsonl"
+        self.path = folder / ROWS
         busy = f"another process is scoring into {folder}; wait for it, or give another folder"
         self._journal = Journal(self.path, {"key": key}, busy=busy, reader=unseal_or_plain)
         if self._journal.header.get("key") == key:
@@ -61,6 +63,10 @@ class PartialFile:
     def keep(self, count: int) -> None:
         """Remove all candidates after the first ``count``."""
         self._journal.keep(count)
+
+    def remove(self) -> None:
+        """Remove the file, because its candidates are in a reward file that is on the disk."""
+        self.path.unlink(missing_ok=True)
 
     def rows(self) -> Iterator[Row]:
         """Yield every finished candidate.

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pools.format import write_json
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.aggregations import Aggregation
@@ -25,6 +24,7 @@ from prm_eval.rewards.files.step_arrays import Form, StepArrays, refusal_reason
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.tables import TableWriter
+from prm_eval.store.writing import write_json
 from prm_eval.texts.steps import SPLITTERS
 
 Ints = npt.NDArray[np.int64]
@@ -186,7 +186,7 @@ class RewardWriter:
 
     def describe(self, info: RewardInfo) -> None:
         """Write ``submission.json``."""
-        write_json(self.folder / "submission.json", {"schema": SCHEMA_VERSION, **asdict(info)})
+        describe(self.folder, info)
 
     def __enter__(self) -> RewardWriter:
         return self
@@ -195,6 +195,11 @@ class RewardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._table.__exit__(kind, error, trace)
+
+
+def describe(folder: Path, info: RewardInfo) -> None:
+    """Write the ``submission.json`` of a folder."""
+    write_json(folder / "submission.json", {"schema": SCHEMA_VERSION, **asdict(info)})
 
 
 def read_reward_info(folder: Path) -> RewardInfo:

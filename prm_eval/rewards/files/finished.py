@@ -1,0 +1,129 @@
+"""Reward folders that a run has finished: whether they are whole and of a model, and what a killed run left in them."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import DataError, OtherRewards
+from prm_eval.rewards.files.partial import ROWS
+from prm_eval.rewards.files.reading import reward_schema
+from prm_eval.rewards.files.reward_file import RewardFile, read_reward_info
+from prm_eval.rewards.files.reward_info import RewardInfo
+from prm_eval.store.journal import remove_unless_open
+from prm_eval.store.tables import iter_blocks
+from prm_eval.store.writing import remove_leftovers
+
+logger = logging.getLogger(__name__)
+
+SCORES = "scores.partial"
+"""The journal of the scores of an unfinished block."""
+FILES = ("rewards.parquet", "submission.json", "verification.json")
+"""The files of a reward folder that a killed writer may leave unfinished."""
+KEY = ("name", "pool_hash", "kind", "score_type", "splitter")
+ADDED = ("config_sha256", "tokenizer_sha256")
+# where and with which software rewards were computed is no part of what they are of
+OF_THE_RUN = ("device", "versions")
+# either of them names the weights
+PINNING = ("weights_sha256", "revision")
+NOTHING = "nothing"
+
+
+def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
+    """Return the finished rewards in a folder; None where there are none, or none that can be read to their end.
+
+    What killed runs left beside finished rewards is removed.
+
+    Args:
+        folder: The reward folder.
+        key: The model, the options and the pool that the rewards must be of.
+
+    Raises:
+        OtherRewards: They are of another model or pool.
+        DataError: ``submission.json`` is malformed.
+    """
+    info = described(folder)
+    if info is None:
+        return None
+    fault = unreadable(folder)
+    # files of prm_eval.rewards/1 lack them
+    model = {name: value for name, value in key["model"].items() if name not in ADDED or name in info.model}
+    for name, value in (*((name, key[name]) for name in KEY), ("model", model)):
+        if getattr(info, name) != value:
+            way = "Give another folder."
+            if fault is not None:
+                way = f"Its rewards are lost (found {fault.found}): remove the folder, or give another one."
+            raise OtherRewards(f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {value!r}. {way}")
+    remove_leftovers(folder, FILES)
+    if fault is not None:
+        logger.warning("%s: found %s; the rewards are scored again", fault.path, fault.found)
+        return None
+    _remove_journals(folder)
+    return RewardFile(folder, aggregation=key["aggregation"], info=info)
+
+
+def described(folder: Path) -> RewardInfo | None:
+    """Return what a folder's ``submission.json`` says; None where there is none, or a power cut left nothing in it.
+
+    Raises:
+        DataError: It is malformed.
+    """
+    file = folder / "submission.json"
+    if not file.is_file() or not file.read_bytes().strip(b"\0 \r\n\t"):
+        return None
+    try:
+        return read_reward_info(folder)
+    except DataError as error:
+        hint = error.hint or "Mend it; or remove it to score again, and then fill in its disclosure again."
+        raise DataError(error.path, error.row, error.found, error.expected, hint) from None
+
+
+def unreadable(folder: Path) -> DataError | None:
+    """Return why a folder's ``rewards.parquet`` cannot be read to its end; None where it can."""
+    try:
+        for _ in iter_blocks(folder / "rewards.parquet", reward_schema(single=False)):
+            pass
+    except DataError as error:
+        return error
+    return None
+
+
+def _remove_journals(folder: Path) -> None:
+    for name in (SCORES, ROWS):
+        path = folder / name
+        if path.is_file() and not path.is_symlink():
+            remove_unless_open(path, fcntl.flock)
+
+
+def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """Return (field, value of the rewards, value of the model) of the first field that makes them of another model.
+
+    Device and versions of software say where rewards were computed, and are not compared. Two names of a model are one
+    where a commit or the hashes of its weights are equal.
+
+    Args:
+        info: The description of the rewards.
+        key: The model, the options and the pool.
+    """
+    for field in ("pool_hash", "kind", "score_type", "splitter", "aggregation"):
+        if getattr(info, field) != key[field]:
+            return field, getattr(info, field), key[field]
+    theirs, ours = (
+        {name: value for name, value in each.items() if name not in OF_THE_RUN} for each in (info.model, key["model"])
+    )
+    if any(theirs.get(field) and theirs.get(field) == ours.get(field) for field in PINNING):
+        theirs["id"] = ours.get("id")
+    return next(_differences("model", theirs, ours), None)
+
+
+def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (path, one value, other value) of everything in which two JSON values differ."""
+    if not isinstance(theirs, dict) or not isinstance(ours, dict):
+        if theirs != ours:
+            yield where, theirs, ours
+        return
+    for name in sorted({*theirs, *ours}):
+        yield from _differences(f"{where}.{name}", theirs.get(name, NOTHING), ours.get(name, NOTHING))
