@@ -151,6 +151,8 @@ class Standing:
         over_best: Paired difference to the row with the highest accuracy; None in that row.
         p_best: The p-value of that difference, adjusted in the same way.
         gap: (bon - mean) / (pass - mean), with limits; None where the oracle is not above the mean.
+        over_mean: Paired difference of best-of-n to the mean, which is what picking at random gives; its limits.
+        p_mean: The p-value of that difference, adjusted as the others.
     """
 
     best: int
@@ -160,3 +162,5 @@ class Standing:
     over_best: Interval | None
     p_best: float | None
     gap: Interval | None
+    over_mean: Interval
+    p_mean: float
