@@ -49,12 +49,14 @@ class GoldCheck:
         found: How many of the pool's problems have their statement in the set.
         problems: The number of problems of the pool.
         conflicts: Those with another gold there.
+        otherwise: How many of the others are written otherwise there, such as 5 for 5 cm: they do not contradict.
     """
 
     name: str
     found: int
     problems: int
     conflicts: tuple[GoldConflict, ...]
+    otherwise: int = 0
 
 
 def unreadable_golds(problems: Iterable[Problem]) -> tuple[UnreadableGold, ...]:
@@ -88,7 +90,7 @@ def check_golds(problems: Iterable[Problem], known: ProblemSet) -> GoldCheck:
     for problem in known.problems:
         if problem.gold is not None:
             golds.setdefault(statement_key(problem.statement), []).append(problem.gold)
-    conflicts, found, total = [], 0, 0
+    conflicts, found, total, otherwise = [], 0, 0, 0
     for problem in problems:
         total += 1
         theirs = golds.get(statement_key(problem.statement))
@@ -97,7 +99,9 @@ def check_golds(problems: Iterable[Problem], known: ProblemSet) -> GoldCheck:
         found += 1
         if not any(_agree(problem.gold, each) for each in theirs):
             conflicts.append(GoldConflict(problem.problem_id, problem.gold, theirs[0]))
-    return GoldCheck(known.name, found, total, tuple(conflicts))
+        elif problem.gold not in theirs:
+            otherwise += 1
+    return GoldCheck(known.name, found, total, tuple(conflicts), otherwise)
 
 
 def statement_key(statement: str) -> str:

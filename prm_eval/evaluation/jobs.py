@@ -61,8 +61,9 @@ class Grading:
             )
         if self.golds is not None:
             found, of = len(self.golds.conflicts), self.golds.found
+            same = f" ({self.golds.otherwise:,} more are only written otherwise)" if self.golds.otherwise else ""
             lines.append(
-                f"{found:,} of {of:,} contradict {self.golds.name}, which has the statements of {of:,} of "
+                f"{found:,} of {of:,} contradict {self.golds.name}{same}, which has the statements of {of:,} of "
                 f"{self.golds.problems:,} problems"
             )
         return lines

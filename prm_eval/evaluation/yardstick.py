@@ -132,8 +132,11 @@ class Yardstick:
         bon, rewards = tables[declared], keys[declared]
         mistakes = expensive_mistakes(rewards, arrays.correct, settings.headline_n)
         low, high = one.scale
-        *by_name, wmaj = self._curves([*tables.values(), votes], noise)
-        aggregations = dict(zip(tables, by_name, strict=True))
+        # one more curve where somebody lacks an answer: what it would be if these competed
+        competing = best_of_n_table(one.by_aggregation[declared], arrays.correct, settings.ns)
+        all_present = [competing] * bool(arrays.no_answer)
+        *by_name, wmaj = self._curves([*tables.values(), *all_present, votes], noise)
+        aggregations = dict(zip(tables, by_name, strict=False))
         return Measured(
             accuracies=bon[:, column],
             bon=aggregations[declared],
@@ -154,6 +157,8 @@ class Yardstick:
             easiest=self._easiest(bon),
             mistakes=tuple(mistakes),
             shown=one.shown(mistakes),
+            competing=by_name[-1] if all_present else None,
+            no_answer=arrays.no_answer,
             remarks=() if remark is None else tuple(remark(one.file, one.by_aggregation[declared])),
         )
 
