@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Verdict = Literal["correct", "incorrect", "no_answer", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("correct", "incorrect", "no_answer", "undecided")
@@ -13,9 +13,12 @@ Kind = Literal["prm", "orm"]
 
 # How to read the numbers of a reward file. "logodds": the sigmoid gives the probability of being correct. "value": an
 # estimate of that probability, kept as its source printed it (a regression head may leave [0, 1]). "raw": any finite
-# number.
-ScoreType = Literal["logodds", "value", "raw"]
-SCORE_TYPES: tuple[ScoreType, ...] = ("logodds", "value", "raw")
+# number. The others are what people declare of numbers that they bring: "probability", in [0, 1]; "log_odds" and
+# "logit", which mean "logodds"; "percent", a probability from 0 to 100.
+ScoreType = Literal["logodds", "value", "raw", "probability", "log_odds", "logit", "percent"]
+SCORE_TYPES: tuple[ScoreType, ...] = get_args(ScoreType)
+LOG_ODDS: frozenset[ScoreType] = frozenset(["logodds", "log_odds", "logit"])
+DECLARABLE: tuple[ScoreType, ...] = ("probability", "log_odds", "logit", "raw", "percent")
 
 
 @dataclass(frozen=True, slots=True)

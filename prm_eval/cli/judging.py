@@ -24,10 +24,21 @@ if TYPE_CHECKING:
 def _grade(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_grading
 
-    found = run_grading(options.pool, options.grader, output=options.output, compare=options.compare, bars=Bar)
+    found = run_grading(
+        options.pool,
+        options.grader,
+        output=options.output,
+        compare=options.compare,
+        known=options.check_golds,
+        bars=Bar,
+    )
     if found.counts is not None:
         print(", ".join(f"{name} {count:,}" for name, count in found.counts.items()))
     print(f"grades     {found.path}")
+    for line in found.gold_lines:
+        print(f"golds      {line}")
+    for conflict in found.golds.conflicts if found.golds is not None else ():
+        print(f"  {conflict.problem_id}: gold {conflict.gold!r}; there {conflict.known!r}")
     if found.disagreements is not None:
         of = sum((found.counts or {}).values())
         print(f"{len(found.disagreements)} of {of:,} candidates are judged otherwise by {options.compare!r}")
@@ -37,7 +48,7 @@ def _grade(options: argparse.Namespace) -> int:
                 f"ours {each.ours.grade} (answer {each.ours.answer!r}, rule {each.ours.rule}); "
                 f"theirs {each.theirs.grade} (answer {each.theirs.answer!r})"
             )
-    return 0
+    return 1 if found.golds is not None and found.golds.conflicts else 0
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -111,12 +122,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.rewards,
         grades=options.grades,
         aggregations=options.aggregation,
+        score_type=options.score_type,
         bars=Bar,
         ns=options.n,
         selectors=options.selectors,
         draws=options.draws,
         seed=options.seed,
         resamples=options.resamples,
+        no_answer=options.no_answer,
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
     if options.html:

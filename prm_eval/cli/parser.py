@@ -94,6 +94,12 @@ def _grade(commands: Any) -> None:
         metavar="SOURCE",
         help="list candidates judged otherwise by these grades: published, or a grader such as math-verify",
     )
+    grade.add_argument(
+        "--check-golds",
+        metavar="SET",
+        help="list golds that contradict this problem set's gold of the same statement, and exit with status 1: "
+        "a JSON-lines file, or a set by name such as math500",
+    )
 
 
 def _evaluate(commands: Any) -> None:
@@ -123,6 +129,20 @@ def _evaluate(commands: Any) -> None:
         type=names,
         metavar="prod,min",
         help="evaluate PRMs under each of these (default: the declared one)",
+    )
+    add_choice(
+        evaluate,
+        "--score-type",
+        choices=Later("prm_eval.records:DECLARABLE"),
+        help="what the numbers are, where a reward file says no more than raw or value",
+    )
+    add_choice(
+        evaluate,
+        "--no-answer",
+        default="auto",
+        choices=Later("prm_eval.selection.selectors:NO_ANSWER", before=["auto"]),
+        help="whether candidates without an answer lose every comparison or compete by their rewards "
+        "(default: lose; compete under published grades, by which none lacks an answer)",
     )
     evaluate.add_argument(
         "--draws",

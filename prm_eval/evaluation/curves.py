@@ -5,60 +5,80 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from prm_eval import plugins
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.golds import NAMED, UnreadableGold, unreadable_golds
+from prm_eval.evaluation.graded import (
+    GradedSlots,
+    GradedSteps,
+    RewardArrays,
+    aggregated,
+    graded_slots,
+    graded_steps,
+    named_apart,
+)
+from prm_eval.evaluation.no_answer import (
+    AUTO,
+    PUBLISHED,
+    NoAnswer,
+    both_figures,
+    meant_rule,
+    other_rule,
+    ruled,
+)
+from prm_eval.evaluation.notes import Counts, notes, reads_golds, votes
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES
 from prm_eval.evaluation.summary import ORACLE, CurveKey, Difference, GroupRow, Rank, Row, Summary
-from prm_eval.pools.format import GRADES
-from prm_eval.pools.pool import Pool, text_lengths
-from prm_eval.records import VERDICTS, Problem
+from prm_eval.pools.pool import Pool
+from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
-from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.selection.accuracies import Accuracy, accuracy, pass_at_n
-from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED, Selector, Slots, problem_seed
-from prm_eval.store.tables import BlockReader, require_same_ids
+from prm_eval.selection.selectors import (
+    COMPETE,
+    DEFAULT_DRAWS,
+    DEFAULT_SEED,
+    LOSE,
+    Selector,
+    Slots,
+    problem_seed,
+)
 
 Floats = npt.NDArray[np.float64]
 
+__all__ = [
+    "DEFAULT_SELECTORS",
+    "Evaluation",
+    "GradedSlots",
+    "GradedSteps",
+    "RewardArrays",
+    "checked_ns",
+    "default_ns",
+    "evaluate",
+    "graded_slots",
+    "graded_steps",
+    "load_selectors",
+    "named_apart",
+    "problem_curves",
+]
+
 DEFAULT_SELECTORS = ("first", "majority", "best_of_n", "weighted_majority", ORACLE, "shortest", "longest")
-# The grader that also finds an answer that a text only concludes with: offered where many answers are missing.
-WIDER_EXTRACTION = "extraction=conclusion"
-WIDER_GRADER = f"default:{WIDER_EXTRACTION}"
-WIDER_OFFER = "to take unannounced conclusions as answers"
-
-
-@dataclass(frozen=True)
-class RewardArrays:
-    """The rewards of one problem's M slots by one reward model; NaN where missing or refused."""
-
-    rewards: Floats
-    weights: Floats
-
-
-@dataclass(frozen=True)
-class GradedSlots:
-    """One problem, ready for selection: M classes (-1: no answer), M correctness flags, M lengths (NaN: missing)."""
-
-    problem: Problem
-    classes: npt.NDArray[np.int64]
-    correct: npt.NDArray[np.bool_]
-    lengths: Floats
-    rewards: dict[str, RewardArrays] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of an evaluation; ``curves`` has e_p(n), (problems, len(ns)), for every curve."""
+    """The results of an evaluation.
+
+    ``curves`` has e_p(n), (problems, len(ns)), for every curve; ``unread`` has the golds that grading cannot read,
+    where the grades depend on it.
+    """
 
     pool: dict[str, Any]
     settings: dict[str, Any]
@@ -69,6 +89,8 @@ class Evaluation:
     ranks: list[Rank]
     curves: dict[CurveKey, Floats]
     problem_ids: tuple[str, ...]
+    no_answer: NoAnswer
+    unread: tuple[UnreadableGold, ...] = ()
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +103,8 @@ class Evaluation:
             "groups": [asdict(row) for row in self.groups],
             "differences": [asdict(row) for row in self.differences],
             "ranks": [asdict(row) for row in self.ranks],
+            "no_answer": self.no_answer.to_json(),
+            "golds": {"unreadable": len(self.unread), "first": [each.problem_id for each in self.unread[:NAMED]]},
             "notes": self.notes,
         }
 
@@ -132,9 +156,11 @@ def problem_curves(
     *,
     seed: int = DEFAULT_SEED,
     draws: int = DEFAULT_DRAWS,
+    no_answer: str = LOSE,
 ) -> dict[CurveKey, Accuracy]:
     """Return the expected accuracy of every selector, with every reward model it needs, on one problem."""
     m = len(graded.classes)
+    competing = graded.present if no_answer == COMPETE else None
     nothing = np.full(m, np.nan)
     own_seed = problem_seed(seed, graded.problem.problem_id)
     result: dict[CurveKey, Accuracy] = {}
@@ -146,94 +172,8 @@ def problem_curves(
         if selector.needs_rewards:
             models = dict(graded.rewards.items())
         for model, arrays in models.items():
-            slots = Slots(graded.classes, arrays.rewards, arrays.weights, graded.lengths)
+            slots = Slots(graded.classes, arrays.rewards, arrays.weights, graded.lengths, competing)
             result[name, model] = accuracy(selector.choose(slots, ns, seed=own_seed, draws=draws), graded.correct)
-    return result
-
-
-@dataclass(frozen=True)
-class GradedSteps:
-    """One problem with its grades, and with the step rewards of every reward model, before any aggregation.
-
-    Attributes:
-        graded: The problem's M slots, without rewards.
-        at: The slot of each candidate that is present, rising.
-        steps: The step rewards of these candidates, by reward model.
-    """
-
-    graded: GradedSlots
-    at: npt.NDArray[np.int64]
-    steps: dict[str, StepArrays]
-
-
-def graded_slots(pool: Pool, grades: str, rewards: Sequence[NamedRewards | RewardFile]) -> Iterator[GradedSlots]:
-    """Yield the problems of a pool with grades and aggregated rewards, one problem in memory at a time.
-
-    Raises:
-        DataError: Grades or rewards are not of this pool, or are malformed.
-        PrmEvalError: An aggregate is not finite, or not defined.
-    """
-    m = pool.info.m
-    named = named_apart(rewards)
-    files = {each.label: each.file for each in named}
-    for each in graded_steps(pool, grades, named):
-        aggregated = {label: _aggregated(steps, each.at, m, files[label]) for label, steps in each.steps.items()}
-        yield replace(each.graded, rewards=aggregated)
-
-
-def _aggregated(steps: StepArrays, at: npt.NDArray[np.int64], m: int, file: RewardFile) -> RewardArrays:
-    found, weights = steps.aggregated(file.aggregation, file.info.score_type)
-    return RewardArrays(_spread(found, at, m), _spread(weights, at, m))
-
-
-def graded_steps(pool: Pool, grades: str, rewards: Sequence[NamedRewards]) -> Iterator[GradedSteps]:
-    """Yield the problems of a pool with grades and step rewards, one problem in memory at a time.
-
-    Raises:
-        DataError: Grades or rewards are not of this pool, or are malformed.
-        PrmEvalError: Two reward files have the same label.
-    """
-    m = pool.info.m
-    grade_reader = BlockReader(
-        pool.require_grades(grades), GRADES, ["problem_id", "candidate_id", "answer_class", "grade"]
-    )
-    readers = {each.label: each.file.reader(pool) for each in rewards}
-    if len(readers) < len(rewards):
-        raise PrmEvalError(f"reward files of the same name: {', '.join(each.label for each in rewards)}")
-    for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text", "steps"]):
-        first, rows = grade_reader.take(problem.problem_id)
-        require_same_ids(grade_reader.path, first, rows, table, str(pool.candidates_path))
-        at = table.column("slot").to_numpy().astype(np.int64)
-        if len(at) and (at[0] < 0 or at[-1] >= m or (np.diff(at) <= 0).any()):
-            raise PrmEvalError(f"{pool.path}: the slots of problem {problem.problem_id!r} are not rising below M = {m}")
-        graded = GradedSlots(
-            problem, *_grade_arrays(rows, at, m, grade_reader, first), _spread(text_lengths(table), at, m)
-        )
-        yield GradedSteps(graded, at, {label: reader.take(problem, table) for label, reader in readers.items()})
-    grade_reader.finish("the pool")
-    for reader in readers.values():
-        reader.finish()
-
-
-def _grade_arrays(
-    rows: pa.Table, at: npt.NDArray[np.int64], m: int, reader: BlockReader, first: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    classes, correct = np.full(m, -1, dtype=np.int64), np.zeros(m, dtype=bool)
-    pairs = zip(at, rows.column("answer_class").to_pylist(), rows.column("grade").to_pylist(), strict=True)
-    for offset, (slot, answer_class, grade) in enumerate(pairs):
-        if grade not in VERDICTS:
-            raise DataError(reader.path, first + offset, f"grade {grade!r}", f"one of {', '.join(VERDICTS)}")
-        if answer_class is not None:
-            classes[slot] = answer_class
-        elif grade != "no_answer":
-            raise DataError(reader.path, first + offset, f"grade {grade!r} without an answer class", "a class")
-        correct[slot] = grade == "correct"
-    return classes, correct
-
-
-def _spread(values: Sequence[float] | Floats, at: npt.NDArray[np.int64], m: int) -> Floats:
-    result = np.full(m, np.nan)
-    result[at] = values
     return result
 
 
@@ -248,6 +188,7 @@ def evaluate(
     seed: int = DEFAULT_SEED,
     resamples: int = DEFAULT_RESAMPLES,
     level: float = DEFAULT_LEVEL,
+    no_answer: str = AUTO,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Evaluate all selectors on a pool.
@@ -262,6 +203,7 @@ def evaluate(
         seed: The seed of permutations and resampling.
         resamples: Bootstrap resamples of problems.
         level: Confidence level of all limits.
+        no_answer: "lose" or "compete", for candidates without an answer; "auto" is :func:`.no_answer.meant_rule`.
         progress: Called with the number of problems done.
 
     Raises:
@@ -276,47 +218,80 @@ def evaluate(
     files = named_apart(rewards)
     grid = checked_ns(ns, pool.info.m)
     chosen = load_selectors(selectors)
-    values: dict[CurveKey, list[Floats]] = {}
-    variances: dict[CurveKey, list[Floats]] = {}
-    problems: list[Problem] = []
-    counts = _Counts()
-    for graded in graded_slots(pool, grades, files):
-        problems.append(graded.problem)
-        counts.add(graded)
-        for key, found in problem_curves(graded, chosen, grid, seed=seed, draws=draws).items():
-            values.setdefault(key, []).append(found.values)
-            variances.setdefault(key, []).append(found.variances)
+    rule = meant_rule(no_answer, grades)
+    tables = _Tables(chosen, grid, seed, draws, rule)
+    counts = Counts({each.label: each.file.info.score_type for each in files})
+    by_label = {each.label: each.file for each in files}
+    for each in graded_steps(pool, grades, files):
+        graded = aggregated(each, by_label)
+        counts.add(graded, each.steps)
+        tables.add(graded)
         if progress is not None:
-            progress(len(problems))
-    if not values:
+            progress(len(tables.problems))
+    if not tables.values:
         raise PrmEvalError("nothing to evaluate: the chosen selectors need rewards, and none are given")
-    curves = {key: np.stack(each) for key, each in values.items()}
-    summary = Summary(
-        curves, {key: np.stack(each) for key, each in variances.items()}, grid, problems, seed, level, resamples
-    )
+    curves = {key: np.stack(found) for key, found in tables.values.items()}
+    others = {key: np.stack(found) for key, found in tables.others.items()}
+    variances = {key: np.stack(found) for key, found in tables.variances.items()}
+    if unavailable := [] if grades != PUBLISHED or counts.votes_known else votes(chosen):
+        curves = {key: table for key, table in curves.items() if key[0] not in unavailable}
+    unread = unreadable_golds(pool.problems.values()) if reads_golds(grades) else ()
+    summary = Summary(curves, variances, grid, tables.problems, seed, level, resamples)
+    settings = {"grades": grades, "ns": list(grid), "draws": draws, "seed": seed, "resamples": resamples}
+    settings |= {"level": level, "no_answer": rule, "score_types": counts.score_types, "refused": counts.refused}
     return Evaluation(
         pool=_describe(pool, counts),
-        settings={
-            "grades": grades,
-            "ns": list(grid),
-            "draws": draws,
-            "seed": seed,
-            "resamples": resamples,
-            "level": level,
-            "refused": counts.refused,
-        },
+        settings=settings,
         ns=grid,
         rows=summary.rows(),
         groups=summary.groups(),
         differences=summary.differences(),
         ranks=summary.ranks(),
         curves=curves,
-        problem_ids=tuple(problem.problem_id for problem in problems),
-        notes=_notes(pool, counts, grades),
+        problem_ids=tuple(problem.problem_id for problem in tables.problems),
+        no_answer=NoAnswer(
+            rule,
+            counts.no_answer,
+            counts.no_answer / max(1, counts.candidates),
+            both_figures(rule, curves, others, grid) if counts.no_answer else (),
+        ),
+        unread=unread,
+        notes=notes(pool, counts, grades, rule, unread, unavailable),
     )
 
 
-def _describe(pool: Pool, counts: _Counts) -> dict[str, Any]:
+class _Tables:
+    """The accuracies of all problems so far, by curve, with their variances and those under the other rule."""
+
+    def __init__(
+        self, selectors: Mapping[str, Selector | None], ns: tuple[int, ...], seed: int, draws: int, rule: str
+    ) -> None:
+        self._selectors, self._ruled, self._ns, self._rule = selectors, ruled(selectors), ns, rule
+        self._seed, self._draws = seed, draws
+        self.problems: list[Problem] = []
+        self.values: dict[CurveKey, list[Floats]] = {}
+        self.variances: dict[CurveKey, list[Floats]] = {}
+        self.others: dict[CurveKey, list[Floats]] = {}
+
+    def add(self, graded: GradedSlots) -> None:
+        """Add the accuracies of one problem."""
+        self.problems.append(graded.problem)
+        found = self._curves(graded, self._selectors, self._rule)
+        for key, each in found.items():
+            self.values.setdefault(key, []).append(each.values)
+            self.variances.setdefault(key, []).append(each.variances)
+        moved = self._curves(graded, self._ruled, other_rule(self._rule)) if graded.unanswered.any() else found
+        for key in found:
+            if key[0] in self._ruled:
+                self.others.setdefault(key, []).append(moved[key].values)
+
+    def _curves(
+        self, graded: GradedSlots, selectors: Mapping[str, Selector | None], rule: str
+    ) -> dict[CurveKey, Accuracy]:
+        return problem_curves(graded, selectors, self._ns, seed=self._seed, draws=self._draws, no_answer=rule)
+
+
+def _describe(pool: Pool, counts: Counts) -> dict[str, Any]:
     info = pool.info
     return {
         "content_hash": info.content_hash,
@@ -328,62 +303,3 @@ def _describe(pool: Pool, counts: _Counts) -> dict[str, Any]:
         "n_missing": info.n_missing,
         "n_no_answer": counts.no_answer,
     }
-
-
-def named_apart(rewards: Sequence[NamedRewards | RewardFile | str | Path]) -> list[NamedRewards]:
-    """Return reward files with their names for tables: where two have the same name, the folder's is added.
-
-    Raises:
-        PrmEvalError: The same rewards are given twice.
-        DataError: There are no rewards at one of the paths.
-    """
-    opened = [RewardFile(each) if isinstance(each, (str, Path)) else each for each in rewards]
-    named = [NamedRewards(each.name, each) if isinstance(each, RewardFile) else each for each in opened]
-    labels = Counter(each.label for each in named)
-    told = [
-        replace(each, label=f"{each.label} ({each.file.folder.name})") if labels[each.label] > 1 else each
-        for each in named
-    ]
-    for label, count in Counter(each.label for each in told).items():
-        if count > 1:
-            folders = ", ".join(str(each.file.folder) for each in told if each.label == label)
-            raise PrmEvalError(f"two reward files are named {label!r}: {folders}")
-    return told
-
-
-class _Counts:
-    """The counts of unanswered and refused candidates: a failure to score must not look like a low score."""
-
-    def __init__(self) -> None:
-        self.no_answer = 0
-        self.candidates = 0
-        self.refused: dict[str, int] = {}
-
-    def add(self, graded: GradedSlots) -> None:
-        present = ~np.isnan(graded.lengths)
-        self.candidates += int(present.sum())
-        self.no_answer += int((present & (graded.classes < 0)).sum())
-        for name, arrays in graded.rewards.items():
-            self.refused[name] = self.refused.get(name, 0) + int((present & np.isnan(arrays.rewards)).sum())
-
-
-def _notes(pool: Pool, counts: _Counts, grades: str) -> list[str]:
-    """Return the notes for readers of the table, in words."""
-    notes: list[str] = []
-    if pool.info.n_missing:
-        notes.append(
-            f"{pool.info.n_missing:,} of {pool.info.n_problems * pool.info.m:,} slots are missing and count as wrong; "
-            "where they were never sampled, import again with --slots min (or a number) to compare full slots only"
-        )
-    if counts.no_answer > counts.candidates / 5:
-        wider = "" if WIDER_EXTRACTION in grades else f"; {WIDER_OFFER}: prm-eval grade POOL --grader {WIDER_GRADER}"
-        notes.append(
-            f"in {counts.no_answer:,} of {counts.candidates:,} candidates no final answer was found; "
-            "these count as wrong. Look at a few: prm-eval explain GOLD TEXT" + wider
-        )
-    for name, refused in counts.refused.items():
-        if refused:
-            notes.append(
-                f"{name} gave no reward to {refused:,} of {counts.candidates:,} candidates; these lose every comparison"
-            )
-    return notes

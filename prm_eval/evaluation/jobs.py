@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
+from prm_eval.evaluation.golds import GoldCheck, UnreadableGold, check_golds, named, unreadable_golds
+from prm_eval.evaluation.notes import reads_golds
 from prm_eval.grading.pool import DEFAULT, Disagreement, disagreements, grade_pool, is_graded, is_grader, source_of
 from prm_eval.pools.pool import Pool
+from prm_eval.pools.problem_sets import load_problems
 from prm_eval.progress import EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
+from prm_eval.records import DECLARABLE, ScoreType
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import refusal_reason
@@ -27,6 +31,8 @@ from prm_eval.store.rules import harmless
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
+LEFT_OPEN: tuple[ScoreType, ...] = ("raw", "value")
+"""The score types that importers give numbers of which nobody said what they are."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,32 @@ class Grading:
         path: The grades file.
         counts: Candidates by verdict, sorted by name; None where the grades went to another folder than the pool.
         disagreements: Candidates with another verdict from a second source of grades; None where none was compared.
+        unread: The golds that grading cannot read; none where another grader reads them.
+        golds: The golds held against a known problem set; None where none was named.
     """
 
     path: Path
     counts: dict[str, int] | None
     disagreements: tuple[Disagreement, ...] | None
+    unread: tuple[UnreadableGold, ...] = ()
+    golds: GoldCheck | None = None
+
+    @property
+    def gold_lines(self) -> list[str]:
+        """The lines that report golds; empty where nothing is to be said."""
+        lines = []
+        if self.unread:
+            lines.append(
+                f"{len(self.unread):,} cannot be read, and only the same text equals them: {named(self.unread)}"
+            )
+        if self.golds is not None:
+            found, of = len(self.golds.conflicts), self.golds.found
+            same = f" ({self.golds.otherwise:,} more are only written otherwise)" if self.golds.otherwise else ""
+            lines.append(
+                f"{found:,} of {of:,} contradict {self.golds.name}{same}, which has the statements of {of:,} of "
+                f"{self.golds.problems:,} problems"
+            )
+        return lines
 
 
 @dataclass(frozen=True)
@@ -86,6 +113,7 @@ def run_grading(
     *,
     output: Path | None = None,
     compare: str | None = None,
+    known: str | None = None,
     bars: Bars = no_bars,
 ) -> Grading:
     """Grade every candidate of a pool, even if it has grades of this grader already.
@@ -95,18 +123,22 @@ def run_grading(
         grader: A grader's name, with its options.
         output: The folder of the grades file; the pool by default.
         compare: Another source of grades: "published", or a grader, which grades first if it has not yet.
+        known: A problem set by name or file, whose golds of the same statements are held against the pool's.
         bars: The bars of the stages.
 
     Raises:
-        PrmEvalError: There is no such pool, grader or source, or both ``output`` and ``compare`` are given.
+        PrmEvalError: There is no such pool, grader, source or problem set, or both ``output`` and ``compare`` are
+            given.
     """
     if output is not None and compare is not None:
         raise PrmEvalError("grades are compared in the pool: leave out -o, or --compare")
     pool = Pool(folder).require_sound()
+    golds = check_golds(pool.problems.values(), load_problems(known)) if known is not None else None
+    unread = unreadable_golds(pool.problems.values()) if reads_golds(source_of(grader)) else ()
     with bars(GRADING, pool.info.n_problems, "problem") as progress:
         path = grade_pool(pool, name=grader, folder=output, progress=progress)
     if output is not None:
-        return Grading(path, None, None)
+        return Grading(path, None, None, unread, golds)
     source = source_of(grader)
     counts = Counter(row.grade for _, rows in pool.grades(source) for row in rows)
     found = None
@@ -114,7 +146,7 @@ def run_grading(
         if is_grader(compare):
             grade_unless_graded(pool, compare, bars=bars)
         found = tuple(disagreements(pool, source_of(compare), source))
-    return Grading(path, {str(name): count for name, count in sorted(counts.items())}, found)
+    return Grading(path, {str(name): count for name, count in sorted(counts.items())}, found, unread, golds)
 
 
 def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_bars) -> bool:
@@ -152,26 +184,55 @@ def verify_pool(pool: Pool) -> list[str]:
     return faults
 
 
-def opened_rewards(folders: Sequence[Path], aggregations: Sequence[str] | None = None) -> list[RewardFile]:
+def opened_rewards(
+    folders: Sequence[Path], aggregations: Sequence[str] | None = None, score_type: str | None = None
+) -> list[RewardFile]:
     """Return the reward files of folders, once for each requested aggregation; by default for the declared one.
 
     An outcome reward model has one number a candidate, and so nothing to aggregate: it is opened once.
 
+    Args:
+        folders: The folders.
+        aggregations: Names of aggregations.
+        score_type: What the numbers are of those files that do not say more than "raw" or "value".
+
     Raises:
-        PrmEvalError: A folder has no rewards, or there is no such aggregation.
+        PrmEvalError: A folder has no rewards, there is no such aggregation or score type, or every file says what its
+            numbers are.
     """
     known: dict[str, Aggregation] = {name: name for name in AGGREGATIONS}
     for name in aggregations or ():
         if name not in known:
             raise PrmEvalError(f"unknown aggregation {name!r}; expected one of {', '.join(known)}")
     opened: list[RewardFile] = []
-    for folder in folders:
-        declared = RewardFile(folder)
+    for declared in declared_as([RewardFile(folder) for folder in folders], score_type):
         if not aggregations or declared.info.kind == "orm":
             opened.append(declared)
         else:
-            opened += [RewardFile(folder, known[name]) for name in aggregations]
+            opened += [RewardFile(declared.folder, known[name], info=declared.info) for name in aggregations]
     return opened
+
+
+def declared_as(files: Sequence[RewardFile], score_type: str | None) -> list[RewardFile]:
+    """Return reward files whose numbers are what the user says, where the files themselves leave it open.
+
+    Raises:
+        PrmEvalError: There is no such score type, or every file says what its numbers are.
+    """
+    if score_type is None:
+        return list(files)
+    types: dict[str, ScoreType] = {name: name for name in DECLARABLE}
+    if score_type not in types:
+        raise PrmEvalError(f"unknown score type {score_type!r}; expected one of {', '.join(types)}")
+    if all(file.info.score_type not in LEFT_OPEN for file in files):
+        said = ", ".join(f"{file.name}: {file.info.score_type}" for file in files) or "there are no rewards"
+        raise PrmEvalError(f"--score-type {score_type}: the files say what their numbers are ({said})")
+    return [
+        RewardFile(file.folder, file.aggregation, info=replace(file.info, score_type=types[score_type]))
+        if file.info.score_type in LEFT_OPEN
+        else file
+        for file in files
+    ]
 
 
 def run_evaluation(
@@ -180,6 +241,7 @@ def run_evaluation(
     *,
     grades: str = AUTO,
     aggregations: Sequence[str] | None = None,
+    score_type: str | None = None,
     bars: Bars = no_bars,
     **settings: Any,
 ) -> Evaluation:
@@ -190,6 +252,7 @@ def run_evaluation(
         rewards: Reward folders; those in the pool by default.
         grades: "auto", "own", "published" or a grader's name.
         aggregations: Evaluate process reward models under each of these, instead of the declared one.
+        score_type: What the numbers are, where a file says no more than "raw" or "value".
         bars: The bars of the stages.
         settings: The other arguments of :func:`prm_eval.evaluation.curves.evaluate`.
 
@@ -198,7 +261,7 @@ def run_evaluation(
     """
     pool = Pool(folder).require_sound()
     source = meant_grades(pool, grades)
-    files = opened_rewards(rewards or pool.reward_folders(), aggregations)
+    files = opened_rewards(rewards or pool.reward_folders(), aggregations, score_type)
     if source == "own":
         grade_unless_graded(pool, bars=bars)
     with bars(EVALUATING, pool.info.n_problems, "problem") as progress:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import default_ns
 from prm_eval.evaluation.diagnostics import Histogram, LastStep, Mistake, Reliability
+from prm_eval.evaluation.no_answer import SHOWN_FROM
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
@@ -107,6 +108,9 @@ class Measured:
         mistakes: The most expensive mistakes.
         shown: The rewards of the candidates in these mistakes.
         remarks: The remarks of the caller of :meth:`Yardstick.measure` on the rewards.
+        competing: Best-of-n by the declared aggregation if candidates without an answer competed by their rewards
+            instead of losing; None where every candidate has an answer, so that it is ``bon``.
+        no_answer: The number of candidates without an answer.
     """
 
     accuracies: Floats
@@ -127,6 +131,14 @@ class Measured:
     mistakes: tuple[Mistake, ...]
     shown: dict[tuple[int, int], Shown]
     remarks: tuple[Any, ...] = ()
+    competing: Curve | None = None
+    no_answer: int = 0
+
+    @property
+    def depends_on_the_running(self) -> bool:
+        """Whether it matters by more than half a point, at some n, who is in the running."""
+        pairs = zip(self.bon.values, self.competing.values, strict=True) if self.competing else ()
+        return any(abs(lose - compete) > SHOWN_FROM for lose, compete in pairs)
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,8 @@ class Standing:
         over_best: Paired difference to the row with the highest accuracy; None in that row.
         p_best: The p-value of that difference, adjusted in the same way.
         gap: (bon - mean) / (pass - mean), with limits; None where the oracle is not above the mean.
+        over_mean: Paired difference of best-of-n to the mean, which is what picking at random gives; its limits.
+        p_mean: The p-value of that difference, adjusted as the others.
     """
 
     best: int
@@ -160,3 +174,5 @@ class Standing:
     over_best: Interval | None
     p_best: float | None
     gap: Interval | None
+    over_mean: Interval
+    p_mean: float

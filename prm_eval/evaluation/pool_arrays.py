@@ -68,6 +68,11 @@ class PoolArrays:
         result: Bools = self.classes >= 0
         return result
 
+    @property
+    def no_answer(self) -> int:
+        """The number of candidates without an answer."""
+        return int((~np.isnan(self.lengths) & ~self.eligible).sum())
+
     def table(self, values: Floats) -> Floats:
         """Return a (P, M) table of one value a candidate; NaN for missing slots."""
         result = np.full(self.classes.size, np.nan)

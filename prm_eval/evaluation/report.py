@@ -9,11 +9,15 @@ from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import Evaluation
-from prm_eval.evaluation.summary import ORACLE, CurveKey, Row
+from prm_eval.evaluation.no_answer import BothFigures
+from prm_eval.evaluation.short_names import short_names
+from prm_eval.evaluation.summary import CHANCE, ORACLE, CurveKey, Difference, Row
 from prm_eval.pools.format import policy_name
+from prm_eval.selection.selectors import COMPETE, LOSE
 
 # the selectors that need a reward model; those of plugins are called by their own names
 SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}
+IF_THEY = {LOSE: "lost every comparison", COMPETE: "competed by their rewards"}
 # also told apart by readers who are colour-blind
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#5B3F8C")
 
@@ -24,21 +28,66 @@ def label(selector: str, model: str | None) -> str:
     return f"{name}, {model}" if model else name
 
 
+class Names:
+    """The names in the tables of an evaluation, with reward models under their short names."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._short = short_names(model for _, model in evaluation.curves if model is not None)
+
+    def model(self, model: str) -> str:
+        """Return the short name of a reward model."""
+        return self._short.get(model, model)
+
+    def curve(self, selector: str, model: str | None) -> str:
+        """Return the name of a curve."""
+        return label(selector, None if model is None else self.model(model))
+
+
+def in_the_running(evaluation: Evaluation) -> str:
+    """Return in words what happens to candidates without an answer, with their share; empty where all have one."""
+    found = evaluation.no_answer
+    if not found.candidates:
+        return ""
+    return f"{100 * found.share:.1f} % of candidates have no answer and {found.rule}"
+
+
+def disagree(difference: Difference, level: float) -> bool:
+    """Say whether limits and p-value of a difference say different things: one excludes 0, and the other does not."""
+    return (difference.low > 0 or difference.high < 0) != (difference.p <= 1 - level)
+
+
+def about_p(differences: Sequence[Difference], level: float) -> list[str]:
+    """Return what p is and, where some limits and p disagree, what to make of that, in lines."""
+    lines = [
+        "p: how often random signs of the problems' differences give a sum as far from 0; not adjusted for the number "
+        "of rows"
+    ]
+    odd = [each.differing for each in differences if disagree(each, level)]
+    if odd:
+        few = f"{min(odd):,}" if min(odd) == max(odd) else f"{min(odd):,} to {max(odd):,}"
+        lines.append(
+            f"?: limits and p disagree, as they may where few problems differ (here {few}): take no difference as shown"
+        )
+    return lines
+
+
 def text_table(evaluation: Evaluation) -> str:
     """Return the accuracy table in per cent, with limits at the largest n, and the notes."""
-    pool = evaluation.pool
+    pool, names = evaluation.pool, Names(evaluation)
     policy = policy_name(pool["policy"])
     level = round(100 * evaluation.settings["level"])
+    running = in_the_running(evaluation)
     lines = [
         f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, "
-        f"{pool['n_candidates']:,} candidates, {policy}; grades: {evaluation.settings['grades']}",
+        f"{pool['n_candidates']:,} candidates, {policy}; grades: {evaluation.settings['grades']}"
+        + (f"; {running}" if running else ""),
         f"accuracy in % at n; {level} % limits over problems at n = {evaluation.ns[-1]}",
         "",
     ]
     cells = [["selector", *(f"n={n}" for n in evaluation.ns), f"[{level} %]"]]
     for (selector, model), rows in _by_curve(evaluation).items():
         marks = [f"{100 * row.value:.2f}" + ("~" if row.method == "monte_carlo" else "") for row in rows]
-        cells.append([label(selector, model), *marks, f"[{100 * rows[-1].low:.1f}, {100 * rows[-1].high:.1f}]"])
+        cells.append([names.curve(selector, model), *marks, f"[{100 * rows[-1].low:.1f}, {100 * rows[-1].high:.1f}]"])
     lines += aligned(cells)
     if any(row.method == "monte_carlo" for row in evaluation.rows):
         largest = max(row.mc_se for row in evaluation.rows)
@@ -46,31 +95,56 @@ def text_table(evaluation: Evaluation) -> str:
             f"~ from {evaluation.settings['draws']:,} random permutations a problem, standard error at most "
             f"{100 * largest:.2f}; all others exact"
         )
+    lines += _both_lines(evaluation, names)
     n = evaluation.ns[-1]
     differences = [
         d for d in evaluation.differences if d.n == n and (d.minus_reward_model is None or d.selector == "best_of_n")
     ]
     if differences:
-        lines += ["", f"paired differences at n = {n}, in points"]
+        odd = {True: "?", False: ""}
+        lines += ["", f"paired differences at n = {n}, in points; mean is what picking at random gives"]
         lines += aligned(
             [["", "difference", f"[{level} %]", "p"]]
             + [
                 [
-                    f"{label(d.selector, d.reward_model)} - {label(d.minus_selector, d.minus_reward_model)}",
+                    f"{names.curve(d.selector, d.reward_model)} - {_minus(d, names)}",
                     f"{100 * d.value:+.2f}",
                     f"[{100 * d.low:+.1f}, {100 * d.high:+.1f}]",
-                    f"{d.p:.4f}",
+                    f"{d.p:.4f}{odd[disagree(d, evaluation.settings['level'])]}",
                 ]
                 for d in differences
             ]
         )
+        lines += about_p(differences, evaluation.settings["level"])
     ranks = [each for each in evaluation.ranks if each.n == n and each.selector == "best_of_n"]
     if ranks:
         lines += [
             "",
-            f"rank by best of n at n = {n}: " + ", ".join(f"{r.reward_model} {_span(r.best, r.worst)}" for r in ranks),
+            f"rank by best of n at n = {n}: "
+            + ", ".join(f"{names.model(r.reward_model)} {_span(r.best, r.worst)}" for r in ranks),
         ]
     return "\n".join(lines + [""] * bool(evaluation.notes) + [f"note: {note}" for note in evaluation.notes])
+
+
+def _minus(difference: Difference, names: Names) -> str:
+    """Return the name of what is subtracted; chance is called mean, in short."""
+    if (difference.minus_selector, difference.minus_reward_model) == CHANCE:
+        return BASELINES[difference.minus_selector].short
+    return names.curve(difference.minus_selector, difference.minus_reward_model)
+
+
+def _both_lines(evaluation: Evaluation, names: Names) -> list[str]:
+    """Return the curves that change by more than half a point if candidates without an answer fare otherwise."""
+    found = evaluation.no_answer
+    curves: dict[CurveKey, list[str]] = {}
+    for each in found.shown:
+        value = each.compete if found.rule == LOSE else each.lose
+        curves.setdefault((each.selector, each.reward_model), []).append(f"{100 * value:.2f}")
+    if not curves:
+        return []
+    head = f"the same if candidates without an answer {IF_THEY[found.other_rule]} (--no-answer {found.other_rule})"
+    cells = [["", *(f"n={n}" for n in evaluation.ns)]]
+    return ["", head, *aligned(cells + [[names.curve(*key), *values] for key, values in curves.items()])]
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -114,11 +188,11 @@ def chart_svg(evaluation: Evaluation) -> str:
         }
     ):
         figure, axes = pyplot.subplots(figsize=(9.5, 5.4), layout="constrained")
-        colours = iter(_COLOURS * 4)
+        colours, names = iter(_COLOURS * 4), Names(evaluation)
         for (selector, model), rows in _by_curve(evaluation).items():
             style = _style(selector, colours)
             xs, ys = [row.n for row in rows], [100 * row.value for row in rows]
-            axes.plot(xs, ys, label=label(selector, model), **style)
+            axes.plot(xs, ys, label=names.curve(selector, model), **style)
             if model is not None or selector == "majority":
                 axes.fill_between(
                     xs,
@@ -176,35 +250,47 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
     )
     source = files("prm_eval.evaluation") / "templates" / "report.html"
     template = environment.from_string(source.read_text(encoding="utf-8"))
-    n = evaluation.ns[-1]
+    n, names, level = evaluation.ns[-1], Names(evaluation), evaluation.settings["level"]
+    differences = [each for each in evaluation.differences if each.n == n]
     page: str = template.render(
         title=title,
         section=Markup(section),  # noqa: S704  (the caller escaped it)
         evaluation=evaluation,
         policy=policy_name(evaluation.pool["policy"]),
         chart=Markup(chart_svg(evaluation)),  # noqa: S704  (made by us; matplotlib escapes its texts)
-        curves=[(label(*key), rows) for key, rows in _by_curve(evaluation).items()],
+        curves=[(names.curve(*key), rows) for key, rows in _by_curve(evaluation).items()],
+        running=in_the_running(evaluation),
+        both=_both_table(evaluation, names),
         differences=[
-            (label(d.selector, d.reward_model), label(d.minus_selector, d.minus_reward_model), d)
-            for d in evaluation.differences
-            if d.n == n
+            (names.curve(d.selector, d.reward_model), _minus(d, names), d, disagree(d, level)) for d in differences
         ],
-        groups=_group_table(evaluation),
-        ranks=[(r, _span(r.best, r.worst)) for r in evaluation.ranks if r.n == n],
+        about_p=about_p(differences, level),
+        groups=_group_table(evaluation, names),
+        ranks=[(names.model(r.reward_model), r.selector, _span(r.best, r.worst)) for r in evaluation.ranks if r.n == n],
         n=n,
-        level=round(100 * evaluation.settings["level"]),
+        level=round(100 * level),
     )
     return page
 
 
-def _group_table(evaluation: Evaluation) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
+def _both_table(evaluation: Evaluation, names: Names) -> list[tuple[str, list[BothFigures]]]:
+    """Return the curves that depend on who is in the running by more than half a point, under both rules."""
+    curves: dict[CurveKey, list[BothFigures]] = {}
+    for each in evaluation.no_answer.shown:
+        curves.setdefault((each.selector, each.reward_model), []).append(each)
+    return [(names.curve(*key), figures) for key, figures in curves.items()]
+
+
+def _group_table(
+    evaluation: Evaluation, names: Names
+) -> list[tuple[str, list[str], list[tuple[str, int, list[float]]]]]:
     """Return the curve names and a row of accuracies a group, for subject and level."""
     tables = []
     for by in dict.fromkeys(row.by for row in evaluation.groups):
         rows = [row for row in evaluation.groups if row.by == by]
-        names = list(dict.fromkeys(label(row.selector, row.reward_model) for row in rows))
+        heads = list(dict.fromkeys(names.curve(row.selector, row.reward_model) for row in rows))
         groups = dict.fromkeys((row.group, row.n_problems) for row in rows)
         tables.append(
-            (by, names, [(group, count, [row.value for row in rows if row.group == group]) for group, count in groups])
+            (by, heads, [(group, count, [row.value for row in rows if row.group == group]) for group, count in groups])
         )
     return tables

@@ -16,6 +16,8 @@ GROUP_RESAMPLES = 2_000  # of a subject, a level or a fifth
 SIGN_FLIPS = 2_000  # of a single difference, as prm-eval evaluate prints it
 ADJUSTED_SIGN_FLIPS = 50_000  # of a board's differences: a p-value that is adjusted for many rows needs more digits
 DEFAULT_LEVEL = 0.95
+# Accuracies of one problem that differ by less are the same up to rounding.
+SAME = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class ClusterBootstrap:
 
     The limits are percentiles of the resampled means, widened for small numbers of problems as Hesterberg (2015, "What
     teachers should know about the bootstrap", section 4.3.1, expanded percentile interval) says: plain percentiles are
-    too narrow by sqrt((P-1)/P) and by the normal in place of the t quantile. Where all problems have the value 0 (or 1)
-    no resample can vary; the other limit is then the exact binomial one, 1 - (alpha/2)^(1/P) (or its mirror).
+    too narrow by sqrt((P-1)/P) and by the normal in place of the t quantile. Where all P problems have the same value,
+    no resample can vary, and yet P problems are not all there are: that P draws out of P had this value leaves room for
+    others in a share of 1 - (alpha/2)^(1/P) of the problems. This exact binomial margin is then added on both sides.
 
     Args:
         n_problems: Clusters P, at least 1; with one problem the limits are 0 and 1.
@@ -80,6 +83,11 @@ class ClusterBootstrap:
         low, high = np.quantile(resampled, [self._tail, 1 - self._tail], axis=0)
         return low, high
 
+    @property
+    def margin(self) -> float:
+        """The exact binomial margin of P problems that are all alike: 1 - (alpha/2)^(1/P)."""
+        return float(1 - self._alpha ** (1 / self.n))
+
     def intervals(self, values: Floats, resampled: Floats | None = None) -> list[Interval]:
         """Return the mean of every column of (problems, columns), values in [0, 1], with limits.
 
@@ -87,33 +95,46 @@ class ClusterBootstrap:
         """
         columns = values.reshape(self.n, -1)
         low, high = self.limits(self.means(columns) if resampled is None else resampled)
-        margin = 1 - self._alpha ** (1 / self.n)
-        low = np.where((columns > 1 - 1e-12).all(axis=0), 1 - margin, low)
-        high = np.where((columns < 1e-12).all(axis=0), margin, high)
         centres = columns.mean(axis=0)
+        constant = np.ptp(columns, axis=0) < SAME
+        if self.n == 1:
+            # one problem that is neither right nor wrong says nothing at all
+            constant &= (centres < SAME) | (centres > 1 - SAME)
+        low = np.where(constant, centres - self.margin, low)
+        high = np.where(constant, centres + self.margin, high)
         limits = zip(centres, np.clip(low, 0, 1), np.clip(high, 0, 1), strict=True)
         return [Interval(float(centre), float(a), float(b)) for centre, a, b in limits]
 
-    def difference(self, one: Floats, other: Floats, resampled: Floats | None = None) -> Interval:
+    def difference(
+        self, one: Floats, other: Floats, resampled: Floats | None = None, *, same: bool = False
+    ) -> Interval:
         """Return the paired difference of the means of two vectors over problems, with limits.
 
-        ``resampled`` is the difference of their resampled means, if these are at hand. Where the two agree on every
-        problem the difference is 0 with limits 0: on these problems they are the same.
+        ``resampled`` is the difference of their resampled means, if these are at hand. Where the difference is the same
+        on all problems, the limits are the binomial margin away from it: once where the two agree everywhere (a problem
+        on which they do not adds 1 at most), twice otherwise (from one end of [-1, 1] to the other).
+
+        ``same`` says that two which agree everywhere are the same by definition, as all selectors are at n = 1: their
+        difference is 0 without a doubt.
         """
         paired = one - other
         low, high = self.limits((self.means(paired) if resampled is None else resampled).reshape(-1, 1))
         centre, least, most = float(paired.mean()), float(low[0]), float(high[0])
-        # no resample can vary: the limit towards 0 is then the exact binomial one
-        if self.n > 1 and abs(centre) > 1e-12 and np.ptp(paired) < 1e-12:
-            margin = (1 - self._alpha ** (1 / self.n)) * 2
-            least, most = (centre - margin, most) if centre > 0 else (least, centre + margin)
+        agree = bool((np.abs(paired) < SAME).all())
+        if agree and same:
+            return Interval(0.0, 0.0, 0.0)
+        if self.n > 1 and np.ptp(paired) < SAME:
+            margin = self.margin if agree else 2 * self.margin
+            least, most = centre - margin, centre + margin
         return Interval(centre, max(-1.0, least), min(1.0, most))
 
 
 def sign_flip_p(difference: Floats, *, seed: int, resamples: int = DEFAULT_RESAMPLES) -> float:
     """Return the two-sided p-value of a paired difference by random sign flips over problems.
 
-    It is never 0, as the observed signs count as one of the flips.
+    It asks: if on every problem either of the two were as likely to be ahead by as much, how often would the sum be as
+    far from 0 as it is? It is never 0, as the observed signs count as one of the flips, and with k problems on which
+    the two differ it is at least about 2^(1 - k): limits that leave out 0 may come with a p above 1 - level.
     """
     observed = abs(float(difference.sum()))
     moving = difference[difference != 0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.evaluation.stats import GROUP_RESAMPLES, SIGN_FLIPS, ClusterBootstrap, rank_ranges, sign_flip_p
+from prm_eval.evaluation.stats import GROUP_RESAMPLES, SAME, SIGN_FLIPS, ClusterBootstrap, rank_ranges, sign_flip_p
 from prm_eval.records import Problem
 
 Floats = npt.NDArray[np.float64]
@@ -15,6 +15,9 @@ Floats = npt.NDArray[np.float64]
 CurveKey = tuple[str, str | None]
 
 ORACLE = "oracle"
+# What every reward model is compared to: the first candidate drawn, which is what picking at random gives; the vote.
+CHANCE: CurveKey = ("first", None)
+MAJORITY: CurveKey = ("majority", None)
 METRIC_NAMES = {"majority": "maj", "best_of_n": "bon", "weighted_majority": "wmaj", ORACLE: "pass"}
 
 
@@ -51,7 +54,11 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference of two accuracies at one n, with its limits and sign-flip p-value."""
+    """A paired difference of two accuracies at one n, with its limits and sign-flip p-value.
+
+    Attributes:
+        differing: The number of problems on which the two differ at all.
+    """
 
     selector: str
     reward_model: str | None
@@ -62,6 +69,7 @@ class Difference:
     low: float
     high: float
     p: float
+    differing: int
 
 
 @dataclass(frozen=True)
@@ -145,11 +153,10 @@ class Summary:
         return rows
 
     def differences(self) -> list[Difference]:
-        """Compare every curve with rewards to majority, and reward models by pairs under the same selector."""
+        """Compare every curve with rewards to chance and to majority, and reward models by pairs under one selector."""
         with_rewards = [key for key in self.curves if key[1] is not None]
-        pairs: list[tuple[CurveKey, CurveKey]] = [
-            (key, ("majority", None)) for key in with_rewards if ("majority", None) in self.curves
-        ]
+        fixed: list[CurveKey] = [key for key in (CHANCE, MAJORITY) if key in self.curves]
+        pairs: list[tuple[CurveKey, CurveKey]] = [(key, other) for key in with_rewards for other in fixed]
         pairs += [
             (one, other) for i, one in enumerate(with_rewards) for other in with_rewards[:i] if one[0] == other[0]
         ]
@@ -158,10 +165,11 @@ class Summary:
             for column, n in enumerate(self.ns):
                 a, b = self.curves[one][:, column], self.curves[other][:, column]
                 cell = self.bootstrap.difference(
-                    a, b, self.resampled[one][:, column] - self.resampled[other][:, column]
+                    a, b, self.resampled[one][:, column] - self.resampled[other][:, column], same=n == 1
                 )
                 p = sign_flip_p(a - b, seed=self.seed, resamples=min(SIGN_FLIPS, self.resample_count))
-                rows.append(Difference(*one, *other, n, cell.value, cell.low, cell.high, p))
+                differing = int((np.abs(a - b) > SAME).sum())
+                rows.append(Difference(*one, *other, n, cell.value, cell.low, cell.high, p, differing))
         return rows
 
     def ranks(self) -> list[Rank]:

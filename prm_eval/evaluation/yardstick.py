@@ -30,6 +30,7 @@ from prm_eval.evaluation.pool_arrays import PoolArrays, baseline_curves, weighte
 from prm_eval.evaluation.stats import (
     ADJUSTED_SIGN_FLIPS,
     GROUP_RESAMPLES,
+    SAME,
     ClusterBootstrap,
     Interval,
     holm,
@@ -131,8 +132,11 @@ class Yardstick:
         bon, rewards = tables[declared], keys[declared]
         mistakes = expensive_mistakes(rewards, arrays.correct, settings.headline_n)
         low, high = one.scale
-        *by_name, wmaj = self._curves([*tables.values(), votes], noise)
-        aggregations = dict(zip(tables, by_name, strict=True))
+        # one more curve where somebody lacks an answer: what it would be if these competed
+        competing = best_of_n_table(one.by_aggregation[declared], arrays.correct, settings.ns)
+        all_present = [competing] * bool(arrays.no_answer)
+        *by_name, wmaj = self._curves([*tables.values(), *all_present, votes], noise)
+        aggregations = dict(zip(tables, by_name, strict=False))
         return Measured(
             accuracies=bon[:, column],
             bon=aggregations[declared],
@@ -153,6 +157,8 @@ class Yardstick:
             easiest=self._easiest(bon),
             mistakes=tuple(mistakes),
             shown=one.shown(mistakes),
+            competing=by_name[-1] if all_present else None,
+            no_answer=arrays.no_answer,
             remarks=() if remark is None else tuple(remark(one.file, one.by_aggregation[declared])),
         )
 
@@ -199,9 +205,10 @@ class Yardstick:
         resampled, (majority, mean, oracle) = together[:, : len(measured)], together[:, len(measured) :].T
         ranks = rank_ranges(table, resampled, self.bootstrap)
         top = int(np.argmax(np.round(table.mean(axis=0), 12)))
-        over_majority, over_best = table - fixed[:, :1], table - table[:, top : top + 1]
+        over_majority, over_mean, over_best = table - fixed[:, :1], table - fixed[:, 1:2], table - table[:, [top]]
         seed = self.settings.seed
         p_majority = holm(sign_flip_ps(over_majority, seed=seed, resamples=ADJUSTED_SIGN_FLIPS))
+        p_mean = holm(sign_flip_ps(over_mean, seed=seed, resamples=ADJUSTED_SIGN_FLIPS))
         others = np.arange(len(measured)) != top
         p_best = np.ones(len(measured))
         if others.any():
@@ -210,6 +217,7 @@ class Yardstick:
         for i, (best, worst) in enumerate(ranks):
             to_majority = self.bootstrap.difference(table[:, i], fixed[:, 0], resampled[:, i] - majority)
             to_best = self.bootstrap.difference(table[:, i], table[:, top], resampled[:, i] - resampled[:, top])
+            to_mean = self.bootstrap.difference(table[:, i], fixed[:, 1], resampled[:, i] - mean)
             gap = self._gap(table[:, i].mean(), *fixed[:, 1:].mean(axis=0), resampled[:, i], mean, oracle)
             alone = i == top
             result.append(
@@ -221,6 +229,8 @@ class Yardstick:
                     None if alone else to_best,
                     None if alone else float(p_best[i]),
                     gap,
+                    to_mean,
+                    float(p_mean[i]),
                 )
             )
         return result
@@ -230,8 +240,14 @@ class Yardstick:
             return None
         bons, means, oracles = resampled
         usable = oracles - means > 1e-9
-        low, high = self.bootstrap.limits(((bons - means)[usable] / (oracles - means)[usable])[:, None])
-        return Interval(float((bon - mean) / (oracle - mean)), float(low[0]), float(high[0]))
+        ratios = (bons - means)[usable] / (oracles - means)[usable]
+        centre = float((bon - mean) / (oracle - mean))
+        if self.bootstrap.n > 1 and np.ptp(ratios) < SAME:
+            # the same on every problem, and yet these are not all problems: the margin, in units of the whole gap
+            margin = self.bootstrap.margin / float(oracle - mean)
+            return Interval(centre, centre - margin, centre + margin)
+        low, high = self.bootstrap.limits(ratios[:, None])
+        return Interval(centre, float(low[0]), float(high[0]))
 
 
 def _as_curve(cells: Sequence[Interval], spread: Floats) -> Curve:

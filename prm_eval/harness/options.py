@@ -43,6 +43,8 @@ class Metadata:
         dump_dir: Where candidates are kept.
         grader: A registered grader.
         grades: "own", or "published" (with replay= of a pool that has labels).
+        no_answer: Whether candidates without an answer "lose" every comparison or "compete" by their rewards; "auto"
+            is lose, and compete under published grades.
         breakdown: The groups whose accuracy at the largest n is reported: subject+level, or none.
         draws: Permutations a problem, where no exact form is affordable.
         selection_seed: The seed of those permutations.
@@ -59,6 +61,7 @@ class Metadata:
     dump_dir: str = DUMP_DIR
     grader: str = "default"
     grades: Annotated[Literal["own", "published"], Words("own or published")] = "own"
+    no_answer: Annotated[Literal["auto", "lose", "compete"], Words("auto, lose or compete")] = "auto"
     breakdown: tuple[Annotated[Literal["subject", "level", "none"], Words("subject, level or none")], ...] = BREAKDOWNS
     draws: Positive = DEFAULT_DRAWS
     selection_seed: Annotated[int, Number(0)] = DEFAULT_SEED
@@ -87,6 +90,7 @@ class Options:
     seed: int
     allow_identical: bool
     policy_offload: bool = False
+    no_answer: str = "auto"
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -128,6 +132,7 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         seed=plain.selection_seed,
         allow_identical=plain.allow_identical_candidates,
         policy_offload=plain.policy_offload,
+        no_answer=plain.no_answer,
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={
             role: {

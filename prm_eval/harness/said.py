@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prm_eval.evaluation.curves import WIDER_EXTRACTION, WIDER_GRADER, WIDER_OFFER, Evaluation
+from prm_eval.evaluation.curves import Evaluation
+from prm_eval.evaluation.notes import WIDER_EXTRACTION, WIDER_GRADER, WIDER_OFFER
 from prm_eval.evaluation.report import text_table
 from prm_eval.harness.policy_identity import unwrapped
 from prm_eval.harness.running import current_notes

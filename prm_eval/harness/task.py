@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -321,7 +322,12 @@ class BestOfNTask(ConfigurableTask):
             selectors=list(dict.fromkeys(selector for selector, _ in self.pipelines.values())),
             draws=self.options.draws,
             seed=self.options.seed,
+            no_answer=self.options.no_answer,
         )
+        self.config.metadata["prm_eval"]["no_answer"] = {
+            "rule": found.no_answer.rule,
+            "share": round(found.no_answer.share, 6),
+        }
         metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
         logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
         for instance in self._instances:
@@ -339,7 +345,9 @@ class BestOfNTask(ConfigurableTask):
         for row, problem_id in enumerate(found.problem_ids):
             named: dict[str, dict[str, float]] = {}
             for name, (selector, role) in self.pipelines.items():
-                values = found.curves[selector, labels[role] if role else None][row]
+                table = found.curves.get((selector, labels[role] if role else None))
+                # a vote that is not available (see the notes of the table) has no number
+                values = [math.nan] * len(self.ns) if table is None else table[row]
                 named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
                 if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
                     named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))

@@ -11,7 +11,7 @@ from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.mathml import typeset
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.words import fixed, percent
-from prm_eval.rewards.aggregate import sigmoid
+from prm_eval.rewards.aggregate import as_probability
 from prm_eval.texts.steps import split_steps
 
 Texts = Mapping[tuple[int, int], Mapping[str, Any]]
@@ -86,6 +86,6 @@ def _tint(reward: float | None, entry: Entry) -> tuple[int | None, str]:
         share = (reward - edges[0]) / ((edges[-1] - edges[0]) or 1.0)
         label = f"{reward:.2g}"
     else:
-        share = sigmoid(reward) if score_type == "logodds" else reward
+        share = as_probability(reward, score_type)
         label = f"{percent(share, 0)} %"
     return min(TINTS - 1, max(0, int(share * TINTS))), label

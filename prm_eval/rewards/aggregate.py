@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.records import ScoreType
+from prm_eval.records import LOG_ODDS, ScoreType
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation, Rule, Steps, Transform
 
 Floats = npt.NDArray[np.float64]
@@ -21,6 +21,9 @@ Ints = npt.NDArray[np.int64]
 LEAST_WEIGHT = 1e-300
 # log-odds are taken of step probabilities of at least this and at most 1 minus this: rounding makes 0 and 1 of some
 LEAST_PROBABILITY = 1e-12
+# a probability that was added up or kept in single precision may be outside [0, 1] by so much
+ROUNDING = 1e-6
+NEAR = (-0.5, 1.5)
 
 
 def aggregate(values: Sequence[float], aggregation: Aggregation, score_type: ScoreType) -> tuple[float, float]:
@@ -55,12 +58,13 @@ def aggregate_all(
         values: The step rewards of all candidates, one candidate after the other, finite.
         counts: The number of steps of each candidate; 0 where the model refused it, which gives NaN for both numbers.
         aggregation: A name of :data:`~prm_eval.rewards.aggregations.AGGREGATIONS`.
-        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities for "logodds", the reward clipped
-            to [0, 1] for "value", and the sigmoid of the reward for "raw".
+        score_type: See :data:`prm_eval.records.ScoreType`. Weights are probabilities: of log-odds by the sigmoid, of
+            probabilities and percentages as they are, of "value" the reward clipped to [0, 1], and of "raw" the sigmoid
+            of the reward, for want of better. Percentages are divided by 100 first.
 
     Raises:
-        PrmEvalError: The aggregation is unknown or not defined for these numbers, or a value or an aggregate is not
-            finite.
+        PrmEvalError: The aggregation is unknown or not defined for these numbers, a number is not what its score type
+            says, or a value or an aggregate is not finite.
     """
     rule = rule_of(aggregation)
     scored = counts > 0
@@ -69,7 +73,12 @@ def aggregate_all(
         return rewards, weights
     if not np.isfinite(values).all():
         raise PrmEvalError("a step reward that is not finite")
-    _require_defined(rule, aggregation, values, score_type)
+    if score_type not in rule.takes:
+        raise PrmEvalError(f"{aggregation} is of probabilities; these rewards are {score_type} numbers")
+    if score_type == "percent":
+        values = values / 100
+    if score_type not in LOG_ODDS:
+        values = _within(rule, aggregation, values, score_type)
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         found, probability = _apply(rule, Steps(values, counts[scored]), score_type)
     if not (np.isfinite(found).all() and np.isfinite(probability).all()):
@@ -92,21 +101,43 @@ def rule_of(aggregation: str) -> Rule:
     raise PrmEvalError(f"unknown aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}")
 
 
-def _require_defined(rule: Rule, aggregation: str, values: Floats, score_type: ScoreType) -> None:
-    if score_type not in rule.takes:
-        raise PrmEvalError(f"{aggregation} is of probabilities; these rewards are {score_type} numbers")
-    if score_type == "value" and "raw" not in rule.takes:
-        outside = values[(values < 0) | (values > 1)]
-        if len(outside):
-            raise PrmEvalError(f"{aggregation} is of probabilities; found the step reward {outside[0]:g}")
+def _within(rule: Rule, aggregation: str, values: Floats, score_type: ScoreType) -> Floats:
+    """Return numbers, rounded into [0, 1] where they are said to be probabilities or are multiplied as such.
+
+    Raises:
+        PrmEvalError: One of them is outside [0, 1] by more than rounding.
+    """
+    said = score_type in ("probability", "percent")
+    if not (said or rule.within):
+        return values
+    outside = values[(values < -ROUNDING) | (values > 1 + ROUNDING)]
+    if not len(outside):
+        return np.clip(values, 0.0, 1.0)
+    if said:
+        shown, word = (100 * outside, "percent") if score_type == "percent" else (outside, "a probability")
+        raise PrmEvalError(f"found the step reward {shown[0]:g}, declared as {word}; {_declare(shown)}, or raw")
+    ways = [_declare(outside), "take an aggregation that does not multiply, such as min or last"]
+    if NEAR[0] <= outside.min() and outside.max() <= NEAR[1]:
+        # a head that was trained on 0 and 1 leaves [0, 1] by a little: no other scale
+        ways.reverse()
+    raise PrmEvalError(
+        f"{aggregation} is of probabilities; found the step reward {outside[0]:g}, outside [0, 1]; {', or '.join(ways)}"
+    )
+
+
+def _declare(outside: Floats) -> str:
+    """Return what numbers outside [0, 1] may be, as the option that says so, the likeliest first."""
+    if (outside < 0).any() or (outside > 100).any():
+        return "say what these numbers are: --score-type logit (log-odds)"
+    return "say what these numbers are: --score-type percent, or logit (log-odds)"
 
 
 def _apply(rule: Rule, steps: Steps, score_type: ScoreType) -> tuple[Floats, Floats]:
     """Return the reward and the probability of each candidate that was scored."""
-    way = rule.logodds if score_type == "logodds" else rule.numbers
+    way = rule.logodds if score_type in LOG_ODDS else rule.numbers
     combined = way.combine(Steps(_TRANSFORMS[way.before](steps.values), steps.counts))
     after = _TRANSFORMS[way.after](combined)
-    if score_type == "logodds":
+    if score_type in LOG_ODDS:
         return combined, after
     return after, _sigmoid(after) if score_type == "raw" else after
 
@@ -137,6 +168,13 @@ _TRANSFORMS: dict[Transform, Callable[[Floats], Floats]] = {
     "log_sigmoid": _log_sigmoid,
 }
 """The function on arrays of each name in :data:`~prm_eval.rewards.aggregations.Transform`."""
+
+
+def as_probability(reward: float, score_type: ScoreType) -> float:
+    """Return one step reward as the probability that its score type says it is; a raw number as it is."""
+    if score_type in LOG_ODDS:
+        return sigmoid(reward)
+    return reward / 100 if score_type == "percent" else reward
 
 
 def sigmoid(x: float) -> float:

@@ -28,7 +28,7 @@ Aggregation = Literal["prod", "min", "max", "mean", "last", "soft_min", "geometr
 Transform = Literal["same", "sigmoid", "logit", "log", "exp", "log_sigmoid"]
 
 SOFT_MIN_TEMPERATURE = 0.1
-PROBABILITIES: tuple[ScoreType, ...] = ("logodds", "value")
+PROBABILITIES: tuple[ScoreType, ...] = tuple(name for name in SCORE_TYPES if name != "raw")
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,10 @@ class Rule:
         source: Who uses it.
         logodds: The formula for log-odds: the combined number is the reward, and the last transform makes it a
             probability. A product is ranked by its logarithm, so that long solutions do not underflow into ties.
-        numbers: The formula for values and raw numbers: the result of the last transform is the reward.
+        numbers: The formula for all other numbers: the result of the last transform is the reward.
         takes: The score types for which it is defined; the others are no probabilities.
+        within: Whether numbers that are no log-odds must be in [0, 1]: it multiplies, and the product of two bad steps,
+            -4 and -5, would beat that of two good ones.
         elsewhere: What others call it.
     """
 
@@ -141,6 +143,7 @@ class Rule:
     logodds: Way
     numbers: Way
     takes: tuple[ScoreType, ...] = SCORE_TYPES
+    within: bool = False
     elsewhere: str = ""
 
 
@@ -150,6 +153,7 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
         "Lightman et al. 2023, section 2.6",
         logodds=Way("log_sigmoid", lambda steps: steps.total(), "exp"),
         numbers=Way("same", lambda steps: steps.product(), "same"),
+        within=True,
     ),
     "min": Rule(
         "the lowest step",
@@ -187,6 +191,7 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
         logodds=Way("log_sigmoid", lambda steps: steps.mean(), "exp"),
         numbers=Way("log", lambda steps: steps.mean(), "exp"),
         takes=PROBABILITIES,
+        within=True,
         elsewhere="geo_mean",
     ),
     "mean_logodds": Rule(
@@ -195,6 +200,7 @@ AGGREGATIONS: dict[Aggregation, Rule] = {
         logodds=Way("same", lambda steps: steps.mean(), "sigmoid"),
         numbers=Way("logit", lambda steps: steps.mean(), "sigmoid"),
         takes=PROBABILITIES,
+        within=True,
         elsewhere="mean_logit",
     ),
 }

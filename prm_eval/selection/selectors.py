@@ -10,7 +10,8 @@ selectors in ten lines:
 
 All draws are without replacement from the M slots of a problem. Missing slots, and candidates without an answer, keep
 their slot: they are drawn, they abstain from votes and they lose every comparison. Where no slot of a draw can be
-chosen, none is. Ties share: every tied candidate is chosen with equal probability.
+chosen, none is. Ties share: every tied candidate is chosen with equal probability. A caller may let candidates without
+an answer compete (:data:`NO_ANSWER`); they still abstain from votes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ Ints = npt.NDArray[np.int64]
 DEFAULT_DRAWS = 1_000
 DEFAULT_SEED = 20_230_531
 
+# What happens to candidates without an answer: they lose every comparison, as in the data of Lightman et al. (2023), or
+# they compete by their rewards, as in harnesses that rank texts without looking for an answer.
+LOSE, COMPETE = "lose", "compete"
+NO_ANSWER = (LOSE, COMPETE)
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -44,12 +50,14 @@ class Slots:
         rewards: M rewards to rank by; NaN where the slot is missing or the model refused, or where there is no model.
         weights: M voting weights; NaN as for rewards.
         lengths: M candidate lengths in characters; NaN where missing.
+        competing: M flags of the slots that can be chosen; None means those with an answer.
     """
 
     classes: Ints
     rewards: Floats
     weights: Floats
     lengths: Floats
+    competing: npt.NDArray[np.bool_] | None = None
 
     @property
     def m(self) -> int:
@@ -58,19 +66,29 @@ class Slots:
 
     @property
     def eligible(self) -> npt.NDArray[np.bool_]:
-        """The flags of the slots that can be chosen at all: present, with an answer."""
+        """The flags of the slots that can be chosen at all: present, with an answer unless all present compete."""
+        return self.voting if self.competing is None else self.competing
+
+    @property
+    def voting(self) -> npt.NDArray[np.bool_]:
+        """The flags of the slots that have a vote: those with an answer."""
         result: npt.NDArray[np.bool_] = self.classes >= 0
         return result
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A draw of n slots, in the order they were drawn; the fields are those of :class:`Slots`."""
+    """A draw of n slots, in the order they were drawn; the fields are those of :class:`Slots`.
+
+    ``eligible`` flags those that can be chosen: missing candidates never, those without an answer only where they
+    compete.
+    """
 
     classes: Ints
     rewards: Floats
     weights: Floats
     lengths: Floats
+    eligible: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -132,7 +150,7 @@ class ByVote:
 
         Exact ones are from polynomials (equal weights) or from all subsets; see :func:`prm_eval.selection.voting.vote`.
         """
-        weights = np.where(slots.eligible, self.weights(slots), np.nan)
+        weights = np.where(slots.voting, self.weights(slots), np.nan)
         votes = np.isfinite(weights)
         if (weights[votes] < 0).any():
             raise PrmEvalError(f"selector {self.name}: a negative voting weight")
@@ -160,7 +178,13 @@ class ByDraw:
         """Return probabilities that are exact over all subsets where these are few, else from seeded draws."""
 
         def select(drawn: Ints) -> Floats:
-            draw = Draw(slots.classes[drawn], slots.rewards[drawn], slots.weights[drawn], slots.lengths[drawn])
+            draw = Draw(
+                slots.classes[drawn],
+                slots.rewards[drawn],
+                slots.weights[drawn],
+                slots.lengths[drawn],
+                slots.eligible[drawn],
+            )
             return np.asarray(self.select(draw), dtype=np.float64)
 
         return _by_draws(slots.m, ns, seed, draws, select)
@@ -172,7 +196,7 @@ class First(ByKey):
     name = "first"
 
     def choose(self, slots: Slots, ns: Sequence[int], *, seed: int, draws: int) -> Choice:
-        """Return the probability 1/M for every slot with an answer; any other slot is a wrong first draw."""
+        """Return the probability 1/M for every slot that can be chosen; any other slot is a wrong first draw."""
         row = slots.eligible / slots.m
         return Choice(np.tile(row, (len(ns), 1)), np.zeros(len(ns), dtype=np.int64))
 

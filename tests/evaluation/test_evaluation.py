@@ -73,12 +73,15 @@ def test_curves_of_four_aggregations_on_real_token_values(data, tmp_path) -> Non
     pool = import_pool(data / "bon/ovm_gsm8k_verifier_scored.jsonl", tmp_path / "p", slots=100).pool
     folder = pool.path / "rewards" / "token_scores"
     found = evaluate(
-        pool, [RewardFile(folder, how) for how in ("prod", "min", "mean", "last")], grades="published", ns=[1, 10, 100]
+        pool, [RewardFile(folder, how) for how in ("max", "min", "mean", "last")], grades="published", ns=[1, 10, 100]
     )
     curves = {row.reward_model: row.value for row in found.rows if row.selector == "best_of_n" and row.n == 10}
     assert len(set(curves.values())) == 4
     mean, oracle = values(found, "mean@1")[10], values(found, "pass")[10]
     assert all(mean < value <= oracle for value in curves.values())
+    # the values are those of a regression head, some above 1 or below 0: no probabilities that could be multiplied
+    with pytest.raises(PrmEvalError, match=r"token_scores, problem .*prod is of probabilities; found .* such as min"):
+        evaluate(pool, [RewardFile(folder, "prod")], grades="published", ns=[1])
 
 
 def test_no_gold_and_no_labels(pool, data, tmp_path) -> None:
@@ -109,7 +112,9 @@ def test_grids_selectors_and_names_are_checked(pool) -> None:
 
 def test_small_pool_by_hand(pool) -> None:
     """Two problems counted by hand: ties shared, a missing answer loses though its reward is highest."""
-    found = evaluate(pool, [RewardFile(pool.path / "rewards" / "score")], grades="published", ns=[1, 4])
+    found = evaluate(
+        pool, [RewardFile(pool.path / "rewards" / "score")], grades="published", ns=[1, 4], no_answer="lose"
+    )
     by = {(row.metric, row.n): row.value for row in found.rows}
     assert by["mean@1", 1] == 0.5
     # a: scores .5 (right), .5 (wrong), no answer, -1 (right): tie of right and wrong -> 1/2; b: 1.5 is wrong -> 0
@@ -117,6 +122,17 @@ def test_small_pool_by_hand(pool) -> None:
     # a: 2 right of 3 votes -> 1; b: 2 against 2 -> 1/2
     assert by["maj@4", 4] == pytest.approx(0.75)
     assert by["pass@4", 4] == 1.0
+    # by published grades alone "I give up" is a wrong candidate like any other, and has the highest score of a
+    (alone,) = [
+        row.value
+        for row in evaluate(pool, [RewardFile(pool.path / "rewards" / "score")], grades="published", ns=[4]).rows
+        if row.metric == "bon@4"
+    ]
+    assert alone == 0.0
+    assert [(each.n, each.lose, each.compete) for each in found.no_answer.figures if each.selector == "best_of_n"] == [
+        (1, 0.5, 0.5),
+        (4, pytest.approx(0.25), 0.0),
+    ]
     assert {(row.by, row.group) for row in found.groups} == {
         ("subject", "Algebra"),
         ("subject", "Geometry"),

@@ -73,10 +73,14 @@ def test_where_nothing_varies_the_limit_is_binomial(problems, level) -> None:
     if problems == 1:
         assert (one.low, one.high) == (1 - margin, 1.0) and (none.low, none.high) == (0.0, margin)
         assert (some.value, some.low, some.high) == (0.5, 0.0, 1.0)
+        (almost,) = bootstrap.intervals(np.array([0.99]))
+        assert (almost.low, almost.high) == (0.0, 1.0), "one problem that is neither right nor wrong says nothing"
         return
     assert (one.value, one.low, one.high) == pytest.approx((1.0, 1 - margin, 1.0), abs=1e-12)
     assert (none.value, none.low, none.high) == pytest.approx((0.0, 0.0, margin), abs=1e-12)
-    assert (some.low, some.high) == pytest.approx((0.5, 0.5), abs=1e-12)
+    wanted = (max(0.0, 0.5 - margin), min(1.0, 0.5 + margin))
+    assert (some.low, some.high) == pytest.approx(wanted, abs=1e-12), "no resample varies, and yet it is not certain"
+    assert bootstrap.margin == pytest.approx(margin)
 
 
 def test_limits_of_one_problem_are_infinite() -> None:
@@ -97,13 +101,12 @@ def test_a_paired_difference_by_hand() -> None:
 
 @pytest.mark.parametrize("gap", [0.25, -0.25, 0.98, -0.98, 0.0])
 def test_a_difference_that_is_the_same_everywhere(gap) -> None:
-    """No resample varies: limits reach from the difference towards 0, by twice the binomial margin, and not beyond
-    1."""
-    margin = 2 * (1 - 0.025 ** (1 / 50))
+    """No resample varies: the limits are twice the binomial margin away, once where the two agree, never beyond 1."""
+    margin = (2 if gap else 1) * (1 - 0.025 ** (1 / 50))
     found = ClusterBootstrap(50, seed=0, resamples=30).difference(
         np.full(50, max(gap, 0.0)), np.full(50, max(-gap, 0.0))
     )
-    low, high = (gap - margin, gap) if gap > 0 else (gap, gap + margin) if gap < 0 else (0.0, 0.0)
+    low, high = max(-1.0, gap - margin), min(1.0, gap + margin)
     assert (found.value, found.low, found.high) == pytest.approx((gap, low, high), abs=1e-12)
 
 

@@ -80,9 +80,9 @@ def test_a_single_group_is_none() -> None:
 
 
 def test_differences_are_paired_and_of_the_same_kind() -> None:
-    """Each curve with rewards less majority; each pair of models under one selector, the later less the earlier."""
-    majority = ("majority", None)
-    pairs = [(key, majority) for key in KEYS if key[1]]
+    """Each curve with rewards less chance and less majority; pairs of models under one selector, the later less the
+    earlier."""
+    pairs = [(key, other) for key in KEYS if key[1] for other in (("first", None), ("majority", None))]
     pairs += [(("best_of_n", "B"), ("best_of_n", "A")), (("best_of_n", "C"), ("best_of_n", "A")),
               (("best_of_n", "C"), ("best_of_n", "B")), (("weighted_majority", "B"), ("weighted_majority",
               "A"))]  # fmt: skip
@@ -93,7 +93,9 @@ def test_differences_are_paired_and_of_the_same_kind() -> None:
             a, b = CURVES[one][:, k], CURVES[other][:, k]
             cell = bootstrap().difference(a, b)
             wanted.append(
-                Difference(*one, *other, n, cell.value, cell.low, cell.high, sign_flip_p(a - b, seed=5, resamples=300))
+                Difference(
+                    *one, *other, n, cell.value, cell.low, cell.high, sign_flip_p(a - b, seed=5, resamples=300), 30
+                )
             )
     assert [(each.selector, each.reward_model, each.minus_selector, each.minus_reward_model, each.n, each.p, each.value)
             for each in found] == [(each.selector, each.reward_model, each.minus_selector, each.minus_reward_model,
@@ -103,9 +105,25 @@ def test_differences_are_paired_and_of_the_same_kind() -> None:
         assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-12)
 
 
-def test_without_majority_there_is_nothing_to_subtract() -> None:
-    only = {key: CURVES[key] for key in [("best_of_n", "A"), ("weighted_majority", "A"), ("first", None)]}
+def test_without_chance_and_majority_there_is_nothing_to_subtract() -> None:
+    only = {key: CURVES[key] for key in [("best_of_n", "A"), ("weighted_majority", "A"), ("oracle", None)]}
     assert made(only).differences() == []
+    with_chance = {**only, ("first", None): CURVES["first", None]}
+    assert {(each.minus_selector, each.minus_reward_model) for each in made(with_chance).differences()} == {
+        ("first", None)
+    }
+
+
+def test_problems_that_differ_are_counted() -> None:
+    """A p-value cannot be small where two curves differ on a few problems only: the count is beside it."""
+    chance = CURVES["first", None]
+    one = chance.copy()
+    one[[3, 7], 1] += 0.25
+    one[9, 1] += 1e-15
+    found = made({("first", None): chance, ("best_of_n", "A"): one}).differences()
+    assert [(each.n, each.differing) for each in found] == [(1, 0), (4, 2)]
+    assert (found[0].low, found[0].high, found[0].p) == (0.0, 0.0, 1.0), "at n = 1 nothing is chosen"
+    assert found[1].p > 0.45, "of two problems, half of the sign patterns are as far from 0"
 
 
 def test_ranks_of_the_models_that_can_be_ranked() -> None:

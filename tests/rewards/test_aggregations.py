@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.records import SCORE_TYPES
-from prm_eval.rewards.aggregate import LEAST_WEIGHT, aggregate, aggregate_all, aggregate_lists, sigmoid
+from prm_eval.records import LOG_ODDS, SCORE_TYPES
+from prm_eval.rewards.aggregate import LEAST_WEIGHT, aggregate, aggregate_all, aggregate_lists, as_probability, sigmoid
 from prm_eval.rewards.aggregate import logit as one_logit
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 
@@ -27,7 +27,12 @@ VALUES = {
     "logodds": st.floats(-40, 40, width=32),
     "value": st.floats(-0.5, 1.5, width=32),
     "raw": st.floats(-8, 8, width=32),
+    "probability": st.floats(-0.5, 1.5, width=32),
+    "log_odds": st.floats(-40, 40, width=32),
+    "logit": st.floats(-40, 40, width=32),
+    "percent": st.floats(-20, 150, width=32),
 }
+MULTIPLIES = {"prod", "geometric_mean", "mean_logodds"}
 
 
 def soft_minimum(p: list[float]) -> float:
@@ -69,8 +74,10 @@ def test_the_type_is_the_table() -> None:
         "geometric_mean": "geo_mean",
         "mean_logodds": "mean_logit",
     }
-    probabilities = {name for name, rule in AGGREGATIONS.items() if rule.takes == ("logodds", "value")}
+    probabilities = {name for name, rule in AGGREGATIONS.items() if "raw" not in rule.takes}
     assert probabilities == {"geometric_mean", "mean_logodds"}
+    assert {name for name, rule in AGGREGATIONS.items() if rule.within} == MULTIPLIES
+    assert set(VALUES) == set(SCORE_TYPES)
     assert all(rule.takes == SCORE_TYPES for name, rule in AGGREGATIONS.items() if name not in probabilities)
 
 
@@ -80,24 +87,30 @@ def test_every_aggregation_is_its_definition(data, score_type, name) -> None:
     """Rewards and weights of many candidates at once, refused ones among them; NaN where the model refused."""
     lists = data.draw(st.lists(st.lists(VALUES[score_type], max_size=9), min_size=1, max_size=12))
     flat = [value for each in lists for value in each]
-    defined = score_type in AGGREGATIONS[name].takes
-    outside = score_type == "value" and "raw" not in AGGREGATIONS[name].takes and any(not 0 <= v <= 1 for v in flat)
-    if flat and (not defined or outside):
-        with pytest.raises(PrmEvalError, match=f"{name} is of probabilities"):
+    if flat and score_type not in AGGREGATIONS[name].takes:
+        with pytest.raises(PrmEvalError, match=f"{name} is of probabilities; these rewards are raw numbers"):
             aggregate_lists(lists, name, score_type)
         return
+    scale = 100 if score_type == "percent" else 1
+    said = score_type in ("probability", "percent")
+    if score_type not in LOG_ODDS and (said or name in MULTIPLIES):
+        if any(not -2e-6 < v / scale < 1 + 2e-6 for v in flat):
+            with pytest.raises(PrmEvalError, match="declared as" if said else f"{name} is of probabilities; found"):
+                aggregate_lists(lists, name, score_type)
+            return
+        lists = [[min(max(v, 0.0), float(scale)) for v in each] for each in lists]
     rewards, weights = aggregate_lists(lists, name, score_type)
     for each, reward, weight in zip(lists, rewards, weights, strict=True):
         if not each:
             assert math.isnan(reward) and math.isnan(weight)
             continue
-        p = [sigmoid(value) for value in each] if score_type == "logodds" else each
-        exactly = name == "mean_logodds" and score_type == "logodds"  # not through probabilities that round to 1
+        p = [sigmoid(value) if score_type in LOG_ODDS else value / scale for value in each]
+        exactly = name == "mean_logodds" and score_type in LOG_ODDS  # not through probabilities that round to 1
         expected = sigmoid(mean(each)) if exactly else DEFINITIONS[name](p)
         probability = sigmoid(expected) if score_type == "raw" else min(1.0, max(LEAST_WEIGHT, expected))
         assert weight == pytest.approx(probability, rel=1e-6, abs=1e-12)
         assert 0 < weight <= 1
-        if score_type != "logodds":
+        if score_type not in LOG_ODDS:
             assert reward == pytest.approx(expected, rel=1e-9, abs=1e-300)
         assert (reward, weight) == aggregate(each, name, score_type)
 
@@ -147,7 +160,8 @@ def test_long_solutions_do_not_underflow_into_ties(name) -> None:
         ([], "prod", "logodds", "no step rewards"),
         ([math.nan], "min", "raw", "not finite"),
         ([math.inf, 1.0], "last", "value", "not finite"),
-        ([1e200, 1e200], "prod", "raw", "prod of step rewards as large as 1e\\+200 is not finite"),
+        ([1e200, 1e200], "prod", "raw", "prod is of probabilities; found the step reward 1e\\+200"),
+        ([1e308, 1e308], "mean", "raw", "mean of step rewards as large as 1e\\+308 is not finite"),
         ([0.5, 2.0], "geometric_mean", "raw", "these rewards are raw numbers"),
         ([0.5, 1.5], "mean_logodds", "value", "found the step reward 1.5"),
     ],
@@ -157,9 +171,50 @@ def test_what_has_no_meaning_is_refused(values, name, score_type, words) -> None
         aggregate(values, name, score_type)
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        # a product of two bad log-odds is large and positive
+        ([3.0, 2.0], [-4.0, -5.0], "--score-type logit"),
+        # five poor percentages multiply to more than two good ones
+        ([99.0, 98.0], [60.0] * 5, "--score-type percent, or logit"),
+        # values of a head that leaves [0, 1]
+        ([1.2, 0.9], [1.2, 0.1], "--score-type percent, or logit"),
+    ],
+)
+@pytest.mark.parametrize("name", sorted(MULTIPLIES))
+def test_numbers_that_are_no_probabilities_are_not_multiplied(good, bad, words, name) -> None:
+    """Under a product the worse of two candidates would win; the message says what to declare, and then it loses."""
+    with pytest.raises(PrmEvalError, match=re.escape(words)):
+        aggregate_lists([good, bad], name, "value")
+    if "percent" in words:
+        good, bad = [min(v, 100.0) for v in good], [min(v, 100.0) for v in bad]
+    rewards, weights = aggregate_lists([good, bad], name, "percent" if "percent" in words else "log_odds")
+    assert rewards[0] > rewards[1] and 1 >= weights[0] > weights[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("score_type", "number", "weight"),
+    [
+        ("probability", 0.75, 0.75),
+        ("percent", 75.0, 0.75),
+        ("value", 0.75, 0.75),
+        ("logodds", math.log(3), 0.75),
+        ("log_odds", math.log(3), 0.75),
+        ("logit", math.log(3), 0.75),
+        ("raw", math.log(3), 0.75),
+        ("probability", 1 + 1e-7, 1.0),
+    ],
+)
+def test_the_vote_of_each_score_type(score_type, number, weight) -> None:
+    """A probability votes as it is, log-odds and raw numbers through the sigmoid: 0.99 must not vote as 0.73."""
+    assert aggregate([number], "last", score_type)[1] == pytest.approx(weight)
+    assert as_probability(number, score_type) == pytest.approx(number if score_type == "raw" else weight)
+
+
 def test_an_aggregate_that_is_not_finite_is_refused_among_many() -> None:
     with pytest.raises(PrmEvalError, match="not finite"):
-        aggregate_all(np.full(201, 1e200), np.array([1, 0, 200]), "prod", "raw")
+        aggregate_all(np.full(201, 1e308), np.array([1, 0, 200]), "mean", "raw")
 
 
 def test_the_figures_of_rewardmath(data) -> None:
@@ -214,7 +269,7 @@ def test_a_printed_0_or_1_is_nearly_one() -> None:
 @pytest.mark.parametrize(
     ("values", "name", "score_type"),
     [
-        ([1e200, 1e200], "prod", "raw"),
+        ([1e200, 1e200], "mean", "raw"),
         ([1e308, 1e308, -1e308], "mean", "raw"),
         ([1e-200, 1e-200], "prod", "value"),
         ([0.0, 0.5], "geometric_mean", "value"),
@@ -255,9 +310,22 @@ def test_refusals_and_messages_of_one_and_of_many() -> None:
     for values, name, score_type, words in (
         ([], "prod", "value", "no step rewards to aggregate"),
         ([math.nan], "min", "raw", "a step reward that is not finite"),
-        ([0.5, -0.25], "mean_logodds", "value", "mean_logodds is of probabilities; found the step reward -0.25"),
+        (
+            [0.5, -0.25],
+            "mean_logodds",
+            "value",
+            "mean_logodds is of probabilities; found the step reward -0.25, outside [0, 1]; take an aggregation that "
+            "does not multiply, such as min or last, or say what these numbers are: --score-type logit (log-odds)",
+        ),
+        (
+            [0.5, 1.25],
+            "last",
+            "probability",
+            "found the step reward 1.25, declared as a probability; say what these numbers are: --score-type percent, "
+            "or logit (log-odds), or raw",
+        ),
         ([0.5], "geometric_mean", "raw", "geometric_mean is of probabilities; these rewards are raw numbers"),
-        ([2.0, -1e200, 1e200], "prod", "raw", "the prod of step rewards as large as 1e+200 is not finite"),
+        ([1e308, 1e308], "mean", "raw", "the mean of step rewards as large as 1e+308 is not finite"),
     ):
         with pytest.raises(PrmEvalError) as raised:
             aggregate(values, name, score_type)

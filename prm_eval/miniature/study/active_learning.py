@@ -90,7 +90,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         },
         "active - uniform": {
             str(size): {
-                str(n): difference(curves["active", size][:, :, k], curves["uniform", size][:, :, k])
+                str(n): difference(curves["active", size][:, :, k], curves["uniform", size][:, :, k], n)
                 for k, n in enumerate(ns)
             }
             for size in SIZES

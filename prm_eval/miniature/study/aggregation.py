@@ -27,7 +27,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         "size": size,
         "best_of_n": {how: {str(n): interval(curves[how][:, :, k]) for k, n in enumerate(ns)} for how in AGGREGATIONS},
         "minus prod": {
-            how: {str(n): difference(curves[how][:, :, k], curves["prod"][:, :, k]) for k, n in enumerate(ns)}
+            how: {str(n): difference(curves[how][:, :, k], curves["prod"][:, :, k], n) for k, n in enumerate(ns)}
             for how in AGGREGATIONS[1:]
         },
     }

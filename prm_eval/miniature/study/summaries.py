@@ -27,10 +27,10 @@ def interval(by_seed: Floats) -> dict[str, Any]:
     return _as_json(bootstrap.intervals(by_seed.mean(axis=0))[0], by_seed)
 
 
-def difference(one: Floats, other: Floats) -> dict[str, Any]:
-    """Return the paired difference of two (seeds, problems), as :func:`interval` does."""
+def difference(one: Floats, other: Floats, n: int | None = None) -> dict[str, Any]:
+    """Return the paired difference of two (seeds, problems), as :func:`interval` does; best of 1 chooses nothing."""
     bootstrap = ClusterBootstrap(one.shape[1], seed=0, resamples=RESAMPLES)
-    return _as_json(bootstrap.difference(one.mean(axis=0), other.mean(axis=0)), one - other)
+    return _as_json(bootstrap.difference(one.mean(axis=0), other.mean(axis=0), same=n == 1), one - other)
 
 
 def _as_json(found: Interval, by_seed: Floats) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...])
         "process - oracle outcome": ("prm", "oracle"),
     }
     return {
-        name: {str(n): difference(curves[one, size][:, :, k], curves[other, size][:, :, k]) for k, n in enumerate(ns)}
+        name: {
+            str(n): difference(curves[one, size][:, :, k], curves[other, size][:, :, k], n) for k, n in enumerate(ns)
+        }
         for name, (one, other) in pairs.items()
     }
 
