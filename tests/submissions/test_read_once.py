@@ -69,7 +69,7 @@ def test_the_rows_of_a_board_are_made_of_one_reading(results: Path) -> None:
     """Three readings were three chances to show another file than the one that was checked."""
     with opened() as counted:
         ((board, _),) = list(Boards(results))
-    assert len(board.rows) == 2
+    assert len(board.entries) == 2
     assert times(counted) == [1, 1]
 
 
