@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.words import slug
-from prm_eval.leaderboard.workers import Workers, workers
+from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.submissions import RegisteredPool, Submission, Suspicion, registered_pools, suspicions
+from prm_eval.rewards.files.step_arrays import StepArrays
+from prm_eval.submissions import Fault, RegisteredPool, Submission, Suspicion, registered_pools, suspicions
+from prm_eval.submissions.checking.check import Checker, Look
+from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
 from prm_eval.submissions.readers import read_submission
 
@@ -101,23 +106,23 @@ class Boards:
             raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
     def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool]:
-        found: dict[str, list[Submission]] = {name: [] for name in self._pools}
-        seen = screened(self._results, self._pools)
-        for path, faults in seen.refused.items():
-            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-            self._leave_out(path, f"{faults[0]}{more}")
-        for folder, file in seen.taken.items():
-            try:
-                submission = read_submission(folder, file)
-                found[submission.pool_id].append(submission)
-            except PrmEvalError as error:
-                self._leave_out(folder, error)
-        for name, pool in self._pools.items():
-            if pool.pool is None:
-                yield self._without_pool(pool, found[name])
-                continue
-            with self._board(pool, pool.pool, found[name]) as board:
-                yield board
+        checker = Checker(self._results)
+        with ExitStack() as stack:
+            stack.callback(checker.close)
+            readers = [checker.reader, *(stack.enter_context(RowReader()) for _ in range(self._jobs - 1))]
+            seen = screened(checker)
+            for path, faults in seen.refused.items():
+                self._leave_out(path, _first(faults))
+            found: dict[str, list[Look]] = {name: [] for name in self._pools}
+            for look in seen.taken:
+                if look.pool is not None:
+                    found[look.pool.pool_id].append(look)
+            for name, pool in self._pools.items():
+                if pool.pool is None:
+                    yield BoardWithoutPool(pool)
+                    continue
+                with self._board(pool, pool.pool, found[name], readers) as board:
+                    yield board
 
     def _leave_out(self, folder: Path, why: object) -> None:
         # a stranger's name; it may not even be text
@@ -126,14 +131,9 @@ class Boards:
         text = text.removeprefix(f"{place}: ").encode("utf-8", "backslashreplace").decode("utf-8")
         self.left_out.append(LeftOut(place, text[:400]))
 
-    def _without_pool(self, pool: RegisteredPool, submissions: Sequence[Submission]) -> BoardWithoutPool:
-        for each in submissions:
-            self._leave_out(each.folder, f"the pool {pool.pool_id} is not at hand, so that nothing can be computed")
-        return BoardWithoutPool(pool)
-
     @contextmanager
     def _board(
-        self, pool: RegisteredPool, at_hand: Pool, submissions: Sequence[Submission]
+        self, pool: RegisteredPool, at_hand: Pool, looks: Sequence[Look], readers: Sequence[RowReader]
     ) -> Iterator[tuple[Board, Workers]]:
         opened = at_hand.require_sound()
         if opened.info.content_hash != pool.content_hash:
@@ -141,25 +141,80 @@ class Boards:
                 f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
             )
         arrays = load_arrays(opened)
-        splitters = {
-            each.rewards.info.splitter or opened.info.splitter
-            for each in submissions
-            if each.rewards.info.kind == "prm"
-        }
-        arrays.prepare(splitters)
+        for splitter in sorted({_splitter(look, opened) for look in looks if look.seen.about["kind"] == "prm"}):
+            with suppress(PrmEvalError):
+                # what cannot cut this pool is a fault of the submissions that name it
+                arrays.prepare([splitter])
         yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n)).prepare()
+        jobs = self._jobs if len(looks) > FEW else 1
         # many small products: threads within them, beside processes, would only wait for each other
-        with threadpool_limits(1), workers(yardstick, self._jobs if len(submissions) > FEW else 1) as crew:
-            size = max(1, min(CHUNK, -(-len(submissions) // self._jobs)))
-            chunks = [submissions[first : first + size] for first in range(0, len(submissions), size)]
-            measured = [one for chunk in crew.map(_measure, chunks) for one in chunk]
+        with threadpool_limits(1), workers(yardstick, jobs) as crew:
+            size = max(1, min(CHUNK, -(-len(looks) // self._jobs)))
+            chunks = [looks[first : first + size] for first in range(0, len(looks), size)]
+            reading = _Reading(opened, readers[:jobs])
+            measured = [one for chunk in crew.map(_measure, Lazily(reading.read, chunks)) for one in chunk]
+            for folder, faults in reading.refused.items():
+                self._leave_out(folder, _first(faults))
             good: list[tuple[Submission, Measured]] = []
-            for submission, one in zip(submissions, measured, strict=True):
+            for submission, one in zip(reading.taken, measured, strict=True):
                 if isinstance(one, str):
                     self._leave_out(submission.folder, one)
                 else:
                     good.append((submission, one))
             yield Board(pool, yardstick, _in_order(yardstick, good)), crew
+
+
+class _Reading:
+    """The reading of submissions to one pool by limited children, chunk by chunk as the board needs them.
+
+    Attributes:
+        taken: The submissions that were read and are in order, without their rewards: all of them take much memory.
+        refused: The faults of the others.
+    """
+
+    def __init__(self, pool: Pool, readers: Sequence[RowReader]) -> None:
+        self._pool = pool
+        self._jobs = len(readers)
+        self._free: SimpleQueue[RowReader] = SimpleQueue()
+        for reader in readers:
+            self._free.put(reader)
+        self.taken: list[Submission] = []
+        self.refused: dict[Path, list[Fault]] = {}
+
+    def read(self, looks: Sequence[Look]) -> list[Submission]:
+        """Return those of some submissions that are in order, with their rewards."""
+        with ThreadPoolExecutor(self._jobs) as threads:
+            found = list(threads.map(self._read, looks))
+        good = []
+        for look, one in zip(looks, found, strict=True):
+            if one is None:
+                self.refused[look.folder] = look.refused()
+            else:
+                submission, steps = one
+                self.taken.append(submission)
+                good.append(with_rewards(submission, steps))
+        return good
+
+    def _read(self, look: Look) -> tuple[Submission, StepArrays] | None:
+        reader = self._free.get()
+        try:
+            steps = reader.read(look.folder, self._pool, look.seen.about, look.faults, arrays=True)
+            return None if steps is None else (read_submission(look.folder, look.seen.about.whole), steps)
+        except DataError as error:
+            # its verification.json was another one a moment ago
+            look.faults.add_error("verification", error)
+            return None
+        finally:
+            self._free.put(reader)
+
+
+def _first(faults: Sequence[Fault]) -> str:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{faults[0]}{more}"
+
+
+def _splitter(look: Look, pool: Pool) -> str:
+    return str(look.seen.about["splitter"] or pool.info.splitter)
 
 
 def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Entry, ...]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -24,14 +24,38 @@ from prm_eval.evaluation.yardstick import Yardstick
 # seconds that a process may take to end once it has nothing left to do
 PATIENCE = 10.0
 
+Raw = TypeVar("Raw")
 Item = TypeVar("Item")
+Item_co = TypeVar("Item_co", covariant=True)
 Found = TypeVar("Found")
+
+
+class Items(Protocol[Item_co]):
+    """The items of a map, whose number is known before they are made."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item_co]: ...
+
+
+@dataclass(frozen=True)
+class Lazily(Generic[Raw, Item]):
+    """Items that are made of others one by one, when somebody is free to take one."""
+
+    make: Callable[[Raw], Item]
+    of: Sequence[Raw]
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.make, self.of)
 
 
 class Workers(Protocol):
     """The workers that map a piece of work over the items of a board."""
 
-    def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+    def map(self, work: Callable[[Yardstick, Item], Found], items: Items[Item]) -> Iterator[Found]:
         """Return the result of the work for each item, in their order."""
         ...
 
@@ -42,7 +66,7 @@ class Alone:
 
     yardstick: Yardstick
 
-    def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+    def map(self, work: Callable[[Yardstick, Item], Found], items: Items[Item]) -> Iterator[Found]:
         """Return the result of the work for each item, one after the other."""
         return (work(self.yardstick, item) for item in items)
 
@@ -66,7 +90,7 @@ class Crew:
             there.close()
             self._processes[here] = process
 
-    def map(self, work: Callable[[Yardstick, Item], Found], items: Sequence[Item]) -> Iterator[Found]:
+    def map(self, work: Callable[[Yardstick, Item], Found], items: Items[Item]) -> Iterator[Found]:
         """Yield the result of the work for each item, in their order and as soon as possible.
 
         Raises:

@@ -66,14 +66,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """Return the content of a plain file, never following a link and never waiting for a pipe.
+def read_bytes(path: Path, most: int = MAX_BYTES, *, links: bool = False) -> bytes:
+    """Return the content of a plain file, never waiting for a pipe.
+
+    Args:
+        path: The file.
+        most: The most bytes that it may have.
+        links: Whether it may be a link to a plain file, as in the hub's cache; a stranger's link could lead anywhere.
 
     Raises:
         DataError: Not a plain file, or too large.
     """
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW))
     except OSError as error:
         raise DataError(path, None, f"no file that can be read ({error.strerror})", "a plain file") from None
     about = os.fstat(number)

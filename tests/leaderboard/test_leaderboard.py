@@ -583,7 +583,7 @@ def test_what_cannot_be_read_is_left_out_and_said(tmp_path, capsys) -> None:
     assert main(["leaderboard", str(results), "--check"]) == 0
     assert capsys.readouterr().err.count("left out: ") == 4
     text = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
-    assert "Left out" in text and "rewards.parquet: found" in text
+    assert "Left out" in text and "rewards.parquet: [parquet] found" in text
 
 
 def test_odd_figures_and_columns_do_not_stop_the_board(tmp_path, capsys) -> None:

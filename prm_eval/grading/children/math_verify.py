@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from prm_eval.children import Child
 from prm_eval.errors import PrmEvalError
-from prm_eval.grading.children.symbolic import Child
 from prm_eval.records import GradeRow, Verdict
 
 DEADLINE_SECONDS = 5.0

@@ -9,162 +9,18 @@ processor time. One lock makes it usable from any thread; a forked process start
 from __future__ import annotations
 
 import atexit
-import json
-import os
-import select
-import subprocess
-import threading
-import time
-import weakref
-from pathlib import Path
 from typing import Any
 
-from prm_eval.children import command
+from prm_eval.children import Child
 from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol
 
 DEADLINE_SECONDS = 1.0
-PATIENCE = 8
-# enough to import sympy on a busy machine
-START_SECONDS = 30.0
-MEMORY_BYTES = 1024 * 1024 * 1024
 # the operations that the child builds sympy objects for; a question with others is not asked
 BUILT = frozenset(
     "+ neg * / ^ root sqrt exp sin cos tan cot sec csc asin acos atan sinh cosh tanh floor acot asec acsc coth sech "
     "csch asinh acosh "
     "atanh ln log abs ceil max min binom !".split()
 )
-MAX_REPLY = 100_000
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used; infinity where the system does not tell it.
-
-    With infinity, the wall clock decides.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return float("inf")
-
-
-class Child:
-    """A child process that answers one question at a time: a line of JSON in, a line of JSON out.
-
-    Args:
-        module: The module that it runs, with the memory limit as argument; it writes one line when it is ready.
-        deadline: Seconds of processor time a question may take, so that a busy machine gives no other verdicts than an
-            idle one (but no more than :data:`PATIENCE` times as long by the clock).
-    """
-
-    def __init__(self, module: str, deadline: float = DEADLINE_SECONDS) -> None:
-        self.module, self.deadline = module, deadline
-        self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._used = threading.local()
-        self._end: weakref.finalize[..., Child] | None = None
-        forget = weakref.WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
-
-    def _forget(self) -> None:
-        """Forget the child in a forked process: it belongs to the parent.
-
-        The lock is replaced too, because a thread of the parent may hold it.
-        """
-        self._lock = threading.Lock()
-        self._child = None
-        if self._end is not None:
-            self._end.detach()
-
-    @property
-    def used(self) -> float:
-        """The child's processor time, in seconds, for this thread's questions so far; budgets are differences of it."""
-        return float(getattr(self._used, "seconds", 0.0))
-
-    def ask(self, question: Any) -> tuple[dict[str, Any] | None, str]:
-        """Return (reply, reason); the reply is None when the child could not give one within its limits."""
-        request = json.dumps(question).encode() + b"\n"
-        with self._lock:
-            for last in (False, True):
-                try:
-                    child = self._alive()
-                    before = cpu_seconds(child.pid)
-                    reply = self._ask(child, request, self.deadline)
-                    spent = self.deadline if reply is None else max(0.0, cpu_seconds(child.pid) - before)
-                    self._used.seconds = self.used + spent
-                    break
-                except (OSError, EOFError) as error:
-                    self._kill()
-                    if last:  # once may be a child that something else killed; twice is the question
-                        return None, f"the worker ended ({error or 'memory limit'})"
-        if reply is None:
-            return None, f"no decision within {self.deadline:g} s"
-        answer = json.loads(reply)
-        return answer, str(answer.get("reason", ""))
-
-    def _alive(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
-            self._kill()
-            self._child = subprocess.Popen(
-                command(self.module, str(MEMORY_BYTES)),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                close_fds=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-            self._end = weakref.finalize(self, _end, self._child)
-            if self._ask(self._child, b"", START_SECONDS) is None:
-                raise EOFError("it did not start")
-        return self._child
-
-    def _ask(self, child: subprocess.Popen[bytes], request: bytes, seconds: float) -> bytes | None:
-        """Write a request and return the reply line, or None (and kill the child) when it is late."""
-        if child.stdin is None or child.stdout is None:
-            raise EOFError("no pipe")
-        started, used = time.monotonic(), cpu_seconds(child.pid)
-        until = started + seconds
-        if request:
-            child.stdin.write(request)
-            child.stdin.flush()
-        reply = b""
-        poll = select.poll()
-        poll.register(child.stdout, select.POLLIN | select.POLLHUP)
-        while not reply.endswith(b"\n"):
-            left = until - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                if time.monotonic() < started + PATIENCE * seconds and cpu_seconds(child.pid) - used < 0.9 * seconds:
-                    until = time.monotonic() + 0.1 * seconds  # a busy machine: the question has not had its time yet
-                    continue
-                self._kill()
-                return None
-            piece = os.read(child.stdout.fileno(), 4096)
-            if not piece or len(reply) > MAX_REPLY:
-                raise EOFError
-            reply += piece
-        return reply
-
-    def _kill(self) -> None:
-        self._child = None
-        if self._end is not None:
-            self._end()  # once: a second call does nothing
-
-    def close(self) -> None:
-        """End the child process, if there is one."""
-        with self._lock:
-            self._kill()
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a child process and close its pipes; also when the :class:`Child` that asked it is no longer used."""
-    child.kill()
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except BrokenPipeError:  # the unread request of a dead child
-                continue
 
 
 class Worker(Child):

@@ -25,6 +25,8 @@ COLUMNS = ["problem_id", "candidate_id", "step_rewards", "n_steps", "n_tokens", 
 # the optional column of aggregated rewards
 CLAIM = "reward"
 TEXTS = ("problem_id", "candidate_id", "input_hash", "refusal")
+# of which Arrow makes dictionaries, by their names in a footer
+DICTIONARY_ENCODINGS = frozenset({"PLAIN", "RLE", "BIT_PACKED", "PLAIN_DICTIONARY", "RLE_DICTIONARY"})
 # bytes of an id or a refusal
 LONGEST_TEXT = 1_000
 # step rewards of one file (1.6 GB); a file that claims more is not read
@@ -93,7 +95,7 @@ class RewardReader:
 def read_whole(
     path: Path, form: Form, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints
 ) -> StepArrays:
-    """Return the step rewards of a file, read at once: a board reads hundreds of files.
+    """Return the step rewards of a file, read at once.
 
     Args:
         path: The path of ``rewards.parquet``.
@@ -106,33 +108,57 @@ def read_whole(
         DataError: The file is larger than rewards for this pool can be, has other candidates, or has any fault, those
             of form included.
     """
+    table = whole_table(path, steps)
+    if not same_candidates(table, ids):
+        # follows the pool to find the first row that differs
+        reader = RewardReader(path, form, pool)
+        for problem, candidates in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
+            reader.take(problem, candidates)
+        reader.finish()
+        raise DataError(path, None, "rows that contradict the pool", "rewards for its candidates, in order")
+    return read_block(table, 1, steps, form, raising(path))
+
+
+def whole_table(path: Path, steps: Ints) -> pa.Table:
+    """Return the rows of a file for a pool of so many steps a candidate, unchecked but for their sizes.
+
+    Raises:
+        DataError: The file cannot be read, has other columns, or is larger than rewards for this pool can be.
+    """
     _require_size(path, "", path.stat().st_size if path.is_file() else 0, steps)
     file = open_table(path, reward_schema(single=False))
     names = file.schema_arrow.names
     _require_bounded(path, file.metadata, names, steps)
     wanted = [*COLUMNS, CLAIM] if CLAIM in names else COLUMNS
     try:
-        # as dictionaries, a text that every row repeats is unpacked once
-        table = pq.ParquetFile(path, read_dictionary=list(TEXTS)).read(columns=wanted)
+        table = pq.ParquetFile(path, read_dictionary=dictionary_texts(file.metadata)).read(columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
-    _require_short_texts(path, table)
-    _require_candidates(path, form, pool, table, ids)
-    return read_block(table, 1, steps, form, raising(path))
+    for name in TEXTS:
+        for chunk in table.column(name).chunks:
+            # before anything of a dictionary is unpacked
+            if (at := first_long_text(chunk)) is not None:
+                raise DataError(path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
+    return table
 
 
-def _require_candidates(
-    path: Path, form: Form, pool: Pool, table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray]
-) -> None:
+def dictionary_texts(metadata: pq.FileMetaData) -> list[str]:
+    """Return the columns of texts that can be read as dictionaries: a text that every row repeats is unpacked once.
+
+    Arrow cannot make dictionaries of the delta encodings, which other writers use.
+    """
+    found = set(TEXTS)
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            if not DICTIONARY_ENCODINGS.issuperset(column.encodings):
+                found.discard(column.path_in_schema)
+    return [name for name in TEXTS if name in found]
+
+
+def same_candidates(table: pa.Table, ids: tuple[pa.ChunkedArray, pa.ChunkedArray]) -> bool:
+    """Say whether the rows are of a pool's candidates (problem and candidate ids), in its order."""
     there = (table.column(name).cast(pa.string()) for name in ("problem_id", "candidate_id"))
-    if all(one.equals(other.cast(pa.string())) for one, other in zip(there, ids, strict=True)):
-        return
-    # follows the pool to find the first row that differs
-    reader = RewardReader(path, form, pool)
-    for problem, candidates in pool.blocks(["problem_id", "candidate_id", "text", "steps"]):
-        reader.take(problem, candidates)
-    reader.finish()
-    raise DataError(path, None, "rows that contradict the pool", "rewards for its candidates, in order")
+    return all(one.equals(other.cast(pa.string())) for one, other in zip(there, ids, strict=True))
 
 
 def most_row_groups(candidates: int) -> int:
@@ -190,14 +216,6 @@ def _require_size(path: Path, when: str, size: int, steps: Ints) -> None:
     most = min(MOST_BYTES, bytes_of_rewards(len(steps), int(steps.sum())))
     if size > most:
         raise DataError(path, None, f"{size:,} bytes{when}", f"at most {most:,}")
-
-
-def _require_short_texts(path: Path, table: pa.Table) -> None:
-    """Insist on short texts, before the dictionary columns are unpacked."""
-    for name in TEXTS:
-        for chunk in table.column(name).chunks:
-            if (at := first_long_text(chunk)) is not None:
-                raise DataError(path, at + 1, f"a {name} of more than {LONGEST_TEXT:,} bytes", "a short text")
 
 
 def iter_rows(path: Path) -> Iterator[tuple[str, str, StepRewards]]:

@@ -32,6 +32,10 @@ Bools = npt.NDArray[np.bool_]
 MOST_REFUSAL = 300
 # of an aggregated reward that a file has a column for, relative to the larger of its size and 1
 REWARD_TOLERANCE = 1e-5
+# far beyond float32, in which reward models compute; sums and differences of larger numbers could overflow
+LARGEST_REWARD = 1e250
+# tokens of a candidate: the format's column has 32 bits, and sums of larger numbers could overflow
+MOST_TOKENS = 2**31 - 1
 
 
 def read_block(
@@ -108,11 +112,11 @@ class _Block:
             _numbers(lists.flatten()),
             pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64),
             np.ones(rows.num_rows, dtype=np.int64) if form.kind == "orm" else steps,
-            pc.fill_null(rows.column("n_steps"), 0).to_numpy().astype(np.int64),
+            pc.fill_null(_whole(rows.column("n_steps")), 0).to_numpy(),
             _is_null(rows.column("n_steps")),
             pc.is_valid(rows.column("refusal")).to_numpy().astype(bool),
             rows.column("refusal").cast(pa.string()),
-            pc.cast(rows.column("n_tokens"), pa.int64()),
+            _whole(rows.column("n_tokens")),
             rows.column("input_hash"),
             _numbers(claims),
             ~_is_null(claims),
@@ -126,8 +130,15 @@ class _Block:
     @cached_property
     def not_finite(self) -> Bools:
         """A flag for each row that has a value that is not finite."""
+        return self._rows_with(~np.isfinite(self.values))
+
+    @cached_property
+    def huge(self) -> Bools:
+        """A flag for each row that has a finite value beyond all measure."""
+        return self._rows_with((np.abs(self.values) > LARGEST_REWARD) & np.isfinite(self.values))
+
+    def _rows_with(self, bad: Bools) -> Bools:
         result = np.zeros(len(self.counts), dtype=bool)
-        bad = ~np.isfinite(self.values)
         if bad.any():
             result[np.repeat(np.arange(len(self.counts)), self.counts)[bad]] = True
         return result
@@ -138,7 +149,7 @@ class _Block:
 
         A row whose aggregate is not finite or not defined has infinity.
         """
-        kept = (self.counts > 0) & ~self.refused & ~self.not_finite
+        kept = (self.counts > 0) & ~self.refused & ~self.not_finite & ~self.huge
         values, counts = self.values[np.repeat(kept, self.counts)], np.where(kept, self.counts, 0)
         try:
             return aggregate_all(values, counts, self.form.aggregation, self.form.score_type)[0]
@@ -152,6 +163,14 @@ class _Block:
                 except PrmEvalError:
                     result[row] = np.inf
             return result
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whole numbers of any width as int64; those that are larger still become the largest."""
+    if pa.types.is_uint64(column.type):
+        largest = pa.scalar(2**63 - 1, pa.uint64())
+        column = pc.min_element_wise(column, largest, skip_nulls=False)
+    return pc.cast(column, pa.int64())
 
 
 def _numbers(column: Any) -> Floats:
@@ -206,8 +225,10 @@ def _is_null(column: Any) -> Bools:
 
 
 def _bad_tokens(block: _Block) -> Bools:
-    negative = pc.fill_null(pc.less(block.tokens, 0), False).to_numpy().astype(bool)
-    result: Bools = negative | (_is_null(block.tokens) & ~_is_null(block.hashes))
+    outside = pc.or_(pc.less(block.tokens, 0), pc.greater(block.tokens, MOST_TOKENS))
+    result: Bools = pc.fill_null(outside, False).to_numpy().astype(bool) | (
+        _is_null(block.tokens) & ~_is_null(block.hashes)
+    )
     return result
 
 
@@ -250,6 +271,14 @@ CHECKS: tuple[Check, ...] = (
         lambda block, row: (f"a reward that is not finite in {shown_numbers(block.steps_of(row))}", "finite numbers"),
     ),
     Check(
+        "finite",
+        lambda block: block.huge & ~block.refused,
+        lambda block, row: (
+            f"a huge reward in {shown_numbers(block.steps_of(row))}",
+            f"numbers of at most {LARGEST_REWARD:g} in size",
+        ),
+    ),
+    Check(
         "n-steps",
         lambda block: ~block.refused & (block.counts > 0) & ~block.unclaimed & (block.counts != block.claimed),
         lambda block, row: (f"{block.counts[row]:,} rewards", f"{block.claimed[row]:,}, as n_steps says"),
@@ -257,7 +286,7 @@ CHECKS: tuple[Check, ...] = (
     Check("step-count", _wrong_counts, _wanted_words),
     Check(
         "finite",
-        lambda block: np.isinf(block.aggregates),
+        lambda block: np.abs(block.aggregates) > LARGEST_REWARD,
         lambda block, _: (f"rewards whose {block.form.aggregation} is not finite, or not defined", "a finite number"),
         decisive=False,
     ),

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
+from prm_eval.rewards.recipes.plain_yaml import read_yaml
 from prm_eval.rewards.recipes.recipe import MAX_BYTES, Recipe, Render
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.store.jsonl import canonical_json
-from prm_eval.store.rules import A_TEXT
+from prm_eval.store.rules import A_TEXT, bad_characters
+from prm_eval.store.safe_json import read_bytes
 from prm_eval.store.typed import Malformed, build
 from prm_eval.texts.steps import SPLITTERS
 
@@ -61,22 +63,13 @@ def read_recipe(path: str | Path) -> Recipe:
     Raises:
         DataError: The file is missing, is not YAML, or has a fault; the message names the key.
     """
-    import yaml
-
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(path, None, f"no readable file ({error.strerror})", "a recipe in YAML") from None
-    if len(raw) > MAX_BYTES:
-        raise DataError(path, None, f"{len(raw):,} bytes", f"a recipe of at most {MAX_BYTES:,}")
+    raw = read_bytes(path, MAX_BYTES, links=True)
     try:
         text = raw.decode()
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise DataError(path, None, "a YAML alias (*name)", "values written out: aliases can grow without bound")
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise DataError(path, None, " ".join(str(error).split())[:300], "YAML in UTF-8") from None
+    except UnicodeDecodeError as error:
+        raise DataError(path, None, str(error), "YAML in UTF-8") from None
+    content = read_yaml(path, text)
     if not isinstance(content, dict):
         raise DataError(path, None, type(content).__name__, "a mapping of recipe keys, see CONTRIBUTING.md")
     return _build(path, content)
@@ -147,6 +140,7 @@ class _Check:
         Raises:
             DataError: Two parts do not fit.
         """
+        self._shown_texts(recipe)
         if recipe.splitter not in (None, *SPLITTERS):
             raise self.fault("splitter", repr(recipe.splitter), f"one of {', '.join(SPLITTERS)}")
         if recipe.refused:
@@ -162,6 +156,17 @@ class _Check:
         else:
             self._reading(recipe)
         self._score_of_head(recipe)
+
+    def _shown_texts(self, recipe: Recipe) -> None:
+        """Insist on plain text where a text is printed as it is; templates may hold any character."""
+        shown = {key: getattr(recipe, key) for key in ("name", "checked_against", "source", "notes")}
+        shown |= {"refused": recipe.refused or "", "head.prefix": recipe.head.prefix}
+        shown |= {"head.reference": recipe.head.reference, "splitter": recipe.splitter or ""}
+        for key in ("models", "architectures"):
+            shown |= {f"{key}[{at}]": text for at, text in enumerate(getattr(recipe, key))}
+        for key, text in shown.items():
+            if bad_characters(text):
+                raise self.fault(key, ascii(text)[:100], "a text without control or invisible characters")
 
     def _templates(self, recipe: Recipe) -> None:
         """Insist that every template is used and every slot is filled in, before the first candidate is rendered."""

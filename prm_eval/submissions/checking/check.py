@@ -9,22 +9,17 @@ from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.store.jsonl import file_sha256
-from prm_eval.store.rules import shown
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Draft, draft
 from prm_eval.submissions.checking.between_folders import between, copied
 from prm_eval.submissions.checking.faults import Faults
-from prm_eval.submissions.checking.provenance import recipe_of
-from prm_eval.submissions.checking.structure import outline
-from prm_eval.submissions.checking.worker import Worker, WorkerDied
+from prm_eval.submissions.checking.reading import ROWS_NEED, RowReader
+from prm_eval.submissions.checking.structure import Outline, outline
+from prm_eval.submissions.checking.worker import Worker
 from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
 from prm_eval.submissions.trust import contradictions
-
-ROWS_NEED = ("kind", "score_type", "aggregation", "splitter", "model")
-# a file that takes longer is refused; a usual one takes a tenth of this time
-FIXED_SECONDS, ROWS_A_SECOND = 60.0, 1_000.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,35 @@ class Options:
     tokenizer: str | None = None
 
 
+@dataclass(frozen=True)
+class Look:
+    """A submission that was looked at, but for its rows.
+
+    Attributes:
+        folder: The submission's folder.
+        seen: Its structure.
+        pool: Its pool; None where it is not for a pool that is sound.
+        faults: The faults so far, to which those of the rows are added.
+        verification: The faults of ``verification.json`` that make it unreadable.
+        contradictions: The ways in which it contradicts itself or the submission.
+    """
+
+    folder: Path
+    seen: Outline
+    pool: RegisteredPool | None
+    faults: Faults
+    verification: list[Fault]
+    contradictions: list[Fault]
+
+    def listed(self) -> list[Fault]:
+        """Return all faults that were found."""
+        return self.faults.listed() + self.verification + self.contradictions
+
+    def refused(self) -> list[Fault]:
+        """Return the faults that keep it off a board; a verification that is contradicted only costs the tier."""
+        return self.faults.listed() + self.verification
+
+
 class Checker:
     """The checker of one results folder; it reads pools once, and strangers' Parquet in a child process.
 
@@ -52,6 +76,7 @@ class Checker:
     def __init__(self, results: Path, options: Options | None = None) -> None:
         self.results, self.options = results, options or Options()
         self._worker = Worker()
+        self.reader = RowReader(self._worker)
         self._pools: dict[str, RegisteredPool | None] = {}
 
     def close(self) -> None:
@@ -60,19 +85,33 @@ class Checker:
 
     def submission(self, folder: Path) -> list[Fault]:
         """Return every fault of a submission; none where it is in order."""
+        return self._all_of(folder).listed()
+
+    def _all_of(self, folder: Path) -> Look:
+        look = self.look(folder)
+        self.read(look)
+        if self.options.tokenizer is not None and not look.faults.kinds():
+            self._inputs(look, self.options.tokenizer)
+        return look
+
+    def look(self, folder: Path) -> Look:
+        """Look at all of a submission but its rows, which costs little."""
         faults = Faults(self.results)
         seen = outline(folder, self.results, faults, new=self.options.new)
-        about, rewards_there = seen.about, "rewards.parquet" in seen.there
         pool = None
-        if seen.parts is not None and about.has("pool_hash"):
-            pool = self._pool(folder, seen.parts[3], about["pool_hash"], faults)
-        if pool is not None and rewards_there and about.has(*ROWS_NEED):
-            self._rows(folder, pool, about, faults)
-            if self.options.tokenizer is not None and about.whole is not None and not faults.kinds():
-                self._inputs(folder, about.whole, pool, faults)
+        if seen.parts is not None and seen.about.has("pool_hash"):
+            pool = self._pool(folder, seen.parts[3], seen.about["pool_hash"], faults)
+        unreadable, contradicted = Faults(self.results), Faults(self.results)
         if "verification.json" in seen.there:
-            self._verification(folder, about, rewards_there, faults)
-        return faults.listed()
+            self._verification(folder, seen.about, "rewards.parquet" in seen.there, unreadable, contradicted)
+        return Look(folder, seen, pool, faults, unreadable.listed(), contradicted.listed())
+
+    def read(self, look: Look) -> None:
+        """Check the rows of a submission, and add their faults."""
+        if look.pool is None or look.pool.pool is None or "rewards.parquet" not in look.seen.there:
+            return
+        if look.seen.about.has(*ROWS_NEED):
+            self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults)
 
     def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
         """Return the pool of a submission if it is sound and has the submission's hash; add a fault otherwise."""
@@ -106,49 +145,23 @@ class Checker:
             if pool.hub is None:
                 faults.add("pool-registry", entry, "neither a pool that is here nor a hub id", "one of the two")
             return pool
-        try:
-            reply = self._worker.ask({"pool": str(pool.pool.path.absolute())}, 600.0)
-        except WorkerDied as error:
-            reply = {"error": str(error)}
-        if "error" in reply:
-            faults.add("pool-content", pool.pool.path, reply["error"], "a sound pool")
+        own, why = self.reader.content_hash(pool.pool)
+        if own is None:
+            faults.add("pool-content", pool.pool.path, why, "a sound pool")
             return None
-        if reply["content_hash"] != pool.content_hash:
-            faults.add("pool-content", entry, f"content_hash {pool.content_hash[:12]}", reply["content_hash"][:12])
+        if own != pool.content_hash:
+            faults.add("pool-content", entry, f"content_hash {pool.content_hash[:12]}", own[:12])
             return None
         return pool
 
-    def _rows(self, folder: Path, pool: RegisteredPool, about: Draft[SubmissionFile], faults: Faults) -> None:
-        path = folder / "rewards.parquet"
-        if pool.pool is None:
-            return
-        recipe = recipe_of(about["model"])
-        how = {name: about[name] for name in ("kind", "aggregation", "score_type")}
-        how["hashed"] = recipe is not None and recipe.head.type != "generate"
-        where = {"pool": str(pool.pool.path.absolute()), "rewards": str(path.absolute())}
-        question = {**where, "splitter": about["splitter"], "about": how}
-        try:
-            reply = self._worker.ask(question, FIXED_SECONDS + pool.pool.info.n_candidates / ROWS_A_SECOND)
-        except WorkerDied as error:
-            faults.add("parquet", path, str(error), "a Parquet file that can be read to its end")
-            return
-        if "error" in reply:
-            faults.add("field", folder / "submission.json", f"rows that cannot be checked ({reply['error']})", "others")
-            return
-        for kind, row, found, expected in reply["found"]:
-            faults.add(kind, path, found, expected, row)
-        totals = reply["totals"]
-        for name in totals if about.has("run") and not reply["found"] else ():
-            said = getattr(about["run"], name)
-            if said != totals[name]:
-                what = f"run.{name} = {shown(said)}"
-                faults.add("totals", folder / "submission.json", what, f"{totals[name]}, as in rewards.parquet")
-
-    def _inputs(self, folder: Path, file: SubmissionFile, pool: RegisteredPool, faults: Faults) -> None:
+    def _inputs(self, look: Look, tokenizer: str) -> None:
         from prm_eval.submissions.checking.inputs import input_faults
 
+        folder, whole, pool, faults = look.folder, look.seen.about.whole, look.pool, look.faults
+        if whole is None or pool is None:
+            return
         try:
-            found = list(input_faults(folder, file, pool, str(self.options.tokenizer)))
+            found = list(input_faults(folder, whole, pool, tokenizer))
         except PrmEvalError as error:
             faults.add(
                 "input-hash", folder / "submission.json", str(error), "a model whose tokenizer is that of --model"
@@ -157,7 +170,9 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(self, folder: Path, about: Draft[SubmissionFile], rewards: bool, faults: Faults) -> None:
+    def _verification(
+        self, folder: Path, about: Draft[SubmissionFile], rewards: bool, faults: Faults, contradicted: Faults
+    ) -> None:
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
@@ -171,25 +186,32 @@ class Checker:
         if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
             said = (about["pool_hash"], about["model"], about["run"])
             for what, expected in contradictions(found.whole, *said, file_sha256(folder / "rewards.parquet")):
-                faults.add("verification", path, what, expected)
+                contradicted.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
         """Return the faults of the whole folder: its pools, all submissions, and what lies between them."""
         faults = Faults(self.results)
         for entry in sorted((self.results / "pools").glob("*.json")):
             self._pools[entry.stem] = self._sound_pool(entry, faults)
-        for odd in between(self.results):
-            faults.add(*odd)
+        odd = list(between(self.results))
+        for each in odd:
+            faults.add(*each)
         found = faults.listed()
+        places = {path for _, path, *_ in odd}
         good: list[Path] = []
         for folder in submission_folders(self.results):
-            own = self.submission(folder)
-            found += own
-            good += [] if own else [folder]
+            look = self._all_of(folder)
+            found += look.listed()
+            good += [folder] if not look.refused() and places.isdisjoint(levels(folder)) else []
         copies = Faults(self.results)
-        for odd in copied(good, self.results):
-            copies.add(*odd)
+        for each in copied(good, self.results):
+            copies.add(*each)
         return found + copies.listed()
+
+
+def levels(folder: Path) -> tuple[Path, Path, Path]:
+    """Return the folders whose names name a submission: of its organisation and model, its revision, and its pool."""
+    return folder.parent.parent, folder.parent, folder
 
 
 def check_submission(folder: str | Path, results: str | Path, options: Options | None = None) -> list[Fault]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prm_eval.errors import DataError
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reading import (
     CLAIM,
     LONGEST_TEXT,
     TEXTS,
     bytes_of_rewards,
+    dictionary_texts,
     first_long_text,
     footer_faults,
     reward_schema,
+    same_candidates,
+    whole_table,
 )
 from prm_eval.rewards.files.row_checks import read_block
 from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays
@@ -67,6 +72,25 @@ class Expected:
         self.index = {key: at for at, key in enumerate(self.keys)}
         return self
 
+    @cached_property
+    def ids(self) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+        """The problem ids and candidate ids, as columns."""
+        columns = zip(*self.keys, strict=True) if self.keys else ((), ())
+        problems, candidates = (pa.chunked_array([pa.array(column, pa.string())]) for column in columns)
+        return problems, candidates
+
+    @cached_property
+    def counts(self) -> Ints:
+        """The steps of each candidate, as an array."""
+        return np.array(self.steps, dtype=np.int64)
+
+    @cached_property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """The candidates that have a twin before them, and the first of those twins."""
+        twins = np.array(self.twin, dtype=np.int64)
+        later = np.flatnonzero(twins != np.arange(len(twins)))
+        return later, twins[later]
+
 
 def expected_of(pool: Pool, splitter: str | None) -> Expected:
     """Return the rows that a pool expects where a splitter cuts its candidates (None: the pool's).
@@ -91,20 +115,79 @@ def size_limit(expected: Expected) -> int:
     return bytes_of_rewards(len(expected.keys), sum(expected.steps))
 
 
-def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFault], dict[str, Any]]:
-    """Return every fault of a rewards file, and its totals (candidates, tokens, refused by reason).
+@dataclass(frozen=True)
+class Checked:
+    """A rewards file that was read to its end.
+
+    Attributes:
+        faults: Every fault of it.
+        totals: Candidates, tokens, and refusals by reason; empty where the file could not be read.
+        steps: The step rewards; None where there is a fault.
+    """
+
+    faults: list[RowFault]
+    totals: dict[str, Any]
+    steps: StepArrays | None = None
+
+
+def read_rows(path: Path, expected: Expected, form: Form) -> Checked:
+    """Return every fault of a rewards file, its totals, and its step rewards if it has no fault.
+
+    A file that is in order is known at once, with all rows together; any other is walked row by row.
 
     Args:
         path: The file.
         expected: The rows that its pool expects.
         form: The form of the rows by ``submission.json``.
     """
+    steps = _in_order(path, expected, form)
+    if steps is not None:
+        told = steps.tokens if steps.told_tokens else None
+        return Checked([], {"candidates": len(steps.counts), "tokens": told, "refused": steps.refusals}, steps)
+    return _walked(path, expected, form)
+
+
+def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFault], dict[str, Any]]:
+    """Return every fault of a rewards file, and its totals, as :func:`read_rows` finds them."""
+    found = read_rows(path, expected, form)
+    return found.faults, found.totals
+
+
+def _in_order(path: Path, expected: Expected, form: Form) -> StepArrays | None:
+    """Return the step rewards of a file that has no fault at all, read at once; None for every other file."""
     try:
-        found = list(_footer(pq.ParquetFile(path), expected))
+        if any(_footer(pq.ParquetFile(path), expected)):
+            return None
+        table = whole_table(path, expected.counts)
+        if not same_candidates(table, expected.ids):
+            return None
+        found: list[RowFault] = []
+        steps = read_block(table, 1, expected.counts, form, found.append)
+        reasons = len(steps.refusals) <= MOST_REASONS
+        return steps if not found and reasons and _same_twins(steps, expected) else None
+    except (pa.ArrowException, DataError, OSError, UnicodeDecodeError):
+        # the walk says where
+        return None
+
+
+def _same_twins(steps: StepArrays, expected: Expected) -> bool:
+    """Say whether candidates with the same text have the same rewards, where every row has rewards or a refusal."""
+    later, first = expected.pairs
+    counts = steps.counts[later]
+    if not np.array_equal(counts, steps.counts[first]):
+        return False
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    one, other = (steps.values[np.repeat(steps.starts[rows], counts) + within] for rows in (later, first))
+    return bool(np.array_equal(one, other))
+
+
+def _walked(path: Path, expected: Expected, form: Form) -> Checked:
+    try:
+        file = pq.ParquetFile(path)
+        found = list(_footer(file, expected))
         if found and not all(each.kind == "row-count" for each in found):
-            return found, {}
-        # a text that every row repeats is unpacked once
-        file = pq.ParquetFile(path, read_dictionary=list(TEXTS))
+            return Checked(found, {})
+        file = pq.ParquetFile(path, read_dictionary=dictionary_texts(file.metadata))
         walk = _Walk(expected, form)
         row = 1
         for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
@@ -113,10 +196,13 @@ def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFaul
             # the metadata may have lied about the number of rows
             if row > 2 * len(expected.keys) + ROWS_PER_BATCH:
                 break
-        return found + walk.found + list(walk.disorder()) + list(walk.missing()), walk.totals()
+        found += walk.found + list(walk.disorder()) + list(walk.missing())
+        return Checked(found, walk.totals(), None if found else walk.steps())
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         text = ascii(str(error).split("\n")[0])[1:-1][:200]
-        return [RowFault("parquet", None, f"data that cannot be read ({text})", "an undamaged Parquet file")], {}
+        return Checked(
+            [RowFault("parquet", None, f"data that cannot be read ({text})", "an undamaged Parquet file")], {}
+        )
 
 
 def _footer(file: pq.ParquetFile, expected: Expected) -> Iterator[RowFault]:
@@ -129,6 +215,8 @@ def _footer(file: pq.ParquetFile, expected: Expected) -> Iterator[RowFault]:
     if missing or extra or len(set(names)) < len(names):
         listed = ", ".join(shown(name) for name in names[:12])
         all_of_them = ", ".join([*wanted.names, f"and perhaps {CLAIM}"])
+        if not missing and not extra:
+            all_of_them += f"; one column {next(name for name in names if names.count(name) > 1)!r}"
         yield RowFault("columns", None, f"{len(names)} columns: {listed}", all_of_them)
         return
     for column in (*wanted, pa.field(CLAIM, pa.float64())):
@@ -155,6 +243,7 @@ class _Walk:
         self._candidates = 0
         self._tokens: int | None = None
         self._refused: dict[str, int] = {}
+        self._read: list[StepArrays] = []
 
     def _add(self, kind: str, row: int, found: str, expected: str) -> None:
         self.found.append(RowFault(kind, row, found, expected))
@@ -215,7 +304,19 @@ class _Walk:
                 what = f"candidate {shown(candidate_id)} of problem {shown(problem_id)}"
                 yield RowFault("order", number, what, f"it as row {at + 1:,}, as in the pool")
 
+    def steps(self) -> StepArrays:
+        """Return the step rewards of all rows, which must have no fault."""
+        return StepArrays(
+            np.concatenate([np.empty(0), *(each.values for each in self._read)]),
+            np.concatenate([np.empty(0, dtype=np.int64), *(each.counts for each in self._read)]),
+            dict(sorted(self._refused.items())),
+            self._tokens or 0,
+            sum(each.told_tokens for each in self._read),
+        )
+
     def _count(self, read: StepArrays) -> None:
+        if not self.found:
+            self._read.append(read)
         if read.told_tokens:
             self._tokens = (self._tokens or 0) + read.tokens
         for reason, count in read.refusals.items():

@@ -1,7 +1,7 @@
 """The child process that reads strangers' Parquet: a file that kills its reader kills only the child.
 
-A question is one line of JSON, and so is its answer. The child has a limit on memory and a deadline. Where a question
-kills it, an error says why.
+A question is one line of JSON, and so is its answer; arrays may follow it. The child has a limit on memory and a
+deadline. Where a question kills it, an error says why.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MEMORY_BYTES = 4 * 1024**3
 # the time to import pyarrow on a busy machine
 START_SECONDS = 120.0
 MAX_REPLY = 64 * 1024 * 1024
+# bytes that are read at once, and those of a number of an array
+PIECE, WIDTH = 1 << 18, 8
 
 
 class WorkerDied(Exception):
@@ -40,7 +42,7 @@ class Worker:
         self._last_words = ""
 
     def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Return the child's answer to a question.
+        """Return the child's answer to a question, with the bytes of its arrays as ``bytes`` where there are some.
 
         Raises:
             WorkerDied: The child gave no answer in time, or ended.
@@ -49,10 +51,15 @@ class Worker:
         child = self._alive()
         if child.stdin is None:
             raise WorkerDied("no pipe")
+        until = time.monotonic() + seconds
         try:
             child.stdin.write(json.dumps(question).encode() + b"\n")
             child.stdin.flush()
-            reply: dict[str, Any] = json.loads(self._line(child, seconds))
+            line, rest = self._line(child, until, seconds)
+            reply: dict[str, Any] = json.loads(line)
+            if "arrays" in reply:
+                candidates, values, _ = reply["arrays"]
+                reply["bytes"] = self._exactly(child, until, seconds, rest, WIDTH * (candidates + values))
         except OSError as error:
             raise WorkerDied(f"the reader ended ({error})") from None
         return reply
@@ -70,32 +77,50 @@ class Worker:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )
             try:
-                self._line(self._child, START_SECONDS)
+                self._line(self._child, time.monotonic() + START_SECONDS, START_SECONDS)
             except WorkerDied as error:
                 raise PrmEvalError(
                     f"the reader of Parquet files could not start: {self._last_words or error}"
                 ) from None
         return self._child
 
-    def _line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes:
+    def _line(self, child: subprocess.Popen[bytes], until: float, seconds: float) -> tuple[bytes, bytes]:
+        """Return the next line, and what was read beyond it."""
+        reply = bytearray()
+        while (end := reply.find(b"\n", max(0, len(reply) - PIECE))) < 0:
+            if len(reply) > MAX_REPLY:
+                self.close()
+                raise WorkerDied("an endless answer of its reader")
+            reply += self._piece(child, until, seconds)
+        return bytes(reply[:end]), bytes(reply[end + 1 :])
+
+    def _exactly(
+        self, child: subprocess.Popen[bytes], until: float, seconds: float, first: bytes, length: int
+    ) -> bytes:
+        """Return so many bytes, of which the first were read already."""
+        reply = bytearray(first)
+        while len(reply) < length:
+            reply += self._piece(child, until, seconds)
+        return bytes(reply)
+
+    def _piece(self, child: subprocess.Popen[bytes], until: float, seconds: float) -> bytes:
         if child.stdout is None:
             raise WorkerDied("no pipe")
-        until, reply = time.monotonic() + seconds, b""
         poll = select.poll()
         poll.register(child.stdout, select.POLLIN | select.POLLHUP)
-        while not reply.endswith(b"\n"):
-            if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
-                self.close()
-                raise WorkerDied(f"no end within {seconds:.0f} s")
-            piece = os.read(child.stdout.fileno(), 1 << 16)
-            if not piece or len(reply) > MAX_REPLY:
-                status = child.wait(10) if not piece else 0
-                self.close()
-                how = f"signal {-status}" if status < 0 else f"status {status}"
-                how = "out of memory" if status == OUT_OF_MEMORY else how
-                raise WorkerDied(f"the end of its reader ({how})")
-            reply += piece
-        return reply
+        if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            self.close()
+            raise WorkerDied(f"no end within {seconds:.0f} s")
+        piece = os.read(child.stdout.fileno(), PIECE)
+        if not piece:
+            status = child.wait(10)
+            self.close()
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            how = "out of memory" if status == OUT_OF_MEMORY else how
+            # what a library says before it aborts
+            said = f": {self._last_words.removeprefix('what():').strip()}"[:200] if status == -6 else ""
+            raise WorkerDied(f"the end of its reader ({how}{said})")
+        return piece
 
     def close(self) -> None:
         """End the child."""

@@ -1,4 +1,8 @@
-"""The child of :mod:`prm_eval.submissions.checking.worker`: it limits itself and answers lines until its input ends."""
+"""The child of :mod:`prm_eval.submissions.checking.worker`: it limits itself and answers lines until its input ends.
+
+After an answer with the key ``arrays`` (candidates, step rewards, candidates with a number of tokens) stand the
+arrays themselves: the steps of each candidate (int64), and all step rewards (float64).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from prm_eval.errors import PrmEvalError
-    from prm_eval.rewards.files.step_arrays import Form
-    from prm_eval.submissions.checking.rows import Expected, check_rows, expected_of, size_limit
+    from prm_eval.rewards.files.step_arrays import Form, StepArrays
+    from prm_eval.submissions.checking.rows import Expected, expected_of, read_rows, size_limit
 
     pools: dict[str, Any] = {}
     expected: dict[tuple[str, str | None], Expected] = {}
 
-    def answer(question: dict[str, Any]) -> dict[str, Any]:
-        """Check a pool, or the rows of a submission."""
+    def answer(question: dict[str, Any]) -> tuple[dict[str, Any], StepArrays | None]:
+        """Check a pool, or the rows of a submission, whose step rewards are returned too if they are in order."""
         from prm_eval.pools.pool import Pool
 
         folder = question["pool"]
@@ -35,27 +39,36 @@ def main() -> None:
             pools[folder] = Pool(folder).require_sound()
         pool = pools[folder]
         if "rewards" not in question:
-            return {"content_hash": pool.info.content_hash, "candidates": pool.info.n_candidates}
+            return {"content_hash": pool.info.content_hash, "candidates": pool.info.n_candidates}, None
         key = (folder, question["splitter"])
         if key not in expected:
-            expected[key] = expected_of(pool, question["splitter"])
+            try:
+                expected[key] = expected_of(pool, question["splitter"])
+            except PrmEvalError as error:
+                return {"splitter": str(error)}, None
         path, limit = Path(question["rewards"]), size_limit(expected[key])
         if path.stat().st_size > limit:
-            return {"found": [("size", None, f"{path.stat().st_size:,} bytes", f"at most {limit:,}")], "totals": {}}
+            return {"found": [("size", None, f"{path.stat().st_size:,} bytes", f"at most {limit:,}")]}, None
         form = Form(**question["about"], splitter=question["splitter"] or pool.info.splitter)
-        faults, totals = check_rows(path, expected[key], form)
-        found = [(each.kind, each.row, each.found, each.expected) for each in faults[:MOST_FAULTS]]
-        return {"found": found, "totals": totals}
+        checked = read_rows(path, expected[key], form)
+        found = [(each.kind, each.row, each.found, each.expected) for each in checked.faults[:MOST_FAULTS]]
+        return {"found": found, "totals": checked.totals}, checked.steps
 
     _say({"ready": True})
     for line in sys.stdin.buffer:
+        question, steps = json.loads(line), None
         try:
-            reply = answer(json.loads(line))
-        except PrmEvalError as error:
+            reply, steps = answer(question)
+        except (PrmEvalError, OSError) as error:
             reply = {"error": str(error)}
         except MemoryError:
             sys.exit(OUT_OF_MEMORY)
-        _say(reply)
+        if steps is None or not question.get("arrays"):
+            _say(reply)
+        else:
+            _say(reply | {"arrays": [len(steps.counts), len(steps.values), steps.told_tokens]})
+            sys.stdout.buffer.write(steps.counts.tobytes() + steps.values.tobytes())
+            sys.stdout.buffer.flush()
 
 
 def _say(reply: dict[str, Any]) -> None:
