@@ -161,7 +161,10 @@ def _grades(row: Row, given: Sequence[Given], candidates: Sequence[Candidate]) -
 def _column(row: Row, one: ScoreField, given: Sequence[Given], wanted: Wanted, said: list[str]) -> RewardColumn:
     kind = one.kind or _kind(one, given)
     what = meaning(row, one.name, wanted.scores, one.default)
-    read = partial(_values, row, one, kind, what, wanted, said)
+    seen = [each.scores.get(one.name) for each in given]
+    every = (value for each in seen for value in (each if isinstance(each, list) else [each]))
+    flat = [value for value in every if isinstance(value, (int, float)) and any_number(value)]
+    read = partial(_values, row, one, kind, what, wanted, said, flat)
     score_type: ScoreType = STORED[what.declared] if what.declared else ("value" if kind == "prm" else "raw")
     return RewardColumn(
         kind, score_type, aggregation_for(kind, what.declared), tuple(map(read, given)), one.model, what
@@ -174,7 +177,14 @@ def _kind(one: ScoreField, given: Sequence[Given]) -> Kind:
 
 
 def _values(
-    row: Row, one: ScoreField, kind: Kind, what: Meaning, wanted: Wanted, said: list[str], each: Given
+    row: Row,
+    one: ScoreField,
+    kind: Kind,
+    what: Meaning,
+    wanted: Wanted,
+    said: list[str],
+    flat: list[float],
+    each: Given,
 ) -> StepRewards | None:
     score = each.scores.get(one.name)
     if score is None:
@@ -183,7 +193,7 @@ def _values(
     label = f"{each.place}.{one.label or one.name}" if each.place else one.label or one.name
     if kind == "orm":
         found = [finite(row, score, label)]
-        return StepRewards(tuple(stored(row, label, found, what, kind, one.strict)))
+        return StepRewards(tuple(stored(row, label, found, what, kind, one.strict, flat)))
     found = numbers(row, score, label)
     steps = len(split_steps(each.text, wanted.splitter, each.steps))
     if len(found) != steps:
@@ -195,7 +205,7 @@ def _values(
             "one a step",
             f"Is --splitter the one the rewards were made with?{_others(each, wanted.splitter, len(found))}",
         )
-    return StepRewards(tuple(stored(row, label + "[{}]", found, what, kind, one.strict)))
+    return StepRewards(tuple(stored(row, label + "[{}]", found, what, kind, one.strict, flat)))
 
 
 def _others(each: Given, used: str, wanted: int) -> str:

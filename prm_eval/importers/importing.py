@@ -104,10 +104,12 @@ def import_pool(
             rewards.add(kept)
             if progress is not None:
                 progress(done)
+        wanted_scores.require_used()
         rewards.close(writer.content_hash())
     if writer.pool is None:
         raise PrmEvalError("the pool was not written")
-    left_out = [f"{_files(found.left_out)} left out: of another shape"] if found.left_out else []
+    unread = [name for name in found.left_out if Path(name).name != about.source.get("results")]
+    left_out = [f"{_files(unread)} left out: of another shape"] if unread else []
     return ImportReport(
         writer.pool,
         chosen.name,

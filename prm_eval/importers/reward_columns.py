@@ -106,12 +106,13 @@ class RewardColumns:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def notes(self) -> list[str]:
-        """Return what the numbers of each file were read as, in words."""
-        return [
-            spoken(name, file.column.meaning.declared, file.column.meaning.by, file.column.kind, file.low, file.high)
-            for name, file in self._files.items()
-            if file.low <= file.high
-        ]
+        """Return what the numbers of the files were read as, in words."""
+        said: dict[str, list[str]] = {}
+        for name, file in self._files.items():
+            if file.low <= file.high:
+                what = file.column.meaning
+                said.setdefault(spoken(what.declared, what.by, file.column.kind, file.low, file.high), []).append(name)
+        return [f"{', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def folder_name(name: str, taken: list[str]) -> str:

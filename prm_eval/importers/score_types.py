@@ -58,6 +58,7 @@ class Asked:
     def __init__(self, given: str | Sequence[str] | Mapping[str, str] | None = None) -> None:
         self.default: Declared | None = None
         self.by_field: dict[str, Declared] = {}
+        self._used: set[str] = set()
         if isinstance(given, Mapping):
             given = [f"{name}={value}" for name, value in given.items()]
         for each in [given] if isinstance(given, str) else given or []:
@@ -69,7 +70,19 @@ class Asked:
 
     def of(self, field: str) -> Declared | None:
         """Return what is said of a field."""
+        self._used.add(field)
         return self.by_field.get(field, self.default)
+
+    def require_used(self) -> None:
+        """Insist that the source has every field that something is said of.
+
+        Raises:
+            PrmEvalError: A field is not there.
+        """
+        missing = sorted(set(self.by_field) - self._used)
+        if missing:
+            there = ", ".join(sorted(self._used)) or "none"
+            raise PrmEvalError(f"--score-type says what {missing[0]} is, but the scores are: {there}")
 
 
 def declared_type(name: str) -> Declared:
@@ -127,7 +140,9 @@ def fitting(values: Sequence[float]) -> str:
     return "--score-type log_odds (their sigmoid is the probability), or --score-type raw (any number)"
 
 
-def stored(row: Row, label: str, values: Sequence[float], what: Meaning, kind: Kind, strict: bool) -> list[float]:
+def stored(
+    row: Row, label: str, values: Sequence[float], what: Meaning, kind: Kind, strict: bool, all_values: Sequence[float]
+) -> list[float]:
     """Return numbers as a reward file keeps them.
 
     Args:
@@ -137,6 +152,7 @@ def stored(row: Row, label: str, values: Sequence[float], what: Meaning, kind: K
         what: What they are.
         kind: Whether they are of steps.
         strict: Whether probabilities must lie in [0, 1]; a format whose models leave it says no.
+        all_values: The numbers of the problem's candidates, to say which option would fit.
 
     Raises:
         DataError: A number is not of the type that it should have.
@@ -149,36 +165,40 @@ def stored(row: Row, label: str, values: Sequence[float], what: Meaning, kind: K
     if what.declared == "probability":
         _within(row, label, values, 1, "a probability in [0, 1]", f"{what.by} says probability.")
     elif what.declared is None and kind == "prm":
-        _within(row, label, values, 1, "a probability in [0, 1]", "")
+        why = f"Steps are multiplied, so say what the numbers are: {fitting(all_values)}."
+        _within(row, label, values, 1, "a probability in [0, 1]", why)
     return list(values)
 
 
 def _within(row: Row, label: str, values: Sequence[float], top: float, expected: str, why: str) -> None:
     for i, value in enumerate(values):
         if not 0 <= value <= top:
-            hint = why or f"Steps are multiplied, so say what the numbers are: {fitting(values)}."
-            raise row.fault(f"{label.format(i)} = {value!r}", expected, hint)
+            raise row.fault(f"{label.replace('{}', str(i))} = {value!r}", expected, why)
 
 
-def spoken(field: str, declared: Declared | None, by: str, kind: Kind, low: float, high: float) -> str:
+_SPOKEN: dict[Declared, str] = {
+    "probability": "probabilities",
+    "log_odds": "log-odds",
+    "logit": "log-odds",
+    "raw": "raw numbers",
+    "percent": "percentages, kept as probabilities",
+}
+
+
+def spoken(declared: Declared | None, by: str, kind: Kind, low: float, high: float) -> str:
     """Return what an import says of the numbers of a field."""
-    kept: dict[str, str] = {
-        "probability": "probabilities",
-        "log_odds": "log-odds",
-        "logit": "log-odds",
-        "raw": "raw numbers",
-        "percent": "percentages, kept as probabilities",
-    }
+    if declared == "percent" and high <= 0.01:
+        return f"read as percentages, since {by} says so, but none is over 1 %: are they probabilities?"
     if declared is not None:
-        return f"{field}: read as {kept[declared]} ({by} says {declared})"
+        return f"read as {_SPOKEN[declared]} ({by} says {declared})"
     if kind == "prm":
-        return f"{field}: read as probabilities, since all lie in [0, 1]; --score-type says otherwise"
+        return "read as probabilities, since all lie in [0, 1]; --score-type says otherwise"
     if low >= 0 and high <= 1:
         return (
-            f"{field}: all lie in [0, 1], but nothing says that they are probabilities: read as raw numbers, so that a "
-            "weighted vote takes their sigmoid. Where they are probabilities: --score-type probability"
+            "all lie in [0, 1], but nothing says that they are probabilities: read as raw numbers, so that a weighted "
+            "vote takes their sigmoid. Where they are probabilities: --score-type probability"
         )
-    return f"{field}: read as raw numbers ({low:g} to {high:g}); --score-type says otherwise"
+    return "read as raw numbers; --score-type says otherwise"
 
 
 def any_number(value: Any) -> bool:

@@ -160,7 +160,9 @@ def _policy(results: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
         pairs = (each.partition("=") for each in arguments.split(","))
         arguments = {name.strip(): value.strip() for name, _, value in pairs}
     arguments = _object(arguments)
-    named = arguments.get("pretrained") or arguments.get("model") or results.get("model_name")
+    # without arguments lm_eval makes a model_name of random letters
+    other = results.get("model_name") if arguments else config.get("model")
+    named = arguments.get("pretrained") or arguments.get("model") or other
     revision = arguments.get("revision") or config.get("model_sha") or None
     return {"id": str(named) if named else None, "revision": str(revision) if revision else None}
 

@@ -6,11 +6,12 @@ entries]}}``, one row a problem, is read, too.
 
 Read: rewards and labels. **The texts of the candidates are not in these files**: a stand-in names the candidate and its
 steps, so that rewards can be compared and nothing else. A model that cuts a candidate in another number of steps than
-the first one is refused there. Pairwise verdicts (``chosen_position``) are no rewards: refused.
+most is refused there; imported alone it is not. Pairwise verdicts (``chosen_position``) are no rewards: refused.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -95,6 +96,7 @@ def _labels(row: Row) -> list[bool]:
 
 def _given(i: int, name: str, right: bool, rewards: dict[str, list[Any]]) -> Given:
     scores = {model: entries[i] for model, entries in rewards.items()}
-    n = next((len(each) for each in scores.values() if isinstance(each, list)), 1) or 1
+    counts = Counter(len(each) for each in scores.values() if isinstance(each, list) and each)
+    n = counts.most_common(1)[0][0] if counts else 1
     steps = tuple(f"[step {k + 1} of {name}: no text in the source]" for k in range(n))
     return Given("", "\n".join(steps), steps, answer=f"[{name}: no answer in the source]", correct=right, scores=scores)
