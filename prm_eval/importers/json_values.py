@@ -27,16 +27,18 @@ def read_values(path: Path) -> Iterator[tuple[int, Any]]:
     with open_binary(path) as stream:
         buffer = _Buffer(path, stream)
         array = buffer.take("[")
+        if array and buffer.take("]"):
+            array = False  # an empty one: nothing may follow
         number = 0
-        while not buffer.at_end():
-            if array and number and not buffer.take(","):
-                if buffer.take("]"):
-                    break
-                raise DataError(path, number, "text after the value", "a comma or the end of the array")
-            if array and buffer.take("]"):
-                break
+        while array or not buffer.at_end():
+            if buffer.at_end():
+                raise DataError(path, number, "an array that is cut off", "its end")
             number += 1
             yield number, buffer.value(number)
+            if array and buffer.take("]"):
+                break
+            if array and not buffer.take(","):
+                raise DataError(path, number, "no comma after the value", "a comma or the end of the array")
         if not buffer.at_end():
             raise DataError(path, number, "text after the end of the array", "one array")
 
