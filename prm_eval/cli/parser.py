@@ -202,11 +202,16 @@ def _pool_import(actions: Any) -> None:
     load = add_command(
         actions,
         "import",
-        "lm_eval samples, PRM800K scored samples or plain JSONL -> pool",
+        "files of other tools (samples, logs, dumps, hub datasets) -> pool",
         "samples.jsonl -o POOL --policy Qwen/Qwen2.5-Math-7B-Instruct",
         "pool import",
     )
-    load.add_argument("file", type=Path, help="the file; its format is recognised by its first row")
+    load.add_argument(
+        "file",
+        nargs="+",
+        help="a file, a folder, a glob, several of them, or hf://owner/dataset[:config[:split]][@revision]; the format "
+        "is recognised by the first row",
+    )
     load.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="the pool to make")
     add_choice(
         load,
@@ -224,6 +229,13 @@ def _pool_import(actions: Any) -> None:
     )
     load.add_argument(
         "--splitter", choices=SPLITTERS, help="how candidates are cut into steps (default: the format's way)"
+    )
+    load.add_argument(
+        "--score-type",
+        action="append",
+        metavar="TYPE",
+        help="what the scores are, where the file does not say: probability, log_odds, logit, raw or percent; or "
+        "FIELD=TYPE, once a field",
     )
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
 

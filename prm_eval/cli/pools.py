@@ -23,15 +23,19 @@ def _pool_import(options: argparse.Namespace) -> int:
             policy=options.policy,
             slots=options.slots,
             splitter=options.splitter,
+            score_type=options.score_type,
             skip_bad=options.skip_bad,
             progress=progress,
         )
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
     for name in sorted(report.ignored):
         print(f"ignored field: {name} ({report.ignored[name]:,} times)", file=sys.stderr)
     for fault in report.skipped:
         print(f"skipped: {fault}", file=sys.stderr)
     if report.skipped:
         print(f"{counted(len(report.skipped), 'problem')} skipped", file=sys.stderr)
+    print(f"format     {report.format}{' (recognised)' if report.recognised else ''}: {report.describe}")
     _show(options.output)
     return 0
 

@@ -9,25 +9,43 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prm_eval.grading import classify, extract_answer
+from prm_eval.importers.score_types import UNKNOWN, Asked, Meaning
+from prm_eval.importers.sources import Source
 from prm_eval.records import Candidate, GradeRow, Kind, Problem, ScoreType, StepRewards
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.store.jsonl import Row
 
+LARGEST_COUNT = 2**31 - 1  # the widest number of tokens that a pool's table holds
+
 
 @dataclass(frozen=True)
 class RewardColumn:
-    """A field of a file that holds rewards, with one entry a candidate; an entry is None where the source has none."""
+    """A field of a file that holds rewards, with one entry a candidate; an entry is None where the source has none.
+
+    Attributes:
+        kind: Whether the entries are of steps.
+        score_type: How a reward file calls the numbers.
+        aggregation: The aggregation that is declared for them.
+        values: The entries.
+        model: The reward model, where the source names it.
+        meaning: What somebody says the numbers are.
+    """
 
     kind: Kind
     score_type: ScoreType
     aggregation: Aggregation
     values: tuple[StepRewards | None, ...]
     model: str | None = None
+    meaning: Meaning = UNKNOWN
 
 
 @dataclass(frozen=True)
 class ImportedProblem:
-    """One problem as a file gives it, with the number of its row."""
+    """One problem as a file gives it, with the number of its row.
+
+    ``ignored`` names fields that nothing reads; ``remarks`` say in words what was done with the problem that a reader
+    of the pool should know.
+    """
 
     path: Path
     row: int
@@ -36,6 +54,7 @@ class ImportedProblem:
     grades: tuple[GradeRow, ...] | None = None
     rewards: dict[str, RewardColumn] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def first(self, m: int) -> ImportedProblem:
         """Return the problem with its first m slots only."""
@@ -50,35 +69,141 @@ class ImportedProblem:
         )
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks of an import that a reader has to know.
+
+    Attributes:
+        splitter: How candidates are cut into steps.
+        scores: What ``--score-type`` says.
+    """
+
+    splitter: str
+    scores: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a source says of its candidates as a whole.
+
+    Attributes:
+        policy: The model that wrote them.
+        revision: Its revision.
+        sampling: Temperature and the like.
+        source: What else belongs into the pool's description: the prompt, the versions of the tool.
+        notes: What a reader of the pool should know, in words.
+    """
+
+    policy: str | None = None
+    revision: str | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 class Reader(Protocol):
-    """A reader of one file, whose ``problems`` yields one function a problem that raises the problem's fault."""
+    """A reader of one source, whose ``problems`` yields one function a problem that raises the problem's fault."""
 
-    path: Path
-
-    def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every problem, in the file's order."""
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every problem, in the source's order."""
         ...
 
-    def policy(self) -> str | None:
-        """Return the model that wrote the candidates, where the file says."""
+    def about(self) -> About:
+        """Return what the source says of its candidates as a whole."""
         ...
 
-    def sampling(self) -> dict[str, Any]:
-        """Return sampling parameters, where the file says."""
-        ...
+
+@dataclass(frozen=True)
+class Format:
+    """An importable format.
+
+    Attributes:
+        name: The value of ``--format``.
+        describe: What it is, in one line.
+        recognise: Whether a first row is of this format. The row of a JSON document is the document; that of a zip
+            archive is its ``header.json``.
+        reader: A function that makes a reader of a source.
+        splitter: The way of cutting candidates into steps, or a function that chooses it by the first row.
+        slots: M where it is fixed; None means the largest number of candidates.
+    """
+
+    name: str
+    describe: str
+    recognise: Callable[[dict[str, Any]], bool]
+    reader: Callable[[Source], Reader]
+    splitter: str | Callable[[dict[str, Any]], str] = "line"
+    slots: int | None = None
+
+    def splitter_for(self, first_row: dict[str, Any]) -> str:
+        """Return the way of cutting candidates into steps."""
+        return self.splitter if isinstance(self.splitter, str) else self.splitter(first_row)
 
 
 def finite(row: Row, value: Any, label: str) -> float:
     """Return a value as a number.
 
     Raises:
-        DataError: It is no number, or is NaN or infinite.
+        DataError: It is no number, or is NaN or infinite, or no float is as large.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise row.fault(f"{label} = {value!r}", "a number")
-    if not math.isfinite(value):
+        raise row.fault(f"{label} = {_short(value)}", "a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise row.fault(f"{label} = {_short(value)}", "a finite number, as large as a float can be") from None
+    if not math.isfinite(number):
         raise row.fault(f"{label} = {value!r}", "a finite number")
-    return float(value)
+    return number
+
+
+def numbers(row: Row, value: Any, label: str) -> list[float]:
+    """Return a value as a list of at least one number.
+
+    Raises:
+        DataError: It is no list, or an empty one, or an entry is no finite number.
+    """
+    if not isinstance(value, list):
+        raise row.fault(f"{label} of type {type(value).__name__}", "a list of numbers")
+    if not value:
+        raise row.fault(f"{label} that is an empty list", "a list of numbers: at least one, or null for no scores")
+    return [finite(row, each, f"{label}[{i}]") for i, each in enumerate(value)]
+
+
+def count(row: Row, value: Any, label: str) -> int | None:
+    """Return a value as a whole number of at least 0 that a table can hold, or None for None.
+
+    Raises:
+        DataError: It is none.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_COUNT:
+        raise row.fault(f"{label} = {_short(value)}", f"a whole number from 0 to {LARGEST_COUNT:,}")
+    return value
+
+
+def text_list(row: Row, value: Any, label: str) -> list[str]:
+    """Return a value as a list of texts of valid Unicode.
+
+    Raises:
+        DataError: It is none.
+    """
+    if not isinstance(value, list):
+        raise row.fault(f"{label} of type {type(value).__name__}", "a list of texts")
+    for i, each in enumerate(value):
+        if not isinstance(each, str):
+            raise row.fault(f"{label}[{i}] of type {type(each).__name__}", "text")
+        row.text("text", where={"text": each}, label=f"{label}[{i}]")  # valid Unicode
+    return value
+
+
+def _short(value: Any) -> str:
+    """Return a value as it is shown in errors; a number of hundreds of digits is counted, not shown."""
+    try:
+        shown = repr(value)
+    except ValueError:  # more digits than Python converts
+        return "a number of thousands of digits"
+    return shown if len(shown) <= 60 else f"{shown[:40]}... ({len(shown)} characters)"
 
 
 def published_grades(answers: list[str | None], correct: list[bool], slots: list[int]) -> tuple[GradeRow, ...]:

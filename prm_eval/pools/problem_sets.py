@@ -65,23 +65,21 @@ def problems_hash(problems: Iterable[Problem]) -> str:
 
 
 def problem_from_row(row: Row, default_id: str) -> Problem:
-    """Read a problem from a row in any of the usual spellings (MATH, MATH-500, GSM8K, PRM800K, our own).
+    """Read a problem from a row in any of the usual spellings (MATH, MATH-500, GSM8K, AIME, PRM800K, our own).
 
-    The gold answer is ``answer`` (or ``gold``, ``ground_truth_answer``); in GSM8K it is what follows ``####``. Where
-    there is only a ``solution``, it is the last boxed expression of that (MATH).
+    Names of fields are read without regard to case (``Question``), those in small letters first. The gold answer is
+    ``answer`` (or ``gold``, ``ground_truth_answer``): what follows ``####`` (GSM8K), or the last boxed expression where
+    a whole solution stands there (Minerva MATH). NaN, as pandas writes a missing value, is no answer. Where there is
+    only a ``solution``, the gold answer is the last boxed expression of that (MATH).
 
     Raises:
         DataError: The statement is missing or empty, or a field has the wrong type.
     """
+    row = _in_small_letters(row)
     statement = row.required_text("statement", "problem", "question")
     if not statement.strip():
         raise row.fault("an empty problem statement", "text")
-    gold = row.text("gold", "ground_truth_answer", "answer")
-    if gold is not None and "####" in gold:
-        gold = gold.rsplit("####", 1)[1].strip()
-    if gold is None:
-        solution = row.text("solution")
-        gold = last_boxed(solution) if solution else None
+    gold = _gold(row)
     if gold is not None and not gold.strip():
         raise row.fault("an empty gold answer", "text")
     return Problem(
@@ -93,13 +91,34 @@ def problem_from_row(row: Row, default_id: str) -> Problem:
     )
 
 
+def _in_small_letters(row: Row) -> Row:
+    others = {name.lower(): value for name, value in row.fields.items() if name != name.lower()}
+    return Row(row.path, row.number, {**others, **row.fields}) if others else row
+
+
+def _gold(row: Row) -> str | None:
+    golds = {name: row.fields.get(name) for name in ("gold", "ground_truth_answer", "answer")}
+    gold = row.text(*golds, where={name: None if value != value else value for name, value in golds.items()})
+    if gold is None:
+        solution = row.text("solution")
+        return last_boxed(solution) if solution else None
+    if "####" in gold:
+        return gold.rsplit("####", 1)[1].strip()
+    boxed = last_boxed(gold) if "\\boxed" in gold or "\\fbox" in gold else None
+    return gold if boxed is None else boxed
+
+
 def _level(row: Row) -> int | None:
     """Read "Level 3", "3" or 3; "Level ?" (as in MATH) is None."""
     value = row.text("level")
     if value is None:
         return None
     found = re.search(r"\d+", value)
-    return int(found.group()) if found else None
+    if found is None:
+        return None
+    if len(found.group()) > 9:  # a pool's table holds 32 bits
+        raise row.fault(f"a level of {len(found.group())} digits", "a level of at most 9 digits")
+    return int(found.group())
 
 
 def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:

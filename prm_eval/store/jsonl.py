@@ -11,22 +11,59 @@ from typing import IO, Any
 
 from prm_eval.errors import DataError
 
+GZIP = b"\x1f\x8b"  # the first bytes of every gzip file, whatever its name
 MAX_LINE_BYTES = 256 * 1024 * 1024  # one row of a pool holds all candidates of a problem; more than this is a mistake
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """Open a file, or a ``.gz`` of it, for reading.
+    """Open a file for reading, unpacked where it is compressed with gzip.
 
     Raises:
         DataError: There is no such file.
     """
     if not path.is_file():
         raise DataError(path, None, "a folder" if path.is_dir() else "no such file", "a JSON-lines file")
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
 
 
-def parse_line(path: Path, row: int, line: bytes) -> dict[str, Any]:
+def is_packed(path: Path) -> bool:
+    """Say whether a file is compressed with gzip, whatever its name."""
+    with path.open("rb") as stream:
+        return stream.read(len(GZIP)) == GZIP
+
+
+class RepeatedFieldError(ValueError):
+    """A JSON object that has a field twice."""
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its fields, for json's ``object_pairs_hook``.
+
+    Raises:
+        RepeatedFieldError: A field comes twice; json itself would keep the last one without a word.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedFieldError(f"the field {next(name for name in names if names.count(name) > 1)!r} twice")
+    return found
+
+
+def finite_digits(error: Exception) -> str:
+    """Return what an error of json says, in words that help where Python refuses a number for its length."""
+    text = str(error)
+    return "a number of more than 4,300 digits: write it as text" if "integer string conversion" in text else text
+
+
+def parse_line(path: Path, row: int, line: bytes, *, unique: bool = False) -> dict[str, Any]:
     """Parse one line into a JSON object.
+
+    Args:
+        path: The file, for errors.
+        row: The line's number, for errors.
+        line: The line.
+        unique: Whether an object that has a field twice is a fault; otherwise the last one counts, as everywhere in
+            Python.
 
     Raises:
         DataError: The line is not UTF-8, not JSON, not an object, or holds half a surrogate pair.
@@ -34,13 +71,17 @@ def parse_line(path: Path, row: int, line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise DataError(path, row, f"a line of {len(line):,} bytes", f"at most {MAX_LINE_BYTES:,} bytes")
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=once if unique else None)
+    except RepeatedFieldError as error:
+        raise DataError(path, row, str(error), "each field once") from None
     except UnicodeDecodeError as error:
         raise DataError(
             path, row, f"bytes that are not UTF-8 ({error.reason} at {error.start})", "UTF-8 text"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(path, row, f"a line that is not JSON ({error})", "one JSON object a line") from None
+        raise DataError(
+            path, row, f"a line that is not JSON ({finite_digits(error)})", "one JSON object a line"
+        ) from None
     if not isinstance(value, dict):
         raise DataError(path, row, f"a JSON {type(value).__name__}", "a JSON object")
     return value

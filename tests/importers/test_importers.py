@@ -71,7 +71,7 @@ BAD_ROWS = [
         "score = inf; expected a finite number",
     ),
     (sample(step_scores=[0.1, 0.2]), "2 step_scores for 1 steps; expected one a step"),
-    (sample(step_scores=[]), "step_scores of type list; expected a list of numbers"),
+    (sample(step_scores=[]), "step_scores that is an empty list; expected a list of numbers"),
     (sample(n_tokens=-1), "n_tokens = -1; expected a whole number"),
     (
         '{"id":"c","problem":"p","samples":[{"text":"\\ud800","correct":true,"score":1,"step_scores":[1]}]}',

@@ -13,7 +13,8 @@ import pytest
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers import FORMATS, detect_format, import_pool
 from prm_eval.importers.common import ImportedProblem, RewardColumn, given_or_extracted, published_grades
-from prm_eval.importers.grouped import LineIndex
+from prm_eval.importers.grouped import RowIndex
+from prm_eval.importers.sources import open_source
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, GradeRow, Problem, StepRewards
 from prm_eval.rewards.files.reward_file import RewardFile
@@ -84,7 +85,7 @@ PLAIN_FAULTS = [
     ("samples.0.score", "0.5", "samples[0].score = '0.5'; expected a number"),
     ("samples.0.score", [0.5], "samples[0].score = [0.5]"),
     ("samples.0.step_scores", 0.5, "samples[0].step_scores of type float; expected a list of numbers"),
-    ("samples.0.step_scores", [], "samples[0].step_scores of type list"),
+    ("samples.0.step_scores", [], "samples[0].step_scores that is an empty list"),
     ("samples.0.step_scores", [0.1, None], "samples[0].step_scores[1] = None; expected a number"),
     ("samples.0.step_scores", [0.1], "samples[0]: 1 step_scores for 2 steps; expected one a step"),
     ("samples.0.step_scores", [0.1] * 3, "Is --splitter the one the rewards were made with?"),
@@ -140,7 +141,7 @@ def test_where_token_scores_are_read(tmp_path: Path, sample: dict, rewards: tupl
         ({"tokens": "abcd"}, "5 token_scores for abcd tokens"),
         ({"tokens": [5, 13, 7, 6]}, "1 newline tokens in a text of 3 lines; expected 2"),
         ({"token_scores": [0.1, "x", 0.3, 0.4, 0.5]}, "token_scores[1] = 'x'; expected a number"),
-        ({"token_scores": []}, "token_scores of type list; expected a list of numbers"),
+        ({"token_scores": []}, "token_scores that is an empty list; expected a list of numbers"),
     ],
 )
 def test_token_scores_that_do_not_fit(tmp_path: Path, changes: dict, message: str) -> None:
@@ -262,7 +263,7 @@ def test_a_fault_in_a_log(tmp_path: Path, path: str, value: object, message: str
         ({"gen_args_0": {"arg_0": "prompt", "arg_1": {"temperature": 1.0}}}, {"temperature": 1.0}),
         ({"gen_args_0": {"arg_0": "prompt", "arg_1": "text"}}, {}),
         ({"gen_args_0": ["prompt"]}, {}),
-        ([["prompt", {"temperature": 1.0}]], {}),
+        ([["prompt", {"temperature": 1.0}]], {"temperature": 1.0}),
         (None, {}),
     ],
 )
@@ -300,18 +301,17 @@ def test_each_format_is_recognised_by_its_own_row(tmp_path: Path, form: str, row
 
 
 def test_compressed_files(tmp_path: Path) -> None:
-    """Plain rows are read through gzip; formats that are read by position say what to do."""
+    """Every format is read through gzip, those whose rows are gathered from all over the file, too."""
     for name, row in (("plain", PLAIN_ROW), ("scored", SCORED)):
         (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode() + b"\n"))
     assert import_pool(tmp_path / "plain.jsonl.gz", tmp_path / "pool").pool.info.n_problems == 1
-    with pytest.raises(DataError, match=r"a compressed file; expected an uncompressed one.* gunzip it first"):
-        import_pool(tmp_path / "scored.jsonl.gz", tmp_path / "other")
+    assert import_pool(tmp_path / "scored.jsonl.gz", tmp_path / "other").pool.info.n_candidates == 1
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"form": "csv"}, "unknown format 'csv'; expected auto, lm_eval, prm800k, plain"),
+        ({"form": "csv"}, "unknown format 'csv'; expected auto, lm_eval, prm800k, search_and_learn"),
         ({"slots": 0}, "slots = 0; expected at least 1"),
         ({"slots": "0"}, "slots = 0; expected at least 1"),
         ({"slots": "-1"}, "slots = '-1'; expected a number, max or min"),
@@ -332,9 +332,8 @@ def test_lines_are_found_again_by_their_place(tmp_path: Path) -> None:
     """Rows of one key, anywhere in the file, with blank lines, torn lines and letters of several bytes between them."""
     source = tmp_path / "s.jsonl"
     source.write_bytes('{"k":"ü","v":1}\n\n{"k":"b","v":2}\n{"k":\n{"k":"ü","v":3}'.encode())
-    index = LineIndex(source, lambda row: row.required_text("k"))
-    with source.open("rb") as stream:
-        found = {name: [(row.number, row.fields["v"]) for row in index.rows(stream, name)] for name in index.places}
+    with RowIndex(open_source(source), lambda row: row.required_text("k")) as index:
+        found = {name: [(row.number, row.fields["v"]) for row in index.rows(name)] for name in index.places}
     assert found == {"ü": [(1, 1), (5, 3)], "b": [(3, 2)]}
     assert [fault.row for fault in index.faults] == [4]
 

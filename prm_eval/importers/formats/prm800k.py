@@ -7,20 +7,31 @@ evaluation of Lightman et al. (2023) pads with nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from prm_eval.importers.common import ImportedProblem, RewardColumn, finite, given_or_extracted, published_grades
+from prm_eval.importers.common import (
+    About,
+    Format,
+    ImportedProblem,
+    RewardColumn,
+    Wanted,
+    finite,
+    given_or_extracted,
+    published_grades,
+)
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.score_types import by_format
+from prm_eval.importers.sources import Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.aggregate import logit
 from prm_eval.store.jsonl import Row
 
 SLOTS = 1_860
+PROBABILITY, LOG_ODDS = by_format("probability"), by_format("log_odds")
 
 
-def recognise(row: dict[str, object]) -> bool:
+def recognise(row: dict[str, Any]) -> bool:
     """Say whether a first row is of this format."""
     return "rating_probs" in row and "steps" in row
 
@@ -28,20 +39,21 @@ def recognise(row: dict[str, object]) -> bool:
 class ScoredSamplesReader:
     """A reader of scored samples."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
-    def problems(self, splitter: str) -> Iterator[Callable[[], ImportedProblem]]:
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every problem, by first appearance, and for every row that names none."""
-        return grouped_problems(self.path, ("unique_id", "problem"), _problem)
+        return grouped_problems(self._source, lambda row: row.required_text("unique_id", "problem"), _problem)
 
-    def policy(self) -> str | None:
-        """Return the paper's generator."""
-        return "prm800k-generator"
+    def about(self) -> About:
+        """Return the paper's generator and its sampling: temperature 1 (section 2.4)."""
+        return About(policy="prm800k-generator", sampling={"temperature": 1.0})
 
-    def sampling(self) -> dict[str, Any]:
-        """Return the sampling of the paper: temperature 1 (section 2.4)."""
-        return {"temperature": 1.0}
+
+FORMAT = Format(
+    "prm800k", "PRM800K scored-test-samples.jsonl", recognise, ScoredSamplesReader, splitter="given", slots=SLOTS
+)
 
 
 def _problem(rows: list[Row], name: str) -> ImportedProblem:
@@ -69,9 +81,11 @@ def _problem(rows: list[Row], name: str) -> ImportedProblem:
         tuple(candidates),
         published_grades(answers, correct, [candidate.slot for candidate in candidates]),
         {
-            "orm_score": RewardColumn("orm", "value", "last", tuple(orm), "PRM800K ORM"),
-            "prm_score": RewardColumn("orm", "value", "last", tuple(product), "PRM800K PRM (published product)"),
-            "rating_probs": RewardColumn("prm", "logodds", "prod", tuple(by_step), "PRM800K PRM"),
+            "orm_score": RewardColumn("orm", "value", "last", tuple(orm), "PRM800K ORM", PROBABILITY),
+            "prm_score": RewardColumn(
+                "orm", "value", "last", tuple(product), "PRM800K PRM (published product)", PROBABILITY
+            ),
+            "rating_probs": RewardColumn("prm", "logodds", "prod", tuple(by_step), "PRM800K PRM", LOG_ODDS),
         },
     )
 

@@ -1,0 +1,148 @@
+"""The importer of evalscope's outputs: ``predictions/MODEL/BENCH_SUBSET.jsonl`` and ``reviews/`` of the same names.
+
+Shape of a prediction: ``index, model, model_output{choices: [{message{content}, stop_reason}], usage}, messages,
+metadata``; of a review: ``index, target, messages`` (or, older, ``input``), ``sample_score{score{value{NAME: number},
+extracted_prediction, prediction}, group_id, generation_index}``.
+
+Read: predictions are joined to the reviews of the same file name by ``index``. Repeats are further indices: rows of one
+``group_id`` are one problem, without reviews those of one prompt. ``target`` is gold, the main score (0 or 1) a label,
+``extracted_prediction`` the source's answer. Reviews alone are read, too, as they repeat the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prm_eval.importers.building import Given, build, label_of, problem_of
+from prm_eval.importers.chats import content_of, statement_in
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.grouped import RowIndex, grouped_problems
+from prm_eval.importers.sources import Source, SourceFile
+from prm_eval.store.jsonl import Row
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    return "index" in row and ("model_output" in row or "sample_score" in row)
+
+
+class OutputsReader:
+    """A reader of predictions with their reviews."""
+
+    def __init__(self, source: Source) -> None:
+        predictions = [file for file in source.files if "reviews" not in file.path.parts]
+        self._texts = Source(source.name, predictions or source.files, source.root)
+        given = {file.path: file for file in source.files if "reviews" in file.path.parts}
+        self._reviews = [
+            given.get(path) or SourceFile(path)
+            for path in (_review_of(file.path) for file in predictions)
+            if path.is_file()
+        ]
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every problem, by first appearance."""
+        with RowIndex(Source("reviews", self._reviews), _index_key) as reviews:
+
+            def review(row: Row) -> Row | None:
+                key = _index_key(row)
+                return reviews.rows(key)[-1] if key in reviews.places else None
+
+            def key(row: Row) -> str:
+                found = review(row) or row
+                score = found.fields.get("sample_score")
+                group = score.get("group_id") if isinstance(score, dict) else None
+                place = row.path.stem
+                return f"{place}/{group}" if group is not None else f"{place}/{_statement(row)}"
+
+            yield from grouped_problems(
+                self._texts, key, lambda rows, name: _problem(rows, [review(row) for row in rows], name, wanted)
+            )
+
+    def about(self) -> About:
+        """Return the models that the predictions name."""
+        names = {str(row.fields["model"]) for row in self._texts.rows() if row.fields.get("model")}
+        notes = (
+            () if self._reviews or _are_reviews(self._texts) else ("there are no reviews: no gold answers, no labels",)
+        )
+        return About(policy=" + ".join(sorted(names)) or None, notes=notes)
+
+
+FORMAT = Format("evalscope", "evalscope predictions and reviews", recognise, OutputsReader)
+
+
+def _are_reviews(source: Source) -> bool:
+    return any("sample_score" in row.fields for row in source.rows())
+
+
+def _review_of(path: Path) -> Path:
+    """Return the place of the reviews of a file of predictions: the same path, below ``reviews``."""
+    parts = list(path.parts)
+    at = max((i for i, part in enumerate(parts) if part == "predictions"), default=None)
+    if at is None:
+        return path.with_name(path.name + ".no-reviews")
+    return Path(*parts[:at], "reviews", *parts[at + 1 :])
+
+
+def _index_key(row: Row) -> str:
+    return f"{row.path.stem}/{row.required_text('index')}"
+
+
+def _statement(row: Row) -> str:
+    for name in ("input", "messages"):
+        value = row.fields.get(name)
+        found = statement_in(value) if value else None
+        if found is not None:
+            return found
+    raise row.fault("no message of the user", "messages, or an input")
+
+
+def _problem(rows: list[Row], reviews: list[Row | None], name: str, wanted: Wanted) -> ImportedProblem:
+    first = rows[0]
+    target = next((each.fields.get("target") for each in [*reviews, first] if each and each.fields.get("target")), None)
+    if isinstance(target, list):
+        if len(target) > 1:
+            raise first.fault(f"{len(target)} targets", "one gold answer")
+        target = target[0] if target else None
+    default_id = name if len(name) <= 100 else f"{first.path.stem}/{first.required_text('index')}"
+    problem = problem_of(first, _statement(first), target, default_id, **_of_metadata(first))
+    given = [_given(row, review or row) for row, review in zip(rows, reviews, strict=True)]
+    return build(first, problem, given, wanted)
+
+
+def _of_metadata(row: Row) -> dict[str, Any]:
+    metadata = row.fields.get("metadata")
+    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
+    return {name: value for name, value in found.items() if isinstance(value, (str, int))}
+
+
+def _given(row: Row, review: Row) -> Given:
+    score = review.fields.get("sample_score")
+    score = score.get("score") if isinstance(score, dict) else None
+    score = score if isinstance(score, dict) else {}
+    answer = score.get("extracted_prediction")
+    output = row.fields.get("model_output")
+    output = output if isinstance(output, dict) else {}
+    choices = output.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = choice.get("message")
+    text = content_of(message) if isinstance(message, dict) else score.get("prediction")
+    usage = output.get("usage") if isinstance(output.get("usage"), dict) else {}
+    return Given(
+        "",
+        row.required_text("text", where={"text": text}, label="model_output"),
+        answer=answer if isinstance(answer, str) else None,
+        correct=_label(score),
+        n_tokens=count(row, (usage or {}).get("output_tokens"), "usage.output_tokens"),
+        finish_reason=row.text("stop_reason", where=choice, label="stop_reason"),
+        row=row,
+    )
+
+
+def _label(score: dict[str, Any]) -> bool | None:
+    values = score.get("value")
+    if not isinstance(values, dict) or not values:
+        return label_of(values)
+    main = score.get("main_score_name")
+    return label_of(values.get(main, next(iter(values.values()))))

@@ -1,0 +1,314 @@
+"""The importer of inspect_ai's logs: ``.eval`` archives and ``.json`` logs.
+
+Shape: an archive has ``header.json`` and ``samples/ID_epoch_E.json``; a JSON log is the header with ``samples: [..]``.
+A sample has ``id, epoch, input`` (text or messages), ``choices, target, output{choices, completion, usage},
+scores{NAME: {value, answer}}, error``.
+
+Read: epochs are slots; a sample that ended in an error leaves its slot missing. The first scorer whose values are
+verdicts (C and I, true and false, 1 and 0) gives the labels. Several targets are refused: a problem has one gold
+answer. The log is read with inspect_ai where that is installed; otherwise here, as far as its shape is the one above.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from prm_eval.errors import DataError
+from prm_eval.importers.building import Given, build, label_of, problem_of
+from prm_eval.importers.chats import content_of, statement_in
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.sources import Source, SourceFile
+from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
+
+HINT = "With inspect_ai installed any of its logs can be read: pip install inspect_ai"
+_ZSTD = 93  # the zip format's number for it; Python's zipfile reads it from 3.14 on
+_UNREAD = {"events", "store"}
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    return isinstance(row.get("eval"), dict) and "plan" in row
+
+
+class LogReader:
+    """A reader of logs."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every sample id, in the order of its first epoch."""
+        for file in self._source.files:
+            log = open_log(file)
+            for number, (name, epochs) in enumerate(log.groups().items(), 1):
+                yield partial(_problem, log, name, epochs, number, wanted)
+
+    def about(self) -> About:
+        """Return model, sampling and task of the first log."""
+        log = open_log(self._source.files[0])
+        run = log.header.get("eval", {})
+        plan = log.header.get("plan") or {}
+        config = {**(plan.get("config") or {}), **(run.get("model_generate_config") or {})}
+        models = {str(open_log(file).header.get("eval", {}).get("model")) for file in self._source.files}
+        packages = run.get("packages")
+        return About(
+            policy=" + ".join(sorted(models)),
+            sampling={name: value for name, value in config.items() if value is not None},
+            source={"inspect_ai": {"task": run.get("task"), "created": run.get("created"), "packages": packages}},
+        )
+
+
+FORMAT = Format("inspect", "inspect_ai logs (.eval, .json)", recognise, LogReader)
+
+
+class Log:
+    """A log: its header, and its samples by id and epoch.
+
+    Attributes:
+        path: The file.
+        header: The header.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], samples: dict[tuple[str, int], Callable[[], Any]]) -> None:
+        self.path, self.header, self._samples = path, header, samples
+
+    def groups(self) -> dict[str, list[int]]:
+        """Return the epochs of every sample id."""
+        found: dict[str, list[int]] = {}
+        for name, epoch in self._samples:
+            found.setdefault(name, []).append(epoch)
+        return {name: sorted(epochs) for name, epochs in found.items()}
+
+    def sample(self, name: str, epoch: int, number: int) -> Row:
+        """Return one sample.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        value = self._samples[name, epoch]()
+        if not isinstance(value, dict):
+            raise DataError(self.path, number, f"a sample of type {type(value).__name__}", "an object")
+        return Row(self.path, number, _with_attachments(value))
+
+
+def open_log(file: SourceFile) -> Log:
+    """Return a log.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    if find_spec("inspect_ai") is not None:
+        return _by_package(file.path)
+    return _archive(file.path) if file.shape == "zip" else _document(file)
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """Return the header of an archive.
+
+    Raises:
+        DataError: It is no log of inspect_ai.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = _json(path, _member(path, archive, "header.json"))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise DataError(
+            path, None, f"a zip archive ({error})", "an inspect_ai log: an archive with header.json"
+        ) from None
+    if not isinstance(header, dict):
+        raise DataError(path, None, f"a header.json of type {type(header).__name__}", "an object", HINT)
+    return header
+
+
+def _by_package(path: Path) -> Log:
+    from inspect_ai.log import read_eval_log, read_eval_log_sample, read_eval_log_sample_summaries
+
+    def read(name: Any, epoch: int) -> Any:
+        return read_eval_log_sample(str(path), id=name, epoch=epoch).model_dump(mode="json", exclude=_UNREAD)
+
+    try:
+        header = read_eval_log(str(path), header_only=True).model_dump(mode="json", exclude_none=True)
+        summaries = read_eval_log_sample_summaries(str(path))
+    except Exception as error:
+        # the package raises what its parsers raise; each means that this log cannot be read
+        raise DataError(path, None, f"a log that inspect_ai cannot read ({error})", "a whole log") from error
+    return Log(path, header, {(str(each.id), each.epoch): partial(read, each.id, each.epoch) for each in summaries})
+
+
+def _document(file: SourceFile) -> Log:
+    header = next((place.load().fields for place in file.places()), {})
+    samples = header.get("samples")
+    if not isinstance(samples, list):
+        raise DataError(file.path, None, "a log without samples", "a log that was made with them", HINT)
+    return Log(
+        file.path,
+        header,
+        {_key(file.path, each): partial(_same, each) for each in samples if isinstance(each, dict)},
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _key(path: Path, sample: dict[str, Any]) -> tuple[str, int]:
+    epoch = sample.get("epoch", 1)
+    if not isinstance(epoch, int) or "id" not in sample:
+        raise DataError(path, None, "a sample without id or epoch", "both", HINT)
+    return str(sample["id"]), epoch
+
+
+def _archive(path: Path) -> Log:
+    header = header_of(path)
+    found: dict[tuple[str, int], Callable[[], Any]] = {}
+    with zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if info.filename.startswith("samples/")]
+    for name in names:
+        stem, _, epoch = name.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
+        if epoch.isdecimal():
+            found[stem, int(epoch)] = partial(_read_member, path, name)
+    return Log(path, header, found)
+
+
+def _read_member(path: Path, name: str) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return _json(path, _member(path, archive, name))
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a file of an archive, which may be compressed with zstd."""
+    info = archive.getinfo(name)
+    if info.file_size > MAX_LINE_BYTES:
+        raise DataError(path, None, f"{name} of {info.file_size:,} bytes", f"at most {MAX_LINE_BYTES:,} bytes")
+    if info.compress_type != _ZSTD:
+        with archive.open(info) as stream:
+            return stream.read(MAX_LINE_BYTES)
+    import pyarrow as pa
+
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset + 26)
+        lengths = stream.read(4)
+        stream.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
+        packed = stream.read(info.compress_size)
+    try:
+        return bytes(pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(info.file_size))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(path, None, f"{name} that cannot be unpacked ({error})", "a whole archive", HINT) from None
+
+
+def _json(path: Path, data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, None, f"text that is not JSON ({error})", "a whole log", HINT) from None
+
+
+def _with_attachments(sample: dict[str, Any]) -> dict[str, Any]:
+    """Return a sample with the texts that the log keeps apart put back where they belong."""
+    attachments = sample.get("attachments")
+    if not isinstance(attachments, dict) or not attachments:
+        return sample
+
+    def put_back(value: Any) -> Any:
+        if isinstance(value, str):
+            return (
+                attachments.get(value.removeprefix("attachment://"), value)
+                if value.startswith("attachment://")
+                else value
+            )
+        if isinstance(value, list):
+            return [put_back(each) for each in value]
+        return {name: put_back(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+    return {name: put_back(value) for name, value in sample.items() if name not in _UNREAD}
+
+
+def _problem(log: Log, name: str, epochs: list[int], number: int, wanted: Wanted) -> ImportedProblem:
+    rows = {epoch: log.sample(name, epoch, number) for epoch in epochs}
+    first = rows[epochs[0]]
+    problem = problem_of(first, _statement(first), _target(first), name, **_of_metadata(first))
+    scorer = _scorer(list(rows.values()))
+    given = [_given(rows[epoch], scorer) if epoch in rows else None for epoch in range(1, max(epochs) + 1)]
+    failed = sum(each is None for each in given)
+    remarks = ["a sample that ended in an error: its slot is missing"] if failed else []
+    if scorer:
+        remarks.append(f"labels are those of the scorer {scorer}")
+    return build(first, problem, given, wanted, remarks=remarks)
+
+
+def _statement(row: Row) -> str:
+    found = statement_in(row.fields.get("input"))
+    if found is None:
+        raise row.fault("an input without a message of the user", "a text, or a list of messages")
+    choices = row.fields.get("choices")
+    if isinstance(choices, list) and choices:
+        lines = (f"{chr(ord('A') + i)}) {choice}" for i, choice in enumerate(choices))
+        return "\n".join([found, *lines])
+    return found
+
+
+def _target(row: Row) -> Any:
+    target = row.fields.get("target")
+    if isinstance(target, list):
+        if len(target) > 1:
+            raise row.fault(f"{len(target)} targets", "one gold answer")
+        target = target[0] if target else None
+    return target or None
+
+
+def _of_metadata(row: Row) -> dict[str, Any]:
+    metadata = row.fields.get("metadata")
+    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
+    # the row's own id is the name of the problem, which may not be a text
+    return {"problem_id": str(row.fields.get("id")), **{k: v for k, v in found.items() if isinstance(v, (str, int))}}
+
+
+def _scorer(rows: list[Row]) -> str | None:
+    """Return the first scorer that gives every sample a verdict."""
+    finished = [row for row in rows if _text(row) is not None]
+    for name in (finished[0].fields.get("scores") or {}) if finished else ():
+        if all(_verdict(row, name) is not None for row in finished):
+            return str(name)
+    return None
+
+
+def _verdict(row: Row, scorer: str) -> bool | None:
+    score = (row.fields.get("scores") or {}).get(scorer)
+    return label_of(score.get("value")) if isinstance(score, dict) else None
+
+
+def _text(row: Row) -> str | None:
+    output = row.fields.get("output")
+    choices = output.get("choices") if isinstance(output, dict) else None
+    if not choices or row.fields.get("error"):
+        return None
+    completion = output.get("completion")  # type: ignore[union-attr]
+    message = choices[0].get("message") if isinstance(choices[0], dict) else None
+    text = content_of(message) if isinstance(message, dict) else None
+    return completion if isinstance(completion, str) and completion else text
+
+
+def _given(row: Row, scorer: str | None) -> Given | None:
+    text = _text(row)
+    if text is None:
+        return None
+    output = row.fields["output"]
+    usage = output.get("usage") or {}
+    score = (row.fields.get("scores") or {}).get(scorer) if scorer else None
+    answer = score.get("answer") if isinstance(score, dict) else None
+    whole = not isinstance(answer, str) or " ".join(answer.lower().split()) == " ".join(text.lower().split())
+    return Given(
+        "output",
+        row.required_text("text", where={"text": text}, label="output.completion"),
+        answer=None if whole else answer,  # some scorers call the whole text the answer
+        correct=_verdict(row, scorer) if scorer else None,
+        n_tokens=count(row, usage.get("output_tokens"), "output.usage.output_tokens"),
+        finish_reason=row.text("stop_reason", where=output["choices"][0], label="stop_reason"),
+        row=row,
+    )

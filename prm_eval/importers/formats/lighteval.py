@@ -1,0 +1,126 @@
+"""The importer of lighteval's details: ``details/MODEL/DATE/details_TASK_DATE.parquet``, one row a document.
+
+Shape of a row: ``doc{query, choices, gold_index, id, task_name, ...}, model_response{text: [text], ...}, metric{...}``;
+in versions before 0.10 ``full_prompt`` or ``example``, ``predictions: [text]``, ``gold: [text]``, ``metrics``.
+
+Read: the responses as slots, ``choices[gold_index]`` (or ``gold``) as gold, the query as statement. Metrics are of the
+document (avg@n, pass@k), not of a response: there are labels only where there is one response. ``results_DATE.json``
+below ``results/MODEL`` says the policy and the sampling.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.chats import statement_in
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.sources import Place, Source
+from prm_eval.store.jsonl import Row
+
+LARGEST_RESULTS = 64 * 1024 * 1024
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    new = isinstance(row.get("doc"), dict) and isinstance(row.get("model_response"), dict)
+    return new or ("predictions" in row and bool({"full_prompt", "example"} & set(row)))
+
+
+class DetailsReader:
+    """A reader of details."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every row."""
+        for place in self._source.places():
+            yield partial(_read, place, wanted)
+
+    def about(self) -> About:
+        """Return what ``results_*.json`` says, where it lies where lighteval puts it."""
+        found = _results(self._source.files[0].path)
+        general = found.get("config_general") if found else None
+        if not isinstance(general, dict):
+            return About()
+        config = general.get("model_config")
+        config = config if isinstance(config, dict) else {}
+        name = general.get("model_name") or config.get("model_name")
+        sampling = general.get("generation_parameters") or config.get("generation_parameters")
+        known = (
+            {key: value for key, value in sampling.items() if value is not None} if isinstance(sampling, dict) else {}
+        )
+        return About(policy=str(name) if name else None, sampling=known)
+
+
+FORMAT = Format("lighteval", "lighteval details_*.parquet", recognise, DetailsReader)
+
+
+def _results(path: Path) -> dict[str, Any] | None:
+    """Return the results of the run of a file of details: those of its date."""
+    for folder in path.parents:
+        if folder.name == "details":
+            model = path.relative_to(folder).parent.parent
+            date = path.parent.name
+            files = sorted((folder.parent / "results" / model).glob("results_*.json"))
+            chosen = [each for each in files if date in each.name] or (files if len(files) == 1 else [])
+            if not chosen or chosen[0].stat().st_size > LARGEST_RESULTS:
+                return None
+            try:
+                found = json.loads(chosen[0].read_bytes())
+            except (ValueError, RecursionError):
+                return None  # nothing but the policy's name is lost, and pool show says that it is unknown
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def _read(place: Place, wanted: Wanted) -> ImportedProblem:
+    row = place.load()
+    doc = row.fields.get("doc")
+    if not isinstance(doc, dict):
+        return _old(row, wanted)
+    response = row.fields["model_response"]
+    texts = text_list(row, response.get("text"), "model_response.text")
+    query = statement_in(doc.get("query"))
+    if query is None:
+        raise row.fault("a doc without a query", "a text")
+    index = doc.get("id")
+    default_id = f"{doc.get('task_name') or row.path.stem}/{index if index not in (None, '') else row.number}"
+    problem = problem_of(row, query, _gold(row, doc), default_id)
+    labels = row.fields.get("metric")
+    return build(row, problem, _given(row, "model_response.text", texts, labels), wanted)
+
+
+def _old(row: Row, wanted: Wanted) -> ImportedProblem:
+    texts = text_list(row, _as_list(row.fields.get("predictions")), "predictions")
+    statement = next(
+        (found for name in ("example", "full_prompt") if (found := statement_in(row.fields.get(name)))), None
+    )
+    if statement is None:
+        raise row.fault("no example and no full_prompt", "one of them")
+    gold = _as_list(row.fields.get("gold"))
+    problem = problem_of(row, statement, gold[0] if gold else None, f"{row.path.stem}/{row.number}")
+    return build(row, problem, _given(row, "predictions", texts, row.fields.get("metrics")), wanted)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
+
+
+def _gold(row: Row, doc: dict[str, Any]) -> Any:
+    choices, index = doc.get("choices"), doc.get("gold_index")
+    index = index[0] if isinstance(index, list) and index else index
+    if not isinstance(choices, list) or not isinstance(index, int) or not 0 <= index < len(choices):
+        return None
+    return choices[index]
+
+
+def _given(row: Row, name: str, texts: list[str], metrics: Any) -> list[Given]:
+    values = [value for value in metrics.values() if value is not None] if isinstance(metrics, dict) else []
+    alone = len(texts) == 1 and len(values) == 1 and values[0] in (0, 1)
+    return [Given(f"{name}[{i}]", text, correct=bool(values[0]) if alone else None) for i, text in enumerate(texts)]

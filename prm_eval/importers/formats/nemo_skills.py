@@ -1,0 +1,99 @@
+"""The importer of NeMo-Skills' generations: ``output-rs0.jsonl`` ... ``output-rsK.jsonl``, one file a sample.
+
+Shape of a row: ``problem, expected_answer, generation, predicted_answer, symbolic_correct``, and where they were made
+``judgement`` ("... Judgement: Yes"), ``reward_model_score``, ``num_generated_tokens``. Row i of every file is problem
+i.
+
+Read: slot k is the file with the k-th number; a file that ends early leaves its slots missing; a row of another problem
+than in the first file is a fault. Labels are ``symbolic_correct`` (or ``is_correct``), else the judgement.
+``reward_model_score`` becomes rewards. Not read: code execution, error messages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
+from typing import Any
+
+from prm_eval.importers.building import Given, ScoreField, build, problem_of
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.sources import Place, Source
+from prm_eval.store.jsonl import Row
+
+_JUDGEMENT = re.compile(r"judge?ment:\s*\**\s*(yes|no)\b", re.IGNORECASE)
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    return "generation" in row and bool({"expected_answer", "predicted_answer"} & set(row))
+
+
+class GenerationsReader:
+    """A reader of one file a sample."""
+
+    def __init__(self, source: Source) -> None:
+        numbered = [file for file in source.files if re.search(r"-rs\d+", file.path.name)]
+        self._files = numbered or list(source.files)
+        self._greedy = [file.path.name for file in source.files if numbered and file not in numbered]
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every problem: the rows of one number in all files."""
+        for places in zip_longest(*(file.places() for file in self._files)):
+            yield partial(_read, places, wanted)
+
+    def about(self) -> About:
+        """Return which files were left out: samples at temperature 0 are no samples of the policy."""
+        notes = tuple(f"{name} is left out: it is no sample (output-rs*.jsonl are)" for name in self._greedy)
+        return About(notes=notes)
+
+
+FORMAT = Format("nemo_skills", "NeMo-Skills output-rs*.jsonl, one file a sample", recognise, GenerationsReader)
+
+
+def _read(places: tuple[Place | None, ...], wanted: Wanted) -> ImportedProblem:
+    rows = [None if place is None else place.load() for place in places]
+    first = next(row for row in rows if row is not None)
+    statement = first.required_text("problem", "question")
+    gold = first.text("expected_answer")
+    problem = problem_of(first, statement, gold, f"row/{first.number}")
+    given: list[Given | None] = []
+    for row in rows:
+        if row is not None and row.required_text("problem", "question") != statement:
+            raise row.fault(
+                f"another problem than row {first.number} of {first.path.name}",
+                "the same problem in the same row of every file",
+            )
+        given.append(None if row is None else _given(row))
+    fields = (
+        [ScoreField("reward_model_score", "orm")] if any("reward_model_score" in r.fields for r in rows if r) else []
+    )
+    return build(first, problem, given, wanted, fields)
+
+
+def _given(row: Row) -> Given:
+    fields = row.fields
+    answer = (row.text("predicted_answer") or "") if "predicted_answer" in fields else None
+    return Given(
+        "",
+        row.required_text("generation"),
+        answer=answer,
+        correct=_label(row),
+        n_tokens=count(row, fields.get("num_generated_tokens"), "num_generated_tokens"),
+        finish_reason=row.text("finish_reason"),
+        scores={"reward_model_score": fields["reward_model_score"]} if "reward_model_score" in fields else {},
+        row=row,
+    )
+
+
+def _label(row: Row) -> bool | None:
+    for name in ("symbolic_correct", "is_correct"):
+        value = row.fields.get(name)
+        if value is not None:
+            if not isinstance(value, bool):
+                raise row.fault(f"{name} = {value!r}", "true or false")
+            return value
+    judgement = row.fields.get("judgement")
+    found = _JUDGEMENT.findall(judgement) if isinstance(judgement, str) else []
+    return found[-1].lower() == "yes" if found else None

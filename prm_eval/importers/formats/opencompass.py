@@ -1,0 +1,99 @@
+"""The importer of OpenCompass' predictions: ``predictions/MODEL/DATASET.json``.
+
+Shape: an object ``{"0": {origin_prompt, prediction, gold?, res_length?}, ...}``, or JSON lines of such objects with
+``idx``. ``origin_prompt`` is a text or a list of ``{role, prompt}``; ``prediction`` a text, or a list of texts.
+
+Read: entries of one prompt are one problem, so that the parts of a data set (``DATASET_0.json``, ``DATASET_1.json``)
+join and repeated runs fill further slots. The statement is the last turn of the user. There are no labels here (they
+are in ``results/``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from prm_eval.errors import DataError
+from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.chats import statement_in
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.sources import Source
+from prm_eval.store.jsonl import Row
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    return _entry(row) or (bool(row) and all(name.isdecimal() and _entry(value) for name, value in row.items()))
+
+
+def _entry(value: Any) -> bool:
+    return isinstance(value, dict) and "origin_prompt" in value and "prediction" in value
+
+
+class PredictionsReader:
+    """A reader of predictions, which are whole JSON documents: texts are read again for each problem's turn."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every prompt, by first appearance."""
+        groups: dict[bytes, list[Row]] = {}
+        for place in self._source.places():
+            try:
+                entries = _entries(place.load())
+            except DataError as error:
+                yield partial(_raise, error)
+                continue
+            for row in entries:
+                spelt = json.dumps(row.fields.get("origin_prompt"), sort_keys=True).encode()
+                groups.setdefault(hashlib.sha256(spelt).digest(), []).append(row)
+        for rows in groups.values():
+            yield partial(_problem, rows, wanted)
+
+    def about(self) -> About:
+        """Return nothing: the predictions name neither policy nor sampling."""
+        return About()
+
+
+FORMAT = Format("opencompass", "OpenCompass predictions (origin_prompt, prediction)", recognise, PredictionsReader)
+
+
+def _raise(error: DataError) -> ImportedProblem:
+    raise error
+
+
+def _entries(row: Row) -> list[Row]:
+    if _entry(row.fields):
+        return [row]
+    found = []
+    for name, value in row.fields.items():
+        if not _entry(value):
+            raise row.fault(f"the entry {name!r} without origin_prompt and prediction", "both")
+        number = int(name) + 1 if name.isdecimal() and len(name) < 10 else row.number
+        found.append(Row(row.path, number, value))
+    return found
+
+
+def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
+    first = rows[0]
+    statement = statement_in(first.fields.get("origin_prompt"))
+    if statement is None:
+        raise first.fault("an origin_prompt without a turn of the user", "a text, or a list of {role, prompt}")
+    index = first.text("idx") or str(first.number - 1)
+    problem = problem_of(first, statement, _gold(first), f"{first.path.stem}/{index}")
+    return build(first, problem, [each for row in rows for each in _given(row)], wanted)
+
+
+def _gold(row: Row) -> Any:
+    gold = row.fields.get("gold")
+    return gold[0] if isinstance(gold, list) and len(gold) == 1 else gold
+
+
+def _given(row: Row) -> list[Given]:
+    found = row.fields.get("prediction")
+    texts = text_list(row, found if isinstance(found, list) else [found], "prediction")
+    return [Given(f"prediction[{i}]", text, row=row) for i, text in enumerate(texts)]

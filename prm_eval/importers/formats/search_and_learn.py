@@ -1,0 +1,87 @@
+"""The importer of search-and-learn's completions, from its files or from hub datasets of the same columns.
+
+The files are ``data/MODEL/{best_of_n,beam_search,dvts}_completions.jsonl``; on the hub a branch is a revision.
+
+Shape of a row: the columns of MATH-500 (``problem, solution, answer, subject, level, unique_id``), ``completions:
+[text]``, ``scores: [[number]]`` (one a step), ``pred`` (the text of the best), ``completion_tokens: [count]``,
+``agg_scores`` (the last step's), and figures (``pred_naive@n`` ...).
+
+Read: texts, step scores, token counts. Not read: predictions and aggregates, which we compute. Steps are the pieces for
+which there is a score, cut as its PRMs cut them (blank lines, lines). Searches pad their beams with copies up to n:
+said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from prm_eval.importers.building import Given, ScoreField, build, steps_for
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, text_list
+from prm_eval.importers.sources import Place, Source
+from prm_eval.pools.problem_sets import problem_from_row
+from prm_eval.store.jsonl import Row
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    named = "problem" in row or "question" in row or "prompt" in row
+    return "completions" in row and named and bool({"scores", "pred", "completion_tokens"} & set(row))
+
+
+class CompletionsReader:
+    """A reader of completions."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every row."""
+        for place in self._source.places():
+            yield partial(_read, place, wanted)
+
+    def about(self) -> About:
+        """Return nothing: the file names neither policy nor sampling."""
+        return About()
+
+
+FORMAT = Format(
+    "search_and_learn", "search-and-learn *_completions.jsonl", recognise, CompletionsReader, splitter="given"
+)
+
+
+def _read(place: Place, wanted: Wanted) -> ImportedProblem:
+    row = place.load()
+    fields = row.fields if "problem" in row.fields else {**row.fields, "question": row.text("question", "prompt")}
+    problem = problem_from_row(Row(row.path, row.number, fields), f"{row.path.stem}/{row.number}")
+    texts = text_list(row, row.fields.get("completions"), "completions")
+    scores = _beside(row, "scores", len(texts))
+    tokens = _beside(row, "completion_tokens", len(texts))
+    given = [_given(row, i, text, scores, tokens) for i, text in enumerate(texts)]
+    fields_of_scores = [ScoreField("scores", "prm", misfits_refused=True)] if scores is not None else []
+    return build(row, problem, given, wanted, fields_of_scores)
+
+
+def _beside(row: Row, name: str, n: int) -> list[Any] | None:
+    values = row.fields.get(name)
+    if values is None or (isinstance(values, int) and not isinstance(values, bool)):  # a total says nothing of each
+        return None
+    if not isinstance(values, list) or len(values) != n:
+        found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
+        raise row.fault(f"{name} of {found} for {n} completions", "one entry a completion")
+    return values
+
+
+def _given(row: Row, i: int, text: str, scores: list[Any] | None, tokens: list[Any] | None) -> Given:
+    own = scores[i] if scores is not None else None
+    if own == []:  # their scorer had no step to score
+        own = None
+    steps = steps_for(text, len(own) if isinstance(own, list) else 0)
+    return Given(
+        f"completions[{i}]",
+        text,
+        steps,
+        n_tokens=count(row, tokens[i], f"completion_tokens[{i}]") if tokens is not None else None,
+        scores={} if scores is None else {"scores": own},
+    )

@@ -1,0 +1,71 @@
+"""The importer of verl's generation output: a Parquet file with the columns of its data set and ``responses: [text]``.
+
+Shape of a row: ``data_source, prompt: [{role, content}], ability, reward_model: {style, ground_truth}, extra_info``, or
+any columns of a problem (``problem``, ``answer``), and ``responses``.
+
+Read: the statement is the last turn of the user in ``prompt``, else the row's own; gold is
+``reward_model.ground_truth``, else the row's own. There are neither labels nor rewards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.chats import statement_in
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.formats.verl_dump import gold_of
+from prm_eval.importers.sources import Place, Source
+from prm_eval.pools.problem_sets import problem_from_row
+from prm_eval.store.jsonl import Row
+
+_OF_PROBLEMS = {"problem", "question", "statement", "prompt"}
+
+
+def recognise(row: dict[str, Any]) -> bool:
+    """Say whether a first row is of this format."""
+    return isinstance(row.get("responses"), list) and bool(_OF_PROBLEMS & set(row)) and "samples" not in row
+
+
+class GenerationReader:
+    """A reader of generation output."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
+        """Yield a loader for every row."""
+        for place in self._source.places():
+            yield partial(_read, place, wanted)
+
+    def about(self) -> About:
+        """Return nothing: the file names neither policy nor sampling."""
+        return About()
+
+
+FORMAT = Format("verl_generation", "verl generation Parquet (responses)", recognise, GenerationReader)
+
+
+def _read(place: Place, wanted: Wanted) -> ImportedProblem:
+    row = place.load()
+    default_id = f"{row.path.stem}/{row.number}"
+    if "prompt" in row.fields and not {"problem", "question", "statement"} & set(row.fields):
+        statement = statement_in(row.fields["prompt"])
+        if statement is None:
+            raise row.fault("a prompt without a turn of the user", "a text, or a list of {role, content}")
+        problem = problem_of(row, statement, _gold(row), default_id)
+    else:
+        problem = problem_from_row(row, default_id)
+        if problem.gold is None and (gold := _gold(row)) is not None:
+            problem = problem_of(row, problem.statement, gold, default_id)
+    texts = text_list(row, row.fields.get("responses"), "responses")
+    return build(row, problem, [Given(f"responses[{i}]", text) for i, text in enumerate(texts)], wanted)
+
+
+def _gold(row: Row) -> Any:
+    model = row.fields.get("reward_model")
+    if isinstance(model, dict) and model.get("ground_truth") is not None:
+        return gold_of(row, model)
+    return next((row.fields[name] for name in ("answer", "gold") if row.fields.get(name) is not None), None)

@@ -1,0 +1,576 @@
+"""Every format from a file of its stated shape; docs/pools.md says which files the tools themselves wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.importers import FORMATS, detect_format, import_pool
+from prm_eval.rewards.files.reward_file import RewardFile
+from tests.conftest import write_jsonl
+
+HERE = Path(__file__).parent
+ONE, TWO = "1+1 = 2\n\nso \\boxed{2}", "\\boxed{3}"
+CHAT = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is 1+1?<|im_end|>\n<|im_start|>assistant\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source of one format: its files by name, and what must come out of it for its first problem."""
+
+    form: str
+    files: dict[str, object]
+    statement: str = "What is 1+1?"
+    gold: str | None = "2"
+    texts: tuple[str, ...] = (ONE, TWO)
+    labels: tuple[str, ...] | None = ("correct", "incorrect")
+    rewards: dict[str, list] = field(default_factory=dict)
+    policy: str | None = None
+
+
+def made(folder: Path, files: dict[str, object]) -> Path:
+    """Write the files of a case; lists are JSON lines, unless the name says .parquet or .json."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".parquet"):
+            pq.write_table(pa.Table.from_pylist(content), path)
+        elif name.endswith(".json"):
+            path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        else:
+            write_jsonl(path, content)
+    return folder / next(iter(files)) if len(files) == 1 else folder
+
+
+def strict(**changes: object) -> dict:
+    prompt = "system\nBe brief.\nuser\nWhat is 1+1?\nassistant\n"
+    about = {"id": "g_0", "question": "What is 1+1?", "ground_truth": "2", "domain": "arithmetic"}
+    return {
+        "problem_id": "g_0",
+        "problem": about,
+        "raw_text": prompt + ONE,
+        "steps": [{"index": 0, "text": prompt + "1+1 = 2"}, {"index": 1, "text": "so \\boxed{2}"}],
+        "extracted_answer": "2",
+        "is_correct": True,
+        "num_tokens": 9,
+        "model_name": "some/model",
+        **changes,
+    }
+
+
+def evalscope(index: int, text: str, right: float) -> tuple[dict, dict]:
+    asked = [{"role": "user", "content": "What is 1+1?"}]
+    choice = {"message": {"role": "assistant", "content": text}, "stop_reason": "stop"}
+    output = {"model": "m", "choices": [choice], "usage": {"output_tokens": 7}}
+    score = {"value": {"acc": right}, "extracted_prediction": "2" if right else "3", "prediction": text}
+    return (
+        {"index": index, "model": "m", "model_output": output, "messages": asked, "metadata": {"level": 1}},
+        {
+            "index": index,
+            "target": ["2"],
+            "messages": asked,
+            "sample_score": {"score": score, "sample_id": index, "group_id": 0, "generation_index": index},
+        },
+    )
+
+
+SCOPE = [evalscope(0, ONE, 1.0), evalscope(1, TWO, 0.0)]
+NEMO = {"problem": "What is 1+1?", "expected_answer": "2"}
+SAMPLE = {"id": "a", "input": "What is 1+1?", "target": "2", "error": None}
+INSPECT = {
+    "version": 2,
+    "status": "success",
+    "eval": {"task": "t", "model": "org/m", "model_generate_config": {}},
+    "plan": {"config": {"temperature": 0.5}},
+    "samples": [
+        {
+            **SAMPLE,
+            "epoch": epoch,
+            "output": {"choices": [{"message": {"role": "assistant", "content": text}, "stop_reason": "stop"}]},
+            "scores": {"note": {"value": "fine"}, "match": {"value": value, "answer": answer}},
+        }
+        for epoch, text, value, answer in ((2, TWO, "I", "3"), (1, ONE, "C", "2"))
+    ],
+}
+
+CASES = {
+    "plain": Case(
+        "plain",
+        {
+            "p.jsonl": [
+                {
+                    "problem": "What is 1+1?",
+                    "answer": "2",
+                    "samples": [
+                        {"text": ONE, "steps": ["a", "b"], "correct": True, "rewards": {"A": [0.5, 1], "B": 3}},
+                        {"text": TWO, "steps": ["c"], "correct": False, "rewards": {"A": [0.25], "B": None}},
+                    ],
+                    "rewards": {"C": [-1.5, 2]},
+                }
+            ]
+        },
+        rewards={"A": [(0.5, 1), (0.25,)], "B": [(3,), ()], "C": [(-1.5,), (2,)]},
+    ),
+    "search_and_learn": Case(
+        "search_and_learn",
+        {
+            "best_of_n_completions.jsonl": [
+                {
+                    "problem": "What is 1+1?",
+                    "solution": "\\boxed{2}",
+                    "answer": "2",
+                    "subject": "Algebra",
+                    "level": 1,
+                    "unique_id": "t/1",
+                    "completions": [ONE, TWO],
+                    "scores": [[0.5, 0.75], [0.25]],
+                    "pred": ONE,
+                    "completion_tokens": [5, 3],
+                    "agg_scores": [0.75, 0.25],
+                    "pred_naive@2": "\\boxed{2}",
+                }
+            ]
+        },
+        labels=None,
+        rewards={"scores": [(0.5, 0.75), (0.25,)]},
+    ),
+    "qwen_eval": Case(
+        "qwen_eval",
+        {
+            "out.jsonl": [
+                {
+                    "idx": 0,
+                    "question": "What is 1+1?",
+                    "gt_cot": "easy",
+                    "gt": "2",
+                    "answer": "\\text{2}",
+                    "code": [ONE, TWO],
+                    "pred": ["2", "3"],
+                    "report": [None, None],
+                    "score": [True, False],
+                    "pred_score": [[2.5], [-1]],
+                }
+            ]
+        },
+        rewards={"pred_score": [(2.5,), (-1,)]},
+    ),
+    "nemo_skills": Case(
+        "nemo_skills",
+        {
+            "output-rs10.jsonl": [
+                {
+                    **NEMO,
+                    "generation": TWO,
+                    "predicted_answer": "3",
+                    "symbolic_correct": False,
+                    "reward_model_score": -2,
+                }
+            ],
+            "output-rs2.jsonl": [
+                {**NEMO, "generation": ONE, "predicted_answer": "2", "symbolic_correct": True, "reward_model_score": 1}
+            ],
+        },
+        rewards={"reward_model_score": [(1,), (-2,)]},
+    ),
+    "openr": Case(
+        "openr",
+        {
+            f"question_0/record_{k}.jsonl": [
+                {
+                    "question": "What is 1+1?",
+                    "groundtruth": "2",
+                    "result": {"majority_vote": 1},
+                    "output": [{"path_idx": 0, "text": text, "value": value, "completion_tokens": 4}],
+                }
+            ]
+            for k, text, value in ((0, ONE, [0.5, 0.75]), (1, TWO, [0.25]))
+        }
+        | {"config.json": {"LM": "m"}},
+        labels=None,
+        rewards={"value": [(0.5, 0.75), (0.25,)]},
+    ),
+    "verl_dump": Case(
+        "verl_dump",
+        {
+            "7.jsonl": [
+                {"input": CHAT, "output": text, "gts": "2", "score": score, "step": 7, "acc": acc, "pred": pred}
+                for text, score, acc, pred in ((ONE, 1.0, True, "2"), (TWO, -1.0, False, "3"))
+            ]
+        },
+        rewards={"score": [(1,), (-1,)]},
+    ),
+    "verl_generation": Case(
+        "verl_generation",
+        {
+            "g.parquet": [
+                {
+                    "data_source": "d",
+                    "prompt": [{"role": "user", "content": "What is 1+1?"}],
+                    "reward_model": {"style": "rule", "ground_truth": "2"},
+                    "extra_info": {"index": 3, "split": "test"},
+                    "responses": [ONE, TWO],
+                }
+            ]
+        },
+        labels=None,
+    ),
+    "inspect": Case("inspect", {"log.json": INSPECT}, policy="org/m"),
+    "evalscope": Case(
+        "evalscope",
+        {
+            "predictions/m/b_all.jsonl": [prediction for prediction, _ in SCOPE],
+            "reviews/m/b_all.jsonl": [review for _, review in SCOPE],
+        },
+        policy="m",
+    ),
+    "opencompass": Case(
+        "opencompass",
+        {
+            "d.json": {
+                str(k): {
+                    "origin_prompt": [{"role": "HUMAN", "prompt": "What is 1+1?"}],
+                    "prediction": text,
+                    "gold": "2",
+                }
+                for k, text in enumerate((ONE, TWO))
+            }
+        },
+        labels=None,
+    ),
+    "lighteval": Case(
+        "lighteval",
+        {
+            "details_t.parquet": [
+                {
+                    "doc": {"query": "What is 1+1?", "choices": ["2"], "gold_index": [0], "id": "0", "task_name": "t"},
+                    "model_response": {"text": [ONE, TWO], "input": "What is 1+1?"},
+                    "metric": {"avg@2": 0.5},
+                }
+            ]
+        },
+        labels=None,
+    ),
+    "rewardbench2": Case(
+        "rewardbench2",
+        {
+            "model.json": {
+                "text": [["user: What is 1+1?\nassistant:\n" + text for text in (ONE, TWO)]],
+                "scores": [[[1.5], [-0.5]]],
+                "results": [1],
+                "id": ["7"],
+                "subset": ["Math"],
+                "num_correct": [1],
+                "model": "org/rm",
+            }
+        },
+        statement="user: What is 1+1?\nassistant:\n",
+        gold=None,
+        rewards={"scores": [(1.5,), (-0.5,)]},
+        policy="several models (RewardBench 2)",
+    ),
+    "rewardmath": Case(
+        "rewardmath",
+        {
+            f"{name}_reward.json": [
+                {"problem": "What is 1+1?", "solution_reference": ["human", "small"], "score": score}
+            ]
+            for name, score in (("orm", [1.5, -0.5]), ("prm", [[0.5, 0.75], [0.25]]))
+        },
+        gold=None,
+        texts=(
+            "[step 1 of human: no text in the source]\n[step 2 of human: no text in the source]",
+            "[step 1 of small: no text in the source]",
+        ),
+        rewards={"orm": [(1.5,), (-0.5,)], "prm": [(0.5, 0.75), (0.25,)]},
+        policy="ten solvers (RewardMATH)",
+    ),
+    "strictprmbench": Case(
+        "strictprmbench",
+        {
+            "pools/g_0.json": {
+                "problem_id": "g_0",
+                "n": 2,
+                "temperature": 0.8,
+                "candidates": [
+                    strict(),
+                    strict(raw_text=TWO, steps=[{"index": 0, "text": TWO}], extracted_answer="3", is_correct=False),
+                ],
+            },
+            "scores/a.jsonl": [
+                {"benchmark": "g", "prm_name": "a", "problem_id": "g_0", "candidate_index": k, "step_scores": scores}
+                for k, scores in ((1, [0.25]), (0, [0.5, 0.75]))
+            ],
+        },
+        policy="some/model",
+        rewards={"a": [(0.5, 0.75), (0.25,)]},
+    ),
+    "lm_eval": Case(
+        "lm_eval",
+        {
+            "samples_t.jsonl": [
+                {
+                    "doc_id": 0,
+                    "doc": {"Problem": "What is 1+1?", "Answer": 2, "ID": "x"},
+                    "target": "2",
+                    "resps": [[ONE, TWO]],
+                    "filter": name,
+                    "doc_hash": "h",
+                }
+                for name in ("first", "last")
+            ]
+        },
+        labels=None,
+    ),
+    "prm800k": Case(
+        "prm800k",
+        {
+            "scored-test-samples.jsonl": [
+                {
+                    "problem": "What is 1+1?",
+                    "unique_id": "t/1",
+                    "ground_truth_answer": "2",
+                    "answer": answer,
+                    "is_correct": answer == "2",
+                    "steps": text.split("\n\n"),
+                    "rating_probs": [{"-1": 0.5, "0": 0.25, "1": 0.25}] * len(text.split("\n\n")),
+                    "orm_score": 0.5,
+                    "prm_score": 0.25,
+                }
+                for answer, text in (("2", ONE), ("3", TWO))
+            ]
+        },
+        texts=(ONE.replace("\n\n", "\n"), TWO),
+        rewards={"orm_score": [(0.5,), (0.5,)], "prm_score": [(0.25,), (0.25,)], "rating_probs": [(0, 0), (0,)]},
+        policy="prm800k-generator",
+    ),
+}
+
+
+def first_rows() -> dict[str, list[dict]]:
+    """The first row of every file of every case, as recognition sees it."""
+    found: dict[str, list[dict]] = {}
+    for name, case in CASES.items():
+        for file, content in case.files.items():
+            if file != "config.json":
+                found.setdefault(name, []).append(content if isinstance(content, dict) else content[0])
+    return found
+
+
+def test_every_format_has_a_case() -> None:
+    """A format without a file of its shape here would be recognised by nobody's test."""
+    assert set(CASES) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_row_is_of_two_formats(name: str) -> None:
+    """Formats are recognised by fields that others lack, so that their order does not matter."""
+    for row in first_rows()[name]:
+        assert [form for form, each in FORMATS.items() if each.recognise(row)] == [name]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_of_its_shape(tmp_path: Path, name: str) -> None:
+    """Statement, gold, texts in their slots, labels and rewards of each format come out as they went in."""
+    case = CASES[name]
+    source = made(tmp_path / "source", case.files)
+    assert detect_format(source) == case.form
+    report = import_pool(source, tmp_path / "pool")
+    assert (report.format, report.recognised) == (case.form, True)
+    pool = report.pool
+    ((problem, candidates),) = list(pool)
+    assert (problem.statement, problem.gold) == (case.statement, case.gold)
+    assert tuple(each.text for each in candidates) == case.texts
+    assert [each.slot for each in candidates] == list(range(len(case.texts)))
+    assert pool.info.policy["id"] == case.policy
+    assert pool.grades_path("published").is_file() == (case.labels is not None)
+    if case.labels is not None:
+        ((_, grades),) = list(pool.grades("published"))
+        assert tuple(each.grade for each in grades) == case.labels
+    assert {folder.name for folder in pool.reward_folders()} == set(case.rewards)
+    for model, expected in case.rewards.items():
+        reader = RewardFile(pool.path / "rewards" / model)
+        assert [each.values for _, _, each in reader.rows()] == [pytest.approx(values) for values in expected]
+        checked = reader.reader(pool)  # as evaluation reads it: one number a step, in the pool's order
+        for one, table in pool.blocks():
+            checked.take(one, table)
+        checked.finish()
+    assert pool.verify() == []
+    named = import_pool(source, tmp_path / "named", form=case.form)
+    assert named.pool.info.content_hash == pool.info.content_hash
+    assert not named.recognised
+
+
+BROKEN = [
+    ("search_and_learn", {"scores": [[0.5]]}, "scores of 1 entries for 2 completions"),
+    ("search_and_learn", {"completions": "x"}, "completions of type str; expected a list of texts"),
+    ("search_and_learn", {"scores": [[5.0, 6.0], [1]]}, "completions[0].scores[0] = 5.0; expected a probability"),
+    ("qwen_eval", {"score": ["True", False]}, "score[0] = 'True'; expected true or false"),
+    ("qwen_eval", {"pred": ["2"]}, "pred of 1 entries for 2 responses"),
+    ("qwen_eval", {"code": [ONE, None]}, "code[1] of type NoneType; expected text"),
+    ("verl_generation", {"responses": [1, 2]}, "responses[0] of type int"),
+    ("verl_generation", {"prompt": [{"role": "system", "content": "x"}]}, "a prompt without a turn of the user"),
+    ("lm_eval", {"resps": [["a", "b"], ["c"]]}, "resps of 2 requests (2, 1 responses)"),
+    ("rewardmath", {"chosen_position": [0]}, "pairwise verdicts"),
+    ("prm800k", {"rating_probs": []}, "0 rating_probs for 2 steps"),
+    ("evalscope", {"messages": []}, "no message of the user"),
+    ("strictprmbench", {"candidates": [strict(is_correct="yes"), strict()]}, "candidates[0].is_correct = 'yes'"),
+    ("strictprmbench", {"candidates": [strict(steps=[]), strict()]}, "candidates[0].steps that are no list of objects"),
+    ("opencompass", {"0": {"prediction": "x"}}, "the entry '0' without origin_prompt and prediction"),
+    ("opencompass", {"0": {"origin_prompt": [], "prediction": "x"}}, "without a turn of the user"),
+    ("rewardbench2", {"scores": [[1.0]]}, "text and scores of 2 and 1 entries"),
+    ("rewardbench2", {"num_correct": [5]}, "num_correct = 5; expected a whole number up to 2"),
+    ("rewardbench2", {"id": ["7", "8"]}, "id of 2 entries, subset of 1"),
+    ("nemo_skills", {"symbolic_correct": "yes"}, "symbolic_correct = 'yes'; expected true or false"),
+    ("nemo_skills", {"problem": "another"}, "another problem than row 1 of output-rs2.jsonl"),
+    ("openr", {"output": []}, "output = list, empty"),
+    ("openr", {"output": [{"value": [1]}]}, "no field text"),
+    ("verl_dump", {"gts": ["2", "3"]}, "of type list; expected text"),
+    ("lighteval", {"model_response": {"text": "x"}}, "model_response.text of type str"),
+    ("lighteval", {"doc": {"choices": ["2"]}}, "a doc without a query"),
+]
+
+
+@pytest.mark.parametrize("name, changes, message", BROKEN, ids=[f"{name}-{m[:25]}" for name, _, m in BROKEN])
+def test_a_fault_names_its_file(tmp_path: Path, name: str, changes: dict, message: str) -> None:
+    """A row that is wrong in one field stops the import with file, row, what was found and what was expected."""
+    file, content = next(iter(CASES[name].files.items()))
+    broken = {**content, **changes} if isinstance(content, dict) else [{**content[0], **changes}, *content[1:]]
+    source = made(tmp_path / "source", {**CASES[name].files, file: broken})
+    with pytest.raises(DataError) as caught:
+        import_pool(source, tmp_path / "pool", form=name)
+    assert message in str(caught.value)
+    assert Path(file).name in str(caught.value)
+    assert not (tmp_path / "pool").exists()
+
+
+def test_the_archive_that_inspect_ai_wrote(tmp_path: Path) -> None:
+    """inspect_ai 0.3 wrote this log (mockllm, two epochs): its samples are packed with zstd."""
+    report = import_pool(HERE / "files/inspect_arith.eval", tmp_path / "pool")
+    pool = report.pool
+    assert [(p.problem_id, p.gold, [c.slot for c in cs]) for p, cs in pool] == [("a", "2", [0, 1]), ("b", "6", [0, 1])]
+    assert [[g.grade for g in grades] for _, grades in pool.grades("published")][1] == ["incorrect", "incorrect"]
+    assert pool.info.policy["id"] == "mockllm/model"
+    assert pool.info.sampling["temperature"] == 0.7
+    assert all(c.n_tokens and c.finish_reason == "stop" for _, cs in pool for c in cs)
+    assert any("scorer includes" in note for note in report.notes)
+
+
+def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
+    """An epoch that ended in an error is no wrong answer of the policy: its slot is missing."""
+    failed = {**INSPECT["samples"][0], "epoch": 1, "error": {"message": "x"}, "output": {"choices": []}, "scores": {}}
+    log = {**INSPECT, "samples": [failed, INSPECT["samples"][0]]}
+    report = import_pool(made(tmp_path, {"log.json": log}), tmp_path / "pool")
+    assert [[c.slot for c in cs] for _, cs in report.pool] == [[1]]
+    assert any("its slot is missing" in note for note in report.notes)
+
+
+def test_several_targets_and_other_archives_are_refused(tmp_path: Path) -> None:
+    """One of several golds taken silently would make right answers wrong; a zip of anything else is no log."""
+    import zipfile
+
+    log = {**INSPECT, "samples": [{**INSPECT["samples"][0], "target": ["2", "two"]}]}
+    with pytest.raises(DataError, match="2 targets; expected one gold answer"):
+        import_pool(made(tmp_path, {"log.json": log}), tmp_path / "pool")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("a.txt", "x")
+    with pytest.raises(DataError, match=r"an inspect_ai log: an archive with header\.json"):
+        import_pool(tmp_path / "other.zip", tmp_path / "pool")
+
+
+def test_multiple_choice_keeps_its_choices(tmp_path: Path) -> None:
+    """A question without its choices cannot be answered, and a reward model would judge half of it."""
+    sample = {**INSPECT["samples"][1], "choices": ["1", "2"], "target": "B"}
+    pool = import_pool(made(tmp_path, {"log.json": {**INSPECT, "samples": [sample]}}), tmp_path / "pool").pool
+    assert next(iter(pool.problems.values())).statement == "What is 1+1?\nA) 1\nB) 2"
+
+
+def test_files_that_end_early_leave_slots_missing(tmp_path: Path) -> None:
+    """A sampling run that was broken off has fewer rows; the greedy output beside it is no sample."""
+    rows = [
+        {**NEMO, "problem": p, "generation": ONE, "predicted_answer": None, "judgement": "Judgement: No"} for p in "ab"
+    ]
+    files = {"output-rs0.jsonl": rows, "output-rs1.jsonl": rows[:1], "output.jsonl": rows}
+    report = import_pool(made(tmp_path / "s", files), tmp_path / "pool")
+    assert [[c.slot for c in cs] for _, cs in report.pool] == [[0, 1], [0]]
+    assert [g.grade for _, grades in report.pool.grades("published") for g in grades] == ["no_answer"] * 3
+    assert any("output.jsonl is left out" in note for note in report.notes)
+
+
+def test_step_scores_that_fit_no_cut_are_refusals(tmp_path: Path) -> None:
+    """search-and-learn does not say how its PRM cut a text: scores that fit no steps are not spread over others."""
+    (row,) = CASES["search_and_learn"].files["best_of_n_completions.jsonl"]
+    report = import_pool(made(tmp_path, {"c.jsonl": [{**row, "scores": [[0.5] * 7, [0.25]]}]}), tmp_path / "pool")
+    found = [(e.values, e.refusal) for _, _, e in RewardFile(report.pool.path / "rewards" / "scores").rows()]
+    assert found == [((), "7 scores for 2 steps"), ((0.25,), None)]
+    assert any("kept as refusals (1 problem)" in note for note in report.notes)
+
+
+def test_copies_of_searches_are_said(tmp_path: Path) -> None:
+    """Beams are padded with copies up to n: they are no independent samples."""
+    (row,) = CASES["search_and_learn"].files["best_of_n_completions.jsonl"]
+    padded = {**row, "completions": [ONE] * 4, "scores": [[0.5, 0.75]] * 4, "completion_tokens": None}
+    report = import_pool(made(tmp_path, {"c.jsonl": [padded]}), tmp_path / "pool")
+    assert any(note.startswith("3 of 4 candidates are copies") for note in report.notes)
+
+
+def test_dumps_of_two_training_steps_are_two_policies(tmp_path: Path) -> None:
+    """Slots of one pool must come from one policy."""
+    (row, _) = CASES["verl_dump"].files["7.jsonl"]
+    files = {"7.jsonl": [row], "8.jsonl": [{**row, "step": 8}]}
+    with pytest.raises(DataError, match=r"8\.jsonl, row 1: found step 8 after step 7"):
+        import_pool(made(tmp_path / "s", files), tmp_path / "pool")
+
+
+def test_older_shapes(tmp_path: Path) -> None:
+    """lighteval before 0.10, reviews of evalscope alone, OpenCompass as JSON lines, a document for a message list."""
+    old = [{"example": "What is 1+1?", "full_prompt": "Q: What is 1+1?", "predictions": [ONE], "gold": ["2"],
+            "metrics": {"em": 1}}]  # fmt: skip
+    lines = [{"idx": 0, "origin_prompt": "What is 1+1?", "prediction": [ONE], "gold": ["2"]}]
+    review = {**SCOPE[0][1], "input": "What is 1+1?", "target": "2"}
+    review.pop("messages")
+    messages = {"text": [[[{"role": "user", "content": "What is 1+1?"}, {"role": "assistant", "content": ONE}]]],
+                "scores": [[1]], "subset": ["Math"], "model": "m"}  # fmt: skip
+    for form, files in (
+        ("lighteval", {"d.parquet": old}),
+        ("opencompass", {"p.jsonl": lines}),
+        ("evalscope", {"r.jsonl": [review]}),
+        ("rewardbench2", {"m.json": messages}),
+    ):
+        folder = tmp_path / form
+        report = import_pool(made(folder, files), folder / "pool")
+        assert report.format == form
+        ((problem, candidates),) = list(report.pool)
+        assert (problem.statement, [c.text for c in candidates]) == ("What is 1+1?", [ONE])
+
+
+@pytest.mark.parametrize(
+    "row, hint",
+    [
+        ({"problem": "p", "steps": ["a"], "label": -1}, "labelled steps"),
+        ({"prompt": "p", "completions": ["a"], "labels": [True]}, "labelled steps"),
+        ({"question": {"problem": "p"}, "label": {"steps": []}}, "PRM800K"),
+        ({"problem": "p", "answer": "2"}, "A problem set has no candidates"),
+    ],
+)
+def test_what_is_no_pool_is_told_what_it_is(tmp_path: Path, row: dict, hint: str) -> None:
+    """Step labels and problem sets are the files that people try next."""
+    with pytest.raises(DataError) as caught:
+        import_pool(write_jsonl(tmp_path / "x.jsonl", [row]), tmp_path / "pool")
+    assert hint in str(caught.value)
+
+
+def test_two_formats_in_one_folder(tmp_path: Path) -> None:
+    """Two tools' files in one folder are two pools; a named format takes its own files."""
+    files = {**CASES["qwen_eval"].files, **CASES["search_and_learn"].files}
+    source = made(tmp_path / "s", files)
+    with pytest.raises(PrmEvalError, match=r"is search_and_learn, .* is qwen_eval: import them apart"):
+        import_pool(source, tmp_path / "pool")
+    report = import_pool(source, tmp_path / "pool", form="qwen_eval")
+    assert report.pool.info.n_problems == 1
+    assert any("1 file" in note and "left out" in note for note in report.notes)
