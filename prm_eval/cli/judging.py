@@ -40,7 +40,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.jobs import chosen_runner, require_declared_aggregation, run_scoring
+    from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
 
@@ -54,6 +54,8 @@ def _score(options: argparse.Namespace) -> int:
     if fed := how_fed(model):
         print(f"recipe     {fed}")
     folder = _reward_folder(options, model, pool)
+    for line in report_on_steps(pool, model.splitter).lines() if model.kind == "prm" else ():
+        print(line)
     found = run_scoring(pool, model, folder, runner=runner, name=options.submission, bars=Bar)
     require_declared_aggregation(found.rewards, pool)
     return _say_scored(found, pool, options.submission)

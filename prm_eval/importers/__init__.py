@@ -97,7 +97,8 @@ def import_pool(
         policy: Name of the model that wrote the candidates, where the file does not say.
         slots: M, as a number; or "max", the largest number of candidates of a problem (for PRM800K, 1,860); or "min",
             with which every slot is full and further candidates are left out.
-        splitter: How candidates are cut; None means the format's way.
+        splitter: How candidates are cut; None means the steps of the file where every candidate has them, else the
+            format's way.
         skip_bad: Whether problems with a fault are left out and reported; otherwise the first fault is an error.
         progress: Called with the number of problems done.
 
@@ -109,8 +110,8 @@ def import_pool(
     if name not in FORMATS:
         raise PrmEvalError(f"unknown format {form!r}; expected auto, {', '.join(FORMATS)}")
     chosen = FORMATS[name]
-    cut = splitter or chosen.splitter
     reader = chosen.reader(path)
+    cut = splitter or (reader.splitter() if isinstance(reader, plain.PlainReader) else None) or chosen.splitter
     skipped: list[str] = []
     ignored: dict[str, int] = {}
     m = _slots(reader, slots, chosen.slots, cut, skip_bad)

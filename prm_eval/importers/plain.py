@@ -52,6 +52,23 @@ class PlainReader:
                 if line.strip():
                     yield partial(_read_line, self.path, number, line, splitter)
 
+    def splitter(self) -> str | None:
+        """Return "given" where every candidate of the file has steps, else None; faults are left to the reading."""
+        found = False
+        with open_binary(self.path) as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    fields = parse_line(self.path, number, line) if line.strip() else {}
+                except DataError:
+                    continue
+                samples = fields.get("samples")
+                for sample in samples if isinstance(samples, list) else ():
+                    if isinstance(sample, dict):
+                        if sample.get("steps") is None:
+                            return None
+                        found = True
+        return "given" if found else None
+
     def policy(self) -> str | None:
         """Return the names of the generators in the rows, joined by " + "; None where no row names one."""
         names: set[str] = set()
