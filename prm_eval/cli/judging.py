@@ -52,7 +52,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.jobs import chosen_runner, require_declared_aggregation, run_scoring
+    from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
     from prm_eval.rewards.taking import same_rewards
@@ -69,6 +69,8 @@ def _score(options: argparse.Namespace) -> int:
     if fed := how_fed(model):
         print(f"recipe     {fed}")
     folder = _reward_folder(options, model, pool)
+    for line in report_on_steps(pool, model.splitter).lines() if model.kind == "prm" else ():
+        print(line)
     if options.submission is not None and options.taken is None and not (folder / "submission.json").is_file():
         for there in same_rewards(pool, model):
             print(f"note       {there} has rewards of this model; with --from {there} nothing is computed")

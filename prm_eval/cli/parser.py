@@ -11,7 +11,7 @@ from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
-from prm_eval.texts.steps import SPLITTERS
+from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
 
 VERIFY_OPTIONS = (
     *("recipe", "revision", "device", "dtype", "batch_tokens", "max_tokens", "separator", "splitter", "reference"),
@@ -228,7 +228,11 @@ def _pool_import(actions: Any) -> None:
         help="slots a problem: a number, max (default; missing ones count as wrong), or min",
     )
     load.add_argument(
-        "--splitter", choices=SPLITTERS, help="how candidates are cut into steps (default: the format's way)"
+        "--splitter",
+        choices=SPLITTERS,
+        metavar="SPLITTER",
+        help=f"how candidates are cut into steps (docs/steps.md): {', '.join(BASE_SPLITTERS)}, each also with "
+        ":tools=drop (default: given where the file has steps, else the format's way)",
     )
     load.add_argument(
         "--score-type",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.cli.types import Later, add_choice, add_command, positive
-from prm_eval.texts.steps import SPLITTERS
+from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
 
 OLD_RAY = "ray"
 """The old value of ``--engine`` that names a runner: until version 0.2 it was one of the engines."""
@@ -81,7 +81,13 @@ def _feeds(group: Any) -> None:
         choices=Later("prm_eval.rewards.aggregations:AGGREGATIONS"),
         help="how steps become one reward (default: the model's)",
     )
-    group.add_argument("--splitter", choices=SPLITTERS, help="how candidates are cut (default: the pool's way)")
+    group.add_argument(
+        "--splitter",
+        choices=SPLITTERS,
+        metavar="SPLITTER",
+        help=f"how candidates are cut (docs/steps.md): {', '.join(BASE_SPLITTERS)}, each also with :tools=drop "
+        "(default: the model's, else the pool's)",
+    )
     group.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
     )

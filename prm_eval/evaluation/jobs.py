@@ -28,6 +28,8 @@ from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import OF_THE_MACHINE, RUNNERS, Runner, score_pool
 from prm_eval.rewards.taking import take_rewards
 from prm_eval.store.rules import harmless
+from prm_eval.texts.step_report import StepReport, step_report
+from prm_eval.texts.steps import split_steps
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
@@ -323,6 +325,20 @@ def run_scoring(
     with bars(SCORING.format(model=harmless(model.name)), pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
+
+
+def report_on_steps(pool: Pool, splitter: str | None = None) -> StepReport:
+    """Return the report on the steps of a pool's candidates, cut as the pool says or by another splitter.
+
+    Raises:
+        PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
+    """
+    name = splitter or pool.info.splitter
+    return step_report(
+        split_steps(text, name, steps)
+        for _, table in pool.blocks(["problem_id", "text", "steps"])
+        for text, steps in zip(table["text"].to_pylist(), table["steps"].to_pylist(), strict=True)
+    )
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:

@@ -42,6 +42,7 @@ from prm_eval.pools.problem_sets import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel, how_fed, load_reward_model
 from prm_eval.rewards.files.reward_file import NamedRewards
+from prm_eval.texts.steps import base_splitter
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ class BestOfNTask(ConfigurableTask):
                 f"{role}_model={self.options.models[role]} is a{'n' if model.kind == 'orm' else ''} "
                 f"{model.kind.upper()}; give it as {model.kind}_model"
             )
-        if model.splitter == "given" and self.replay is None:
+        if model.splitter is not None and base_splitter(model.splitter) == "given" and self.replay is None:
             raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
         if fed := how_fed(model):
             logger.info("%s_model=%s is fed by the recipe %s", role, model.name, fed)

@@ -35,7 +35,7 @@ from prm_eval.rewards.models.writers import SERVER_REFUSED
 from prm_eval.rewards.protocol import RendersAhead, Report, RewardModel, device_of, work_done
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.store.writing import remove_leftovers
-from prm_eval.texts.steps import split_steps
+from prm_eval.texts.steps import split_steps, text_to_judge
 
 RUNNERS = ("local", "ray")
 """The runners that can score a pool: this process, or the actors of a Ray cluster (:mod:`.ray_runner`)."""
@@ -208,7 +208,8 @@ def rewards_key(pool: Pool, model: RewardModel, name: str | None) -> dict[str, A
 
 def scoring_item(problem: Problem, candidate: Candidate, splitter: str) -> ScoringItem:
     """Return the part of a candidate that a reward model may see: no gold, no subject, no slot."""
-    return ScoringItem(problem.statement, candidate.text, split_steps(candidate.text, splitter, candidate.steps))
+    steps = split_steps(candidate.text, splitter, candidate.steps)
+    return ScoringItem(problem.statement, text_to_judge(candidate.text, splitter), steps)
 
 
 def _candidates(pool: Pool) -> Iterator[Candidate]:

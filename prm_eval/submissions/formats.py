@@ -14,6 +14,7 @@ from prm_eval.records import Kind, ScoreType
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.store.rules import Number, Size, Text
 from prm_eval.store.typed import rest
+from prm_eval.texts.steps import Splitter
 
 SUBMISSION = "prm_eval.rewards/2"
 VERIFICATION = "prm_eval.verification/1"
@@ -163,7 +164,7 @@ class SubmissionFile:
     kind: Kind
     score_type: ScoreType
     aggregation: Aggregation
-    splitter: Literal["line", "blank_line", "step_k", "given"] | None
+    splitter: Splitter | None
     pool_hash: Sha256
     model: ModelEntry
     run: RunEntry

@@ -15,7 +15,7 @@ def boxed_spans(text: str) -> list[tuple[int, int]]:
     ``\boxed 5`` (no brace) gives the next number or other character. Unbalanced boxes, as in a truncated text, give
     nothing. Time is linear in the text: every brace is matched once, whatever the number of boxes.
     """
-    close = _matching_braces(text)
+    close = matching_braces(text)
     spans: list[tuple[int, int]] = []
     end_of_last = -1
     for found in list(_BOX.finditer(text))[-MAX_BOXES:]:
@@ -43,10 +43,10 @@ def open_box(text: str) -> int | None:
     if at < 0:
         return None
     brace = text.index("{", at)
-    return None if brace in _matching_braces(text) else brace + 1
+    return None if brace in matching_braces(text) else brace + 1
 
 
-def _matching_braces(text: str) -> dict[int, int]:
+def matching_braces(text: str) -> dict[int, int]:
     """Map the position of each opening brace to that of its closing one; escaped braces do not count."""
     close: dict[int, int] = {}
     open_at: list[int] = []

@@ -20,18 +20,18 @@ import re
 from typing import NamedTuple
 
 _NAME = r"(?:[a-z]{1,16}[:_-]|ant)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad|inner_?monologue)(?:_\w{1,16})?"
-_OPENER = (
+OPENER = (
     rf"<{_NAME}\s{{0,4}}>|\[(?:THINK(?:ING)?|THOUGHT|REASONING)\]|◁{_NAME}▷|<\|{_NAME}\|>"
     r"|<\|(?:begin|start)(?:_of)?_(?:thought|thinking|think|reasoning)\|>"
     r"|<\|(?:thought|thinking|think|reasoning)_(?:start|begin)\|>|<\|inner_prefix\|>|<\|channel>thought|<unused94>"
     r"|\A\s{0,8}Thinking\.\.\.(?=\n)"
 )
-_CLOSER = (
+CLOSER = (
     rf"</{_NAME}\s{{0,4}}>|\[/(?:THINK(?:ING)?|THOUGHT|REASONING)\]|◁/{_NAME}▷|<\|/{_NAME}\|>"
     r"|<\|end(?:_of)?_(?:thought|thinking|think|reasoning)\|>"
     r"|<\|(?:thought|thinking|think|reasoning)_end\|>|<\|inner_suffix\|>|<channel\|>|<unused95>|\.\.\.done thinking\."
 )
-_MARK = re.compile(rf"(?<!`)(?:(?P<closer>{_CLOSER})|{_OPENER})(?!`)", re.IGNORECASE)
+_MARK = re.compile(rf"(?<!`)(?:(?P<closer>{CLOSER})|{OPENER})(?!`)", re.IGNORECASE)
 _SOLUTION = re.compile(r"<\|(?:begin_of_solution|START_RESPONSE)\|>", re.IGNORECASE)  # thinking ends here at the latest
 _CHANNEL = re.compile(r"<\|channel\|>\s{0,4}(\w{1,20})[^<]{0,80}<\|message\|>")
 _BARE_CHANNEL = re.compile(r"\s{0,8}analysis(?=[A-Z])")

@@ -13,7 +13,6 @@ tokens are counted after tokenising, and a candidate with another count than the
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -26,11 +25,10 @@ from prm_eval.rewards.inputs.pieces import PieceWriter, Refused
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.recipes.recipe import Recipe, Render
 from prm_eval.rewards.recipes.template import Part, parse_template
+from prm_eval.texts.marks import STEP_PREFIX
 
 # characters; shorter texts are tokenised, so that a refusal says how many tokens there are
 CERTAINLY_LONG = 50_000
-# the text at which the splitter step_k cuts, and the bold type around it
-_STEP_K = re.compile(r"[\s#*]*Step\s+\d+\s*[:.]\**\s*")
 
 
 def fill(parts: Sequence[Part], values: Mapping[str, str]) -> str:
@@ -43,7 +41,7 @@ def numbered(step: str, k: int) -> str:
 
     A candidate's own numbers are not used, because a preamble before its "Step 1:", or lines under it, are steps too.
     """
-    rest = step[found.end() :] if (found := _STEP_K.match(step)) else step
+    rest = step[found.end() :] if (found := STEP_PREFIX.match(step)) else step
     return f"Step {k}: {rest}" if rest else f"Step {k}:"
 
 
