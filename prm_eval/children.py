@@ -113,7 +113,7 @@ class Child:
                 except (OSError, EOFError) as error:
                     self._kill()
                     if last:  # once may be a child that something else killed; twice is the question
-                        return None, f"the worker ended ({error or 'memory limit'})"
+                        return None, f"the worker ended ({str(error) or 'memory limit'})"
         if reply is None:
             return None, f"no decision within {self.deadline:g} s"
         answer = json.loads(reply)

@@ -5,8 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def visible(text: str) -> str:
+    """Return a text that acts on no terminal: characters that control, hide or reorder are written as escapes.
+
+    Messages quote what stands in strangers' files. Line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 class PrmEvalError(Exception):
     """Something the user can mend; the command line prints it without a traceback."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(visible(message))
 
 
 class DataError(PrmEvalError):

@@ -20,7 +20,7 @@ from prm_eval.store.jsonl import file_sha256
 
 MAIN = "prm_eval.rewards.inputs.limited_main"
 # of processor time; a usual question takes milliseconds, a large tokenizer.json two seconds
-RENDER_SECONDS, TRY_SECONDS = 2.0, 10.0
+RENDER_SECONDS, TRY_SECONDS, MATCH_SECONDS = 2.0, 10.0, 2.0
 # of address space, of which transformers takes about 1 GB
 MEMORY_BYTES = 3 * 1024**3
 START_SECONDS = 120.0
@@ -67,9 +67,9 @@ def _pair() -> _Pair:
     return pair
 
 
-@lru_cache(maxsize=1)
-def _trying() -> Child:
-    child = _child("try", TRY_SECONDS)
+@lru_cache(maxsize=2)
+def _trying(deadline: float) -> Child:
+    child = _child("try", deadline)
     atexit.register(child.close)
     return child
 
@@ -114,7 +114,7 @@ def try_tokenizer(file: Path) -> None:
 
 @lru_cache(maxsize=64)
 def _tried(file: str, digest: str) -> None:
-    reply, why = _trying().ask({"work": "tokens", "file": file, "texts": TRIED})
+    reply, why = _trying(TRY_SECONDS).ask({"work": "tokens", "file": file, "texts": TRIED})
     if reply is None or "counts" not in reply:
         raise ModelError(
             f"{file}: found a tokenizer that fails on short texts ({why if reply is None else reply['error']}); "
@@ -134,9 +134,9 @@ def try_patterns(patterns: Sequence[str], names: Sequence[str], where: str) -> N
     Raises:
         ModelError: A pattern is malformed, or backtracks without end.
     """
-    reply, why = _trying().ask({"work": "matched", "patterns": list(patterns), "names": list(names)})
+    reply, why = _trying(MATCH_SECONDS).ask({"work": "matched", "patterns": list(patterns), "names": list(names)})
     if reply is None or "matched" not in reply:
         raise ModelError(
             f"{where}: found a pattern that fails ({why if reply is None else reply['error']}) among "
-            f"{', '.join(ascii(each)[:60] for each in patterns[:5])}; expected one that ends within {TRY_SECONDS:g} s"
+            f"{', '.join(ascii(each)[:60] for each in patterns[:5])}; expected one that ends within {MATCH_SECONDS:g} s"
         )

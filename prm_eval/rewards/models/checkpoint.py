@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
+from prm_eval.rewards.models import preflight
 from prm_eval.store.jsonl import file_sha256
 
 DTYPES = ("float32", "bfloat16", "float16")
+WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = (
     "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json",
@@ -36,20 +37,48 @@ def load(what: str, auto_class: str, name: str, revision: str | None) -> Any:
         import transformers
     except ImportError:
         raise ModelError("checkpoints need torch and transformers: pip install 'prm_eval[hf]'") from None
+    if Path(name).is_dir():
+        preflight.require_plain_files(Path(name))
+    if auto_class == "AutoConfig":
+        if (path := _file_of(name, preflight.CONFIG, revision)) is not None:
+            preflight.check_config(path)
+    else:
+        for each in preflight.TOKENIZER_CONFIGS:
+            if (path := _file_of(name, each, revision)) is not None:
+                preflight.read_json_object(path)
+        if (path := _file_of(name, preflight.TOKENIZER, revision)) is not None:
+            preflight.check_tokenizer(path)
     return from_pretrained(getattr(transformers, auto_class), name, revision, what=what)
+
+
+def _file_of(name: str, file: str, revision: str | None) -> Path | None:
+    """Return a file of a checkpoint, of a hub id from the cache; None where there is none."""
+    if Path(name).is_dir():
+        path = Path(name) / file
+        return path if path.exists() else None
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = cached_file(name, file, revision=revision)
+    # not there, no network, no such repository: the loader says which
+    except Exception:
+        return None
+    return None if found is None else Path(found)
 
 
 def from_pretrained(loader: Any, name: str, revision: str | None, *, what: str = "model", **options: Any) -> Any:
     """Return the result of a transformers loader, which never runs a checkpoint's own code.
 
     Raises:
-        ModelError: It cannot be loaded; the message has the first line of transformers' error.
+        ModelError: It cannot be loaded; the message has transformers' error in one line.
     """
     try:
         return loader.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"the {what} of {name!r} cannot be loaded: {first_line}") from error
+    # a stranger's files make libraries raise anything, assertions and errors of their own kinds included
+    except Exception as error:
+        why = " ".join(str(error).split())[:400]
+        kind = "" if isinstance(error, (OSError, ValueError)) and why else f"{type(error).__name__}: "
+        raise ModelError(f"the {what} of {name!r} cannot be loaded: {kind}{why or 'no reason given'}") from error
 
 
 def weight_hashes(name: str) -> dict[str, str]:
@@ -65,9 +94,10 @@ def weight_files(name: str) -> list[Path]:
     """Return the weight files of a folder.
 
     Raises:
-        ModelError: The folder has no safetensors weights.
+        ModelError: The folder has no safetensors weights, or something in it is no plain file.
     """
     folder = Path(name)
+    preflight.require_plain_files(folder)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         others = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
@@ -152,40 +182,58 @@ def tensor_files(folder: Path) -> dict[str, Path]:
     """Return the file of each tensor of a checkpoint, by the shard index or else from the files themselves.
 
     Raises:
-        ModelError: There are no weights, or a shard that the index names is missing.
+        ModelError: There are no weights, a file is malformed, a shard that the index names is missing, or a tensor is
+            there twice: transformers would take one of the two, and we the other.
     """
-    from safetensors import safe_open
+    return {name: path for path, names in weight_headers(folder).items() for name in names}
 
-    index = folder / INDEX
-    if index.is_file():
-        try:
-            names = {
-                str(key): folder / Path(str(file)).name
-                for key, file in json.loads(index.read_bytes())["weight_map"].items()
-            }
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ModelError(f"{index} is not a shard index: {error}") from None
-        missing = sorted({path.name for path in names.values() if not path.is_file()})
-        if missing:
-            raise ModelError(f"{folder} lacks {', '.join(missing)}, which {INDEX} names")
-        return names
-    found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            found.update(dict.fromkeys(file.keys(), path))
-    if not found:
-        raise ModelError(f"{folder} has no *.safetensors weights; {HOW_TO_CONVERT}")
+
+def weight_headers(folder: Path) -> dict[Path, dict[str, preflight.Tensor]]:
+    """Return the headers of the weight files that a checkpoint consists of.
+
+    Raises:
+        ModelError: As :func:`tensor_files`.
+    """
+    preflight.require_plain_files(folder)
+    index, whole = folder / INDEX, folder / WEIGHTS
+    if not index.is_file():
+        found = {path: preflight.header_of(path) for path in sorted(folder.glob("*.safetensors"))}
+        if not found:
+            raise ModelError(f"{folder} has no *.safetensors weights; {HOW_TO_CONVERT}")
+        preflight.require_once(found)
+        return found
+    if whole.exists():
+        raise preflight.fault(folder, f"both {WEIGHTS} and {INDEX}", "one of the two: which weights count?")
+    names = preflight.read_json_object(index).get("weight_map")
+    if not isinstance(names, dict) or not names or not all(isinstance(file, str) for file in names.values()):
+        raise ModelError(f"{index} is not a shard index: found no weight_map; expected tensors and their files")
+    files = sorted({folder / Path(file).name for file in names.values()})
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise ModelError(f"{folder} lacks {', '.join(missing)}, which {INDEX} names")
+    found = {path: preflight.header_of(path) for path in files}
+    preflight.require_once(found)
+    for name, file in names.items():
+        if name not in found[folder / Path(file).name]:
+            raise preflight.fault(index, f"the tensor {name!r} in {file!r}", "one that is in the file")
     return found
 
 
 def read_tensors(files: dict[str, Path], names: Sequence[str]) -> dict[str, Any]:
-    """Return tensors by name, on the CPU, as stored."""
-    from safetensors import safe_open
+    """Return tensors by name, on the CPU, as stored.
+
+    Raises:
+        ModelError: A file is malformed.
+    """
+    from safetensors import SafetensorError, safe_open
 
     result: dict[str, Any] = {}
     for name in names:
-        with safe_open(files[name], framework="pt") as file:
-            result[name] = file.get_tensor(name)
+        try:
+            with safe_open(files[name], framework="pt") as file:
+                result[name] = file.get_tensor(name)
+        except SafetensorError as error:
+            raise preflight.fault(files[name], str(error), f"a safetensors file with {name}") from error
     return result
 
 
@@ -214,6 +262,9 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
         raise ModelError(f"{name}: transformers has no decoder for the model type {config.model_type!r}") from None
     if isinstance(trunk_class, (tuple, list)):
         trunk_class = trunk_class[0]
+    stored = weight_headers(folder)
+    preflight.require_size(config, stored, name)
+    preflight.require_floats(stored, getattr(config, "quantization_config", None) is not None)
     with _quiet():
         trunk, info = from_pretrained(
             trunk_class,
@@ -223,6 +274,7 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
             dtype=getattr(torch, dtype),
             use_safetensors=True,
             output_loading_info=True,
+            attn_implementation=attention(trunk_class),
         )
     missing = sorted(info.get("missing_keys", ()))
     wrong = sorted(str(key) for key in info.get("mismatched_keys", ()))
@@ -242,6 +294,44 @@ def load_trunk(folder: Path, config: Any, dtype: str, name: str, allowed: Sequen
             )
     # torch's evaluation mode, which switches dropout off; no text is evaluated
     return trunk.eval()
+
+
+def attention(model_class: Any) -> str:
+    """Return the attention that a class of models is run with; a config could name a kernel of the hub, which is code.
+
+    It is what transformers takes by itself.
+    """
+    return "sdpa" if getattr(model_class, "_supports_sdpa", False) else "eager"
+
+
+def causal_model(name: str, revision: str | None, dtype: str, what: str) -> Any:
+    """Return a whole causal model, with weights that are no pickle and the attention that is ours.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    import torch
+    import transformers
+
+    config = load(f"{what}'s config", "AutoConfig", name, revision)
+    if Path(name).is_dir():
+        stored = weight_headers(Path(name))
+        preflight.require_size(config, stored, name)
+        preflight.require_floats(stored, getattr(config, "quantization_config", None) is not None)
+    try:
+        model_class = transformers.MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    except KeyError:
+        raise ModelError(f"{name}: transformers has no causal model for the model type {config.model_type!r}") from None
+    return from_pretrained(
+        transformers.AutoModelForCausalLM,
+        name,
+        revision,
+        what=what,
+        config=config,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        attn_implementation=attention(model_class),
+    )
 
 
 @contextmanager

@@ -225,13 +225,10 @@ class LocalWriter:
 
     @cached_property
     def _model(self) -> Any:
-        import torch
         import transformers
 
         folder = checkpoint.local_folder(self.name, self.revision)
-        model = checkpoint.from_pretrained(
-            transformers.AutoModelForCausalLM, str(folder), None, dtype=getattr(torch, self.dtype), use_safetensors=True
-        )
+        model = checkpoint.causal_model(str(folder), None, self.dtype, "model")
         ends, pads = model.generation_config.eos_token_id, model.generation_config.pad_token_id
         # the checkpoint's own file may ask for repetition penalties and beams, which nothing here records
         model.generation_config = transformers.GenerationConfig(eos_token_id=ends, pad_token_id=pads)
