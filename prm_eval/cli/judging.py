@@ -75,6 +75,8 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
 
 
 def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
+    from prm_eval.rewards.files.judgements import judged_lines
+
     rewards = found.rewards
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
     if did := found.work:
@@ -84,6 +86,8 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
         )
     for line in found.refusal_lines:
         print(f"refused    {line}")
+    for line in judged_lines(rewards.folder):
+        print(f"judgements {line}")
     if found.nothing_scored:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return 1

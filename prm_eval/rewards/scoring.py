@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
+from prm_eval.rewards.files.differences import difference
+from prm_eval.rewards.files.judgements import JudgementJournal, judgements_path
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter, read_reward_info
 from prm_eval.rewards.files.reward_info import RewardInfo
@@ -76,7 +79,8 @@ def score_pool(
         pool: The candidates.
         model: The reward model; its weights are loaded only if candidates are left to score.
         folder: The folder of ``submission.json`` and ``rewards.parquet``. If it has them already, for the same model
-            and pool, nothing is computed.
+            and pool, nothing is computed. Rewards of another model or pool are in the way, unless every candidate was
+            refused in them.
         progress: The function that is called as candidates are done.
         runner: The part that walks the pool; None is this process.
         name: The model's name in the files, instead of its own name and id (which is a path for a local folder).
@@ -90,19 +94,27 @@ def score_pool(
     if folder.exists() and not folder.is_dir():
         raise PrmEvalError(f"{folder} is a file; rewards need a folder of their own")
     if (folder / "submission.json").is_file():
-        return _reuse(folder, key)
+        try:
+            return _reuse(folder, key)
+        except OtherRewards:
+            if not _all_refused(folder):
+                raise
+            _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     report = progress or silent
-    with PartialFile(folder, key) as partial:
+    with PartialFile(folder, key) as partial, JudgementJournal(folder, key, partial.done) as judgements:
         resumed = partial.done
         if resumed:
             report(resumed, 0)
         for finished in (runner or score_here)(pool, model, partial, report):
+            # first: a judgement without its rewards is made again, and rewards without their judgement are not
+            judgements.append(partial.done, finished)
             partial.append(finished)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
         _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
+        judgements.finish()
         partial.path.unlink()
         (folder / JOURNAL).unlink(missing_ok=True)
     return RewardFile(folder)
@@ -186,12 +198,22 @@ def _reuse(folder: Path, key: dict[str, Any]) -> RewardFile:
     for added in ("config_sha256", "tokenizer_sha256"):
         if added not in info.model:
             key["model"].pop(added, None)
-    for name in ("name", "pool_hash", "kind", "score_type", "splitter", "model"):
-        if getattr(info, name) != key[name]:
-            raise OtherRewards(
-                f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {key[name]!r}. Give another folder."
-            )
+    compared = ("name", "pool_hash", "kind", "score_type", "splitter", "model")
+    differs = difference({name: getattr(info, name) for name in compared}, {name: key[name] for name in compared})
+    if differs is not None:
+        raise OtherRewards(f"{folder} holds rewards with {differs}. Give another folder.")
     return RewardFile(folder, aggregation=key["aggregation"])
+
+
+def _all_refused(folder: Path) -> bool:
+    """Say whether a reward folder has nothing to lose: every candidate was refused, and nobody has described it."""
+    rewards = RewardFile(folder)
+    return rewards.info.disclosure is None and all(each.refusal is not None for _, _, each in rewards.rows())
+
+
+def _clear(folder: Path) -> None:
+    for path in (folder / "submission.json", folder / "rewards.parquet", judgements_path(folder)):
+        path.unlink(missing_ok=True)
 
 
 def scoring_item(problem: Problem, candidate: Candidate, splitter: str) -> ScoringItem:
@@ -339,11 +361,11 @@ def _in_order(
 
 def _checked(model: RewardModel, item: ScoringItem, result: StepRewards) -> StepRewards:
     if result.refusal is not None:
-        return StepRewards((), result.refusal, result.n_tokens, result.input_hash)
+        return replace(result, values=())
     expected = len(item.steps) if model.kind == "prm" else 1
     if len(result.values) != expected:
         raise ModelError(f"{model.name} returned {len(result.values)} rewards for a candidate that needs {expected}")
     # files keep log-odds in float32; NaN fails every comparison
     if not all(abs(value) < 3e38 for value in result.values):
-        return StepRewards((), "non-finite reward", result.n_tokens, result.input_hash)
+        return replace(result, values=(), refusal="non-finite reward")
     return result
