@@ -75,6 +75,7 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
 
 
 def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
+    from prm_eval.evaluation.ranking import can_be_evaluated
     from prm_eval.rewards.files.judgements import judged_lines
 
     rewards = found.rewards
@@ -91,7 +92,8 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None) -> int:
     if found.nothing_scored:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return 1
-    step = f"evaluate {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
+    what = "evaluate" if can_be_evaluated(pool) else "rank"
+    step = f"{what} {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
     print(f"next       prm-eval {step}")
     return 0
 

@@ -70,14 +70,39 @@ class Pool:
         """Return the grades file of a source.
 
         Raises:
+            DataError: There are no grades, and a problem has no gold answer.
             PrmEvalError: It is not there; the message lists those that are.
         """
         path = self.grades_path(source)
         if not path.is_file():
+            if not any(self.path.glob("grades*.parquet")):
+                self.require_gold()
             names = {each.name: each.stem.partition("-")[2] or "own" for each in self.path.glob("grades*.parquet")}
             there = ", ".join(sorted(names.values())) or "none yet (prm-eval grade makes our own)"
             raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}")
         return path
+
+    def without_gold(self) -> list[str]:
+        """Return the ids of the problems that have no gold answer, such as proofs, in order."""
+        return [name for name, problem in self.problems.items() if problem.gold is None]
+
+    def require_gold(self) -> None:
+        """Insist that every problem has a gold answer, without which nothing can be graded.
+
+        Raises:
+            DataError: One has none; says what can be done with such a pool.
+        """
+        if not (lacking := self.without_gold()):
+            return
+        others = f" and {len(lacking) - 1:,} more of {len(self.problems):,}" if len(lacking) > 1 else ""
+        published = self.grades_path("published").is_file()
+        hint = (
+            f"Evaluate it by its source's grades: prm-eval evaluate {self.path} --grades published"
+            if published
+            else f"Candidates without grades can be ranked by rewards alone: prm-eval rank {self.path} REWARDS"
+        )
+        found = f"no gold answer for problem {lacking[0]!r}{others}"
+        raise DataError(self.path / "problems.parquet", None, found, "one, to grade by", hint)
 
     def reward_folders(self) -> list[Path]:
         """Return the complete reward files stored in the pool, by name."""

@@ -1,0 +1,39 @@
+"""Strangers' texts on a terminal or a page: every character that acts or hides is shown instead of sent."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from prm_eval.store.rules import BAD_CATEGORIES, INVISIBLE
+
+_ODD = re.compile(r"[^\x20-\x7e]")
+_ODD_BUT_LINES = re.compile(r"[^\x20-\x7e\n]")
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    r"""Return a text with its control, format and invisible characters made visible.
+
+    ASCII controls become Unicode's pictures of them (ESC is U+241B, a tab U+2409: ``\t`` would look like LaTeX); other
+    characters that act or show nothing become ``<U+202E>``. Line breaks stay, unless ``lines`` is False.
+    """
+    return (_ODD_BUT_LINES if lines else _ODD).sub(_shown, text)
+
+
+def one_line(text: str, most: int) -> str:
+    """Return the start of a text as one visible line of at most ``most`` characters, with spaces for line breaks."""
+    begin = text[: most + 1].replace("\r\n", " ").replace("\n", " ")
+    shown = visible(begin, lines=False)
+    return shown if len(shown) <= most and len(text) <= most else shown[: max(0, most - 3)] + "..."
+
+
+def _shown(found: re.Match[str]) -> str:
+    character = found.group()
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if character in INVISIBLE or unicodedata.category(character) in BAD_CATEGORIES:
+        return f"<U+{code:04X}>"
+    return character
