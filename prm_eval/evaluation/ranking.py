@@ -31,6 +31,8 @@ from prm_eval.texts.names import short_names
 from prm_eval.texts.steps import split_steps
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 SCHEMA = "prm_eval.ranking/1"
 COLUMNS = ["problem_id", "candidate_id", "slot", "text", "steps"]
@@ -73,6 +75,7 @@ class Chosen:
         candidate_id: The candidate, for a join.
         reward: The aggregated reward, as a probability where the rewards are log-odds.
         tied: How many candidates have this reward.
+        tied_texts: How many different texts these have: equal texts have equal rewards.
         order: The slots of all candidates with a reward, the best first; ties in the order of their slots.
         refused: How many candidates have no reward, by reason.
         weakest: The weakest step; None for an ORM.
@@ -84,6 +87,7 @@ class Chosen:
     candidate_id: str | None
     reward: float | None
     tied: int
+    tied_texts: int
     order: tuple[int, ...]
     refused: dict[str, int]
     weakest: WeakestStep | None
@@ -96,7 +100,7 @@ class Agreement:
     Attributes:
         one: The index of one.
         other: The index of the other.
-        same: The probability that they choose the same candidate, as a mean over problems; ties are broken at random.
+        same: The probability that they choose the same text, as a mean over problems; ties are broken at random.
         by_chance: The same for two that choose at random among the candidates that they gave a reward.
         problems: The number of problems on which both can choose.
         correlation: The rank correlation of their rewards within a problem, as a mean; None where it is not defined.
@@ -169,8 +173,10 @@ def run_ranking(
     readers = [each.file.reader(pool) for each in named]
     chosen: list[Chosen] = []
     tables: list[list[Floats]] = [[] for _ in named]
+    texts: list[Ints] = []
     for done, (problem, table) in enumerate(pool.blocks(COLUMNS), 1):
         candidates = table.to_pylist()
+        texts.append(_distinct(pool, candidates))
         for index, (each, reader) in enumerate(zip(named, readers, strict=True)):
             found = reader.take_each(problem, table)
             row, first = _first(pool, problem, candidates, found, each, index)
@@ -181,7 +187,7 @@ def run_ranking(
     for reader in readers:
         reader.finish()
     stacked = [np.stack(rows) for rows in tables]
-    pairs = [_agreement(one, other, stacked) for one, other in combinations(range(len(named)), 2)]
+    pairs = [_agreement(one, other, stacked, texts) for one, other in combinations(range(len(named)), 2)]
     return Ranking(_about(pool), tuple(_rankers(named)), tuple(chosen), tuple(pairs))
 
 
@@ -213,6 +219,15 @@ def _rankers(named: Sequence[NamedRewards]) -> list[Ranker]:
     ]
 
 
+def _distinct(pool: Pool, candidates: list[dict[str, Any]]) -> Ints:
+    """Return the number of the text in each of the M slots; -1 for a missing slot."""
+    result = np.full(pool.info.m, -1, dtype=np.int64)
+    numbers: dict[str, int] = {}
+    for each in candidates:
+        result[each["slot"]] = numbers.setdefault(each["text"], len(numbers))
+    return result
+
+
 def _first(
     pool: Pool,
     problem: Problem,
@@ -234,17 +249,19 @@ def _first(
         row[candidate["slot"]] = value
     scored = np.flatnonzero(np.isfinite(values))
     if not len(scored):
-        return row, Chosen(problem.problem_id, index, None, None, None, 0, (), refused, None)
+        return row, Chosen(problem.problem_id, index, None, None, None, 0, 0, (), refused, None)
     order = scored[np.argsort(-values[scored], kind="stable")]
     best = int(order[0])
     candidate = candidates[best]
+    tied = np.flatnonzero(values == values[best])
     chosen = Chosen(
         problem.problem_id,
         index,
         int(candidate["slot"]),
         str(candidate["candidate_id"]),
         float(weights[best] if info.score_type == "logodds" else values[best]),
-        int((values == values[best]).sum()),
+        len(tied),
+        len({candidates[place]["text"] for place in tied}),
         tuple(int(candidates[place]["slot"]) for place in order),
         refused,
         None,
@@ -258,15 +275,14 @@ def _first(
     return row, replace(chosen, weakest=weakest)
 
 
-def _agreement(one: int, other: int, tables: Sequence[Floats]) -> Agreement:
-    """Return the agreement of two reward models from their (problems, M) rewards."""
+def _agreement(one: int, other: int, tables: Sequence[Floats], texts: Sequence[Ints]) -> Agreement:
+    """Return the agreement of two reward models from their (problems, M) rewards and the texts of the slots."""
     same, chance = [], []
-    for mine, theirs in zip(tables[one], tables[other], strict=True):
+    for mine, theirs, text in zip(tables[one], tables[other], texts, strict=True):
         there, also = np.isfinite(mine), np.isfinite(theirs)
         if there.any() and also.any():
-            best, their_best = mine == np.nanmax(mine), theirs == np.nanmax(theirs)
-            same.append((best & their_best).sum() / (best.sum() * their_best.sum()))
-            chance.append((there & also).sum() / (there.sum() * also.sum()))
+            same.append(_meeting(mine == np.nanmax(mine), theirs == np.nanmax(theirs), text))
+            chance.append(_meeting(there, also, text))
     correlation, correlated = within_problem_correlation(tables[one], tables[other])
     return Agreement(
         one,
@@ -277,6 +293,13 @@ def _agreement(one: int, other: int, tables: Sequence[Floats]) -> Agreement:
         correlation if correlated else None,
         correlated,
     )
+
+
+def _meeting(mine: Bools, theirs: Bools, text: Ints) -> float:
+    """Return the probability that two random slots, one of each set, have the same text."""
+    width = int(text.max()) + 1
+    shares = [np.bincount(text[each], minlength=width) / each.sum() for each in (mine, theirs)]
+    return float(shares[0] @ shares[1])
 
 
 def letter(index: int) -> str:
@@ -305,7 +328,7 @@ def ranking_lines(ranking: Ranking) -> list[str]:
         lines += [f"  {letter(each.ranker)}  {_chosen_line(each)}" for each in several]
     if ranking.agreements:
         lines += ["", "agreement of two reward models"]
-        lines += aligned([["", "same choice", "by chance", "problems", "rank correlation"], *_pairs(ranking)])
+        lines += aligned([["", "same text", "by chance", "problems", "rank correlation"], *_pairs(ranking)])
     if pool["can_be_evaluated"]:
         return [*lines, "", f"no accuracy here; there are grades, or can be: prm-eval evaluate {visible(pool['path'])}"]
     return [*lines, "", f"no accuracy: {pool['without_gold']:,} of {pool['n_problems']:,} problems have no gold answer"]
@@ -329,8 +352,10 @@ def _chosen_line(each: Chosen) -> str:
     if each.slot is None or each.reward is None:
         return f"no candidate has a reward (refused: {refused})" if refused else "no candidate"
     parts = [f"slot {each.slot:<3} {each.reward:.4g}", f"first of {len(each.order)}"]
-    if each.tied > 1:
-        parts[1] = f"tied with {each.tied - 1} of {len(each.order) - 1} others"
+    if each.tied_texts > 1:
+        parts[1] = f"one of {each.tied} of {len(each.order)} that are tied, with {each.tied_texts} texts"
+    elif each.tied > 1:
+        parts[1] += f", {each.tied} of which have this text"
     if refused:
         parts.append(f"refused: {refused}")
     line = ", ".join(parts)

@@ -63,7 +63,7 @@ class GivenRewards:
 class Step:
     """A step, the place of the final answer in it, and its reward by each model of the listing.
 
-    ``weakest`` says for which models it is the first step with the smallest reward.
+    ``weakest`` says for which models it is the first of several steps with the smallest reward.
     """
 
     text: str
@@ -356,7 +356,7 @@ def _listing(
             text,
             _within(marked, place, len(text)),
             tuple(rewards[model].steps[number] for model in models),
-            tuple(each == number for each in worst),
+            tuple(each == number and len(texts) > 1 for each in worst),
         )
         for number, (text, place) in enumerate(zip(texts, places, strict=True))
     ]

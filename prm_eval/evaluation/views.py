@@ -130,7 +130,7 @@ def _listing_lines(listing: Listing, view: CandidateView, room: int) -> Iterator
         yield left + lines[0]
         yield from (" " * len(left) + line for line in lines[1:])
         room -= len(step.text)
-    if heads:
+    if any(any(step.weakest) for step in listing.steps):
         yield "  * the weakest step"
 
 
@@ -206,7 +206,8 @@ def _about(view: View) -> str:
     name = one_line(str(info.problem_set.get("name") or "an unnamed set"), 100)
     policy = one_line(short_name(policy_name(info.policy)), 100)
     grades = "no grades" if view.source is None else f"grades: {one_line(view.source, 60)}"
-    return f"{info.n_problems:,} problems of {name} × {info.m:,} slots by {policy} · {grades} · pool {info.short_hash}"
+    count = f"{info.n_problems:,} problem{'' if info.n_problems == 1 else 's'}"
+    return f"{count} of {name} × {info.m:,} slots by {policy} · {grades} · pool {info.short_hash}"
 
 
 def _problem_values(view: ProblemView, of: View) -> dict[str, Any]:
@@ -254,6 +255,7 @@ def _listing_values(listing: Listing, view: CandidateView) -> dict[str, Any]:
         "signs": [letter(model) for model in listing.models],
         "steps": steps,
         "left": len(listing.steps) - len(steps),
+        "starred": any(any(step.weakest) for step in listing.steps),
     }
 
 

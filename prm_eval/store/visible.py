@@ -8,14 +8,15 @@ import unicodedata
 from prm_eval.store.rules import BAD_CATEGORIES, INVISIBLE
 
 _ODD = re.compile(r"[^\x20-\x7e]")
+_NAMES = {"\t": "<TAB>", "\n": "<LF>", "\r": "<CR>", "\x1b": "<ESC>"}
 _ODD_BUT_LINES = re.compile(r"[^\x20-\x7e\n]")
 
 
 def visible(text: str, *, lines: bool = True) -> str:
     r"""Return a text with its control, format and invisible characters made visible.
 
-    ASCII controls become Unicode's pictures of them (ESC is U+241B, a tab U+2409: ``\t`` would look like LaTeX); other
-    characters that act or show nothing become ``<U+202E>``. Line breaks stay, unless ``lines`` is False.
+    A tab becomes ``<TAB>`` (``\t`` would look like LaTeX), a carriage return ``<CR>``, an escape ``<ESC>``, and any
+    other character that acts or shows nothing ``<U+202E>``. Line breaks stay, unless ``lines`` is False.
     """
     return (_ODD_BUT_LINES if lines else _ODD).sub(_shown, text)
 
@@ -30,10 +31,8 @@ def one_line(text: str, most: int) -> str:
 def _shown(found: re.Match[str]) -> str:
     character = found.group()
     code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
+    if character in _NAMES:
+        return _NAMES[character]
     if character in INVISIBLE or unicodedata.category(character) in BAD_CATEGORIES:
         return f"<U+{code:04X}>"
     return character
