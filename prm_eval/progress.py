@@ -12,6 +12,7 @@ from typing import Any, Protocol
 GRADING = "grading"
 GRADING_WITH = "grading with {grader}"
 EVALUATING = "evaluating"
+RANKING = "ranking"
 SCORING = "scoring with {model}"
 SCORING_AGAIN = "scoring again"
 IMPORTING = "importing"

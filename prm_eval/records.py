@@ -109,15 +109,46 @@ class ScoringItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """One text that a generative verifier wrote on a candidate.
+
+    Attributes:
+        text: What it wrote.
+        seed: The seed that it was sampled with.
+        read: What was read of it: the index of the first wrong step, -1 for none ("first_error"), or the log-odds of
+            "yes" ("yes_no"). None where nothing could be read, so that it does not vote.
+        cut: Whether it ended because no more could be written.
+    """
+
+    text: str
+    seed: int
+    read: float | None
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The judgements on one candidate, one a vote.
+
+    ``spread`` is the standard deviation, over the votes that were read, of the probability that a step is right, at
+    the step where it is largest (a model with one number a candidate has one step). None for fewer than two votes.
+    """
+
+    votes: tuple[Judgement, ...]
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepRewards:
     """The numbers that a reward model gave one candidate, or its refusal, never both.
 
     ``values`` has one number a step for a PRM and a single one for an ORM: log-odds, values or raw numbers, as the
     reward model's ``score_type`` says. ``input_hash`` is over the rendered token ids, so that a verifier can detect a
-    changed prompt without a GPU.
+    changed prompt without a GPU. ``judged`` is what a generative verifier wrote; it is no part of a reward file.
     """
 
     values: tuple[float, ...]
     refusal: str | None = None
     n_tokens: int | None = None
     input_hash: str | None = None
+    judged: Judged | None = None

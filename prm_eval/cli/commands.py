@@ -13,6 +13,7 @@ from prm_eval.cli.miniature import MINIATURE_ACTIONS
 from prm_eval.cli.parser import build_parser
 from prm_eval.cli.pools import POOL_ACTIONS
 from prm_eval.cli.printing import give_up_output, in_words, prepare_output, say
+from prm_eval.cli.seeing import SEEING_ACTIONS
 from prm_eval.cli.submissions import SUBMISSION_ACTIONS
 from prm_eval.cli.types import settled
 from prm_eval.errors import PrmEvalError
@@ -26,6 +27,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **JUDGING_ACTIONS,
     **POOL_ACTIONS,
     **MINIATURE_ACTIONS,
+    **SEEING_ACTIONS,
     **SUBMISSION_ACTIONS,
 }
 """The function of each command; it returns the exit status."""

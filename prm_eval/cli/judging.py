@@ -95,6 +95,9 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
 
 
 def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path | None) -> int:
+    from prm_eval.evaluation.ranking import can_be_evaluated
+    from prm_eval.rewards.files.judgements import judged_lines
+
     rewards = found.rewards
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
     if taken is not None:
@@ -106,10 +109,13 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
         )
     for line in found.refusal_lines:
         print(f"refused    {line}")
+    for line in judged_lines(rewards.folder):
+        print(f"judgements {line}")
     if found.nothing_scored:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return 1
-    step = f"evaluate {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
+    what = "evaluate" if can_be_evaluated(pool) else "rank"
+    step = f"{what} {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
     print(f"next       prm-eval {step}")
     return 0
 

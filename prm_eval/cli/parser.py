@@ -9,6 +9,7 @@ from typing import Any
 from prm_eval import __version__
 from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
+from prm_eval.cli.parser_seeing import rank_parser, show_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
 from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _grade(commands)
     score_parser(commands)
     _evaluate(commands)
+    rank_parser(commands)
     _explain(commands)
     _pool(commands)
     miniature_parser(commands)
@@ -191,10 +193,9 @@ def _pool(commands: Any) -> None:
     text = "import, show, verify or register a pool"
     actions = add_group(commands, "pool", text, "import samples.jsonl -o POOL")
     _pool_import(actions)
-    show = add_command(actions, "show", "what a pool holds", "POOL", "pool show")
+    show_parser(actions)
     verify = add_command(actions, "verify", "recompute its hashes and check its reward files", "POOL", "pool verify")
-    for action in (show, verify):
-        action.add_argument("pool", type=Path, help="a pool folder")
+    verify.add_argument("pool", type=Path, help="a pool folder")
     _pool_register(actions)
 
 

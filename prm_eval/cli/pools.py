@@ -1,13 +1,13 @@
-"""The commands about pools: ``pool import``, ``pool show``, ``pool verify``, ``pool register``."""
+"""The commands about pools: ``pool import``, ``pool verify``, ``pool register``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from prm_eval.cli.printing import say as print
+from prm_eval.cli.seeing import show_pool
 from prm_eval.cli.types import counted
 from prm_eval.progress import IMPORTING, Bar
 
@@ -36,33 +36,8 @@ def _pool_import(options: argparse.Namespace) -> int:
     if report.skipped:
         print(f"{counted(len(report.skipped), 'problem')} skipped", file=sys.stderr)
     print(f"format     {report.format}{' (recognised)' if report.recognised else ''}: {report.describe}")
-    _show(options.output)
+    show_pool(options.output)
     return 0
-
-
-def _pool_show(options: argparse.Namespace) -> int:
-    _show(options.pool)
-    return 0
-
-
-def _show(path: Path) -> None:
-    from prm_eval.pools.pool import Pool
-
-    pool = Pool(path)
-    info = pool.info
-    print(f"pool       {pool.path}  ({info.content_hash})")
-    print(f"problems   {info.n_problems:,} from {info.problem_set.get('name') or 'an unnamed set'}")
-    print(f"candidates {info.n_candidates:,} in {info.m:,} slots a problem; splitter {info.splitter}")
-    if info.n_missing:
-        print(
-            f"missing    {info.n_missing:,} slots; they count as wrong "
-            "(import with --slots min or a number to leave them out)"
-        )
-    print(f"policy     {info.policy.get('id') or 'unknown'}")
-    grades = sorted(each.name for each in pool.path.glob("grades*.parquet"))
-    print(f"grades     {', '.join(grades) or 'none yet: prm-eval grade ' + str(pool.path)}")
-    rewards = [each.name for each in pool.reward_folders()]
-    print(f"rewards    {', '.join(rewards) or 'none yet: prm-eval score ' + str(pool.path)}")
 
 
 def _pool_verify(options: argparse.Namespace) -> int:
@@ -94,7 +69,6 @@ def _pool_register(options: argparse.Namespace) -> int:
 
 POOL_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "pool import": _pool_import,
-    "pool show": _pool_show,
     "pool verify": _pool_verify,
     "pool register": _pool_register,
 }

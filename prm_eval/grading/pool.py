@@ -84,6 +84,7 @@ def grade_pool(
     Raises:
         DataError: A problem has no gold answer.
     """
+    pool.require_gold()
     grader = load_grader(name)
     path = grades_file(pool, name, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +104,7 @@ def grade_problem(grader: Grader, pool: Pool, problem: Problem, candidates: list
         DataError: The problem has no gold answer.
     """
     if problem.gold is None:
-        raise DataError(
-            pool.path / "problems.parquet",
-            None,
-            f"no gold answer for problem {problem.problem_id!r}",
-            "one",
-            "Use --grades published",
-        )
+        raise DataError(pool.path / "problems.parquet", None, f"no gold answer for {problem.problem_id!r}", "one")
     return grader.grade_problem(problem.gold, [each.text for each in candidates], [each.slot for each in candidates])
 
 

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prm_eval.errors import SamplingError
+from prm_eval.errors import PrmEvalError, SamplingError
 from prm_eval.harness.policy_identity import unwrapped
+from prm_eval.records import Problem
 
 
 def calling_scope(depth: int = 2) -> Mapping[str, Any]:
@@ -47,6 +48,25 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         raise SamplingError(
             f"{type(unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
             f"gives the same answer {n} times. Add: --gen_kwargs seed=None"
+        )
+
+
+def check_gold(problems: Sequence[Problem], source: str) -> None:
+    """Refuse to generate candidates that cannot be graded when they are there.
+
+    Args:
+        problems: The problems of the task.
+        source: Where they come from, for the message.
+
+    Raises:
+        PrmEvalError: A problem has no gold answer.
+    """
+    lacking = [problem.problem_id for problem in problems if problem.gold is None]
+    if lacking:
+        raise PrmEvalError(
+            f"{len(lacking):,} of {len(problems):,} problems of {source} have no gold answer (the first: "
+            f"{lacking[0]!r}), so their candidates cannot be graded. Generate them alone with --predict_only, "
+            "then rank them by rewards: prm-eval score, prm-eval rank"
         )
 
 

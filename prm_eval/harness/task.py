@@ -198,6 +198,8 @@ class BestOfNTask(ConfigurableTask):
         else:
             self.set_config("generation_kwargs", sampling_used(self.replay.pool.info))
         if not self._predict_only:
+            if self.options.grades == "own":
+                guards.check_gold(self.problem_set.problems, self.problem_set.name)
             self.models = {
                 role: self._load_model(role) for role in {role for _, role in self.pipelines.values() if role}
             }

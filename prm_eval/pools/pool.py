@@ -71,14 +71,48 @@ class Pool:
         """Return the grades file of a source.
 
         Raises:
-            PrmEvalError: It is not there; the message lists those that are.
+            PrmEvalError: It is not there; the message lists those that are, or says why there can be none.
         """
         path = self.grades_path(source)
         if not path.is_file():
             names = {each.name: each.stem.partition("-")[2] or "own" for each in self.path.glob("grades*.parquet")}
             there = ", ".join(sorted(names.values())) or "none yet (prm-eval grade makes our own)"
-            raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}")
+            next_step = ""
+            if not names and (lacking := self._lacking_gold()):
+                there, next_step = (
+                    f"none yet (prm-eval grade cannot make any: {lacking})",
+                    f". {self._without_grades()}",
+                )
+            raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}{next_step}")
         return path
+
+    def without_gold(self) -> list[str]:
+        """Return the ids of the problems that have no gold answer, such as proofs, in order."""
+        return [name for name, problem in self.problems.items() if problem.gold is None]
+
+    def require_gold(self) -> None:
+        """Insist that every problem has a gold answer, without which nothing can be graded.
+
+        Raises:
+            DataError: One has none; says what can be done with such a pool.
+        """
+        if lacking := self._lacking_gold():
+            hint = self._without_grades()
+            raise DataError(self.path / "problems.parquet", None, lacking, "one, to grade by", hint)
+
+    def _lacking_gold(self) -> str:
+        """Return in words which problems have no gold answer; empty where all have one."""
+        lacking = self.without_gold()
+        if not lacking:
+            return ""
+        others = f" and {len(lacking) - 1:,} more of {len(self.problems):,}" if len(lacking) > 1 else ""
+        return f"no gold answer for problem {lacking[0]!r}{others}"
+
+    def _without_grades(self) -> str:
+        """Return the next step with a pool that cannot be graded."""
+        if self.grades_path("published").is_file():
+            return f"Evaluate it by its source's grades: prm-eval evaluate {self.path} --grades published"
+        return f"Candidates without grades can be ranked by rewards alone: prm-eval rank {self.path} REWARDS"
 
     def reward_folders(self) -> list[Path]:
         """Return the complete reward files stored in the pool, by name."""

@@ -21,6 +21,7 @@ from prm_eval.errors import ModelError
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress
 from prm_eval.records import Candidate, StepRewards
+from prm_eval.rewards.files.judgements import judged_fields, judged_from
 from prm_eval.rewards.files.partial import PartialFile
 from prm_eval.rewards.protocol import RendersAhead, RewardModel, device_of, work_done
 from prm_eval.rewards.scoring import (
@@ -139,13 +140,16 @@ class Worker:
         else:
             results = score_distinct(self.model, items)
             tokens = sum(result.n_tokens or 0 for result in results)
-        fields = [[list(each.values), each.refusal, each.n_tokens, each.input_hash] for each in results]
+        fields = [
+            [list(each.values), each.refusal, each.n_tokens, each.input_hash, judged_fields(each.judged)]
+            for each in results
+        ]
         return {"results": canonical_json(fields), "tokens": tokens}
 
 
 def _result(fields: list[Any]) -> StepRewards:
-    values, refusal, n_tokens, input_hash = fields
-    return StepRewards(tuple(values), refusal, n_tokens, input_hash)
+    values, refusal, n_tokens, input_hash, judged = fields
+    return StepRewards(tuple(values), refusal, n_tokens, input_hash, judged_from(judged))
 
 
 def _skipped(pool: Pool, done: int) -> Iterator[Candidate]:

@@ -14,11 +14,12 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from prm_eval.errors import DataError, ModelError, PrmEvalError
+from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress, silent
@@ -26,7 +27,8 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
-from prm_eval.rewards.files.finished import FILES, SCORES, described, finished
+from prm_eval.rewards.files.finished import FILES, SCORES, all_refused, clear, described, finished
+from prm_eval.rewards.files.judgements import JudgementJournal
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.files.reward_info import RewardInfo
@@ -80,7 +82,8 @@ def score_pool(
         pool: The candidates.
         model: The reward model; its weights are loaded only if candidates are left to score.
         folder: The folder of ``submission.json`` and ``rewards.parquet``. If it has them already, for the same model
-            and pool, nothing is computed.
+            and pool, nothing is computed. Rewards of another model or pool are in the way, unless every candidate was
+            refused in them.
         progress: The function that is called as candidates are done.
         runner: The part that walks the pool; None is this process.
         name: The model's name in the files, instead of its own name and id (which is a path for a local folder).
@@ -92,12 +95,17 @@ def score_pool(
     """
     key = rewards_key(pool, model, name)
     require_a_folder(folder)
-    if (there := finished(folder, key)) is not None:
-        return there
+    try:
+        if (there := finished(folder, key)) is not None:
+            return there
+    except OtherRewards:
+        if not all_refused(folder):
+            raise
+        clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     report = progress or silent
-    with PartialFile(folder, key) as partial:
+    with PartialFile(folder, key) as partial, JudgementJournal(folder, key, partial.done) as judgements:
         # another process may have finished them while this one waited for its turn
         if (there := finished(folder, key)) is not None:
             partial.remove()
@@ -107,10 +115,13 @@ def score_pool(
         if resumed:
             report(resumed, 0)
         for done in (runner or score_here)(pool, model, partial, report):
+            # first: a judgement without its rewards is made again, and rewards without their judgement are not
+            judgements.append(partial.done, done)
             partial.append(done)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
         _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
+        judgements.finish()
         # both files are on the disk
         (folder / SCORES).unlink(missing_ok=True)
         partial.remove()
@@ -352,11 +363,11 @@ def _in_order(
 
 def _checked(model: RewardModel, item: ScoringItem, result: StepRewards) -> StepRewards:
     if result.refusal is not None:
-        return StepRewards((), result.refusal, result.n_tokens, result.input_hash)
+        return replace(result, values=())
     expected = len(item.steps) if model.kind == "prm" else 1
     if len(result.values) != expected:
         raise ModelError(f"{model.name} returned {len(result.values)} rewards for a candidate that needs {expected}")
     # files keep log-odds in float32; NaN fails every comparison
     if not all(abs(value) < 3e38 for value in result.values):
-        return StepRewards((), "non-finite reward", result.n_tokens, result.input_hash)
+        return replace(result, values=(), refusal="non-finite reward")
     return result

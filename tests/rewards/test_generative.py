@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import torch
 import transformers
 
-from prm_eval.errors import ModelError
+from prm_eval.errors import DataError, ModelError, OtherRewards
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.models.generative import first_error
@@ -316,3 +316,204 @@ def test_a_server_that_refuses_everything_leaves_nothing_behind(server, pool, tm
     server.answer = chat("\\boxed{-1}")
     mended = score_pool(pool, judge(server), tmp_path / "r")
     assert {each.refusal for _, _, each in mended.rows()} == {None}
+
+
+# --- room, judgements, votes ---------------------------------------------------------------------------------------
+
+
+def short_of_room(tmp_path, positions):
+    """A judge's checkpoint with few positions."""
+    folder = tiny_models.save_causal(tmp_path / "short", "Qwen2", 152_064, tiny_models.qwen_tokenizer(), seed=9)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": positions}))
+    return folder
+
+
+def used_by(folder, recipe, item):
+    model = load_reward_model(f"{recipe}:{folder}", max_tokens=4)
+    return len(model.writer.frame.ids(model.writer.prompt(model.question(item), model.how.start)))
+
+
+@pytest.mark.parametrize("recipe", ["processbench-judge", "thinkprm"])
+def test_what_is_written_is_what_the_positions_leave(tmp_path, causal, recipe) -> None:
+    """By default a judge writes up to thousands of tokens: a model with no more positions refused every candidate."""
+    used = used_by(causal, recipe, ITEM)
+    folder = short_of_room(tmp_path, used + 60)
+    model = load_reward_model(f"{recipe}:{folder}")
+    generate, asked = model.writer._model.generate, []
+    model.writer._model.generate = lambda **o: asked.append(o["max_new_tokens"]) or generate(**o)
+    [found] = model.score([ITEM])
+    assert "over-length" not in (found.refusal or "")
+    assert 16 <= asked[0] <= 60
+    assert (asked[0] == 60) is (recipe == "processbench-judge")  # ThinkPRM's decision and choice need some of it
+    # a longer candidate of the same pool is still refused, and says what was in the way
+    [long] = model.score([ScoringItem("What is 1+1?", "So 3. " * 60, ("So 3. " * 60,))])
+    assert long.refusal.startswith("over-length: ")
+    assert long.refusal.endswith(f" tokens and at least 16 to write, limit {used + 60}")
+
+
+def test_a_model_that_can_never_judge_is_told_so_when_it_is_loaded(tmp_path) -> None:
+    """It was found after all candidates had been rendered, as 32,000 refusals."""
+    folder = short_of_room(tmp_path, 100)
+    with pytest.raises(ModelError, match=r"can never judge: it has 100 positions.*--recipe FILE.*--base-url URL"):
+        load_reward_model(f"processbench-judge:{folder}")
+
+
+def test_a_server_is_asked_for_what_it_has_room_for(server, causal) -> None:
+    """Asked for 8,192 tokens, a server of 4,096 refuses every text; the chat endpoint is asked without a limit, the
+    other one, whose tokens we count, for the rest. Later requests know the limit."""
+    said = {"message": "This model's maximum context length is 4096 tokens. However, you requested 8300 tokens."}
+
+    def answer(path, body):
+        if body.get("max_tokens", 0) > 3_000:
+            return 400, said
+        choice = {"text": "x", "message": {"content": "\\boxed{-1}"}, "finish_reason": "length"}
+        return 200, {"choices": [{**choice, "logprobs": {"top_logprobs": [{"yes": -0.1}]}}]}
+
+    server.answer = answer
+    first, second = judge(server).score([ITEM, ScoringItem("Q", "a", ("a",))])
+    assert first.values == (1.0, 1.0) and second.values == (1.0,)
+    assert [vote.cut for vote in first.judged.votes] == [True]
+    assert {body.get("max_tokens") for _, body in server.requests} == {8_192, None}
+    server.requests.clear()
+    said["message"] = "maximum context length is 2048 tokens"
+    model = load_reward_model(f"thinkprm:{causal}", base_url=server.url)
+    [found] = model.score([ITEM])
+    assert found.values
+    writes = [body["max_tokens"] for _, body in server.requests if body["max_tokens"] > 1]
+    assert writes[0] == 4_096 and 1_000 < writes[1] < 2_048 and len(writes) == 2
+    model.score([ScoringItem("Q", "a", ("a",))])
+    assert 1_000 < server.requests[-2][1]["max_tokens"] < 2_048
+
+
+def test_votes_keep_their_seeds_readings_and_spread(server) -> None:
+    """Without them nobody can say whether a number comes from judgements that agree or from a coin."""
+    server.answer = chat("\\boxed{-1}", "\\boxed{1}", "I do not know", "\\boxed{-1}")
+    [found] = judge(server, votes=4, temperature=0.7).score([ITEM])
+    votes = found.judged.votes
+    assert sorted(each.read is None for each in votes) == [False, False, False, True]
+    assert [each.seed for each in votes] == [body["seed"] for _, body in server.requests]
+    # of three that were read, two say that step 1 is right: sqrt(2/3 * 1/3)
+    assert found.judged.spread == pytest.approx(math.sqrt(2) / 3)
+    server.answer = chat("\\boxed{-1}")
+    [sure] = judge(server, votes=3, temperature=0.7).score([ITEM])
+    assert sure.judged.spread == 0.0
+    assert judge(server).score([ITEM])[0].judged.spread is None
+
+
+def test_a_yes_or_no_that_cannot_be_read_does_not_vote(server, causal) -> None:
+    """One judgement of four that ends oddly refused the candidate, although three had an answer."""
+    tops = [{" yes": -0.1}, {"maybe": -0.1}, {"no": -0.1}]
+
+    def answer(path, body):
+        return 200, {"choices": [{"text": "x", "logprobs": {"top_logprobs": [tops.pop(0)]}}]} if body[
+            "max_tokens"
+        ] == 1 else {"choices": [{"text": "x"}]}
+
+    server.answer = answer
+    [found] = load_reward_model(f"thinkprm:{causal}", base_url=server.url, votes=3, temperature=0.7).score([ITEM])
+    assert [each.read is None for each in found.judged.votes] == [False, True, False]
+    assert len(found.values) == 1 and found.refusal is None
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_judgements_are_kept_beside_the_rewards(server, pool, tmp_path) -> None:
+    """A judge that refuses everything could not be debugged: what it wrote was nowhere."""
+    from prm_eval.rewards import score_pool
+    from prm_eval.rewards.files.judgements import judged_lines, read_judgements
+
+    server.answer = chat("The \x1b[31m index is one.")
+    folder = tmp_path / "r"
+    found = score_pool(pool, judge(server), folder)
+    assert all(each.refusal.startswith("no judgement") for _, _, each in found.rows())
+    rows = rows_of(folder / "judgements.jsonl")
+    assert [(each["problem_id"], each["candidate_id"]) for each in rows] == [each[:2] for each in found.rows()]
+    assert {each["votes"][0]["text"] for each in rows} == {"The \x1b[31m index is one."}
+    assert sorted(path.name for path in folder.iterdir()) == ["judgements.jsonl", "rewards.parquet", "submission.json"]
+    assert [each[2].votes[0].read for each in read_judgements(folder)] == [None] * 8
+    assert judged_lines(folder)[:2] == [
+        f"8 on 8 candidates, in {folder / 'judgements.jsonl'}",
+        "nothing could be read of 8 of them; 0 were cut off before their end",
+    ]
+    (folder / "judgements.jsonl").write_text('{"problem_id": "a"}\n')
+    with pytest.raises(DataError, match=r"judgements\.jsonl, row 1: found a line without"):
+        list(read_judgements(folder))
+
+
+def test_an_interrupted_judge_goes_on_with_its_judgements(server, pool, tmp_path, monkeypatch) -> None:
+    """Killed between two candidates, a run must neither lose nor repeat a judgement."""
+    from prm_eval.rewards import score_pool
+
+    monkeypatch.setattr("prm_eval.rewards.scoring.CHUNK", 2)
+    monkeypatch.setattr("prm_eval.rewards.scoring.CHUNK_SECONDS", 0)
+    server.answer = chat("\\boxed{0}")
+    calls = []
+
+    def stop(done, tokens=0):
+        calls.append(done)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_pool(pool, judge(server), tmp_path / "r", progress=stop)
+    assert (tmp_path / "r" / "judgements.partial.jsonl").is_file()
+    server.answer = chat("\\boxed{-1}")
+    score_pool(pool, judge(server), tmp_path / "r")
+    rows = rows_of(tmp_path / "r" / "judgements.jsonl")
+    ids = [(each["problem_id"], each["candidate_id"]) for each in rows]
+    assert len(set(ids)) == len(ids) == 8
+    assert [each["votes"][0]["read"] for each in rows] == [0] * 6 + [-1] * 2
+
+
+def test_a_submission_has_no_judgements_in_it(server, pool, tmp_path) -> None:
+    """`prm-eval check` calls any further file a fault; a board is no place for strangers' texts."""
+    from prm_eval.rewards import score_pool
+    from prm_eval.rewards.files.judgements import read_judgements
+
+    server.answer = chat("\\boxed{-1}")
+    folder = tmp_path / "results" / "submissions" / "org__judge" / ("a" * 40) / "pool-4"
+    score_pool(pool, judge(server), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["rewards.parquet", "submission.json"]
+    assert (tmp_path / "results" / "judgements" / "org__judge" / ("a" * 40) / "pool-4.jsonl").is_file()
+    assert len(list(read_judgements(folder))) == 8
+
+
+def test_other_options_are_named_by_the_key_that_differs(server, pool, tmp_path) -> None:
+    """Two nested dictionaries of 800 characters differed in one number, and the reader had to find it."""
+    from prm_eval.rewards import score_pool
+
+    server.answer = chat("\\boxed{-1}")
+    score_pool(pool, judge(server), tmp_path / "r")
+    with pytest.raises(OtherRewards) as error:
+        score_pool(pool, judge(server, max_tokens=100), tmp_path / "r")
+    assert str(error.value) == (
+        f"{tmp_path / 'r'} holds rewards with generate.max_new_tokens = 8192, not 100. Give another folder."
+    )
+    with pytest.raises(OtherRewards, match=r"temperature = 0\.0, not 0\.7 \(1 more differ: generate\.votes\)"):
+        score_pool(pool, judge(server, temperature=0.7, votes=2), tmp_path / "r")
+
+
+def test_a_folder_in_which_everything_was_refused_is_not_in_the_way(server, pool, tmp_path) -> None:
+    """Corrected, the command was told to give another folder, for rewards that do not exist."""
+    from prm_eval.rewards import score_pool
+
+    server.answer = chat("no index")
+    score_pool(pool, judge(server), tmp_path / "r")
+    server.answer = chat("\\boxed{-1}")
+    again = score_pool(pool, judge(server, max_tokens=100), tmp_path / "r")
+    assert {each.refusal for _, _, each in again.rows()} == {None}
+    assert {each["votes"][0]["read"] for each in rows_of(tmp_path / "r" / "judgements.jsonl")} == {-1}
+    # what somebody has described is theirs to remove
+    about = json.loads((tmp_path / "r" / "submission.json").read_text())
+    server.answer = chat("no index")
+    score_pool(pool, judge(server), tmp_path / "s")
+    (tmp_path / "s" / "submission.json").write_text(
+        json.dumps(
+            json.loads((tmp_path / "s" / "submission.json").read_text()) | {"disclosure": about["disclosure"] or {}}
+        )
+    )
+    with pytest.raises(OtherRewards):
+        score_pool(pool, judge(server, max_tokens=100), tmp_path / "s")

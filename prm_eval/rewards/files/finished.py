@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, OtherRewards
+from prm_eval.rewards.files import differences
+from prm_eval.rewards.files.judgements import judgements_path
 from prm_eval.rewards.files.partial import ROWS
 from prm_eval.rewards.files.reading import reward_schema
 from prm_eval.rewards.files.reward_file import RewardFile, read_reward_info
@@ -29,7 +31,6 @@ ADDED = ("config_sha256", "tokenizer_sha256")
 OF_THE_RUN = ("device", "versions")
 # either of them names the weights
 PINNING = ("weights_sha256", "revision")
-NOTHING = "nothing"
 
 
 def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
@@ -51,12 +52,12 @@ def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
     fault = unreadable(folder)
     # files of prm_eval.rewards/1 lack them
     model = {name: value for name, value in key["model"].items() if name not in ADDED or name in info.model}
-    for name, value in (*((name, key[name]) for name in KEY), ("model", model)):
-        if getattr(info, name) != value:
-            way = "Give another folder."
-            if fault is not None:
-                way = f"Its rewards are lost (found {fault.found}): remove the folder, or give another one."
-            raise OtherRewards(f"{folder} holds rewards with {name} = {getattr(info, name)!r}, not {value!r}. {way}")
+    theirs = {name: getattr(info, name) for name in (*KEY, "model")}
+    if differs := differences.difference(theirs, {name: key[name] for name in KEY} | {"model": model}):
+        way = "Give another folder."
+        if fault is not None:
+            way = f"Its rewards are lost (found {fault.found}): remove the folder, or give another one."
+        raise OtherRewards(f"{folder} holds rewards with {differs}. {way}")
     remove_leftovers(folder, FILES)
     if fault is not None:
         logger.warning("%s: found %s; the rewards are scored again", fault.path, fault.found)
@@ -116,14 +117,16 @@ def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any
     )
     if any(theirs.get(field) and theirs.get(field) == ours.get(field) for field in PINNING):
         theirs["id"] = ours.get("id")
-    return next(_differences("model", theirs, ours), None)
+    return differences.first_difference({"model": theirs}, {"model": ours})
 
 
-def _differences(where: str, theirs: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (path, one value, other value) of everything in which two JSON values differ."""
-    if not isinstance(theirs, dict) or not isinstance(ours, dict):
-        if theirs != ours:
-            yield where, theirs, ours
-        return
-    for name in sorted({*theirs, *ours}):
-        yield from _differences(f"{where}.{name}", theirs.get(name, NOTHING), ours.get(name, NOTHING))
+def all_refused(folder: Path) -> bool:
+    """Say whether a reward folder has nothing to lose: every candidate was refused, and nobody has described it."""
+    rewards = RewardFile(folder)
+    return rewards.info.disclosure is None and all(each.refusal is not None for _, _, each in rewards.rows())
+
+
+def clear(folder: Path) -> None:
+    """Remove the rewards of a folder, with what was judged for them."""
+    for path in (folder / "submission.json", folder / "rewards.parquet", judgements_path(folder)):
+        path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from prm_eval.errors import DataError, OtherRewards
 from prm_eval.records import Candidate, StepRewards
+from prm_eval.rewards.files.differences import difference
 from prm_eval.store.journal import Journal, unseal_or_plain
 
 START_AGAIN = "Remove the file to start again."
@@ -41,14 +42,16 @@ class PartialFile:
         self._journal = Journal(self.path, {"key": key}, busy=busy, reader=unseal_or_plain)
         if self._journal.header.get("key") == key:
             return
-        # nothing was finished: the user has corrected the command
-        if self._journal.count == 0:
+        # nothing was scored: the user has corrected the command
+        if all(rewards.refusal is not None for _, _, rewards in self.rows()):
             self._journal.restart({"key": key})
             return
         self._journal.close()
+        found = self._journal.header.get("key")
+        differs = difference(found, key) if isinstance(found, dict) else None
         raise OtherRewards(
-            f"{self.path} is from an interrupted run with another model, other options or another pool. "
-            "Finish it with those, or remove the file to start again."
+            f"{self.path} is from an interrupted run with another model, other options or another pool"
+            f"{': ' + differs if differs else ''}. Finish it with those, or remove the file to start again."
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +74,27 @@ class RewardReader:
         Raises:
             DataError: The file has other candidates, or a row whose rewards cannot be used.
         """
+        first, rows = self._rows(problem, table)
+        return read_block(rows, first, self._steps(table), self._form, self._sink, DECISIVE)
+
+    def take_each(self, problem: Problem, table: pa.Table) -> list[StepRewards]:
+        """Return the rewards or the refusal of every candidate of a problem, checked as :meth:`take` does.
+
+        Raises:
+            DataError: The file has other candidates, or a row whose rewards cannot be used.
+        """
+        first, rows = self._rows(problem, table)
+        read_block(rows, first, self._steps(table), self._form, self._sink, DECISIVE)
+        return [_one(row) for row in rows.to_pylist()]
+
+    def skip(self, problem: Problem) -> None:
+        """Pass over a problem, whose rows are not looked at."""
+        self._reader.take(problem.problem_id)
+
+    def _rows(self, problem: Problem, table: pa.Table) -> tuple[int, pa.Table]:
         first, rows = self._reader.take(problem.problem_id)
         require_same_ids(self._reader.path, first, rows, table, str(self._pool.candidates_path))
-        return read_block(rows, first, self._steps(table), self._form, self._sink, DECISIVE)
+        return first, rows
 
     def _steps(self, table: pa.Table) -> Ints:
         if self._form.kind == "orm":
@@ -222,6 +241,8 @@ def iter_rows(path: Path) -> Iterator[tuple[str, str, StepRewards]]:
     """Yield the (problem id, candidate id, rewards) of every row, unchecked."""
     for _, problem_id, table in iter_blocks(path, reward_schema(single=False)):
         for row in table.to_pylist():
-            values = tuple(row["step_rewards"] or ())
-            about = StepRewards(values, row["refusal"], row["n_tokens"], row["input_hash"])
-            yield problem_id, row["candidate_id"], about
+            yield problem_id, row["candidate_id"], _one(row)
+
+
+def _one(row: dict[str, Any]) -> StepRewards:
+    return StepRewards(tuple(row["step_rewards"] or ()), row["refusal"], row["n_tokens"], row["input_hash"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import statistics
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -15,13 +16,13 @@ from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.pools.format import software_versions
-from prm_eval.records import Kind, ScoreType, ScoringItem, StepRewards
+from prm_eval.records import Judged, Judgement, Kind, ScoreType, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import logit, sigmoid
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.inputs.pieces import Refused
 from prm_eval.rewards.inputs.renderer import fill, numbered
 from prm_eval.rewards.models import checkpoint
-from prm_eval.rewards.models.writers import HttpWriter, LocalWriter, Writer
+from prm_eval.rewards.models.writers import HttpWriter, LocalWriter, Unread, Writer, Written
 from prm_eval.rewards.recipes.recipe import Generate, Recipe
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.texts.boxed import boxed_spans
@@ -104,8 +105,9 @@ class GenerativeModel:
             checkpoint.require_safetensors(self.name, revision)
         self._text = parse_template(recipe.render.text)
         self._step = parse_template(recipe.render.step)
-        # a wrong URL is an error now, not after hours of generation
-        self.writer  # noqa: B018
+        # a wrong URL, or a model without room for a judgement, is an error now and not after hours of generation
+        empty = ScoringItem("", "", ("",))
+        self.writer.require_room(self.writer.prompt(self.question(empty), self.how.start), self.how)
 
     @cached_property
     def writer(self) -> Writer:
@@ -147,18 +149,42 @@ class GenerativeModel:
             return list(workers.map(self._score_one, items))
 
     def _score_one(self, item: ScoringItem) -> StepRewards:
-        digest = None
+        digest, votes = None, []
         try:
             prompt = self.writer.prompt(self.question(item), self.how.start)
             digest = hashlib.sha256(prompt.encode()).hexdigest()
-            values = (
-                self._yes_no(prompt, digest)
-                if self.recipe.score.rule == "yes_no"
-                else self._first_error(prompt, digest, item)
-            )
+            seed = int(digest[:7], 16)
+            for vote in range(self.how.votes):
+                votes.append(self._vote(prompt, seed + vote, len(item.steps)))
+            values = self._yes_no(votes) if self._asks_yes_no else self._first_error(votes, len(item.steps))
         except Refused as refusal:
-            return StepRewards((), str(refusal), None, digest)
-        return StepRewards(values, None, None, digest)
+            return StepRewards((), str(refusal), None, digest, self._judged(votes, len(item.steps)))
+        return StepRewards(values, None, None, digest, self._judged(votes, len(item.steps)))
+
+    @property
+    def _asks_yes_no(self) -> bool:
+        return self.recipe.score.rule == "yes_no"
+
+    def _vote(self, prompt: str, seed: int, steps: int) -> Judgement:
+        """Return a judgement with what can be read of it."""
+        written: Written = self.writer.write(prompt, self.how, seed)
+        if not self._asks_yes_no:
+            return Judgement(written.text, seed, first_error(written.text, steps), written.cut)
+        try:
+            yes, no = self.writer.choose(prompt + written.text + self.how.decision, self.how.choices)
+        except Unread:
+            return Judgement(written.text, seed, None, written.cut)
+        return Judgement(written.text, seed, yes - no, written.cut)
+
+    def _judged(self, votes: Sequence[Judgement], steps: int) -> Judged | None:
+        """Return the judgements with their spread; None where none was written."""
+        if not votes:
+            return None
+        read = [each.read for each in votes if each.read is not None]
+        if len(read) < 2:
+            return Judged(tuple(votes))
+        tables = [(sigmoid(each),) if self._asks_yes_no else _right_up_to(each, steps) for each in read]
+        return Judged(tuple(votes), max(statistics.pstdev(step) for step in zip(*tables, strict=True)))
 
     def question(self, item: ScoringItem) -> str:
         """Return the question about an item, which is the user turn.
@@ -187,34 +213,44 @@ class GenerativeModel:
             raise Refused(f"over-length: {len(question)} characters, limit {MAX_CHARS}")
         return question
 
-    def _judgements(self, prompt: str, digest: str) -> list[str]:
-        seed = int(digest[:7], 16)
-        return [self.writer.write(prompt, self.how, seed + vote) for vote in range(self.how.votes)]
+    def _yes_no(self, votes: Sequence[Judgement]) -> tuple[float, ...]:
+        """Return the log-odds of the mean of P(yes) / (P(yes) + P(no)) after each judgement.
 
-    def _yes_no(self, prompt: str, digest: str) -> tuple[float, ...]:
-        """Return the log-odds of the mean of P(yes) / (P(yes) + P(no)) after each judgement."""
-        odds = []
-        for judgement in self._judgements(prompt, digest):
-            yes, no = self.writer.choose(prompt + judgement + self.how.decision, self.how.choices)
-            odds.append(yes - no)
+        Raises:
+            Refused: Neither word is likely after any judgement.
+        """
+        odds = [each.read for each in votes if each.read is not None]
+        if not odds:
+            yes, no = self.how.choices
+            raise Refused(f"no judgement: neither {yes!r} nor {no!r} among the likeliest tokens{_of_cut(votes)}")
         if len(odds) == 1:
             return (odds[0],)
         mean = sum(map(sigmoid, odds)) / len(odds)
         return (logit(min(1 - LEAST_PROBABILITY, max(LEAST_PROBABILITY, mean))),)
 
-    def _first_error(self, prompt: str, digest: str, item: ScoringItem) -> tuple[float, ...]:
+    def _first_error(self, votes: Sequence[Judgement], steps: int) -> tuple[float, ...]:
         """Return, for each step, the share of judgements that find no error up to it.
 
         Raises:
             Refused: No judgement could be parsed.
         """
-        judgements = self._judgements(prompt, digest)
-        found = [index for each in judgements if (index := first_error(each, len(item.steps))) is not None]
+        found = [_right_up_to(each.read, steps) for each in votes if each.read is not None]
         if not found:
             raise Refused(
-                f"no judgement: no \\boxed{{index}} of one of {len(item.steps)} steps in {len(judgements)} answers"
+                f"no judgement: no \\boxed{{index}} of one of {steps} steps in {len(votes)} answers{_of_cut(votes)}"
             )
-        return tuple(sum(index == -1 or index > k for index in found) / len(found) for k in range(len(item.steps)))
+        return tuple(sum(step) / len(found) for step in zip(*found, strict=True))
+
+
+def _of_cut(votes: Sequence[Judgement]) -> str:
+    """Return the end of a refusal that says how many judgements were not finished."""
+    cut = sum(each.cut for each in votes)
+    return f", {cut} of them cut off before their end" if cut else ""
+
+
+def _right_up_to(index: float, steps: int) -> tuple[float, ...]:
+    """Return for each step 1 where a judgement finds no error up to it, else 0; the index -1 is no error."""
+    return tuple(float(index == -1 or index > k) for k in range(steps))
 
 
 def first_error(judgement: str, steps: int) -> int | None:

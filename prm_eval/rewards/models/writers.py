@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 import urllib.error
 import urllib.request
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prm_eval.errors import ModelError
 from prm_eval.rewards.inputs.chat import apply_chat_template, control_tokens
@@ -24,7 +25,25 @@ TIMEOUT_SECONDS = 600
 MAX_REPLY_BYTES = 10_000_000
 TOP_TOKENS = 20
 SERVER_REFUSED = "the server refused the text"
+# a judgement of fewer tokens says nothing: "the answer is \\boxed{-1}" has about ten
+LEAST_WRITTEN = 16
+# positions kept free for a judgement that has more tokens when it is read again than when it was written
+SLACK = 8
+# a server's words for a request that asks for more tokens than it has room for, and for its room
+_TOO_MUCH = re.compile(r"context length|context window|max_(?:completion_)?tokens|max_model_len", re.IGNORECASE)
+_ROOM = re.compile(r"(?:context length (?:is|of)|max_model_len[^\d]{0,20})\s*(?:only )?(\d{2,8})\b", re.IGNORECASE)
 _STAND_IN = "\ue000prm_eval-user\ue001"
+
+
+class Unread(Refused):
+    """The reason why nothing can be read of one judgement, which then does not vote."""
+
+
+class Written(NamedTuple):
+    """A judgement as it was written, cut before the first stop text, and whether it ended for want of room."""
+
+    text: str
+    cut: bool
 
 
 class Writer(Protocol):
@@ -41,15 +60,27 @@ class Writer(Protocol):
         """
         ...
 
-    def write(self, prompt: str, how: Generate, seed: int) -> str:
-        """Return a judgement, cut before the first stop text."""
+    def write(self, prompt: str, how: Generate, seed: int) -> Written:
+        """Return a judgement of at most ``how.max_new_tokens``, or of what room there is behind the prompt.
+
+        Raises:
+            Refused: There is no room for a judgement.
+        """
         ...
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the log-probabilities of the two choices as continuations of a prompt, up to a common constant.
 
         Raises:
-            Refused: Neither choice is likely enough to be among the tokens that are shown.
+            Unread: Neither choice is likely enough to be among the tokens that are shown.
+        """
+        ...
+
+    def require_room(self, prompt: str, how: Generate) -> None:
+        """Insist that a judgement could be written behind the shortest prompt, as far as this is known beforehand.
+
+        Raises:
+            ModelError: There is no room.
         """
         ...
 
@@ -57,6 +88,25 @@ class Writer(Protocol):
 def cut_at(text: str, stops: tuple[str, ...]) -> str:
     """Return the text before the first stop text."""
     return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+
+
+def left(limit: int | None, used: int, wanted: int) -> int:
+    """Return how many tokens can be written: what is wanted, or what a limit leaves of it.
+
+    Args:
+        limit: The most tokens of a prompt with its judgement; None where there is no limit.
+        used: The tokens of the prompt, and those to be kept free behind the judgement.
+        wanted: The most tokens that a judgement should have.
+
+    Raises:
+        Refused: There is no room for a judgement.
+    """
+    if limit is None:
+        return wanted
+    least = min(LEAST_WRITTEN, wanted)
+    if used + least > limit:
+        raise Refused(f"over-length: {used} tokens and at least {least} to write, limit {limit}")
+    return min(wanted, limit - used)
 
 
 class ChatFrame:
@@ -109,27 +159,72 @@ class HttpWriter:
             raise ModelError(f"base_url = {base_url!r}; expected http:// or https://, as in http://localhost:8000/v1")
         self.base_url, self.model = base_url.rstrip("/"), model
         self.frame = None if tokenizer is None else ChatFrame(tokenizer, model)
+        # the tokens that the server has room for, known when it has first refused to write too much
+        self.limit: int | None = None
+
+    def require_room(self, prompt: str, how: Generate) -> None:
+        """Do nothing: how much room a server has is known only from its errors."""
 
     def prompt(self, text: str, start: str) -> str:
         """Return the user turn, with the chat template if there is a tokenizer."""
         return text if self.frame is None else self.frame.prompt(text, start)
 
-    def write(self, prompt: str, how: Generate, seed: int) -> str:
-        """Return one judgement."""
-        common = {"model": self.model, "max_tokens": how.max_new_tokens, "temperature": how.temperature, "seed": seed}
+    def write(self, prompt: str, how: Generate, seed: int) -> Written:
+        """Return one judgement; where the server has room for less than was asked, it is asked for that."""
+        common: dict[str, Any] = {"model": self.model, "temperature": how.temperature, "seed": seed}
         if how.stop:
             common["stop"] = list(how.stop)
         if self.frame is None:
-            reply = self._post("/chat/completions", {**common, "messages": [{"role": "user", "content": prompt}]})
-            return cut_at(str(_at(reply, "choices", 0, "message", "content") or ""), how.stop)
-        # ids, not text: the template has written bos already, and a server would put another one before a text
-        reply = self._post("/completions", {**common, "prompt": self.frame.ids(prompt)})
-        return cut_at(str(_at(reply, "choices", 0, "text") or ""), how.stop)
+            reply = self._written(
+                "/chat/completions", {**common, "messages": [{"role": "user", "content": prompt}]}, how, None
+            )
+            text = _at(reply, "choices", 0, "message", "content")
+        else:
+            # ids, not text: the template has written bos already, and a server would put another one before a text
+            ids = self.frame.ids(prompt)
+            kept = len(self.frame.ids(how.decision + max(how.choices, key=len))) if how.decision else 0
+            reply = self._written("/completions", {**common, "prompt": ids}, how, len(ids) + kept)
+            text = _at(reply, "choices", 0, "text")
+        return Written(cut_at(str(text or ""), how.stop), _at(reply, "choices", 0, "finish_reason") == "length")
+
+    def _written(self, path: str, body: dict[str, Any], how: Generate, used: int | None) -> Any:
+        """Return the reply to a request for a judgement.
+
+        Args:
+            path: The endpoint.
+            body: The request without its limit.
+            how: The settings of the judgement.
+            used: The tokens of the prompt and of what follows the judgement; None where only the server counts them.
+        """
+        try:
+            return self._post(path, {**body, **self._most(how, used)})
+        except Refused as refusal:
+            said = str(refusal)
+            room = _ROOM.search(said)
+            if not _TOO_MUCH.search(said) or (used is not None and room is None):
+                raise
+            self.limit = int(room[1]) if room else self.limit
+            # of a chat without a limit, servers write as much as they have room for
+            most = {} if used is None else self._most(how, used)
+            if used is not None and most["max_tokens"] >= how.max_new_tokens:
+                raise
+            return self._post(path, {**body, **most})
+
+    def _most(self, how: Generate, used: int | None) -> dict[str, int]:
+        """Return the limit of a request: what was asked for, or the room that is left, or none of its own."""
+        if self.limit is None:
+            return {"max_tokens": how.max_new_tokens}
+        if used is None:
+            return {} if how.max_new_tokens >= self.limit else {"max_tokens": how.max_new_tokens}
+        return {"max_tokens": left(self.limit, used, how.max_new_tokens)}
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the log-probabilities of the two choices, read from the 20 likeliest next tokens.
 
         A choice that is not among them gets the least log-probability among them, which is an upper bound.
+
+        Raises:
+            Unread: Neither choice is among them.
         """
         # the space before a word is part of its token; at the end of the prompt it would be a token of its own
         text = prompt.rstrip(" ")
@@ -142,7 +237,7 @@ class HttpWriter:
             )
         found = [[value for token, value in top.items() if token.strip().lower() == choice] for choice in choices]
         if not any(found):
-            raise Refused(
+            raise Unread(
                 f"no judgement: neither {choices[0]!r} nor {choices[1]!r} among the {len(top)} likeliest tokens"
             )
         least = min(top.values())
@@ -243,18 +338,41 @@ class LocalWriter:
         """Free the weights, which are loaded again for the next judgement."""
         vars(self).pop("_model", None)
 
-    def _require_room(self, ids: list[int], more: int) -> None:
-        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        if limit is not None and len(ids) + more > limit:
-            raise Refused(f"over-length: {len(ids)} tokens and {more} to write, limit {limit}")
+    @cached_property
+    def limit(self) -> int | None:
+        """The number of positions of the model, from its config; None where the config does not say."""
+        config = checkpoint.load("config", "AutoConfig", self.name, self.revision)
+        limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+        return limit if isinstance(limit, int) else None
 
-    def write(self, prompt: str, how: Generate, seed: int) -> str:
-        """Return one judgement."""
+    def require_room(self, prompt: str, how: Generate) -> None:
+        """Insist that the model could ever judge.
+
+        Raises:
+            ModelError: Its positions do not even hold the question without a problem.
+        """
+        used = len(self.frame.ids(prompt)) + self._kept(how)
+        try:
+            left(self.limit, used, how.max_new_tokens)
+        except Refused:
+            least = min(LEAST_WRITTEN, how.max_new_tokens)
+            raise ModelError(
+                f"{self.name} can never judge: it has {self.limit:,} positions, and the recipe's question alone takes "
+                f"{used:,}, without a problem and the {least} tokens of the shortest judgement. Give a model with more "
+                "positions, a recipe with a shorter question (--recipe FILE), or a server (--base-url URL)"
+            ) from None
+
+    def _kept(self, how: Generate) -> int:
+        """Return the tokens to be kept free behind a judgement, for the decision and the longer choice."""
+        return len(self.frame.ids(how.decision + max(how.choices, key=len))) + SLACK if how.decision else 0
+
+    def write(self, prompt: str, how: Generate, seed: int) -> Written:
+        """Return one judgement, of at most the positions that are left."""
         import torch
 
         ids = self.frame.ids(prompt)
-        self._require_room(ids, how.max_new_tokens)
-        options: dict[str, Any] = {"do_sample": how.temperature > 0, "max_new_tokens": how.max_new_tokens}
+        most = left(self.limit, len(ids) + self._kept(how), how.max_new_tokens)
+        options: dict[str, Any] = {"do_sample": how.temperature > 0, "max_new_tokens": most}
         if how.temperature > 0:
             options |= {"temperature": how.temperature, "top_k": 0, "top_p": 1.0}
         if how.stop:
@@ -266,14 +384,23 @@ class LocalWriter:
         ):
             torch.manual_seed(seed)
             made = self._model.generate(input_ids=tensor, attention_mask=torch.ones_like(tensor), **options)
-        return cut_at(self.frame.tokenizer.decode(made[0, len(ids) :], skip_special_tokens=True), how.stop)
+        new = made[0, len(ids) :]
+        whole = self.frame.tokenizer.decode(new, skip_special_tokens=True)
+        text = cut_at(whole, how.stop)
+        return Written(text, len(new) == most and text == whole and int(new[-1]) not in self._ends)
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        found = self._model.generation_config.eos_token_id
+        return frozenset(found if isinstance(found, (list, tuple)) else [] if found is None else [found])
 
     def choose(self, prompt: str, choices: tuple[str, ...]) -> tuple[float, float]:
         """Return the mean log-probability of each continuation's tokens after the common start of the two."""
         import torch
 
         yes, no = (self.frame.ids(prompt + choice) for choice in choices)
-        self._require_room(max(yes, no, key=len), 0)
+        if self.limit is not None and (longest := max(len(yes), len(no))) > self.limit:
+            raise Refused(f"over-length: {longest} tokens, limit {self.limit}")
         common = 0
         while common < min(len(yes), len(no)) and yes[common] == no[common]:
             common += 1

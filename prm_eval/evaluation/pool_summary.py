@@ -1,0 +1,150 @@
+"""What a pool holds, in lines: its problems, how its candidates were made and cut, grades, rewards."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.pools.format import GRADES, PoolInfo
+from prm_eval.pools.pool import Pool
+from prm_eval.records import VERDICTS
+from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.store.tables import open_table
+from prm_eval.store.visible import one_line, visible
+from prm_eval.texts.names import short_name
+from prm_eval.texts.steps import split_steps
+
+# characters of a prompt, a setting or a name
+SHOWN = 200
+_SAYS_SOMETHING = re.compile(r"[^\W_]")
+# what is recorded of how a prompt was made, in the order in which it is shown
+PROMPT = ("prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
+
+
+def summary_lines(pool: Pool) -> Iterator[str]:
+    """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible."""
+    info = pool.info
+    yield f"pool       {visible(str(pool.path))}  ({info.content_hash})"
+    name = one_line(str(info.problem_set.get("name") or "an unnamed set"), SHOWN)
+    yield f"problems   {info.n_problems:,} from {name}"
+    yield f"gold       {_gold(pool)}"
+    yield f"candidates {info.n_candidates:,} in {info.m:,} slots a problem"
+    if info.n_missing:
+        yield (
+            f"missing    {info.n_missing:,} slots; they count as wrong "
+            "(import with --slots min or a number to leave them out)"
+        )
+    policy = str(info.policy.get("id") or info.policy.get("name") or "unknown")
+    yield f"policy     {one_line(short_name(policy), SHOWN)}"
+    yield f"sampling   {_settings(info.sampling) or 'unknown'}"
+    yield from _prompt_lines(info)
+    yield f"splitter   {info.splitter}"
+    yield from (f"steps      {line}" for line in step_lines(_cut(pool)))
+    yield from _grade_lines(pool)
+    yield from _reward_lines(pool)
+
+
+def _gold(pool: Pool) -> str:
+    lacking = len(pool.without_gold())
+    if not lacking:
+        return "an answer for every problem"
+    rank = f"candidates can be ranked by rewards: prm-eval rank {visible(str(pool.path))}"
+    if lacking == pool.info.n_problems:
+        return f"no problem has an answer, so nothing can be graded; {rank}"
+    return f"{lacking:,} of {pool.info.n_problems:,} problems have no answer, so the pool cannot be graded; {rank}"
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return one_line(", ".join(f"{name} {value}" for name, value in sorted(values.items())), SHOWN)
+
+
+def _prompt_lines(info: PoolInfo) -> Iterator[str]:
+    """Yield what is known of the prompt, from what made the pool; its hash where the text is long."""
+    made_by = info.source.get("lm_eval")
+    known = made_by if isinstance(made_by, dict) else info.source
+    if not any(name in known for name in PROMPT):
+        yield "prompt     unknown"
+        return
+    for name in PROMPT:
+        value = known.get(name)
+        if isinstance(value, dict):
+            value = value.get("text")
+        if value not in (None, "", 0):
+            yield f"prompt     {name.replace('_', ' ')}: {one_line(str(value), SHOWN)}"
+
+
+def _cut(pool: Pool) -> Iterator[tuple[str, ...]]:
+    """Yield the steps of every candidate, as the pool's splitter cuts them."""
+    for _, table in pool.blocks(["problem_id", "text", "steps"]):
+        for text, given in zip(table.column("text").to_pylist(), table.column("steps").to_pylist(), strict=True):
+            yield split_steps(text, pool.info.splitter, given)
+
+
+def step_lines(candidates: Iterator[Sequence[str]]) -> list[str]:
+    """Return how candidates are cut into steps: how many, how many candidates of one step, how many empty steps."""
+    counts: Counter[int] = Counter()
+    silent = 0
+    for steps in candidates:
+        counts[len(steps)] += 1
+        silent += sum(not _SAYS_SOMETHING.search(step) for step in steps)
+    number, total = sum(counts.values()), sum(size * count for size, count in counts.items())
+    if not number:
+        return ["no candidate"]
+    ordered = sorted(counts.elements())
+    lines = [
+        f"{total / number:.1f} a candidate: median {ordered[number // 2]}, from {ordered[0]} to {ordered[-1]:,}",
+        f"{_share(counts[1], number)} of candidates have one step"
+        + (": of these a PRM judges no more than an ORM does" if counts[1] > number / 5 else ""),
+        f"{_share(silent, total)} of steps have no letter or digit",
+    ]
+    return lines + ([f"{_share(counts[0], number)} of candidates have no step"] if counts[0] else [])
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "none"
+
+
+def _grade_lines(pool: Pool) -> Iterator[str]:
+    files = sorted(pool.path.glob("grades*.parquet"))
+    for path in files:
+        try:
+            column = open_table(path, GRADES).read(columns=["grade"]).column("grade")
+        except PrmEvalError as error:
+            yield f"grades     {visible(path.name)}: {one_line(str(error), SHOWN)}"
+            continue
+        counts = {each["values"]: each["counts"] for each in pc.value_counts(column).to_pylist()}
+        order = [*VERDICTS, *sorted(set(counts) - set(VERDICTS))]
+        said = ", ".join(f"{visible(name)} {counts[name]:,}" for name in order if name in counts)
+        source = path.stem.partition("-")[2] or "own"
+        yield f"grades     {one_line(source, SHOWN)}: {said or 'none'}"
+    if not files:
+        gradable = not pool.without_gold()
+        yield "grades     none" + (f" yet: prm-eval grade {visible(str(pool.path))}" if gradable else "")
+
+
+def _reward_lines(pool: Pool) -> Iterator[str]:
+    folders = pool.reward_folders()
+    for folder in folders:
+        yield f"rewards    {one_line(folder.name, SHOWN)}: {_of_folder(folder)}"
+    if not folders:
+        path = visible(str(pool.path))
+        yield f"rewards    none yet: prm-eval score {path} --reward-model RM -o {path}/rewards/NAME"
+
+
+def _of_folder(folder: Path) -> str:
+    try:
+        rewards = RewardFile(folder)
+    except PrmEvalError as error:
+        return one_line(str(error), SHOWN)
+    kind = rewards.info.kind.upper()
+    how = f", {rewards.aggregation}" if rewards.info.kind == "prm" else ""
+    refused = rewards.info.run.get("refused")
+    counts = [each for each in refused.values() if type(each) is int] if isinstance(refused, dict) else []
+    lost = f", {sum(counts):,} refused" if sum(counts) else ""
+    return f"{one_line(short_name(rewards.info.name), SHOWN)} ({kind}{how}{lost})"
