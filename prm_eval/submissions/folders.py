@@ -8,8 +8,9 @@ from pathlib import Path
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.protocol import RewardModel
+from prm_eval.store.json_files import read_typed
 from prm_eval.store.writing import copy_file, write_json
-from prm_eval.submissions.formats import MODEL, NAME_WORDS, ORG, POOL_REF
+from prm_eval.submissions.formats import MODEL, NAME_WORDS, ORG, POOL_REF, PoolRef
 from prm_eval.submissions.readers import read_pool_ref, registered_pools
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.revision import revision_name
@@ -74,7 +75,8 @@ def register_pool(
     if headline_n is not None and not 1 <= headline_n <= pool.info.m:
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
     entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
-    if entry.is_file() and (there := read_pool_ref(entry, results)).content_hash != pool.info.content_hash:
+    # the copy of the pool may be cut off, and is not opened
+    if entry.is_file() and (there := read_typed(entry, PoolRef)).content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != pool.path.resolve():

@@ -15,7 +15,7 @@ from prm_eval.records import Candidate, Problem
 
 
 def write(folder, rows, **options):
-    writer = PoolWriter(folder, problem_set={"name": "t"}, policy={"id": "p"}, **options)
+    writer = PoolWriter(folder, **{"problem_set": {"name": "t"}, "policy": {"id": "p"}, **options})
     with writer:
         for problem, candidates in rows:
             writer.add(problem, candidates)
@@ -153,3 +153,44 @@ def test_what_a_policy_is_called(policy, name) -> None:
     """A table that shows where a checkpoint lies on someone's disk differs between two machines, and tells what it
     should not."""
     assert policy_name(policy) == name
+
+
+def test_the_same_call_again_keeps_the_pool_that_it_made(tmp_path) -> None:
+    """A call that was killed at its very end is finished; another pool in that folder is refused as ever."""
+    made = write(tmp_path / "p", ROWS, m=3)
+    (made.path / "grades.parquet").touch()
+    again = write(tmp_path / "p", ROWS, m=3, again=True)
+    assert again.info.content_hash == made.info.content_hash
+    assert (again.path / "grades.parquet").is_file()
+    for rows, options in ((ROWS, {"policy": {"id": "else"}}), (ROWS, {"splitter": "blank_line"})):
+        with pytest.raises(PrmEvalError, match="not empty"):
+            write(tmp_path / "p", rows, **{"m": 3, "again": True, **options})
+    for rows, m in ((ROWS[:1], 3), (ROWS, 4)):
+        with pytest.raises(PrmEvalError, match="another pool of that source"):
+            write(tmp_path / "p", rows, m=m, again=True)
+    assert [each.name for each in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_folder_that_another_process_made_meanwhile(tmp_path) -> None:
+    """Two imports at once into one folder: the second one says so, and leaves the first one's pool and no litter."""
+    writer = PoolWriter(tmp_path / "p", problem_set={"name": "s"}, policy={"id": "x"})
+    with pytest.raises(PrmEvalError, match="was made by another process meanwhile"), writer:
+        writer.add(*ROWS[0])
+        first = write(tmp_path / "p", ROWS)
+    assert Pool(tmp_path / "p").info.content_hash == first.info.content_hash
+    assert [each.name for each in tmp_path.iterdir()] == ["p"]
+
+
+def test_numbers_that_the_files_contradict_are_found_without_reading_all(tmp_path) -> None:
+    """The files' hashes say nothing of pool.json itself; slots that no candidate fills are in the content hash."""
+    pool = write(tmp_path / "p", ROWS, m=3)
+    spare = write(tmp_path / "q", ROWS, m=7)
+    assert Pool(pool.path).require_sound()
+    assert Pool(spare.path).require_sound()
+    for changes in ({"m": 4}, {"n_problems": 2}, {"n_candidates": 1}):
+        file = pool.path / "pool.json"
+        before = file.read_text()
+        file.write_text(json.dumps({**json.loads(before), **changes}))
+        with pytest.raises(DataError, match=r"pool\.json says"):
+            Pool(pool.path).require_sound()
+        file.write_text(before)

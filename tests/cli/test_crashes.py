@@ -1,0 +1,32 @@
+"""Commands that are killed at each of their steps on the disk. If one failed here, a user whose machine went down could
+not go on with the same command, or would submit the leftovers of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.crashing import COMMANDS
+from tests.conftest import ROOT
+
+# every step of a command that is quick, and some of those that are not; together they pass through every writer
+STRIDES = {"import": 9, "register": 5, "score": 3, "submission": 5, "from": 4, "lost": 3, "board": 7, "board again": 9}
+LEAST = {"import": 30, "grade": 3, "register": 15, "score": 10, "from": 10, "board": 10}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_killed_command_is_finished_by_the_same_command(tmp_path, name) -> None:
+    """Wherever it was killed: the folder holds what an undisturbed run leaves, to the byte, and nothing else."""
+    command = [sys.executable, "-m", "tests.cli.crashing", name, str(tmp_path / "work"), str(STRIDES.get(name, 1))]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["faults"] == []
+    # a hook that no longer finds the calls would find no fault either
+    assert found["steps"] >= LEAST.get(name, 1)
