@@ -212,7 +212,7 @@ def _about(pool: Pool) -> dict[str, Any]:
 
 
 def _rankers(named: Sequence[NamedRewards]) -> list[Ranker]:
-    names = short_names([each.label for each in named])
+    names = list(short_names(each.label for each in named).values())
     return [
         Ranker(name, str(each.file.folder), each.file.info.kind, each.file.info.score_type, str(each.file.aggregation))
         for name, each in zip(names, named, strict=True)

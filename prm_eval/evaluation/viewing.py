@@ -184,7 +184,7 @@ def view_candidates(
     if problem is not None and slot is not None and not shown and not left:
         raise PrmEvalError(_no_slot(pool, problem, slot, verdict))
     return View(
-        pool, source, tuple(short_names([each.label for each in named])), _filled(pool, shown, named, source), left
+        pool, source, tuple(short_names(each.label for each in named).values()), _filled(pool, shown, named, source), left
     )
 
 
@@ -257,7 +257,7 @@ def _filled(
 ) -> tuple[ProblemView, ...]:
     """Return the views of the candidates that were selected, with their rewards and judgements."""
     given = [_given(pool, shown, each) for each in named]
-    names = short_names([each.label for each in named])
+    names = list(short_names(each.label for each in named).values())
     widely = source is not None and WIDER_EXTRACTION in source
     views = []
     for problem, table, grades, places in shown:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+# the parts of a path that a table shows; a hub id has as many
 PARTS = 2
+# what follows the model's name in a label: the aggregation and the folder that tell two files apart
+_LABEL = re.compile(r"(?P<name>.*?)(?P<more>(?:\[\w+\])?(?: \([^()]*\))?)", re.DOTALL)
 _CACHED = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\][^/\\]+$")
 
 
 def short_name(name: str, parts: int = PARTS) -> str:
     """Return the name of a model for tables: ``third-party/tiny-prm`` for ``/data/models/third-party/tiny-prm``.
 
-    A hub id stays as it is, and a folder of the hub's cache gets its id back. What follows the last part, such as
-    ``[mean]``, stays.
+    A hub id stays as it is, and a folder of the hub's cache gets its id back. What follows the name, such as ``[mean]``
+    or a folder in brackets, stays; models that were joined by " + " keep one short name each.
     """
-    if cached := _CACHED.search(name.rstrip("/\\")):
+    matched = _LABEL.fullmatch(name)
+    path, more = (matched["name"], matched["more"]) if matched else (name, "")
+    return " + ".join(_last_parts(piece, parts) for piece in path.split(" + ")) + more
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the short name of each name of a table, with more parts where two would be called alike."""
+    whole = tuple(dict.fromkeys(names))
+    parts = dict.fromkeys(whole, PARTS)
+    while True:
+        found = {name: short_name(name, count) for name, count in parts.items()}
+        often = Counter(found.values())
+        alike = [name for name in whole if often[found[name]] > 1 and parts[name] <= len(re.split(r"[/\\]", name))]
+        if not alike:
+            return found
+        for name in alike:
+            parts[name] += 1
+
+
+def _last_parts(path: str, count: int) -> str:
+    if cached := _CACHED.search(path.rstrip("/\\")):
         return cached[1].replace("--", "/", 1)
-    found = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
-    return "/".join(found[-parts:]) or name
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Return names for one table: as short as :func:`short_name`, with more parts where two would look alike."""
-    shown = [short_name(name) for name in names]
-    longest = max((len(re.split(r"[/\\]", name)) for name in names), default=0)
-    for parts in range(PARTS + 1, longest + 1):
-        alike = Counter(shown)
-        shown = [short_name(name, parts) if alike[old] > 1 else old for name, old in zip(names, shown, strict=True)]
-    return shown
+    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
+    return path if path and len(parts) <= count and not path.startswith(("./", ".\\")) else "/".join(parts[-count:]) or path

@@ -11,7 +11,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import evaluate
 from prm_eval.evaluation.jobs import opened_rewards
 from prm_eval.evaluation.report import chart_svg, html_page, text_table
-from prm_eval.evaluation.short_names import short_names
+from prm_eval.texts.names import short_names
 from prm_eval.importers import import_pool
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from tests.conftest import write_jsonl
@@ -57,9 +57,9 @@ def test_tables_and_charts_use_them_and_data_does_not(pool) -> None:
 # -- score types
 
 
-def made(tmp_path, name: str, *samples: dict):
+def made(tmp_path, name: str, *samples: dict, score_type: str | None = None):
     rows = [{"id": "p", "problem": "q", "answer": "2", "samples": list(samples)}]
-    return import_pool(write_jsonl(tmp_path / f"{name}.jsonl", rows), tmp_path / name).pool
+    return import_pool(write_jsonl(tmp_path / f"{name}.jsonl", rows), tmp_path / name, score_type=score_type).pool
 
 
 def wmaj(folder, *options: str, capsys) -> tuple[str, str]:
@@ -93,13 +93,18 @@ def test_what_is_no_probability_is_not_multiplied(tmp_path, capsys, good, bad, s
     """The product made the worse candidate win; now it is refused with the option that says what the numbers are."""
     lines = "a\nb\nc\nd\n\\boxed{3}".splitlines()[-len(bad) :]
     pool = made(
-        tmp_path, "l", {"text": "a\n\\boxed{2}", "step_scores": good}, {"text": "\n".join(lines), "step_scores": bad}
+        tmp_path,
+        "l",
+        {"text": "a\n\\boxed{2}", "step_scores": good},
+        {"text": "\n".join(lines), "step_scores": bad},
+        score_type="raw",
     )
-    assert main(["evaluate", str(pool.path), "--resamples", "20", "--n", "2"]) == 1
+    product = ["evaluate", str(pool.path), "--resamples", "20", "--n", "2", "--aggregation", "prod"]
+    assert main(product) == 1
     error = capsys.readouterr().err
     assert says in error and "prod is of probabilities" in error and "problem 'p'" in error
     for options in (["--score-type", score_type], ["--aggregation", "min"]):
-        assert main(["evaluate", str(pool.path), "--resamples", "20", "--n", "2", *options]) == 0
+        assert main([*product, *options]) == 0
         (line,) = [
             each
             for each in capsys.readouterr().out.splitlines()

@@ -29,10 +29,10 @@ def test_the_last_two_parts_are_the_name(name: str, short: str) -> None:
 
 def test_names_that_would_look_alike_get_more_parts() -> None:
     """Two checkpoints of one table under one name cannot be told apart."""
-    assert short_names(["/a/run1/out/best", "/a/run2/out/best", "org/other"]) == [
+    assert list(short_names(["/a/run1/out/best", "/a/run2/out/best", "org/other"]).values()) == [
         "run1/out/best",
         "run2/out/best",
         "org/other",
     ]
-    assert short_names(["x/y", "x/y"]) == ["x/y", "x/y"]
-    assert short_names([]) == []
+    assert short_names(["x/y", "x/y"]) == {"x/y": "x/y"}
+    assert short_names([]) == {}
