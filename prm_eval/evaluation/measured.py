@@ -151,6 +151,7 @@ class Standing:
         over_best: Paired difference to the row with the highest accuracy; None in that row.
         p_best: The p-value of that difference, adjusted in the same way.
         gap: (bon - mean) / (pass - mean), with limits; None where the oracle is not above the mean.
+        over_mean: Paired difference of best-of-n to the mean, which is what a blind choice gets.
     """
 
     best: int
@@ -160,3 +161,4 @@ class Standing:
     over_best: Interval | None
     p_best: float | None
     gap: Interval | None
+    over_mean: Interval

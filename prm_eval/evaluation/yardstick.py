@@ -209,6 +209,7 @@ class Yardstick:
         result = []
         for i, (best, worst) in enumerate(ranks):
             to_majority = self.bootstrap.difference(table[:, i], fixed[:, 0], resampled[:, i] - majority)
+            to_mean = self.bootstrap.difference(table[:, i], fixed[:, 1], resampled[:, i] - mean)
             to_best = self.bootstrap.difference(table[:, i], table[:, top], resampled[:, i] - resampled[:, top])
             gap = self._gap(table[:, i].mean(), *fixed[:, 1:].mean(axis=0), resampled[:, i], mean, oracle)
             alone = i == top
@@ -221,6 +222,7 @@ class Yardstick:
                     None if alone else to_best,
                     None if alone else float(p_best[i]),
                     gap,
+                    to_mean,
                 )
             )
         return result

@@ -59,11 +59,17 @@ def registered_id(results: Path, pool: Pool) -> str:
 
 
 def register_pool(
-    pool: Pool, results: Path, pool_id: str, *, title: str | None = None, headline_n: int | None = None
+    pool: Pool,
+    results: Path,
+    pool_id: str,
+    *,
+    title: str | None = None,
+    headline_n: int | None = None,
+    about: str | None = None,
 ) -> RegisteredPool:
     """Copy a graded pool into a results folder and write its entry in the registry.
 
-    Where the same pool is there already, only its grades are copied again.
+    Where the same pool is there already, only its grades are copied again. ``about`` is the sentence under its title.
 
     Raises:
         PrmEvalError: The id is malformed or belongs to another pool, the pool has no grades, or ``headline_n`` is
@@ -75,18 +81,21 @@ def register_pool(
     if headline_n is not None and not 1 <= headline_n <= pool.info.m:
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
     entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
-    if entry.is_file() and (there := read_pool_ref(entry, results)).content_hash != pool.info.content_hash:
+    there = read_pool_ref(entry, results) if entry.is_file() else None
+    if there is not None and there.content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
     folder.mkdir(parents=True, exist_ok=True)
     for name in POOL_FILES if folder.resolve() != pool.path.resolve() else ():
         if name == GRADES or not (folder / name).is_file():
             shutil.copyfile(pool.path / name, folder / name)
-    about = {
+    fields = {
         "schema": POOL_REF,
         "pool_id": pool_id,
         "content_hash": pool.info.content_hash,
         "title": title or str(pool.info.problem_set.get("name") or pool_id),
         "path": f"pools/{pool_id}",
     }
-    write_json(entry, about | ({} if headline_n is None else {"headline_n": headline_n}))
+    # registered again without a word about it, it keeps the old ones
+    given = {"headline_n": headline_n, "about": about or (there.about if there else "") or None}
+    write_json(entry, fields | {name: value for name, value in given.items() if value is not None})
     return read_pool_ref(entry, results)
