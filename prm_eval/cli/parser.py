@@ -259,6 +259,7 @@ def _pool_register(actions: Any) -> None:
         "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="the results folder"
     )
     register.add_argument("--title", help="what the pool is called for readers")
+    register.add_argument("--about", metavar="TEXT", help="what the pool is, and what not: a sentence under its title")
     register.add_argument("--headline-n", type=positive, metavar="N", help="the n to rank by (default: a quarter of M)")
 
 

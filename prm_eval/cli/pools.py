@@ -61,7 +61,9 @@ def _pool_register(options: argparse.Namespace) -> int:
     pool = Pool(options.pool).require_sound()
     if grade_unless_graded(pool, bars=Bar):
         print(f"graded     {pool.path} had no grades of this version: they were made, and stay in that folder")
-    entry = register_pool(pool, options.output, options.id, title=options.title, headline_n=options.headline_n)
+    entry = register_pool(
+        pool, options.output, options.id, title=options.title, headline_n=options.headline_n, about=options.about
+    )
     print(f"registered {options.output / 'pools' / entry.pool_id}  ({entry.content_hash})")
     print(f"next       prm-eval score {pool.path} --reward-model RM --submission ORG/MODEL -o {options.output}")
     return 0

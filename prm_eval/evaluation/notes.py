@@ -9,11 +9,11 @@ import numpy as np
 from prm_eval.evaluation.golds import UnreadableGold, named
 from prm_eval.evaluation.graded import GradedSlots
 from prm_eval.evaluation.no_answer import PUBLISHED
-from prm_eval.texts.names import short_names
 from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoreType
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.selection.selectors import COMPETE, ByVote, Selector
+from prm_eval.texts.names import short_names
 
 # The grader that also finds an answer that a text only concludes with: offered where many answers are missing.
 WIDER_EXTRACTION = "extraction=conclusion"

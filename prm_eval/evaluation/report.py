@@ -10,10 +10,10 @@ from typing import Any
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import Evaluation
 from prm_eval.evaluation.no_answer import BothFigures
-from prm_eval.texts.names import short_names
 from prm_eval.evaluation.summary import CHANCE, ORACLE, CurveKey, Difference, Row
 from prm_eval.pools.format import policy_name
 from prm_eval.selection.selectors import COMPETE, LOSE
+from prm_eval.texts.names import short_names
 
 # the selectors that need a reward model; those of plugins are called by their own names
 SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}

@@ -183,9 +183,8 @@ def view_candidates(
             shown.append((each, table, rows, kept))
     if problem is not None and slot is not None and not shown and not left:
         raise PrmEvalError(_no_slot(pool, problem, slot, verdict))
-    return View(
-        pool, source, tuple(short_names(each.label for each in named).values()), _filled(pool, shown, named, source), left
-    )
+    names = tuple(short_names(each.label for each in named).values())
+    return View(pool, source, names, _filled(pool, shown, named, source), left)
 
 
 Selected = tuple[Problem, pa.Table, pa.Table | None, list[int]]

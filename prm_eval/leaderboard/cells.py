@@ -24,11 +24,12 @@ ASKED = {
 
 @dataclass(frozen=True)
 class Flag:
-    """A chip in a cell, with a reason, or a possible reason, against a row."""
+    """A chip in a cell, with a reason, or a possible reason, against a row; ``link`` is where more is said of it."""
 
     text: str
     title: str
     warning: bool
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Cell:
         foreign: Whether the text is a stranger's words: isolated and cut on the page, escaped in Markdown.
         notes: Small print under the text; each note is separate, as it may be a stranger's words.
         link: The link of the text, relative to the index page.
+        hub: The address of what it names on the hub; "" where it has none.
         mark: A sign before the text.
         flags: Chips under the text.
         chart: A chart beside the text.
@@ -62,6 +64,7 @@ class Cell:
     foreign: bool = False
     notes: tuple[str, ...] = ()
     link: str = ""
+    hub: str = ""
     mark: str = ""
     flags: tuple[Flag, ...] = ()
     chart: Markup = NOTHING

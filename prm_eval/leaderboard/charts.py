@@ -101,9 +101,9 @@ def draw_curves(ns: Sequence[int], strokes: Sequence[Stroke], title: str, mark: 
         parts.append(svg.polyline(places, f"l {each.line}"))
         if each.colour.isdigit() or each.colour == "mj":
             parts += [svg.element("circle", cx=px, cy=py, r=3, class_=each.fill) for px, py in places]
-    ends = _apart([y(each.values[-1]) for each in strokes], 15.0, TOP + 4, HEIGHT - BOTTOM)
+    ends = apart([y(each.values[-1]) for each in strokes], 15.0, TOP + 4, HEIGHT - BOTTOM)
     parts += [
-        svg.text(WIDTH - RIGHT + 9, end + 4, _short(each.label, 18), each.fill)
+        svg.text(WIDTH - RIGHT + 9, end + 4, shortened(each.label, 18), each.fill)
         for each, end in zip(strokes, ends, strict=True)
     ]
     return svg.drawing(WIDTH, HEIGHT, parts, title)
@@ -133,7 +133,7 @@ def _grid(ns: Sequence[int], x: Scale, y: Scale, low: float, high: float, mark: 
     return parts
 
 
-def _apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+def apart(places: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
     """Return the places of labels, moved until none covers another; their order stays."""
     order = sorted(range(len(places)), key=lambda i: (places[i], i))
     result = list(places)
@@ -147,7 +147,8 @@ def _apart(places: Sequence[float], gap: float, top: float, bottom: float) -> li
     return result
 
 
-def _short(label: str, most: int) -> str:
+def shortened(label: str, most: int) -> str:
+    """Return a label of at most ``most`` characters."""
     return label if len(label) <= most else label[: most - 1] + "\u2026"
 
 
@@ -199,13 +200,13 @@ def ranking(
 
     parts = [svg.line(x(tick), top - 6, x(tick), bottom, "gr") for tick in ticks(low, high, 8)]
     parts += [svg.text(x(tick), bottom + 16, percent(tick, 0), "t", "middle") for tick in ticks(low, high, 8)]
-    heads = _apart([x(value) for _, value, _ in references], 62.0, left, width - right)
+    heads = apart([x(value) for _, value, _ in references], 62.0, left, width - right)
     for (name, value, kind), head in zip(references, heads, strict=True):
         parts.append(svg.line(x(value), top - 8, x(value), bottom, f"l {kind}"))
         parts.append(svg.text(head, 14, name, f"f{kind}", "middle"))
     for place, (name, value, a, b) in enumerate(rows):
         middle = top + step * (place + 0.5)
-        parts.append(svg.text(left - 10, middle + 4, _short(name, 30), "ts", "end"))
+        parts.append(svg.text(left - 10, middle + 4, shortened(name, 30), "ts", "end"))
         parts.append(svg.line(x(a), middle, x(b), middle, "l c0"))
         parts.append(svg.element("circle", cx=x(value), cy=middle, r=4.5, class_="f0"))
     return svg.drawing(width, height, parts, title)

@@ -1,214 +1,15 @@
 """The columns of the board: one table, from which the page, the Markdown, CSV and JSON are made.
 
-A new column is a new line of :data:`COLUMNS` and the function that fills its cells; no other module and no template
-changes.
+A new column is a new line of :data:`COLUMNS` and the function that fills its cells (:mod:`prm_eval.leaderboard.fills`);
+no other module and no template changes.
 """
 
 from __future__ import annotations
 
-from prm_eval.evaluation.baselines import BASELINES
-from prm_eval.leaderboard.cells import (
-    ASKED,
-    MARKS,
-    Cell,
-    Flag,
-    accuracy_cell,
-    curve_json,
-    diagnostics_json,
-    difference_cell,
-    groups_json,
-    interval_json,
-    number_cell,
-    sort_key,
-    text_cell,
-    trained_on,
-)
-from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown, OnPage, Reference, Scene, in_order
-from prm_eval.leaderboard.rows import Entry
-from prm_eval.leaderboard.words import grouped, percent, rounded, span
-
-# the resolution of the clock; a shorter time is no measurement
-LEAST_SECONDS = 1e-3
-
-
-# --- the cells --------------------------------------------------------------------------------------------------------
-
-
-def _rank(row: Entry, scene: Scene) -> Cell:
-    best, worst = row.standing.best, row.standing.worst
-    text = span(best, worst)
-    return Cell(text, sort=f"{best}.{worst:04d}", csv=(text.replace("\u2013", "-"),), json=[best, worst])
-
-
-def short_revision(revision: str) -> str:
-    """Return the first digits of a revision, with the prefix that says its kind."""
-    return revision[:8] if len(revision) == 40 else revision[:15]
-
-
-def _model(row: Entry, scene: Scene) -> Cell:
-    submission = row.submission
-    return Cell(
-        submission.model,
-        sort=submission.model.lower(),
-        foreign=True,
-        notes=(submission.org, short_revision(submission.revision)),
-        link=f"submissions/{row.slug}.html",
-        markdown=row.name,
-        csv=(row.name,),
-        json=submission.model,
-    )
-
-
-def _baseline_model(row: Reference, scene: Scene) -> Cell:
-    name = BASELINES[row.name]
-    return Cell(name.short, title=name.about, notes=(name.about,), markdown=f"*{name.short}*", csv=(row.name,))
-
-
-def _revision(row: Entry, scene: Scene) -> Cell:
-    return text_cell(row.submission.revision)
-
-
-def _kind(row: Entry, scene: Scene) -> Cell:
-    kind = row.submission.rewards.info.kind
-    return Cell(kind.upper(), sort=kind.upper(), csv=(kind,), json=kind)
-
-
-def _baseline_kind(row: Reference, scene: Scene) -> Cell:
-    return Cell("\u2013", markdown="baseline", csv=("baseline",))
-
-
-def _tier(row: Entry, scene: Scene) -> Cell:
-    """Return the tier, with flags for the reasons against the row: doubts first, then training data."""
-    tier = row.submission.tier
-    trained = trained_on(row.submission.disclosure)
-    doubts = [each.text for each in row.suspicions]
-    flags = [Flag(f"\u2691 {len(doubts)} doubt{'s' * (len(doubts) > 1)}", "; ".join(doubts), True)] if doubts else []
-    for short, long, answer in trained:
-        if answer == "yes":
-            flags.append(Flag(f"saw {short}", f"Trained on {long}", True))
-        else:
-            flags.append(Flag(f"{short}?", f"Perhaps trained on {long}", False))
-    weight = 100 * len(doubts) + sum(10 if answer == "yes" else 1 for _, _, answer in trained)
-    return Cell(
-        tier,
-        sort=f"{list(MARKS).index(tier)}.{9999 - weight:04d}",
-        mark=MARKS[tier],
-        flags=tuple(flags),
-        markdown=MARKS[tier],
-        csv=(tier,),
-        json=tier,
-    )
-
-
-def _baseline_tier(row: Reference, scene: Scene) -> Cell:
-    return Cell("baseline", mark=MARKS["baseline"], markdown=MARKS["baseline"], csv=("baseline",))
-
-
-def _bon(row: Entry, scene: Scene) -> Cell:
-    curve, settings = row.measured.bon, scene.settings
-    return accuracy_cell(curve, settings.column, chart=scene.chart(curve), json=curve_json(curve, settings.ns))
-
-
-def _baseline_bon(row: Reference, scene: Scene) -> Cell:
-    curve = row.measured.curve
-    return accuracy_cell(curve, scene.settings.column, chart=scene.chart(curve))
-
-
-def _over_majority(row: Entry, scene: Scene) -> Cell:
-    return difference_cell(row.standing.over_majority, row.standing.p_majority)
-
-
-def _over_best(row: Entry, scene: Scene) -> Cell:
-    return difference_cell(row.standing.over_best, row.standing.p_best)
-
-
-def _wmaj(row: Entry, scene: Scene) -> Cell:
-    curve, settings = row.measured.wmaj, scene.settings
-    return accuracy_cell(curve, settings.column, json=curve_json(curve, settings.ns))
-
-
-def _gap(row: Entry, scene: Scene) -> Cell:
-    gap = row.standing.gap
-    if gap is None:
-        return Cell()
-    low, high = percent(gap.low, 0), percent(gap.high, 0)
-    values = (gap.value, gap.low, gap.high)
-    text = f"{percent(gap.value, 0)} %"
-    return Cell(text, low, high, sort_key(gap.value), csv=values, json=interval_json(gap))
-
-
-def _cost(row: Entry, scene: Scene) -> Cell:
-    tokens, cost = row.measured.tokens, row.submission.cost
-    parts = [] if tokens is None else [f"{grouped(tokens)} tok"]
-    if cost.seconds and cost.seconds >= LEAST_SECONDS:
-        speed = cost.candidates / cost.seconds
-        parts.append(f"{grouped(speed) if speed >= 10 else f'{speed:.2g}'}/s")
-    return Cell(
-        " \u00b7 ".join(parts),
-        sort=sort_key(tokens),
-        notes=(cost.device,) if cost.device else (),
-        csv=(tokens, cost.candidates, cost.seconds, cost.device),
-        json={
-            "candidates": cost.candidates,
-            "device": cost.device,
-            "seconds": rounded(cost.seconds),
-            "tokens_per_candidate": rounded(tokens, 2),
-        },
-    )
-
-
-def _trained_on(row: Entry, scene: Scene) -> Cell:
-    disclosure = row.submission.disclosure
-    found = trained_on(disclosure)
-    answers = {name: getattr(disclosure.trained_on, name) for name in ASKED} if disclosure else None
-    return Cell(
-        ", ".join(short + ("?" if answer == "unknown" else "") for short, _, answer in found),
-        csv=tuple(answers.values()) if answers else (),
-        json=answers,
-    )
-
-
-def _refused(row: Entry, scene: Scene) -> Cell:
-    """Return the share of refused candidates in per cent; a small share is never shown as 0."""
-    count, of = sum(row.measured.refusals.values()), row.measured.candidates
-    share = count / of
-    text = "0" if not count else "< 0.1" if share < 0.001 else percent(share)
-    return Cell(
-        text,
-        sort=sort_key(share),
-        title=f"{grouped(count)} of {grouped(of)} candidates",
-        csv=(share,),
-        json=rounded(share),
-    )
-
-
-def _refusals(row: Entry, scene: Scene) -> Cell:
-    return Cell(csv=(sum(row.measured.refusals.values()),), json=row.measured.refusals)
-
-
-def _doubts(row: Entry, scene: Scene) -> Cell:
-    found = row.suspicions
-    return Cell(
-        str(len(found)) if found else "",
-        csv=("; ".join(each.name for each in found),),
-        json=[{"name": each.name, "text": each.text, "value": rounded(each.value)} for each in found],
-    )
-
-
-def _aggregations(row: Entry, scene: Scene) -> Cell:
-    tried = row.measured.aggregations
-    return Cell(json={name: curve_json(curve, scene.settings.ns) for name, curve in tried.items()})
-
-
-def _pool(row: Entry | Reference, scene: Scene) -> Cell:
-    return Cell(csv=(scene.pool_id,))
-
-
-def _n(row: Entry | Reference, scene: Scene) -> Cell:
-    return Cell(csv=(scene.settings.headline_n,))
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
+from prm_eval.leaderboard import fills
+from prm_eval.leaderboard.cells import ASKED, Cell, diagnostics_json, groups_json, number_cell, text_cell
+from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown, OnPage, in_order
+from prm_eval.leaderboard.links import hub_link
 
 
 def _limited(name: str) -> tuple[str, str, str]:
@@ -216,11 +17,11 @@ def _limited(name: str) -> tuple[str, str, str]:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("pool", _pool, _pool, csv=InCsv(("pool",))),
-    Column("n", _n, _n, csv=InCsv(("n",))),
+    Column("pool", fills.pool, fills.pool, csv=InCsv(("pool",))),
+    Column("n", fills.headline, fills.headline, csv=InCsv(("n",))),
     Column(
         "rank",
-        _rank,
+        fills.rank,
         heading="Rank",
         meaning="All ranges of this table hold at once, with 95 % confidence",
         page=OnPage(first="asc", menu="Rank", after="model"),
@@ -231,41 +32,45 @@ COLUMNS: tuple[Column, ...] = (
     Column("org", lambda row, scene: text_cell(row.submission.org), json="org"),
     Column(
         "model",
-        _model,
-        _baseline_model,
+        fills.model,
+        fills.baseline_model,
         heading="Model",
         page=OnPage("name", first="asc", words=True),
         markdown=InMarkdown(),
         csv=InCsv(("model",)),
         json="model",
     ),
-    Column("page", lambda row, scene: Cell(json=f"submissions/{row.slug}.html"), json="page"),
-    Column("revision", _revision, csv=InCsv(("revision",)), json="revision"),
+    Column("page", lambda row, scene: Cell(json=fills.page_of(row)), json="page"),
+    Column(
+        "revision", lambda row, scene: text_cell(row.submission.revision), csv=InCsv(("revision",)), json="revision"
+    ),
     Column(
         "kind",
-        _kind,
-        _baseline_kind,
-        heading="Kind",
-        page=OnPage(first="asc", menu="Kind", left=True, words=True, after="gap"),
-        markdown=InMarkdown(),
+        fills.kind,
+        fills.baseline_kind,
+        heading="Kind, size",
+        meaning="PRM: a reward a step; ORM: one a candidate. Size: parameters, where the submitter gave them",
+        page=OnPage(first="asc", menu="Kind, size", left=True, words=True, after="gap"),
+        markdown=InMarkdown("kind"),
         csv=InCsv(("kind",)),
         json="kind",
     ),
     Column(
         "tier",
-        _tier,
-        _baseline_tier,
+        fills.tier,
+        fills.baseline_tier,
         heading="Trust",
         meaning="How far the rewards were verified, and what speaks against the row",
-        page=OnPage("flags", menu="Trust", left=True, after="kind"),
+        page=OnPage("flags", menu="Trust", left=True, after="rank"),
         markdown=InMarkdown("tier"),
         csv=InCsv(("tier",)),
         json="tier",
+        over_pools=fills.tier_over_pools,
     ),
     Column(
         "bon",
-        _bon,
-        _baseline_bon,
+        fills.bon,
+        fills.baseline_bon,
         heading="bon@{n}",
         meaning="Best of {n}",
         page=OnPage("chart"),
@@ -275,7 +80,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "maj",
-        _over_majority,
+        fills.over_majority,
         heading="\u2212 majority",
         meaning="Paired difference to the majority vote, in points",
         page=OnPage(menu="\u2212 majority"),
@@ -284,8 +89,18 @@ COLUMNS: tuple[Column, ...] = (
         json="over_majority",
     ),
     Column(
+        "mean",
+        fills.over_mean,
+        heading="\u2212 mean",
+        meaning="Paired difference to the mean, which is what a blind choice gets, in points",
+        page=OnPage(menu="\u2212 mean"),
+        markdown=InMarkdown(limits=True),
+        csv=InCsv(_limited("over_mean")),
+        json="over_mean",
+    ),
+    Column(
         "best",
-        _over_best,
+        fills.over_best,
         heading="\u2212 best",
         meaning="Paired difference to the highest row, in points",
         page=OnPage(menu="\u2212 best"),
@@ -294,7 +109,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "wmaj",
-        _wmaj,
+        fills.wmaj,
         heading="wmaj@{n}",
         meaning="Majority vote weighted by reward",
         page=OnPage(menu="Weighted majority"),
@@ -304,7 +119,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "gap",
-        _gap,
+        fills.gap,
         heading="Gap",
         meaning="Share of the way from the mean to the oracle",
         page=OnPage(menu="Gap"),
@@ -323,7 +138,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "cost",
-        _cost,
+        fills.cost,
         heading="Cost",
         meaning="Tokens a candidate; candidates a second and the device, as the submission says",
         page=OnPage(first="asc", menu="Cost"),
@@ -332,12 +147,16 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "licence",
-        lambda row, scene: text_cell(row.submission.licence),
-        heading="Licence",
-        page=OnPage(first="asc", menu="Licence", left=True, words=True),
+        fills.licence,
+        heading="Licence, date",
+        meaning="Licence of the weights and day of the submission, where the submitter gave them",
+        page=OnPage(first="asc", menu="Licence, date", left=True, words=True),
         csv=InCsv(("licence",)),
         json="licence",
     ),
+    Column("parameters", fills.parameters, csv=InCsv(("parameters",)), json="parameters"),
+    Column("date", fills.date, csv=InCsv(("date",)), json="date"),
+    Column("hub", lambda row, scene: Cell(json=hub_link(row.submission) or None), json="hub"),
     Column(
         "base_model",
         lambda row, scene: text_cell(row.submission.base_model),
@@ -346,7 +165,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "trained_on",
-        _trained_on,
+        fills.trained,
         heading="Trained on",
         markdown=InMarkdown(),
         csv=InCsv(tuple(f"trained_on_{name}" for name in ASKED)),
@@ -354,18 +173,21 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "refused",
-        _refused,
+        fills.refused,
         heading="Refused %",
         meaning="Share of the candidates that the model refused; these lose every comparison",
-        page=OnPage(menu="Refused %", after="gap"),
+        page=OnPage(menu="Refused %", after="tier"),
         markdown=InMarkdown(after="gap"),
         csv=InCsv(("refused_share",)),
         json="refused_share",
+        over_pools=fills.refused_over_pools,
     ),
-    Column("refusals", _refusals, csv=InCsv(("refused",)), json="refused"),
-    Column("doubts", _doubts, heading="Doubts", markdown=InMarkdown(), csv=InCsv(("suspicions",)), json="suspicions"),
+    Column("refusals", fills.refusals, csv=InCsv(("refused",)), json="refused"),
+    Column(
+        "doubts", fills.doubts, heading="Doubts", markdown=InMarkdown(), csv=InCsv(("suspicions",)), json="suspicions"
+    ),
     Column("aggregation", lambda row, scene: Cell(json=row.submission.rewards.aggregation), json="aggregation"),
-    Column("aggregations", _aggregations, json="aggregations"),
+    Column("aggregations", fills.aggregations, json="aggregations"),
     Column("diagnostics", lambda row, scene: Cell(json=diagnostics_json(row.measured)), json="diagnostics"),
     Column("groups", lambda row, scene: Cell(json=groups_json(row.measured)), json="groups"),
 )
@@ -377,5 +199,5 @@ CSV = in_order(COLUMNS, lambda column: column.csv)
 
 _BY_KEY = {column.key: column for column in COLUMNS}
 # the columns of the overview of all pools: those of a model, and those of a model on each pool
-OVERVIEW_NAMES = (_BY_KEY["model"], _BY_KEY["kind"])
+OVERVIEW_NAMES = (_BY_KEY["model"], _BY_KEY["tier"], _BY_KEY["refused"], _BY_KEY["kind"])
 OVERVIEW = (_BY_KEY["bon"], _BY_KEY["rank"])

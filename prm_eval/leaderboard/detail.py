@@ -23,6 +23,7 @@ from prm_eval.leaderboard.charts import (
     reliability_diagram,
     reward_histogram,
 )
+from prm_eval.leaderboard.links import hub_link
 from prm_eval.leaderboard.mistakes import Texts, mistake_values
 from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.rows import Entry
@@ -71,11 +72,13 @@ def detail_page(pool: RegisteredPool, entry: Entry, row: TableRow, of: int, yard
         pool={
             "id": pool.pool_id,
             "title": pool.title,
+            "about": pool.about,
             "m": info.m,
             "n_problems": info.n_problems,
             "policy": policy_name(info.policy),
         },
         row=row,
+        hub=hub_link(submission),
         mark=MARKS[submission.tier],
         suspicions=[each.text for each in entry.suspicions],
         of=of,

@@ -33,11 +33,11 @@ def markdown(boards: Sequence[Shown]) -> str:
     lines += [
         "Rank: a range; all ranges of one table hold at once with 95 % confidence. "
         "[ ]: 95 % limits, problems resampled. `~`: from",
-        "1,000 random draws a problem, all others exact. Gap: share of the way from the mean to the oracle. "
-        "Tier: \u25cb recomputed from",
-        "the submitted rewards, \u25d0 a random sample scored again by us, \u25cf all of it, \u00b7 a baseline. "
-        "Trained on: what was not",
-        "answered by \u201cno\u201d.",
+        "1,000 random draws a problem, all others exact. \u2212 mean: against a blind choice. Gap: share of the way "
+        "from the mean to the",
+        "oracle. Tier: \u25cb recomputed from the submitted rewards, \u25d0 a random sample scored again by us, "
+        "\u25cf all of it, \u00b7 a",
+        "baseline. Trained on: what was not answered by \u201cno\u201d.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -52,11 +52,12 @@ def _markdown_note(board: BoardWithoutPool) -> list[str]:
 
 def _markdown_table(table: Table) -> list[str]:
     info, n = table.board.yardstick.arrays.info, table.n
-    title = _markdown_title(table.board.pool)
+    title, about = _markdown_title(table.board.pool), table.board.pool.about
     lines = [f"{title}: {info.n_problems:,} problems \u00d7 {info.m} candidates, best of {n}", ""]
+    lines += [plain_markdown(about), ""] if about else []
     heads = [form.heading or column.heading_at(n).lower() for column, form in MARKDOWN]
     lines += [_markdown_line(heads), "|" + "---|" * len(heads)]
-    for row in (*table.rows, *table.baselines.values()):
+    for row in (*table.ordered, *table.others):
         lines.append(_markdown_line([_markdown_cell(form, row.cells[column.key]) for column, form in MARKDOWN]))
     return [*lines, ""]
 
@@ -129,7 +130,7 @@ def json_text(boards: Sequence[Shown], left_out: Sequence[LeftOut]) -> str:
 
 
 def _pool_json(pool: RegisteredPool) -> dict[str, Any]:
-    return {"content_hash": pool.content_hash, "pool_id": pool.pool_id, "title": pool.title}
+    return {"about": pool.about, "content_hash": pool.content_hash, "pool_id": pool.pool_id, "title": pool.title}
 
 
 def _board_json(board: Shown) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class Column:
         markdown: Its form in Markdown; None where it is not there.
         csv: Its form in CSV; None where it is not there.
         json: Its name in a row of JSON; "" where it is not there.
+        over_pools: Returns the cell of one model on several pools, by (title, submission); None where the cell is the
+            same on all of them.
     """
 
     key: str
@@ -126,6 +128,7 @@ class Column:
     markdown: InMarkdown | None = None
     csv: InCsv | None = None
     json: str = ""
+    over_pools: Callable[[Sequence[tuple[str, Entry]]], Cell] | None = None
 
     def cell(self, row: Entry | Reference, scene: Scene) -> Cell:
         """Return the cell of a row."""

@@ -17,16 +17,28 @@ from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard.cells import MARKS
 from prm_eval.leaderboard.charts import DRAWN_BASELINES, Stroke, baseline_stroke, draw_curves, ranking
 from prm_eval.leaderboard.columns import COLUMNS, OVERVIEW, OVERVIEW_NAMES, PAGE
-from prm_eval.leaderboard.rows import Board, BoardWithoutPool, LeftOut
+from prm_eval.leaderboard.cost_chart import Priced, draw_costs
+from prm_eval.leaderboard.fills import seconds_a_candidate
+from prm_eval.leaderboard.links import PAPER, Project, pool_link
+from prm_eval.leaderboard.overview import overview_of
+from prm_eval.leaderboard.rows import Board, BoardWithoutPool, Entry, LeftOut
 from prm_eval.leaderboard.svg import NOTHING
-from prm_eval.leaderboard.table import Table, TableRow
+from prm_eval.leaderboard.table import Table
+from prm_eval.leaderboard.verdict import Verdict, makeup, verdict_of
 from prm_eval.pools.format import policy_name
-from prm_eval.submissions import TIERS, RegisteredPool
+from prm_eval.submissions import TIERS, RegisteredPool, Tier
 
 # rows of the ranking chart
 CHARTED = 40
 # lines of the accuracy chart
 DRAWN = 6
+# the tiers beside their marks, in a few words
+SHORT: dict[Tier, str] = {
+    "baseline": "computed here, nothing to believe",
+    "recomputed": "nobody has run the model again",
+    "spot-checked": "run again on a random sample",
+    "reproduced": "run again on every candidate",
+}
 # the menu of columns: (key, name)
 MENU = [(column.key, column.page.menu) for column in COLUMNS if column.page is not None and column.page.menu]
 
@@ -39,6 +51,11 @@ class PoolView:
     at_hand: ClassVar[bool] = False
 
     @property
+    def charts(self) -> dict[str, Markup]:
+        """The charts that are files of their own, by name."""
+        return {}
+
+    @property
     def id(self) -> str:
         """The pool's name in addresses."""
         return self.pool.pool_id
@@ -49,9 +66,19 @@ class PoolView:
         return self.pool.title
 
     @property
+    def about(self) -> str:
+        """The sentence that says what the pool is; "" where there is none."""
+        return self.pool.about
+
+    @property
     def hub(self) -> str:
         """The place of the pool on the hub; "" where it is not there."""
         return "" if self.pool.hub is None else f"{self.pool.hub.dataset} at {self.pool.hub.revision}"
+
+    @property
+    def hub_link(self) -> str:
+        """The address of the pool on the hub; "" where it is not there."""
+        return pool_link(self.pool)
 
 
 @dataclass(frozen=True)
@@ -62,13 +89,25 @@ class BoardView(PoolView):
         table: Its rows.
         ranking: A chart of the best rows; nothing without submissions.
         accuracy: A chart of accuracy against n of the very best rows; nothing without submissions.
+        costs: A chart of accuracy against cost; nothing where no submission says its cost.
+        verdict: Who leads, by how much, and whether to believe it; None without submissions.
+        devices: The number of kinds of devices in the chart of costs.
     """
 
     table: Table
     ranking: Markup = NOTHING
     accuracy: Markup = NOTHING
+    costs: Markup = NOTHING
+    verdict: Verdict | None = None
+    devices: int = 0
     at_hand: ClassVar[bool] = True
     charted: ClassVar[int] = CHARTED
+
+    @property
+    def charts(self) -> dict[str, Markup]:
+        """The charts that are files of their own, by name."""
+        found = {"ranking": self.ranking, "accuracy": self.accuracy, "cost": self.costs}
+        return {name: drawing for name, drawing in found.items() if drawing}
 
     @property
     def n(self) -> int:
@@ -91,6 +130,11 @@ class BoardView(PoolView):
         return policy_name(self.table.board.yardstick.arrays.info.policy)
 
     @property
+    def makeup(self) -> str:
+        """Where the models on it come from, and what is not on it."""
+        return makeup(self.table.board.entries)
+
+    @property
     def draws(self) -> str:
         """The number of random draws a problem, for figures that are not exact."""
         return f"{self.table.board.yardstick.settings.draws:,}"
@@ -110,7 +154,11 @@ def view_of(shown: Table | BoardWithoutPool) -> PoolView:
     board = shown.board
     if not board.entries:
         return BoardView(board.pool, shown)
-    return BoardView(board.pool, shown, _ranking(board), _accuracy(board))
+    priced = [(entry, seconds) for entry in board.entries if (seconds := seconds_a_candidate(entry))]
+    devices = len({entry.submission.cost.device for entry, _ in priced})
+    return BoardView(
+        board.pool, shown, _ranking(board), _accuracy(board), _costs(board, priced), verdict_of(shown), devices
+    )
 
 
 def _ranking(board: Board) -> Markup:
@@ -126,6 +174,18 @@ def _ranking(board: Board) -> Markup:
     return ranking(charted, references, f"Best of {settings.headline_n} with 95 % limits, {board.pool.title}")
 
 
+def _costs(board: Board, priced: Sequence[tuple[Entry, float]]) -> Markup:
+    settings = board.yardstick.settings
+    at = settings.column
+    points = []
+    for entry, seconds in priced:
+        curve, submission = entry.measured.bon, entry.submission
+        limits = (curve.values[at], curve.lows[at], curve.highs[at])
+        points.append(Priced(submission.model, seconds, *limits, submission.rewards.info.kind == "prm"))
+    majority = board.yardstick.baselines["majority"].curve.values[at]
+    return draw_costs(points, majority, f"Best of {settings.headline_n} against cost, {board.pool.title}")
+
+
 def _accuracy(board: Board) -> Markup:
     settings, base = board.yardstick.settings, board.yardstick.baselines
     strokes = [
@@ -136,59 +196,25 @@ def _accuracy(board: Board) -> Markup:
     return draw_curves(settings.ns, strokes, f"Accuracy against n, {board.pool.title}", settings.headline_n)
 
 
-def index_page(views: Sequence[PoolView], left_out: Sequence[LeftOut]) -> str:
+def index_page(views: Sequence[PoolView], left_out: Sequence[LeftOut], project: Project) -> str:
     """Return ``index.html``."""
-    tiers = [{"mark": MARKS[name], "name": name, "text": text} for name, text in TIERS.items()]
+    tiers = [{"mark": MARKS[name], "name": name, "text": text, "short": SHORT[name]} for name, text in TIERS.items()]
+    at_hand = [each for each in views if isinstance(each, BoardView)]
     return render(
         "index.html",
         boards=views,
-        overview=_overview([each for each in views if isinstance(each, BoardView)]),
+        headline=next((each for each in at_hand if each.verdict), None),
+        makeup=makeup([entry for each in at_hand for entry in each.table.board.entries]),
+        overview=overview_of([each.table for each in at_hand]),
         columns=PAGE,
         overview_names=OVERVIEW_NAMES,
         overview_columns=OVERVIEW,
         menu=MENU,
         tiers=tiers,
         left_out=left_out,
+        project=project,
+        paper=PAPER,
     )
-
-
-@dataclass(frozen=True)
-class OverviewLine:
-    """One model (or baseline) beside the others on all pools.
-
-    Attributes:
-        rows: Its row on each pool; None where it has none.
-    """
-
-    rows: tuple[TableRow | None, ...]
-
-    @property
-    def first(self) -> TableRow:
-        """The first row that is not None; it has the names of the model."""
-        return next(row for row in self.rows if row is not None)
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """The sort key: the middle of a model's ranks, averaged over its pools; then more pools come first."""
-        there = [row for row in self.rows if row is not None]
-        rank = sum((row.ranks[0] + row.ranks[1]) / 2 for row in there) / len(there)
-        headline = round(sum(row.headline for row in there) / len(there), 9)
-        who = self.first
-        return (who.kind == "baseline", rank, -len(there), -headline, who.org, who.name, who.revision)
-
-
-def _overview(views: Sequence[BoardView]) -> list[OverviewLine]:
-    """Return one line for every model and baseline, where there are several boards.
-
-    Two revisions count as two models.
-    """
-    if len(views) < 2:
-        return []
-    found: dict[tuple[str, ...], list[TableRow | None]] = {}
-    for place, view in enumerate(views):
-        for row in (*view.table.rows, *view.table.baselines.values()):
-            found.setdefault((row.org, row.name, row.revision), [None] * len(views))[place] = row
-    return sorted((OverviewLine(tuple(rows)) for rows in found.values()), key=lambda line: line.order)
 
 
 def render(template: str, **values: Any) -> str:

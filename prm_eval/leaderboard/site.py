@@ -13,8 +13,9 @@ from prm_eval.evaluation.pool_arrays import texts_of
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.detail import accuracy_chart, detail_page, undrawn_page
 from prm_eval.leaderboard.exports import csv_text, json_text, markdown, readme_with
+from prm_eval.leaderboard.links import project_of
 from prm_eval.leaderboard.mistakes import Texts
-from prm_eval.leaderboard.pages import BoardView, index_page, view_of
+from prm_eval.leaderboard.pages import index_page, view_of
 from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
 from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Table, TableRow, table_of
@@ -139,17 +140,26 @@ def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | Non
         boards.append(table)
         _write_details(table, workers, folder, progress)
     left_out = sorted(reading.left_out, key=lambda each: each.path)
-    views = [view_of(board) for board in boards]
+    # for readers: the pool that tells most comes first; programs find them by their ids
+    shown = sorted(boards, key=_headline_first)
+    views = [view_of(board) for board in shown]
     for view in views:
-        if isinstance(view, BoardView) and view.table.rows:
-            _write(folder / "charts" / f"{view.id}.ranking.svg", standalone(view.ranking))
-            _write(folder / "charts" / f"{view.id}.accuracy.svg", standalone(view.accuracy))
-    _write(folder / "index.html", index_page(views, left_out))
-    _write(folder / "leaderboard.md", markdown(boards))
+        for name, drawing in view.charts.items():
+            _write(folder / "charts" / f"{view.id}.{name}.svg", standalone(drawing))
+    _write(folder / "index.html", index_page(views, left_out, project_of(results)))
+    _write(folder / "leaderboard.md", markdown(shown))
     _write(folder / "leaderboard.csv", csv_text(boards))
     _write(folder / "leaderboard.json", json_text(boards, left_out))
     submissions = sum(len(board.rows) for board in boards if isinstance(board, Table))
     return Built(folder, 0, 0, submissions, len(boards), tuple(left_out))
+
+
+def _headline_first(board: Table | BoardWithoutPool) -> tuple[int, int, str]:
+    """Return the sort key of a board: more problems first, then more candidates, then its id."""
+    if isinstance(board, BoardWithoutPool):
+        return (0, 0, board.pool.pool_id)
+    info = board.board.yardstick.arrays.info
+    return (-info.n_problems, -info.m, board.board.pool.pool_id)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,10 +12,14 @@ from prm_eval.evaluation.measured import Baseline
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard.cells import Cell, trained_on
 from prm_eval.leaderboard.charts import DRAWN_BASELINES, limits, mini_axis
-from prm_eval.leaderboard.columns import COLUMNS, short_revision
+from prm_eval.leaderboard.columns import COLUMNS
+from prm_eval.leaderboard.fills import page_of, short_revision
 from prm_eval.leaderboard.layout import Reference, Scene
 from prm_eval.leaderboard.rows import Board, Entry
 from prm_eval.leaderboard.words import percent
+
+# the baselines that stand as lines within the order of the submissions
+LINES = ("majority", "first")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class TableRow:
         org: The organisation; "" for a baseline.
         revision: The short revision; "" for a baseline.
         slug: The name of its page's file; "" for a baseline.
+        link: The address of its page, seen from the index page; "" for a baseline.
         ranks: The best and the worst rank; (0, 0) for a baseline.
         clean: Whether there is no doubt, and no "yes" in the disclosure.
         words: The text that the search field searches.
@@ -44,14 +49,15 @@ class TableRow:
     org: str = ""
     revision: str = ""
     slug: str = ""
+    link: str = ""
     ranks: tuple[int, int] = (0, 0)
     clean: bool = True
     words: str = ""
 
     @property
-    def link(self) -> str:
-        """The link to its page from the index page; "" for a baseline."""
-        return f"submissions/{self.slug}.html" if self.slug else ""
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline."""
+        return self.kind == "baseline"
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,23 @@ class Table:
     def n(self) -> int:
         """The headline n."""
         return self.board.yardstick.settings.headline_n
+
+    @property
+    def ordered(self) -> list[TableRow]:
+        """The submissions, best first, with the baselines of :data:`LINES` at their places among them."""
+        return with_lines(self.rows, [self.baselines[name] for name in LINES])
+
+    @property
+    def others(self) -> list[TableRow]:
+        """The other baselines, best first."""
+        return [row for name, row in self.baselines.items() if name not in LINES]
+
+
+def with_lines(rows: Sequence[TableRow], lines: Sequence[TableRow]) -> list[TableRow]:
+    """Return rows, best first, with lines put in behind all rows that are at least as good."""
+    found = [(-round(row.headline, 9), 0, place, row) for place, row in enumerate(rows)]
+    found += [(-round(line.headline, 9), 1, place, line) for place, line in enumerate(lines)]
+    return [row for *_, row in sorted(found, key=lambda each: each[:3])]
 
 
 def table_of(board: Board) -> Table:
@@ -113,6 +136,7 @@ def _row(entry: Entry, scene: Scene) -> TableRow:
         org=submission.org,
         revision=revision,
         slug=entry.slug,
+        link=page_of(entry),
         ranks=(entry.standing.best, entry.standing.worst),
         clean=not entry.suspicions and not admitted,
         words=" ".join(each or "" for each in searched).lower(),

@@ -44,6 +44,21 @@ def grouped(value: float) -> str:
     return "" if not math.isfinite(value) else f"{round(value):,}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(parameters: int) -> str:
+    """Return a number of parameters as people say it: 1.5 B, 926 K."""
+    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        # what would be rounded to a thousand of a unit is written in the next one
+        if parameters >= 0.9995 * unit:
+            value = parameters / unit
+            return f"{fixed(value, 0 if value >= 99.95 else 1).removesuffix('.0')} {name}"
+    return str(parameters)
+
+
 def span(best: int, worst: int) -> str:
     """Return the text of a range of ranks."""
     return str(best) if best == worst else f"{best}\u2013{worst}"

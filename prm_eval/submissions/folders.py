@@ -59,11 +59,17 @@ def registered_id(results: Path, pool: Pool) -> str:
 
 
 def register_pool(
-    pool: Pool, results: Path, pool_id: str, *, title: str | None = None, headline_n: int | None = None
+    pool: Pool,
+    results: Path,
+    pool_id: str,
+    *,
+    title: str | None = None,
+    headline_n: int | None = None,
+    about: str | None = None,
 ) -> RegisteredPool:
     """Copy a graded pool into a results folder and write its entry in the registry.
 
-    Where the same pool is there already, only its grades are copied again.
+    Where the same pool is there already, only its grades are copied again. ``about`` is the sentence under its title.
 
     Raises:
         PrmEvalError: The id is malformed or belongs to another pool, the pool has no grades, or ``headline_n`` is
@@ -76,21 +82,24 @@ def register_pool(
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
     entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
     # the copy of the pool may be cut off, and is not opened
-    if entry.is_file() and (there := read_typed(entry, PoolRef)).content_hash != pool.info.content_hash:
+    there = read_typed(entry, PoolRef) if entry.is_file() else None
+    if there is not None and there.content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{entry} is another pool ({there.content_hash[:12]}); a pool never changes: give a new id")
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != pool.path.resolve():
         # files of a copy that was cut off are copied again
         for name in (GRADES,) if _is_whole(folder, pool) else POOL_FILES:
             copy_file(pool.path / name, folder / name)
-    about = {
+    fields = {
         "schema": POOL_REF,
         "pool_id": pool_id,
         "content_hash": pool.info.content_hash,
         "title": title or str(pool.info.problem_set.get("name") or pool_id),
         "path": f"pools/{pool_id}",
     }
-    write_json(entry, about | ({} if headline_n is None else {"headline_n": headline_n}))
+    # registered again without a word about it, it keeps the old ones
+    given = {"headline_n": headline_n, "about": about or (there.about if there else "") or None}
+    write_json(entry, fields | {name: value for name, value in given.items() if value is not None})
     return read_pool_ref(entry, results)
 
 

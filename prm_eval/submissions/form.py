@@ -13,12 +13,15 @@ from prm_eval.store.writing import write_json
 from prm_eval.submissions.formats import SUBMISSION, Disclosure
 from prm_eval.submissions.questions import QUESTIONS
 
+# fields of a disclosure that older ones do not have
+LATER = ("parameters", "date")
+
 
 def answers_of(disclosure: Mapping[str, Any] | None) -> dict[str, str]:
     """Return an existing disclosure as answers to the questions."""
     if disclosure is None:
         return {}
-    flat = {name: value for name, value in disclosure.items() if isinstance(value, str)}
+    flat = {name: str(value) for name, value in disclosure.items() if isinstance(value, (str, int))}
     flat |= {f"trained_on_{name}": value for name, value in disclosure.get("trained_on", {}).items()}
     return flat | {"training_data": ", ".join(disclosure.get("training_data", []))}
 
@@ -33,6 +36,8 @@ def disclosure_fields(answers: dict[str, str]) -> dict[str, Any]:
         group, _, rest = question.name.partition("trained_on_")
         if not group and rest:
             fields["trained_on"][rest] = answer
+        elif question.name == "parameters" and answer.isascii() and answer.isdigit():
+            fields["parameters"] = int(answer[:20])
         elif question.name == "training_data":
             fields["training_data"] = [part.strip() for part in answer.split(",") if part.strip()]
         else:
@@ -100,5 +105,7 @@ def fill_in(folder: Path, disclosure: Mapping[str, Any]) -> Disclosure:
         raise PrmEvalError(f"the disclosure is not complete:\n  {wrong}") from None
     # the other fields need not be valid yet: what prm-eval score wrote is kept as it is
     fields = read_submission_fields(folder)
-    write_json(folder / "submission.json", {**fields, "disclosure": as_json(filled)})
+    # what came later is left out where it says nothing: older disclosures, given again, stay byte for byte
+    given = {name: value for name, value in as_json(filled).items() if value is not None or name not in LATER}
+    write_json(folder / "submission.json", {**fields, "disclosure": given})
     return filled

@@ -39,6 +39,8 @@ Amount = Annotated[float, Number(0)]
 Seconds = Annotated[float, Number(0, 1e9)]
 Versions = Annotated[dict[str, Word], Size(1, 50)]
 TriState = Literal["yes", "no", "unknown"]
+Parameters = Annotated[int, Number(1, 10**15)]
+Date = Annotated[str, Text(10, r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])", "a date such as 2026-01-31")]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Disclosure:
         trained_on: See there.
         contact: Whom to ask: a hub or GitHub name, a mail address.
         notes: What else a reader of the board should know.
+        parameters: How many parameters the reward model has; absent for a rule.
+        date: The day of the submission.
     """
 
     licence: Licence
@@ -75,6 +79,8 @@ class Disclosure:
     trained_on: TrainedOn
     contact: Filled
     notes: Annotated[str, Text(2_000)] | None = None
+    parameters: Parameters | None = None
+    date: Date | None = None
 
 
 @dataclass(frozen=True)
@@ -271,6 +277,7 @@ class PoolRef:
         path: The pool's folder, relative to the results folder, where it is shipped.
         hub: Where it is to be had otherwise.
         headline_n: The n the board ranks by; by default a quarter of the slots.
+        about: What the pool is, and what may not be concluded from it: a sentence or two under its title on the board.
     """
 
     schema: Literal["prm_eval.pool-ref/1"]
@@ -280,6 +287,7 @@ class PoolRef:
     path: Annotated[str, Text(200, f"pools/{MODEL}", "pools/<pool-id>")] | None = None
     hub: HubRef | None = None
     headline_n: Annotated[int, Number(1)] | None = None
+    about: Annotated[str, Text(600, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank", symbols=False)] | None = None
 
 
 FILES: dict[str, tuple[str, Any]] = {

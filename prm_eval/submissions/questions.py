@@ -39,4 +39,6 @@ QUESTIONS = (
     Question("trained_on_this_pool", "... on candidates or grades of this pool, or tuned on them?", TRI_STATES),
     Question("contact", "Whom to ask (a hub or GitHub name, a mail address)"),
     Question("notes", "Notes for readers of the board", optional=True),
+    Question("parameters", "Number of parameters of the reward model, in digits (nothing for a rule)", optional=True),
+    Question("date", "Day of the submission, such as 2026-01-31", optional=True),
 )

@@ -56,7 +56,8 @@ def read_pool_ref(path: Path, results: Path) -> RegisteredPool:
     # a pool of the hub is downloaded to this place
     folder = results / (entry.path or f"pools/{path.stem}")
     pool = Pool(folder) if (folder / "pool.json").is_file() else None
-    return RegisteredPool(entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub)
+    about = entry.about or ""
+    return RegisteredPool(entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub, about)
 
 
 def submission_folders(results: Path) -> list[Path]:

@@ -113,7 +113,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class RegisteredPool:
-    """A pool of the board; ``pool`` is None where it is not at hand."""
+    """A pool of the board; ``pool`` is None where it is not at hand, ``about`` is "" where nothing is said of it."""
 
     pool_id: str
     title: str
@@ -121,6 +121,7 @@ class RegisteredPool:
     headline_n: int | None
     pool: Pool | None
     hub: HubRef | None = None
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,5 @@ def _last_parts(path: str, count: int) -> str:
     if cached := _CACHED.search(path.rstrip("/\\")):
         return cached[1].replace("--", "/", 1)
     parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
-    return path if path and len(parts) <= count and not path.startswith(("./", ".\\")) else "/".join(parts[-count:]) or path
+    # a path of one or two parts stays as it is written, but for "./" before it
+    return path if len(parts) <= count and not path.startswith("./") else "/".join(parts[-count:])

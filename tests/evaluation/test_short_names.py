@@ -11,9 +11,9 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import evaluate
 from prm_eval.evaluation.jobs import opened_rewards
 from prm_eval.evaluation.report import chart_svg, html_page, text_table
-from prm_eval.texts.names import short_names
 from prm_eval.importers import import_pool
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
+from prm_eval.texts.names import short_names
 from tests.conftest import write_jsonl
 
 

@@ -44,7 +44,7 @@ class Tables(HTMLParser):
     def handle_starttag(self, tag, attrs):
         named = dict(attrs)
         if tag == "table":
-            self.inside = named.get("class") == "board"
+            self.inside = "board" in (named.get("class") or "").split()
         elif self.inside and tag == "tr":
             self.rows.append([])
         elif self.inside and tag in ("td", "th"):
@@ -66,7 +66,7 @@ def test_each_cell_is_made_once_while_a_whole_site_is_built(results, tmp_path, m
 
     monkeypatch.setattr(Column, "cell", counting)
     built = build(results, tmp_path / "site")
-    assert built.files == 8 * 2 + 2 * 2 + 4
+    assert built.files == 8 * 2 + 2 * 3 + 4
     assert set(made.values()) == {1}
     assert len(made) == (8 + 2 * 6) * len(COLUMNS)
 
@@ -120,7 +120,7 @@ def test_a_new_column_needs_no_other_module(results, tmp_path, monkeypatch) -> N
     folder = build(results, tmp_path / "site").folder
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert 'title="A length at 2">Length@2</button>' in page
-    assert page.count('<td class="c-length" data-v="7.000000"><bdi>seven &lt;b&gt;</bdi></td>') == 8
+    assert page.count('<td class="c-length" data-v="7.000000" data-l="Length@2"><bdi>seven &lt;b&gt;</bdi></td>') == 8
     rows = Tables(page).rows
     assert all(row[row.index("rank") + 1] == "length" for row in rows)
     markdown = (folder / "leaderboard.md").read_text(encoding="utf-8")
@@ -190,7 +190,7 @@ def test_the_refused_share_is_the_same_in_all_outputs(board) -> None:
         found = {(row["pool"], row["model"]): row["refused_share"] for row in csv.DictReader(stream)}
     assert found["demo-35x8", "lab-b/Hasty-PRM-1.5B"] == "0.007143" and found["demo-35x8", "first"] == ""
     page = (board / "index.html").read_text(encoding="utf-8")
-    assert '<td class="c-refused" data-v="0.007143" title="2 of 280 candidates">0.7</td>' in page
+    assert '<td class="c-refused" data-v="0.007143" title="2 of 280 candidates" data-l="Refused %">0.7</td>' in page
     assert page.count('<td class="c-refused" data-v="0.000000"') == 6
     markdown = (board / "leaderboard.md").read_text(encoding="utf-8")
     assert "| gap | refused % | trained on |" in markdown and " % | 0.7 | PRM800K |" in markdown

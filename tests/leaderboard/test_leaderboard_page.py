@@ -115,14 +115,15 @@ def tab(browser, request):
 def shown(page, pool: str = "demo-35x8") -> list[str]:
     """Return the models that can be seen, in order."""
     return page.eval_on_selector_all(
-        f'section[data-pool="{pool}"] tbody.entries tr',
+        f'section[data-pool="{pool}"] tbody.entries tr[data-words]',
         "rows => rows.filter(row => row.offsetParent !== null).map(row => row.querySelector('.name').textContent)",
     )
 
 
 def column(page, key: str) -> list[float]:
     return page.eval_on_selector_all(
-        f'section[data-pool="demo-35x8"] tbody.entries .c-{key}', "cells => cells.map(cell => Number(cell.dataset.v))"
+        f'section[data-pool="demo-35x8"] tbody.entries tr[data-words] .c-{key}',
+        "cells => cells.map(cell => Number(cell.dataset.v))",
     )
 
 
@@ -152,7 +153,7 @@ def test_the_overview_is_no_wider_than_what_it_holds(board, tab) -> None:
     widths = page.locator('section[data-pool="overview"] thead th').evaluate_all(
         "all => all.map(one => one.offsetWidth)"
     )
-    assert len(widths) == 8 and max(widths) < 300
+    assert len(widths) == 4 + 3 + 2 * 3 and max(widths) < 300
 
 
 def test_filters_and_counts(board, tab) -> None:
@@ -169,6 +170,40 @@ def test_filters_and_counts(board, tab) -> None:
     section.locator("[data-reset]").click()
     section.locator('[name="clean"]').check()
     assert "Hasty-PRM-1.5B" not in shown(page) and len(shown(page)) == 3  # it says that it saw PRM800K
+
+
+def test_the_majority_line_is_sorted_along_and_never_filtered_away(board, tab) -> None:
+    """Else a reader who sorts the other way, or looks for one model, sees it on the wrong side of the majority."""
+    page = tab.open(board / "index.html", POOL)
+    rows = page.locator('section[data-pool="demo-35x8"] tbody.entries tr')
+    assert rows.count() == 5 + 2
+    for _ in range(2):
+        header(page, "bon").locator("button").click()
+        values = rows.locator(".c-bon").evaluate_all("cells => cells.map(cell => Number(cell.dataset.v))")
+        assert values in (sorted(values), sorted(values, reverse=True)) and len(values) == 7
+    page.locator('section[data-pool="demo-35x8"] [name="q"]').fill("lab-a")
+    assert len(shown(page)) == 2 and page.locator('section[data-pool="demo-35x8"] .entries .line:visible').count() == 2
+
+
+def test_links_within_the_page_keep_the_chosen_pool(board, tab) -> None:
+    """The address holds the tab: a plain anchor would throw the reader back to the overview."""
+    page = tab.open(board / "index.html", POOL)
+    page.locator("header a", has_text="How to submit").click()
+    assert page.evaluate("document.activeElement.id") == "submit" and page.url.endswith(POOL)
+    assert page.locator('section[data-pool="demo-35x8"]').is_visible()
+
+
+def test_a_phone_shows_a_card_for_each_model(board, browser) -> None:
+    """On a phone the table was one and a half columns wide; who, how much and whether to trust it are seen at once."""
+    tab = Tab(browser, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = tab.open(board / "index.html", POOL)
+    for key in ("model", "bon", "tier", "refused"):
+        boxes = page.locator(f'section[data-pool="demo-35x8"] tbody.entries tr[data-words] .c-{key}').evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
+        )
+        assert len(boxes) == 5 and all(0 <= left < right <= 390 for left, right in boxes), (key, boxes)
+    assert page.locator(".tabs a").nth(1).text_content() == "demo-35x8"  # more candidates than the other
+    tab.close("phone-cards")
 
 
 def test_a_deep_link_restores_everything(board, browser) -> None:
@@ -309,7 +344,9 @@ def test_hostile_texts_are_inert(board, browser) -> None:
         assert page.evaluate("window.hacked") is None
         assert page.locator("main img, main iframe, main object, main embed, main script").count() == 0
         links = page.eval_on_selector_all("a", "links => links.map(link => link.protocol)")
-        assert set(links) == {"file:"}
+        assert set(links) == {"file:", "https:"}
+        hosts = page.eval_on_selector_all("a", "links => links.map(link => link.host)")
+        assert set(hosts) <= {"", "arxiv.org", "huggingface.co"}
     tab.close("hostile")
 
 

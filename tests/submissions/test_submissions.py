@@ -258,7 +258,7 @@ def test_a_pool_never_changes_under_its_id(board: Path, pool) -> None:
 
 def test_the_form_asks_until_it_has_an_answer() -> None:
     """A blank or impossible answer to a question of the disclosure must not pass."""
-    replies = iter(["", "MIT", "none", "a, b", "perhaps", "no", "yes", "unknown", "", "me", ""])
+    replies = iter(["", "MIT", "none", "a, b", "perhaps", "no", "yes", "unknown", "", "me", "", "", ""])
     prompts: list[str] = []
     answers = ask({}, {}, lambda prompt: (prompts.append(prompt), next(replies))[1])
     assert disclosure_fields(answers) == {

@@ -44,7 +44,7 @@
   const filterTable = (section, now) => {
     const words = (now.get("q") || "").toLowerCase().split(/\s+/).filter(Boolean);
     const kind = now.get("kind") || "", tier = now.get("tier") || "", clean = now.get("clean") === "1";
-    const rows = [...section.querySelectorAll("tbody.entries tr")];
+    const rows = [...section.querySelectorAll("tbody.entries tr[data-words]")];
     let shown = 0;
     for (const row of rows) {
       const fits = words.every((word) => row.dataset.words.includes(word)) && (!kind || row.dataset.kind === kind)
@@ -102,8 +102,16 @@
         label();
       });
     }
-    for (const link of document.querySelectorAll(".tabs a")) {
+    for (const link of document.querySelectorAll("a[data-pool]")) {
       link.addEventListener("click", (event) => { event.preventDefault(); write({ pool: link.dataset.pool }); });
+    }
+    for (const link of document.querySelectorAll("a[data-jump]")) {
+      link.addEventListener("click", (event) => {
+        const target = document.querySelector(link.getAttribute("href"));
+        event.preventDefault();
+        target.focus({ preventScroll: true });
+        target.scrollIntoView();
+      });
     }
     for (const button of document.querySelectorAll("th[data-key] button")) {
       button.addEventListener("click", () => {
