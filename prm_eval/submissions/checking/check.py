@@ -20,7 +20,7 @@ from prm_eval.submissions.checking.worker import Worker, WorkerDied
 from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
-from prm_eval.submissions.trust import contradictions
+from prm_eval.submissions.trust import VERIFIED, contradictions, verified_digest
 
 ROWS_NEED = ("kind", "score_type", "aggregation", "splitter", "model")
 # a file that takes longer is refused; a usual one takes a tenth of this time
@@ -72,6 +72,8 @@ class Checker:
                 self._inputs(folder, about.whole, pool, faults)
         if "verification.json" in seen.there:
             self._verification(folder, about, rewards_there, faults)
+        elif VERIFIED in seen.there:
+            faults.add("verification", folder / VERIFIED, "the rewards of a verification that is not there", "both")
         return faults.listed()
 
     def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
@@ -169,8 +171,8 @@ class Checker:
         for each in found.faults:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
-            said = (about["pool_hash"], about["model"], about["run"])
-            for what, expected in contradictions(found.whole, *said, file_sha256(folder / "rewards.parquet")):
+            said = (about["pool_hash"], about["model"], about["run"], file_sha256(folder / "rewards.parquet"))
+            for what, expected in contradictions(found.whole, *said, verified_digest(folder)):
                 faults.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
