@@ -301,11 +301,16 @@ def _verify(commands: Any) -> None:
         commands,
         "verify",
         "score a random sample of a submission again with the model itself, and compare",
-        "results/submissions/ORG__MODEL/REVISION/POOL-ID --reward-model ORG/MODEL --sample 256",
+        "results/submissions/ORG__MODEL/REVISION/POOL-ID --reward-model ORG/MODEL",
     )
     verify.add_argument("folder", type=Path, help="a submission folder")
     verify.add_argument("--reward-model", required=True, metavar="RM", help="the model, as for prm-eval score")
-    verify.add_argument("--sample", type=positive, default=256, metavar="K", help="candidates (default: %(default)s)")
+    verify.add_argument(
+        "--sample",
+        type=positive,
+        metavar="K",
+        help="candidates (default: what the tier needs, 200 times the board's n)",
+    )
     verify.add_argument("--all", action="store_true", help="all candidates instead of a sample")
     verify.add_argument("--seed", type=int, help="of the sample (default: a random one, which is recorded)")
     verify.add_argument("--by", default="a maintainer", metavar="WHO", help="who verifies, for the record")

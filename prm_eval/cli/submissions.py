@@ -21,6 +21,10 @@ from prm_eval.store.rules import harmless
 
 if TYPE_CHECKING:
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
+    from prm_eval.submissions.formats import VerificationFile
+
+# the dtypes whose rounding is measured against float32 as well
+HALVES = ("bfloat16", "float16")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -53,18 +57,26 @@ def _as_json(path: Path, faults: list[Fault], odd: dict[str, list[Suspicion]]) -
 def _odd(path: Path) -> dict[str, list[Suspicion]]:
     """Return the suspicions of every submission at a path that has no fault."""
     from prm_eval.submissions import suspicions
+    from prm_eval.submissions.alike import Ordered, copies, ordered
     from prm_eval.submissions.checking.check import results_of
     from prm_eval.submissions.readers import read_pool_ref, read_submission, submission_folders
+    from prm_eval.submissions.suspicion import read_rewards
 
     results = results_of(path)
     found: dict[str, list[Suspicion]] = {}
+    by_pool: dict[str, dict[str, Ordered]] = {}
     for folder in submission_folders(results) if results == path else [path]:
         submission = read_submission(folder)
         # only its own pool's entry is read: that of another pool may be malformed, which is no fault of this submission
         pool = read_pool_ref(results / "pools" / f"{submission.pool_id}.json", results).pool
         if pool is not None and pool.grades_path("own").is_file():
             name = folder.relative_to(results).as_posix()
-            found[name] = suspicions(submission, pool)
+            rewards = read_rewards(submission, pool)
+            found[name] = suspicions(submission, pool, rewards)
+            by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
+    for several in by_pool.values():
+        for name, more in zip(several, copies(list(several.values())), strict=True):
+            found[name] += more
     return found
 
 
@@ -93,9 +105,9 @@ def _verify(options: argparse.Namespace) -> int:
     from prm_eval.rewards import RewardFile, load_reward_model
     from prm_eval.rewards.files.finished import FILES
     from prm_eval.store.writing import remove_leftovers
-    from prm_eval.submissions import check_submission, detection_probability, verify_submission
+    from prm_eval.submissions import check_submission, verify_submission
     from prm_eval.submissions.checking.check import results_of
-    from prm_eval.submissions.trust import MEAN_SHARE
+    from prm_eval.submissions.verify import sample_for
 
     folder = options.folder.absolute()
     results = results_of(folder)
@@ -108,28 +120,54 @@ def _verify(options: argparse.Namespace) -> int:
     pool = _pool_of(folder, results)
     given = {name: getattr(options, name) for name in VERIFY_OPTIONS}
     if given["dtype"] is None:
-        # with another dtype the tolerance would have to be the difference between the dtypes
+        # another precision would differ by more than other batches do
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
     model = load_reward_model(options.reward_model, **given)
+    halved = model.describe().get("dtype") in HALVES
+    otherwise = load_reward_model(options.reward_model, **given | {"dtype": "float32"}) if halved else None
     seed = secrets.randbits(31) if options.seed is None else options.seed
-    sample = None if options.all else options.sample
+    sample = None if options.all else sample_for(pool) if options.sample is None else options.sample
     with Bar(SCORING_AGAIN, sample, "candidate") as progress:
         found = verify_submission(
-            folder, pool, model, sample=sample, seed=seed, verified_by=options.by, progress=progress
+            folder,
+            pool,
+            model,
+            sample=sample,
+            seed=seed,
+            verified_by=options.by,
+            progress=progress,
+            otherwise=otherwise,
         )
-    compared, of = found.compared, found.of
-    print(f"compared   {compared:,} of {of:,} candidates" + ("" if options.all else f", seed {seed}"))
+    _print_verification(found)
+    print(f"verdict    {found.verdict}; written to {options.folder / 'verification.json'}")
+    return 0 if found.verdict == "agrees" else 1
+
+
+def _print_verification(found: VerificationFile) -> None:
+    from prm_eval.submissions import detection_probability
+    from prm_eval.submissions.leeway import MOST_LEEWAY, sample_needed
+    from prm_eval.submissions.trust import MEAN_SHARE, MOST_FOLLOWED, VERIFIED
+
+    compared, of, n = found.compared, found.of, found.headline_n
+    print(f"compared   {compared:,} of {of:,} candidates" + ("" if found.seed is None else f", seed {found.seed}"))
     greatest = "none" if found.max_difference is None else f"{found.max_difference:.3g}"
     mean = "none" if found.mean_difference is None else f"{found.mean_difference:.3g}"
     limits = f"tolerance {found.tolerance:g}, for the mean {found.tolerance / MEAN_SHARE:g}"
-    print(f"difference at most {greatest}, mean {mean} ({found.scale}; {limits})")
+    print(f"difference at most {greatest}, mean {mean} ({found.scale}; {limits}; measured noise {found.noise:.3g})")
     print(f"beyond     {found.beyond:,} candidates; {found.inputs_differ:,} with another rendered input")
+    print(f"grades     are followed by the differences with {found.follows_grade:.2f} standard errors "
+          f"(at most {MOST_FOLLOWED:g})")  # fmt: skip
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
         edit = f"an edit of {counted(edited, 'candidate')} ({edited / of:.2%})"
         print(f"would have seen {edit} with probability {chance:.4f}")
-    print(f"verdict    {found.verdict}; written to {options.folder / 'verification.json'}")
-    return 0 if found.verdict == "agrees" else 1
+    if found.gained is not None:
+        source = f"the board shows the model's own ({VERIFIED})" if found.verified_sha256 else "as the model's own"
+        print(f"best of {n}  by the submitted rewards: {found.gained:+.2f} points; {source}")
+        return
+    print(f"leeway     {found.leeway:.2f} points of best of {n}, with 95 % confidence (the tier: {MOST_LEEWAY:g})")
+    if found.verdict == "agrees" and (found.leeway or 0.0) > MOST_LEEWAY:
+        print(f"no tier    this leaves too much open; --sample {sample_needed(n or 1)} may do, --all certainly does")
 
 
 def _pool_of(folder: Path, results: Path) -> RegisteredPool:

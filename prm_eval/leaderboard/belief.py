@@ -14,6 +14,7 @@ from prm_eval.leaderboard.words import grouped, percent
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions import TIERS, RegisteredPool, Submission, Tier
 from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.trust import VERIFIED, enough
 
 
 def belief_values(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> dict[str, Any]:
@@ -35,17 +36,27 @@ def _verification(found: VerificationFile | None, tier: Tier) -> str:
         return ""
     compared = grouped(found.compared)
     if tier == "recomputed":
+        if found.verdict == "agrees" and not enough(found):
+            left = "too much" if found.leeway is None else f"{found.leeway:.2f} points"
+            return f"{compared} of {grouped(found.of)} candidates agree. That leaves {left} open: no tier."
         return f"Not in agreement: {found.beyond} of {compared} candidates differ, or the rewards were changed since."
     who = f"by {found.verified_by} on {found.device_name}"
     text = f"{compared} of {grouped(found.of)} candidates {who}: {found.beyond} differ"
     if found.max_difference is not None:
-        limit = f"{found.tolerance:g} is called equal, by the dtypes"
+        limit = (
+            f"{found.tolerance:g} is called equal, {'by the dtypes' if found.noise is None else 'as measured there'}"
+        )
         text += f"; the largest difference was {found.max_difference:.2g} ({found.scale}; {limit})"
     if found.scope != "all":
         chance = percent(found.detection, 0)
         text += (
             f". Had one candidate in a hundred been edited, this would have been noticed with probability {chance} %"
         )
+    if found.scope != "all" and found.leeway is not None:
+        text += f". With 95 % confidence, the differences are worth at most {found.leeway:.2f} points"
+    if found.verified_sha256 is not None:
+        text += ". The figures are computed from that run"
+        text += "" if found.gained is None else f"; by the submitted rewards they differ by {found.gained:+.2f} points"
     return text + "."
 
 
@@ -56,7 +67,7 @@ def _provenance(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> lis
         ("revision", submission.revision),
         ("pool", pool.content_hash),
         ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own"))),
-        ("rewards.parquet (SHA-256)", file_sha256(submission.rewards.path)),
+        (f"{submission.rewards.path.name} (SHA-256)", file_sha256(submission.rewards.path)),
         ("score type", info.score_type),
         ("splitter", info.splitter or "the pool\u2019s"),
     ]
@@ -84,13 +95,18 @@ def _recompute(entry: Entry, yardstick: Yardstick) -> str:
         / submission.revision
         / submission.pool_id
     )
-    where, pool = shlex.quote(folder.as_posix()), shlex.quote(f"results/pools/{submission.pool_id}")
+    path = folder / submission.rewards.path.name if submission.rewards.path.name == VERIFIED else folder
+    where, rewards, pool = (
+        shlex.quote(folder.as_posix()),
+        shlex.quote(path.as_posix()),
+        shlex.quote(f"results/pools/{submission.pool_id}"),
+    )
     ns = ",".join(map(str, yardstick.settings.ns))
     return (
-        f"prm-eval evaluate {pool} {where} --n {ns}\n"
+        f"prm-eval evaluate {pool} {rewards} --n {ns}\n"
         f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
         f"prm-eval check {where}\n"
-        f"prm-eval verify {where} --reward-model {_reward_model(submission)} --sample 256"
+        f"prm-eval verify {where} --reward-model {_reward_model(submission)}"
         "    # runs the model; writes verification.json anew, so do it in a copy"
     )
 

@@ -10,6 +10,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.store.json_files import read_typed
 from prm_eval.store.writing import copy_file, write_json
+from prm_eval.submissions.checking.between_folders import not_on_windows
 from prm_eval.submissions.formats import MODEL, NAME_WORDS, ORG, POOL_REF, PoolRef
 from prm_eval.submissions.readers import read_pool_ref, registered_pools
 from prm_eval.submissions.records import RegisteredPool
@@ -34,6 +35,7 @@ def submission_folder(results: Path, entry: str, model: RewardModel, pool: Pool)
     """
     if not re.fullmatch(f"{ORG}/{MODEL}", entry, re.ASCII) or ".." in entry:
         raise PrmEvalError(f"--submission {entry!r}: expected ORGANISATION/MODEL, each of {NAME_WORDS}")
+    _require_on_windows(*entry.split("/", 1))
     about = model.describe()
     own = str(about.get("id", ""))
     if own != entry and not Path(own).exists() and re.fullmatch(f"{ORG}/{MODEL}", own, re.ASCII):
@@ -77,6 +79,7 @@ def register_pool(
     """
     if not re.fullmatch(MODEL, pool_id, re.ASCII) or ".." in pool_id:
         raise PrmEvalError(f"pool id {pool_id!r}: expected {NAME_WORDS}")
+    _require_on_windows(pool_id)
     pool.require_sound().require_grades("own")
     if headline_n is not None and not 1 <= headline_n <= pool.info.m:
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
@@ -116,3 +119,15 @@ def _is_whole(folder: Path, pool: Pool) -> bool:
     if there.info.content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{folder} holds another pool ({there.info.short_hash}); give a new id, or remove it")
     return True
+
+
+def _require_on_windows(*names: str) -> None:
+    """Insist that git can check out folders of these names everywhere.
+
+    Raises:
+        PrmEvalError: Windows has no folder of such a name.
+    """
+    for each in names:
+        why = not_on_windows(each)
+        if why is not None:
+            raise PrmEvalError(f"{each!r} is {why}; expected a name that every system can check out")

@@ -217,7 +217,7 @@ class VerificationFile:
         compared: Candidates re-scored.
         of: Candidates of the pool.
         scale: On which differences are measured: "probability", or "raw" for numbers that are none.
-        tolerance: The largest difference that is called equal; the mean may be an eighth of it.
+        tolerance: The largest difference that is called equal; the mean may be an eighth of it. Measured here (noise).
         max_difference: The largest difference found.
         mean_difference: The mean over the candidates of the mean over their steps.
         beyond: Candidates with a difference beyond the tolerance, with another refusal, or another rendered input.
@@ -228,6 +228,15 @@ class VerificationFile:
         verified_by: Who ran it.
         device_name: Of the machine.
         versions: Of the software.
+        noise: The largest difference between runs of the model on this machine, in other batches, and in float32 where
+            the model ran in half precision; null in files of before 0.2, whose tolerance was that of the dtypes.
+        headline_n: The n of the figures below, by which the board ranks.
+        leeway: The most points of best-of-n that the differences can be worth, with 95 % confidence; 0 where all were
+            re-scored, as the board's figures are then from verified.parquet.
+        follows_grade: How far the signs of differences follow the grade within problems, in standard errors.
+        gained: How many points best-of-n by the submitted rewards is above that by the model's own; null for a sample.
+        verified_sha256: Of ``verified.parquet``, which has the rewards that the model gave when all were re-scored;
+            null where they are those submitted, or a sample was drawn.
     """  # noqa: D205 - one sentence, which results/schema has
 
     schema: Literal["prm_eval.verification/1"]
@@ -250,6 +259,12 @@ class VerificationFile:
     verified_by: Filled
     device_name: Line
     versions: Versions
+    noise: Amount | None = None
+    headline_n: Count | None = None
+    leeway: Annotated[float, Number(0, 100)] | None = None
+    follows_grade: Annotated[float, Number(-1e9, 1e9)] | None = None
+    gained: Annotated[float, Number(-100, 100)] | None = None
+    verified_sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True)

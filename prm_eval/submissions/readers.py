@@ -15,7 +15,7 @@ from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
 from prm_eval.submissions.formats import MODEL, ORG, PoolRef, SubmissionFile, VerificationFile
 from prm_eval.submissions.records import RegisteredPool, Submission, Tier
-from prm_eval.submissions.trust import contradictions
+from prm_eval.submissions.trust import VERIFIED, contradictions, enough, verified_digest
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"
@@ -89,20 +89,27 @@ def read_submission(folder: Path, file: SubmissionFile | None = None) -> Submiss
         raise DataError(folder, None, "a folder that is not called like a submission", LAYOUT, "See: prm-eval check")
     file = read_typed(folder / "submission.json", SubmissionFile) if file is None else file
     verification = read_verification(folder)
+    tier = verified_tier(folder, file, verification)
+    own = tier == "reproduced" and verification is not None and verification.verified_sha256 is not None
     return Submission(
         folder,
         *parts,
         file=file,
-        rewards=open_rewards(folder, file),
+        rewards=open_rewards(folder / VERIFIED if own else folder, file),
         verification=verification,
-        tier=verified_tier(folder, file, verification),
+        tier=tier,
     )
 
 
-def open_rewards(folder: Path, file: SubmissionFile) -> RewardFile:
-    """Open the rewards of a submission without reading ``submission.json`` again."""
+def open_rewards(path: Path, file: SubmissionFile) -> RewardFile:
+    """Open the rewards of a submission without reading ``submission.json`` again.
+
+    Args:
+        path: The submission's folder, for the submitted rewards, or the ``verified.parquet`` in it.
+        file: Its ``submission.json``.
+    """
     about = as_json(file)
-    return RewardFile(folder, info=RewardInfo(**{each.name: about[each.name] for each in fields(RewardInfo)}))
+    return RewardFile(path, info=RewardInfo(**{each.name: about[each.name] for each in fields(RewardInfo)}))
 
 
 def read_verification(folder: Path) -> VerificationFile | None:
@@ -118,12 +125,15 @@ def read_verification(folder: Path) -> VerificationFile | None:
 def verified_tier(folder: Path, submission: SubmissionFile, verification: VerificationFile | None) -> Tier:
     """Return the tier that a verification earns.
 
-    The tier is "recomputed" where there is none, or it contradicts itself or the submission.
+    The tier is "recomputed" where there is none, it contradicts itself or the submission, or a sample left too much
+    open.
     """
     rewards = folder / "rewards.parquet"
     if verification is None or not rewards.is_file():
         return "recomputed"
     said = (submission.pool_hash, submission.model, submission.run)
-    if any(contradictions(verification, *said, file_sha256(rewards))):
+    if any(contradictions(verification, *said, file_sha256(rewards), verified_digest(folder))):
+        return "recomputed"
+    if not enough(verification):
         return "recomputed"
     return "reproduced" if verification.scope == "all" else "spot-checked"

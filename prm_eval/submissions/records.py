@@ -24,16 +24,15 @@ TIERS: dict[Tier, str] = {
         "pool are public."
     ),
     "spot-checked": (
-        "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed, and "
-        "got the submitted rewards, up to the tolerance that stands in the verification. This rules out rewards that "
-        "were made up, and edits of many of them beyond it with the probability stated. It cannot rule out a few "
-        "edited rewards, edits within the tolerance, nor that the model was trained on the problems."
+        "A maintainer ran the model on a random sample of the candidates, drawn after the submission was fixed. With "
+        "95 % confidence, the differences between the submitted rewards and the model's own are worth at most 2 points "
+        "of best of n (the board's n, the declared aggregation), however they came about and however few they are. It "
+        "cannot rule out less than that, nor that the model was trained on the problems."
     ),
     "reproduced": (
-        "A maintainer ran the model on every candidate and got the submitted rewards, up to the tolerance that stands "
-        "in the verification. This rules out every edit beyond it. It cannot rule out edits within it, which someone "
-        "who knows the grades can make worth many points where the tolerance is that of bfloat16, nor that the model "
-        "was trained on the problems or on this pool."
+        "A maintainer ran the model on every candidate, and the figures are computed from what it gave there, to the "
+        "last digit: an edit of the submitted rewards is worth nothing. It cannot rule out that the model was trained "
+        "on the problems or on this pool."
     ),
 }
 """What each trust tier can and cannot rule out, in plain words."""
@@ -69,7 +68,8 @@ class Submission:
         revision: The revision, which pins the model's weights.
         pool_id: The id of the pool it scores.
         file: The content of ``submission.json``.
-        rewards: The rewards, opened.
+        rewards: The rewards that the figures are computed from, opened: those that the maintainer's run gave where it
+            was of all candidates and gave others than were submitted, else the submitted ones.
         verification: The content of ``verification.json``; None where there is none.
         tier: The trust tier: how much of it was checked.
     """

@@ -1,11 +1,11 @@
 """Suspicions: what looks odd in rewards without faults, shown beside the row and never a reason to refuse it.
 
-Public grades can be copied. Rewards made from grades plus noise are recognised in two ways. With little noise they are
-better than any verifier, and the figures show it. With much noise they still depend on the grade and on nothing else. A
-reward model reads texts, and so gives similar texts similar rewards: among candidates of one problem *and one grade*,
-its rewards follow the length of a text, its answer and its nearest neighbour's reward. Rewards made from grades do not.
-These tests cannot see one thing, by construction: a real model's rewards with something added for correct candidates.
-Only ``prm-eval verify`` sees that.
+Public grades can be copied, into rewards and into refusals. Rewards made from grades plus noise are recognised in two
+ways. With little noise they are better than any verifier, and the figures show it. With much noise they still depend on
+the grade and on nothing else. A reward model reads texts, and so gives similar texts similar rewards: among candidates
+of one problem *and one grade*, its rewards follow the length of a text, its answer and its nearest neighbour's reward.
+Rewards made from grades do not. These tests cannot see one thing, by construction: a real model's rewards with
+something added for correct candidates. Only ``prm-eval verify`` sees that.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.curves import graded_slots
+from prm_eval.evaluation.measured import board_settings
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
+from prm_eval.submissions.patterns import follows_share, ranks, refused
 from prm_eval.submissions.records import Submission, Suspicion
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +38,9 @@ NAMES = {
     "few-values": "few distinct rewards",
     "text-blind": "the rewards know the grades, and nothing else of the texts",
     "outliers": "rewards that lie absurdly far from all others",
+    "refusals": "refused candidates are wrong or long beyond chance",
+    "votes": "the rewards follow how many candidates of the pool have an answer",
+    "alike": "the rewards order candidates like those of another model",
     "own-recipe": "fed by a recipe that does not ship",
     "unrun-rule": "a rule that nobody here has run",
 }
@@ -53,6 +58,13 @@ LEAST_IN_CELLS = 400
 CHI_SQUARE_LIMIT = 16.27
 # random rewards are blind too, but do not know the grade
 AUROC_Z = 4.0
+# standard errors between problems by which refused candidates are wrong or long
+REFUSED_ERRORS = 4.0
+# points of best-of-n that refusals may be worth, whatever is refused
+REFUSED_POINTS = 1.0
+# Of the correlation with the number of candidates that have an answer, among wrong ones, for the lower end: rewards
+# that count votes reach 0.62 to 0.97 on the pools here, the stored verifiers 0.25 at most.
+SHARE_LIMIT = 0.6
 SHUFFLES = 100
 # Raw numbers have no scale and are compared in units of their spread. For log-odds the unit is at least 1: the log
 # probabilities of a sure model crowd near 0, with honest ones of -30 among them.
@@ -108,12 +120,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class PoolFacts:
-    """The facts about a pool that the tests need; made once for all its submissions."""
+    """The facts about a pool that the tests need; made once for all its submissions.
+
+    All arrays are (problems, M).
+
+    Attributes:
+        correct: Whether a slot is right.
+        present: Whether there is a candidate.
+        answered: Whether it has an answer.
+        cells: Where rewards are held against texts.
+        lengths: The length of a candidate; NaN where there is none.
+        classes: The answer class; -1 where there is no answer.
+    """
 
     correct: Bools
     present: Bools
     answered: Bools
     cells: tuple[Cell, ...]
+    lengths: Floats
+    classes: npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=8)
@@ -136,6 +161,8 @@ def pool_facts(path: str, content_hash: str) -> PoolFacts:
         np.stack([~np.isnan(each.lengths) for each in graded]),
         np.stack([each.classes >= 0 for each in graded]),
         tuple(cells),
+        np.stack([each.lengths for each in graded]),
+        np.stack([each.classes for each in graded]),
     )
 
 
@@ -164,7 +191,10 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
     distinct = len(np.unique(table[scored]))
     if scored.sum() >= LEAST_CANDIDATES and distinct < FEW_VALUES:
         yield Suspicion("few-values", f"only {distinct} distinct rewards among {scored.sum():,}", float(distinct))
-    areas = within_problem_auroc(table, facts.correct, scored)
+    yield from _of_refusals(table, facts)
+    yield from _of_votes(table, facts)
+    # a refused candidate loses against all others
+    areas = within_problem_auroc(np.where(scored, table, -np.inf), facts.correct, facts.present)
     if len(areas) < LEAST_FOR_GRADES:
         return
     mean, error = float(areas.mean()), float(areas.std(ddof=1) / np.sqrt(len(areas)))
@@ -186,6 +216,38 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
             "reader of texts is far above)"
         )
         yield Suspicion("text-blind", text, blind)
+
+
+def _of_refusals(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
+    n = board_settings(table.shape[1]).headline_n
+    found = refused(table, facts.present, facts.correct, facts.answered, facts.lengths, n)
+    if found is None:
+        return
+    points = found.bon - found.bon_by_lot
+    said = [
+        *(["wrong"] if found.wrong_errors > REFUSED_ERRORS or points > REFUSED_POINTS else []),
+        *(["long"] if found.long_errors > REFUSED_ERRORS else []),
+    ]
+    if said:
+        text = (
+            f"{found.count:,} candidates were refused, and they are {' and '.join(said)} beyond chance: "
+            f"{found.wrong:.0%} are wrong, by lot {found.expected:.0%} would be; with them drawn by lot, best of {n} "
+            f"would be {found.bon_by_lot:.1f} instead of {found.bon:.1f}"
+        )
+        yield Suspicion("refusals", text, points)
+
+
+def _of_votes(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
+    found = follows_share(table, facts.correct, facts.classes)
+    if len(found) < LEAST_FOR_LIMITS:
+        return
+    mean, error = float(found.mean()), float(found.std(ddof=1) / np.sqrt(len(found)))
+    if mean - 2 * error > SHARE_LIMIT:
+        text = (
+            "within a problem the rewards follow how many candidates of the pool have an answer, also among wrong "
+            f"answers (rank correlation {mean:.2f} ± {2 * error:.2f}): a vote of all candidates, not of n"
+        )
+        yield Suspicion("votes", text, mean)
 
 
 def outliers(rewards: Floats, score_type: str) -> Suspicion | None:
@@ -246,8 +308,8 @@ def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
         if not there.all() or np.ptp(values) == 0:
             # a refusal in the cell (its neighbours are not worth recomputing), or nothing to rank
             continue
-        ranks = _standard_ranks(values)
-        measured = _measures(np.concatenate([ranks[None], ranks[cell.shuffles]]), cell)
+        standard = _standard_ranks(values)
+        measured = _measures(np.concatenate([standard[None], standard[cell.shuffles]]), cell)
         own, others = measured[0], measured[1:]
         centre += own - others.mean(axis=0)
         spread += others.var(axis=0, ddof=1)
@@ -259,16 +321,15 @@ def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
 
 
 def _standard_ranks(values: Floats) -> Floats:
-    ordered = np.sort(values)
-    ranks = (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2.0
-    centred = ranks - ranks.mean()
+    centred = ranks(values)
+    centred = centred - centred.mean()
     return np.asarray(centred / centred.std(), dtype=np.float64)
 
 
-def _measures(ranks: Floats, cell: Cell) -> Floats:
+def _measures(ranked: Floats, cell: Cell) -> Floats:
     """Return (rows, 3): how well each row of ranks goes with length, nearest text and same answer."""
     length = cell.length - cell.length.mean()
-    by_length = ranks @ (length / max(float(length.std()), 1e-12))
-    by_text = (ranks * ranks[:, cell.nearest]).sum(axis=1)
-    by_answer = ((ranks @ cell.same_answer) * ranks).sum(axis=1) / 2
+    by_length = ranked @ (length / max(float(length.std()), 1e-12))
+    by_text = (ranked * ranked[:, cell.nearest]).sum(axis=1)
+    by_answer = ((ranked @ cell.same_answer) * ranked).sum(axis=1) / 2
     return np.stack([by_length, by_text, by_answer], axis=1)

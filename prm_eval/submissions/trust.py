@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
+from prm_eval.submissions.leeway import MOST_LEEWAY
+
+VERIFIED = "verified.parquet"
+"""The file of the rewards that the model gave when a maintainer ran it on all candidates."""
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
-"""The largest difference of a step's probability that counts as equal, by the coarser of the two dtypes.
+"""The largest difference of a step's probability that may ever count as equal, by the dtype of the verifier's run.
 
-It leaves room for the differences that other batch shapes, kernels and GPUs make with the same weights
-(benchmarks/tolerance.py measured 1.3e-7, 5e-3 and 4e-2). "raw" numbers are measured in units of the spread of those
-that the verifier got.
+Within these limits the tolerance is measured, see :func:`measured_tolerance`. They leave room for the differences that
+other batch shapes, kernels and GPUs make with the same weights (benchmarks/tolerance.py measured 1.3e-7, 5e-3 and
+4e-2). "raw" numbers are measured in units of the spread of those that the verifier got.
 """
+# The tolerance is so many times the largest difference between two runs of some candidates on the verifier's machine:
+# the largest of all candidates, on another machine, is larger. No claim of a tier rests on it.
+NOISE_ROOM = 4
+# standard errors: differences whose signs follow the grade so far are edits (prm_eval.submissions.leeway.follows_grade)
+MOST_FOLLOWED = 4.0
 # The mean over all steps may be an eighth of that: rounding errors are rarely at their largest, while an edit of all
 # rewards shifts every step.
 MEAN_SHARE = 8
@@ -49,12 +60,49 @@ def detection_of(compared: int, of: int) -> float:
 
 
 def tolerance_between(one: object, other: object) -> float:
-    """Return the tolerance between runs with two dtypes; a rule has no dtype and is compared as float32."""
+    """Return the tolerance of runs with two dtypes, which files without a measured one have.
+
+    A rule has no dtype and is compared as float32.
+    """
     return max(TOLERANCES.get(str(each), TOLERANCES["float32"]) for each in (one, other))
 
 
+def measured_tolerance(noise: float, dtype: object) -> float:
+    """Return the tolerance that follows from the measured noise of a model.
+
+    Nothing that a submission says has a part in it.
+
+    Args:
+        noise: The largest difference between runs of the model on the verifier's machine.
+        dtype: The dtype in which the verifier ran it.
+    """
+    return min(max(TOLERANCES["float32"], NOISE_ROOM * noise), tolerance_between(dtype, None))
+
+
+def verified_digest(folder: Path) -> str | None:
+    """Return the SHA-256 of a submission's ``verified.parquet``; None where there is no such file."""
+    path = folder / VERIFIED
+    return file_sha256(path) if path.is_file() else None
+
+
+def enough(found: VerificationFile) -> bool:
+    """Say whether a verification without contradictions bounds what edits are worth, and so earns a tier.
+
+    One of all candidates does where the figures are those of its own run. One of a sample does by its leeway, which
+    files of before 0.2 do not have.
+    """
+    if found.scope == "all":
+        return not found.max_difference or found.verified_sha256 is not None
+    return found.leeway is not None and found.leeway <= MOST_LEEWAY
+
+
 def contradictions(
-    found: VerificationFile, pool_hash: str, model: ModelEntry, run: RunEntry, rewards_sha256: str
+    found: VerificationFile,
+    pool_hash: str,
+    model: ModelEntry,
+    run: RunEntry,
+    rewards_sha256: str,
+    verified_sha256: str | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Yield (found, expected) of everything that keeps a verification from earning a tier.
 
@@ -64,6 +112,7 @@ def contradictions(
         model: The model of the submission.
         run: The run of the submission.
         rewards_sha256: The SHA-256 of its ``rewards.parquet``.
+        verified_sha256: The SHA-256 of its ``verified.parquet``; None where there is none.
     """
     if found.pool_hash != pool_hash:
         yield "a verification for another pool", "one for this submission's pool"
@@ -77,9 +126,17 @@ def contradictions(
         theirs, ours = model.get(name), found.model.get(name)
         if theirs and ours and theirs != ours:
             yield f"a verification with another {name}", "the model of the submission"
-    tolerance = tolerance_between(model.dtype, found.model.get("dtype"))
+    yield from _differences(found, model)
+    yield from _figures(found, verified_sha256)
+
+
+def _differences(found: VerificationFile, model: ModelEntry) -> Iterator[tuple[str, str]]:
+    if found.noise is None:
+        tolerance, by = tolerance_between(model.dtype, found.model.get("dtype")), "that of the dtypes"
+    else:
+        tolerance, by = measured_tolerance(found.noise, found.model.get("dtype")), "as the noise gives it"
     if found.tolerance != tolerance:
-        yield f"tolerance = {found.tolerance:g}", f"{tolerance:g}, that of the dtypes"
+        yield f"tolerance = {found.tolerance:g}", f"{tolerance:g}, {by}"
     limits = (
         ("max_difference", found.max_difference, tolerance),
         ("mean_difference", found.mean_difference, tolerance / MEAN_SHARE),
@@ -87,6 +144,19 @@ def contradictions(
     for name, difference, limit in limits:
         if difference is not None and difference > limit:
             yield f"{name} = {difference:g}", f"at most {limit:g}, to agree"
+    if found.follows_grade is not None and found.follows_grade > MOST_FOLLOWED:
+        yield f"follows_grade = {found.follows_grade:g}", f"at most {MOST_FOLLOWED:g}, to agree"
+
+
+def _figures(found: VerificationFile, verified_sha256: str | None) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the rewards that the board takes its figures from."""
+    if found.verified_sha256 != verified_sha256:
+        there = "no" if verified_sha256 is None else "another"
+        yield f"{there} {VERIFIED}", "none" if found.verified_sha256 is None else "the one that it names"
+    elif found.scope == "all" and found.max_difference and verified_sha256 is None and found.noise is not None:
+        yield f"no {VERIFIED}, though rewards differ", "the rewards that the model gave"
+    elif found.scope != "all" and verified_sha256 is not None:
+        yield f"a {VERIFIED} of a sample", "none"
 
 
 def _counts(found: VerificationFile, candidates: int) -> Iterator[tuple[str, str]]:

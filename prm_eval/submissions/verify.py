@@ -4,68 +4,84 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.evaluation.curves import graded_slots
+from prm_eval.evaluation.measured import board_settings
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool
-from prm_eval.records import ScoreType, ScoringItem, StepRewards
-from prm_eval.rewards.aggregate import sigmoid
+from prm_eval.records import ScoringItem, StepRewards
+from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.engine.machine import device_name
-from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.rewards.protocol import RewardModel
+from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile, RewardWriter
+from prm_eval.rewards.protocol import RewardModel, free
 from prm_eval.rewards.scoring import score_distinct, scoring_item
+from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
+from prm_eval.submissions.compare import Scored, compare, differences, mean_of, spread_of, worst_of
 from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.leeway import Problem, follows_grade, leeway, none_drawn, part, sample_needed
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.trust import (
     MEAN_SHARE,
+    MOST_FOLLOWED,
     PINNED,
+    VERIFIED,
     detection_of,
-    tolerance_between,
+    measured_tolerance,
+    verified_digest,
 )
 
-# Near 0 and 1 probabilities hide differences that a product of steps shows: so log-odds count too, with less weight.
-LOGODDS_SHARE = 0.02
-# beyond this a probability is 0 or 1 to double precision, and further differences of log-odds mean nothing
-LOOSE_LOGODDS = 30.0
-# standard deviations between the quartiles of a normal distribution
-NORMAL_QUARTERS = 1.349
-# candidates that are listed as differing most
-WORST = 20
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
 # candidates scored at a time
 CHUNK = 256
+# Candidates that are scored once more to measure the noise, and how many at a time: few, for batches unlike CHUNK's.
+NOISE_CANDIDATES, NOISE_CHUNK = 256, 37
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One candidate, as submitted and as scored again.
+class Run:
+    """The verifier's run.
 
     Attributes:
-        row: 1-based row of ``rewards.parquet``.
-        problem_id: The candidate's problem.
-        candidate_id: The candidate's id.
-        difference: The largest difference of a step; infinity where only one of the two is a refusal, or the numbers of
-            steps differ.
-        mean: The mean difference over its steps; None where the largest is infinite or there are no steps.
-        same_input: Whether the rendered inputs are the same; None where one of the two results has none.
+        scored: The candidates that were compared, in the pool's order.
+        noise: The largest difference between the runs of some of them.
+        spread: The unit of raw numbers; 1 for others.
     """
 
-    row: int
-    problem_id: str
-    candidate_id: str
-    difference: float
-    mean: float | None
-    same_input: bool | None
+    scored: Sequence[Scored]
+    noise: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the differences can be worth.
+
+    Attributes:
+        headline_n: The n of the figures.
+        leeway: The most points, with 95 % confidence; 0 where everything was scored again.
+        follows_grade: How far the signs of differences follow the grade, in standard errors.
+        gained: The points that the submitted rewards have more than the model's own; None for a sample.
+    """
+
+    headline_n: int
+    leeway: float
+    follows_grade: float
+    gained: float | None
 
 
 def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
@@ -76,6 +92,70 @@ def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
     keys = [hashlib.sha256(f"prm_eval.verify/1:{seed}:{row}".encode()).digest() for row in range(of)]
     chosen = sorted(range(of), key=keys.__getitem__)[: min(sample, of)]
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def headline_n(pool: RegisteredPool) -> int:
+    """Return the n by which the board of a pool ranks.
+
+    Raises:
+        PrmEvalError: The pool is not at hand.
+    """
+    return board_settings(_at_hand(pool).info.m, pool.headline_n).headline_n
+
+
+def sample_for(pool: RegisteredPool) -> int:
+    """Return how many candidates a spot check of a pool needs to earn its tier, where the runs hardly differ."""
+    return sample_needed(headline_n(pool))
+
+
+def verify_submission(
+    folder: Path,
+    pool: RegisteredPool,
+    model: RewardModel,
+    *,
+    sample: int | None,
+    seed: int,
+    verified_by: str,
+    progress: Callable[[int], None] | None = None,
+    otherwise: RewardModel | None = None,
+) -> VerificationFile:
+    """Score candidates again, compare the results, write ``verification.json`` and return it.
+
+    Where all candidates were scored, agree and differ, ``verified.parquet`` has what the model gave: the board takes
+    its figures from there.
+
+    Args:
+        folder: The folder of a submission without faults.
+        pool: Its pool, at hand and graded.
+        model: The reward model, as the verifier loaded it.
+        sample: The number of candidates; None for all of them.
+        seed: The seed of the sample, chosen after the submission was fixed: else its author could know the sample.
+        verified_by: The person who verifies.
+        progress: Called with the number of candidates done.
+        otherwise: The same model, to be run in another precision, where its noise is to be measured so as well.
+
+    Raises:
+        PrmEvalError: The model is not the one that the submission names, or more candidates agreed before.
+    """
+    at_hand = _at_hand(pool)
+    rewards = RewardFile(folder)
+    require_same_model(rewards, model)
+    of = at_hand.info.n_candidates
+    sample = None if sample is not None and sample >= of else sample
+    rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
+    _require_more_than_before(folder / "verification.json", file_sha256(rewards.path), len(rows))
+    run = _run(rewards, at_hand, model, rows, progress, otherwise)
+    figures = _figures(rewards, at_hand, headline_n(pool), run.scored, everything=sample is None)
+    result = _verification(rewards, model, run, figures, of, None if sample is None else seed, verified_by)
+    result = replace(result, verified_sha256=_keep(folder, rewards, model, run, result))
+    write_json(folder / "verification.json", as_json(result))
+    return result
+
+
+def _at_hand(pool: RegisteredPool) -> Pool:
+    if pool.pool is None:
+        raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
+    return pool.pool
 
 
 def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) -> None:
@@ -98,93 +178,48 @@ def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) ->
         )
 
 
-def verify_submission(
-    folder: Path,
-    pool: RegisteredPool,
-    model: RewardModel,
-    *,
-    sample: int | None,
-    seed: int,
-    verified_by: str,
-    progress: Callable[[int], None] | None = None,
-) -> VerificationFile:
-    """Score candidates again, compare the results, write ``verification.json`` and return it.
-
-    Args:
-        folder: The folder of a submission without faults.
-        pool: Its pool, at hand.
-        model: The reward model, as the verifier loaded it.
-        sample: The number of candidates; None for all of them.
-        seed: The seed of the sample, chosen after the submission was fixed: else its author could know the sample.
-        verified_by: The person who verifies.
-        progress: Called with the number of candidates done.
-
-    Raises:
-        PrmEvalError: The model is not the one that the submission names, or more candidates agreed before.
-    """
-    if pool.pool is None:
-        raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
-    rewards = RewardFile(folder)
-    require_same_model(rewards, model)
-    of = pool.pool.info.n_candidates
-    sample = None if sample is not None and sample >= of else sample
-    rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
-    _require_more_than_before(folder / "verification.json", file_sha256(rewards.path), len(rows))
-    tolerance, scale = tolerance_of(rewards, model)
-    scored = list(_score_again(rewards, pool.pool, model, rows, progress))
-    spread = spread_of([value for *_, again in scored for value in again.values]) if scale == "raw" else 1.0
-    compared = list(_compare(scored, rewards.info.score_type, spread))
-    result = _verification(
-        rewards,
-        model,
-        compared,
-        pool_hash=pool.content_hash,
-        of=of,
-        seed=None if sample is None else seed,
-        scale=scale,
-        tolerance=tolerance,
-        verified_by=verified_by,
-    )
-    write_json(folder / "verification.json", as_json(result))
-    return result
-
-
 def _verification(
     rewards: RewardFile,
     model: RewardModel,
-    compared: Sequence[Compared],
-    *,
-    pool_hash: str,
+    run: Run,
+    figures: Figures,
     of: int,
     seed: int | None,
-    scale: Literal["probability", "raw"],
-    tolerance: float,
     verified_by: str,
 ) -> VerificationFile:
     """Return what ``verification.json`` says of a comparison; without a seed, all candidates were compared."""
+    about = model.describe()
+    compared = list(compare(run.scored, rewards.info.score_type, run.spread))
+    tolerance = measured_tolerance(run.noise, about.get("dtype"))
     beyond = [each for each in compared if each.difference > tolerance or each.same_input is False]
-    mean = _mean(compared)
+    mean = mean_of(compared)
+    edited = bool(beyond) or (mean or 0.0) > tolerance / MEAN_SHARE or figures.follows_grade > MOST_FOLLOWED
     return VerificationFile(
         schema="prm_eval.verification/1",
-        pool_hash=pool_hash,
+        pool_hash=rewards.info.pool_hash,
         rewards_sha256=file_sha256(rewards.path),
-        model=model.describe() | {"id": rewards.info.model.get("id", model.name)},
+        model=about | {"id": rewards.info.model.get("id", model.name)},
         scope="all" if seed is None else "sample",
         seed=seed,
         compared=len(compared),
         of=of,
-        scale=scale,
+        scale="raw" if rewards.info.score_type == "raw" else "probability",
         tolerance=tolerance,
         max_difference=max((each.difference for each in compared if math.isfinite(each.difference)), default=None),
         mean_difference=mean,
         beyond=len(beyond),
         inputs_differ=sum(each.same_input is False for each in compared),
-        worst=_worst(compared),
+        worst=worst_of(compared),
         detection=detection_of(len(compared), of),
-        verdict="differs" if beyond or (mean or 0.0) > tolerance / MEAN_SHARE else "agrees",
+        verdict="differs" if edited else "agrees",
         verified_by=verified_by,
         device_name=device_name(str(getattr(model, "device", "cpu"))),
         versions=software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
+        noise=run.noise,
+        headline_n=figures.headline_n,
+        leeway=figures.leeway,
+        follows_grade=figures.follows_grade,
+        gained=figures.gained,
     )
 
 
@@ -210,48 +245,47 @@ def require_same_model(rewards: RewardFile, model: RewardModel) -> None:
             )
 
 
-def tolerance_of(rewards: RewardFile, model: RewardModel) -> tuple[float, Literal["probability", "raw"]]:
-    """Return (tolerance, "probability" or "raw"), by the coarser dtype of submission and verifier."""
-    dtypes = (rewards.info.model.get("dtype"), model.describe().get("dtype"))
-    return tolerance_between(*dtypes), "raw" if rewards.info.score_type == "raw" else "probability"
+# --- the run
 
 
-def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spread: float = 1.0) -> list[float]:
-    """Return the differences of two results for one candidate, step by step, on the scale of the tolerances.
-
-    The only one is infinity where just one of the results is a refusal, or the numbers of steps differ; there is none
-    where both are refusals.
-    """
-    if one.refusal is not None or other.refusal is not None:
-        return [] if one.refusal is not None and other.refusal is not None else [math.inf]
-    if len(one.values) != len(other.values):
-        return [math.inf]
-    return [_step_difference(a, b, score_type, spread) for a, b in zip(one.values, other.values, strict=True)]
-
-
-def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
-    if score_type != "logodds":
-        return abs(a - b) / spread
-    # -12 and -1000 still differ
-    a, b = (max(-LOOSE_LOGODDS, min(LOOSE_LOGODDS, each)) for each in (a, b))
-    return max(abs(sigmoid(a) - sigmoid(b)), LOGODDS_SHARE * abs(a - b))
-
-
-def spread_of(values: Sequence[float]) -> float:
-    """Return the unit in which raw numbers are compared: their standard deviation, or less if there are outliers.
-
-    Args:
-        values: The rewards that the verifier got. With submitted rewards, their author would choose the unit.
-    """
-    if not values:
-        return 1.0
-    quarters = np.percentile(values, [25, 75])
-    units = (float(np.std(values)), float(quarters[1] - quarters[0]) / NORMAL_QUARTERS)
-    return min((each for each in units if each > 0 and math.isfinite(each)), default=1.0)
+def _run(
+    rewards: RewardFile,
+    pool: Pool,
+    model: RewardModel,
+    rows: npt.NDArray[np.int64],
+    progress: Callable[[int], None] | None,
+    otherwise: RewardModel | None,
+) -> Run:
+    """Score the chosen rows, and some of them once more in other ways."""
+    places = np.linspace(0, len(rows) - 1, min(NOISE_CANDIDATES, len(rows))).astype(np.int64)
+    measured = set(rows[places].tolist())
+    scored: list[Scored] = []
+    items: list[ScoringItem] = []
+    once: list[StepRewards] = []
+    for item, one in _score_again(rewards, pool, model, rows, progress):
+        scored.append(one)
+        if one.row - 1 in measured:
+            items.append(item)
+            once.append(one.again)
+    kind = rewards.info.score_type
+    spread = spread_of([value for one in scored for value in one.again.values]) if kind == "raw" else 1.0
+    noise = 0.0
+    for each in (model, otherwise):
+        if each is not None:
+            twice = _in_other_batches(each, items)
+            pairs = (differences(a, b, kind, spread) for a, b in zip(once, twice, strict=True))
+            noise = max([noise, *(value for found in pairs for value in found if math.isfinite(value))])
+            free(each)
+    return Run(scored, noise, spread)
 
 
-# row, ids, as submitted, as scored again
-Scored = tuple[int, tuple[str, str], StepRewards, StepRewards]
+def _in_other_batches(model: RewardModel, items: Sequence[ScoringItem]) -> list[StepRewards]:
+    """Return the results of items, in their order, scored from the last to the first and a few at a time."""
+    found: list[StepRewards] = []
+    backwards = items[::-1]
+    for first in range(0, len(backwards), NOISE_CHUNK):
+        found += score_distinct(model, backwards[first : first + NOISE_CHUNK])
+    return found[::-1]
 
 
 def _score_again(
@@ -260,60 +294,107 @@ def _score_again(
     model: RewardModel,
     rows: npt.NDArray[np.int64],
     progress: Callable[[int], None] | None,
-) -> Iterator[Scored]:
+) -> Iterator[tuple[ScoringItem, Scored]]:
     chosen = iter(_chosen(rewards, pool, rows))
+    single = model.score_type == "logodds"
     done = 0
     while chunk := list(islice(chosen, CHUNK)):
-        results = score_distinct(model, [item for _, _, item, _ in chunk])
-        for (row, identity, _, submitted), again in zip(chunk, results, strict=True):
-            yield row, identity, submitted, again
+        results = score_distinct(model, [item for item, _ in chunk])
+        for (item, one), again in zip(chunk, results, strict=True):
+            yield item, replace(one, again=_as_stored(again) if single else again)
         done += len(chunk)
         if progress is not None:
             progress(done)
 
 
-def _compare(scored: Sequence[Scored], score_type: ScoreType, spread: float) -> Iterator[Compared]:
-    for row, identity, submitted, again in scored:
-        hashes = (submitted.input_hash, again.input_hash)
-        same = None if None in hashes else hashes[0] == hashes[1]
-        found = differences(submitted, again, score_type, spread)
-        largest = max(found, default=0.0)
-        mean = math.fsum(found) / len(found) if found and math.isfinite(largest) else None
-        yield Compared(row, *identity, largest, mean, same)
+def _as_stored(result: StepRewards) -> StepRewards:
+    """Return a result in the precision of reward files, so that the same run is the same to the last bit."""
+    return replace(result, values=tuple(np.array(result.values, dtype=np.float32).astype(np.float64).tolist()))
 
 
-Chosen = tuple[int, tuple[str, str], ScoringItem, StepRewards]
-
-
-def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Iterator[Chosen]:
-    """Yield (row, ids, the model's input, the submitted result) of the chosen rows."""
+def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Iterator[tuple[ScoringItem, Scored]]:
+    """Yield the model's input of each chosen row, and the row as if the model had given what was submitted."""
     wanted, splitter = set(rows.tolist()), rewards.info.splitter or pool.info.splitter
     submitted = rewards.rows()
     at = 0
-    for problem, candidates in pool:
+    for number, (problem, candidates) in enumerate(pool):
         for candidate in candidates:
             problem_id, candidate_id, row = next(submitted)
             if at in wanted:
-                yield at + 1, (problem_id, candidate_id), scoring_item(problem, candidate, splitter), row
+                item = scoring_item(problem, candidate, splitter)
+                yield item, Scored(at + 1, number, candidate.slot, problem_id, candidate_id, row, row)
             at += 1
 
 
-def _mean(compared: Sequence[Compared]) -> float | None:
-    """Return the mean over candidates of the mean difference of their steps; None where none has one."""
-    means = [each.mean for each in compared if each.mean is not None]
-    return math.fsum(means) / len(means) if means else None
+def _keep(folder: Path, rewards: RewardFile, model: RewardModel, run: Run, result: VerificationFile) -> str | None:
+    """Write ``verified.parquet`` where the board is to use it, and remove it elsewhere; return its SHA-256."""
+    if result.scope != "all" or result.verdict != "agrees" or not result.max_difference:
+        (folder / VERIFIED).unlink(missing_ok=True)
+        return None
+    with RewardWriter(folder, single=model.score_type == "logodds", name=VERIFIED) as writer:
+        for each in run.scored:
+            # all but the numbers is what agreed; a refusal keeps its words, which the totals count
+            writer.add_row(each.problem_id, each.candidate_id, replace(each.submitted, values=each.again.values))
+    return verified_digest(folder)
 
 
-def _worst(compared: Sequence[Compared]) -> list[dict[str, Any]]:
-    """Return the candidates that differ most, in the form of ``verification.json``."""
-    worst = sorted(compared, key=lambda each: (-each.difference, each.row))[:WORST]
-    return [
-        {
-            "row": each.row,
-            "problem_id": each.problem_id,
-            "candidate_id": each.candidate_id,
-            "difference": each.difference if math.isfinite(each.difference) else None,
-        }
-        for each in worst
-        if each.difference > 0
-    ]
+# --- the figures
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The submitted rewards of a pool, all (problems, M).
+
+    Attributes:
+        rewards: The aggregated rewards; minus infinity for what is never chosen (no reward, no answer, no candidate).
+        correct: Whether a slot is right.
+        answered: Whether a slot has an answer.
+        twins: In how many slots of the problem the same text has the same reward.
+    """
+
+    rewards: Floats
+    correct: Bools
+    answered: Bools
+    twins: npt.NDArray[np.int64]
+
+
+def _submitted(pool: Pool, rewards: RewardFile) -> Submitted:
+    named = NamedRewards("", rewards)
+    graded = list(graded_slots(pool, "own", [named]))
+    correct = np.stack([each.correct for each in graded])
+    answered = np.stack([each.classes >= 0 for each in graded])
+    found = np.stack([each.rewards[named.label].rewards for each in graded])
+    table = np.where(answered & ~np.isnan(found), found, -np.inf)
+    twins = np.ones(table.shape, dtype=np.int64)
+    # given steps may differ where texts do not
+    if (rewards.info.splitter or pool.info.splitter) != "given":
+        for row, (_, block) in enumerate(pool.blocks(["problem_id", "slot", "text"])):
+            alike: defaultdict[tuple[str, float], list[int]] = defaultdict(list)
+            for slot, text in zip(block.column("slot").to_pylist(), block.column("text").to_pylist(), strict=True):
+                alike[text, float(table[row, slot])].append(slot)
+            for slots in alike.values():
+                twins[row, slots] = len(slots)
+    return Submitted(table, correct, answered, twins)
+
+
+def _figures(rewards: RewardFile, pool: Pool, n: int, scored: Sequence[Scored], *, everything: bool) -> Figures:
+    """Return what the differences between submitted rewards and those scored again can be worth."""
+    own = _submitted(pool, rewards)
+    found, _ = aggregate_lists([one.again.values for one in scored], rewards.aggregation, rewards.info.score_type)
+    problem = np.array([one.problem for one in scored], dtype=np.int64)
+    slot = np.array([one.slot for one in scored], dtype=np.int64)
+    again = np.where(own.answered[problem, slot] & ~np.isnan(found), found, -np.inf)
+    followed = follows_grade(own.rewards[problem, slot], again, own.correct[problem, slot], problem)
+    if everything:
+        table = own.rewards.copy()
+        table[problem, slot] = again
+        ours, theirs = (
+            float(best_of_n_table(np.where(np.isneginf(each), np.nan, each), own.correct, [n]).mean())
+            for each in (table, own.rewards)
+        )
+        return Figures(n, 0.0, followed, 100 * (theirs - ours))
+    none = none_drawn(pool.info.m, n)
+    problems = [Problem(*each) for each in zip(own.rewards, own.correct, own.twins, strict=True)]
+    parts = [part(problems[p], s, value, none) for p, s, value in zip(problem, slot, again.tolist(), strict=True)]
+    most = leeway(np.array(parts), n, pool.info.m, pool.info.n_candidates, len(problems))
+    return Figures(n, most, followed, None)

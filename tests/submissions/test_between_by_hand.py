@@ -11,7 +11,14 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.submissions.checking import between_folders, provenance
 from prm_eval.submissions.checking.between_folders import between, clashes, copied, copies, look, strays
-from prm_eval.submissions.checking.provenance import BASELINES, doubts, faults_from_outside, installed_rule, recipe_of
+from prm_eval.submissions.checking.provenance import (
+    BASELINES,
+    doubts,
+    faults_from_outside,
+    installed_rule,
+    name_faults,
+    recipe_of,
+)
 from prm_eval.submissions.formats import ModelEntry
 from prm_eval.submissions.readers import LAYOUT
 from prm_eval.submissions.revision import RULE
@@ -19,16 +26,28 @@ from prm_eval.submissions.revision import RULE
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Qwen", "qwen"), ("o1", "01"), ("l0i", "1ol"), ("a_b.c", "a-b-c"), ("corn", "com"), ("vvv", "wv"), ("I", "l")],
+    [
+        ("Qwen", "qwen"),
+        ("o1", "01"),
+        ("l0i", "1ol"),
+        ("a_b.c", "a-b-c"),
+        ("corn", "com"),
+        ("vvv", "wv"),
+        ("I", "l"),
+        ("mean-", "mean"),
+        ("a-b", "ab"),
+        ("v1.5", "V1-5"),
+        ("a--b", "a_b"),
+    ],
 )
 def test_names_that_look_alike(one, other) -> None:
     assert look(one) == look(other)
 
 
 def test_names_that_do_not() -> None:
-    names = ["qwen", "quen", "a-b", "ab", "m", "n", "r", "w", "v", "o", "l", "2", "z", "5", "s"]
+    names = ["qwen", "quen", "a-b", "2-7b", "27b", "1.5", "15", "m", "n", "r", "w", "v", "o", "l", "2", "z", "5", "s"]
     assert len({look(each) for each in names}) == len(names)
-    assert look("RN0_1.VV") == "mo-l-w"
+    assert look("RN0_1.VV") == "mo-lw"
 
 
 def submission(results: Path, name: str, content: bytes = b"", revision: str = "r1", pool: str = "p") -> Path:
@@ -127,11 +146,37 @@ def told(org="they", name="model", **fields) -> list[tuple[str, str, str]]:
     return list(faults_from_outside(org, name, model(**fields)))
 
 
+def names_told(org="they", name="model", pool="pool-1") -> list[tuple[str, str, str]]:
+    return list(name_faults(org, name, pool))
+
+
 def test_names_that_are_taken() -> None:
-    assert told() == []
-    assert told(org="PRM.EVAL") == [("name", "the organisation PRM.EVAL", "your own; prm_eval is this project")]
-    for name in (*BASELINES, "0RAC1E", "rnaj"):
-        assert told(name=name) == [("name", f"a model called {name}", "a name that is no baseline's")]
+    """Ours is refused from outside only; what looks like it, or like a baseline, wherever it lies."""
+    assert told() == [] and names_told() == [] and names_told(org="prm_eval") == []
+    ours = "your own; prm_eval is this project"
+    assert told(org="prm_eval") == [("name", "the organisation prm_eval", ours)]
+    for org in ("PRM.EVAL", "prmeval", "prm_eval0", "prm-eval-team", "prrn_eval", "PRM-EVA1", "prm.eval.2"):
+        assert names_told(org=org) == [("name", f"the organisation {org}", ours)]
+    assert names_told(org="prm-evaluators") == names_told(org="my-prm-eval") == names_told(org="oracle") == []
+    for name in (*BASELINES, "0RAC1E", "rnaj", "majority-vote", "Majority.Voting", "mean-", "maj8", "oracle_baseline"):
+        assert names_told(name=name) == [("name", f"a model called {name}", "a name that is no baseline's")]
+    assert names_told(name="oracle-7b") == names_told(name="first-prm") == names_told(name="meaning") == []
+
+
+@pytest.mark.parametrize(
+    ("org", "name", "pool"),
+    [("con", "x", "p"), ("they", "NUL", "p"), ("aux", "model", "p"), ("they", "com1.txt", "p"), ("they", "x", "lpt9"),
+     ("they", "dot.", "p"), ("they", "x", "pool."), ("Con.fig", "x", "p")],
+)  # fmt: skip
+def test_names_that_windows_cannot_check_out(org, name, pool) -> None:
+    """One such folder, and nobody on Windows can clone the repository."""
+    (fault,) = names_told(org, name, pool)
+    assert fault[0] == "name" and "Windows" in fault[1] and fault[2] == "a name that every system can check out"
+
+
+def test_names_that_only_begin_like_a_device_are_free() -> None:
+    for name in ("console", "com10", "nullable", "auxiliary-prm", "lpt", "v1.con"):
+        assert names_told(name=name) == []
     assert set(BASELINES) == {"first", "mean", "random", "shortest", "longest", "maj", "majority", "oracle"}
 
 

@@ -62,7 +62,8 @@ def test_nobody_outside_submits_under_our_names(folder: Path, name: str) -> None
     """A row called "oracle", or of this project, would borrow a trust that it has not earned."""
     to = call(folder, name)
     assert set(faults(to, new=True)) == {"name"}
-    assert faults(to, new=False) == {}
+    # in the results folder itself only our own spelling is ours
+    assert set(faults(to, new=False)) == (set() if name.startswith("prm_eval/") else {"name"})
 
 
 @pytest.mark.parametrize("name", ["someone/oracle-7b", "prm-evaluators/first-prm", "oracle/prm"])

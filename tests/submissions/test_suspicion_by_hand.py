@@ -43,7 +43,10 @@ NAN = math.nan
 
 def facts_of(correct: np.ndarray, cells=(), answered=None) -> PoolFacts:
     there = np.ones_like(correct)
-    return PoolFacts(correct, there, there if answered is None else answered, tuple(cells))
+    known = there if answered is None else answered
+    # lengths that say nothing, and as many answers as candidates
+    lengths, classes = np.full(correct.shape, 9.0), np.tile(np.arange(correct.shape[1]), (len(correct), 1))
+    return PoolFacts(correct, there, known, tuple(cells), lengths, np.where(known, classes, -1))
 
 
 def told(table, correct, cells=(), answered=None) -> dict:
@@ -233,6 +236,7 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
 
 def test_every_doubt_has_a_line_for_the_board() -> None:
     names = {"grades", "auroc", "oracle", "few-values", "text-blind", "outliers", "own-recipe", "unrun-rule"}
+    names |= {"refusals", "votes", "alike"}
     assert set(NAMES) == names and all(re.match(r"[a-z][a-z ,-]+[a-z]$", line.lower()) for line in NAMES.values())
     assert all(line[0].islower() and line[-1].islower() for line in NAMES.values())
 

@@ -8,15 +8,20 @@ import math
 import pytest
 
 from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
+from prm_eval.submissions.leeway import MOST_LEEWAY
 from prm_eval.submissions.trust import (
     EDITED,
     MEAN_SHARE,
     MOST_CANDIDATES,
+    MOST_FOLLOWED,
     PINNED,
     TOLERANCES,
+    VERIFIED,
     contradictions,
     detection_of,
     detection_probability,
+    enough,
+    measured_tolerance,
     tolerance_between,
 )
 
@@ -133,3 +138,61 @@ def test_a_figure_beyond_all_pools_is_not_computed_with() -> None:
     for of, words in ((MOST_CANDIDATES + 1, ["of = 1e+08"]), (MOST_CANDIDATES, [])):
         found = told(candidates=of, of=of, compared=of, scope="all", detection=1.0)
         assert [each for each, _ in found] == words
+
+
+NEW = {"model": MODEL, "noise": 0.001, "headline_n": 16, "leeway": 1.5, "follows_grade": 0.3, "tolerance": 0.004,
+       "max_difference": 0.003, "mean_difference": 0.0004, "verified_sha256": None}  # fmt: skip
+
+
+def told_new(verified=None, **changes) -> list[tuple[str, str]]:
+    run = RunEntry(1.0, 0, 400, None, {}, "a processor", {})
+    file = VerificationFile(**{**FOUND, **NEW, **changes})
+    return list(contradictions(file, "p" * 8, entry(MODEL), run, "r" * 8, verified))
+
+
+EVERYTHING = {"scope": "all", "seed": None, "compared": 400, "detection": 1.0, "leeway": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("verified", "changes", "said"),
+    [
+        (None, {"tolerance": 0.02}, [("tolerance = 0.02", "0.004, as the noise gives it")]),
+        # what the submission says of its dtype moves nothing
+        (None, {"model": {**MODEL, "dtype": "float32"}, "noise": 1.0, "tolerance": 1e-4, "max_difference": 1e-5,
+                "mean_difference": 1e-6}, []),
+        (None, {"noise": 1.0, "tolerance": 0.02}, []),
+        (None, {"follows_grade": MOST_FOLLOWED}, []),
+        (None, {"follows_grade": 4.1}, [("follows_grade = 4.1", "at most 4, to agree")]),
+        (None, {"follows_grade": -9.0}, []),
+        (None, EVERYTHING, [(f"no {VERIFIED}, though rewards differ", "the rewards that the model gave")]),
+        (None, {**EVERYTHING, "max_difference": 0.0, "mean_difference": 0.0}, []),
+        ("v", {**EVERYTHING, "verified_sha256": "v"}, []),
+        ("w", {**EVERYTHING, "verified_sha256": "v"}, [(f"another {VERIFIED}", "the one that it names")]),
+        (None, {**EVERYTHING, "verified_sha256": "v"}, [(f"no {VERIFIED}", "the one that it names")]),
+        ("v", {}, [(f"another {VERIFIED}", "none")]),
+        ("v", {"verified_sha256": "v"}, [(f"a {VERIFIED} of a sample", "none")]),
+    ],
+)  # fmt: skip
+def test_what_a_measured_verification_must_say(verified, changes, said) -> None:
+    """Its tolerance follows from its noise, its differences from no grade, its figures from the file that it names."""
+    assert told_new(verified, **changes) == said
+
+
+def test_a_tier_is_earned_by_what_is_bounded() -> None:
+    """A sample by its leeway, everything by the verifier's own rewards; older files by differences of 0 only."""
+
+    def earned(**changes) -> bool:
+        return enough(VerificationFile(**{**FOUND, **changes}))
+
+    assert not earned() and not earned(max_difference=0.0)
+    assert earned(**NEW) and earned(**{**NEW, "leeway": MOST_LEEWAY}) and not earned(**{**NEW, "leeway": 2.01})
+    old = {**EVERYTHING, "leeway": None}
+    assert not earned(**old) and earned(**{**old, "max_difference": 0.0}) and earned(**{**old, "max_difference": None})
+    assert earned(**{**NEW, **EVERYTHING, "verified_sha256": "v"})
+
+
+def test_the_tolerance_is_measured() -> None:
+    """Four times the noise, at least what float32 needs, at most what the dtype of the verifier's run ever had."""
+    assert measured_tolerance(0.0, "bfloat16") == measured_tolerance(0.0, None) == 1e-4
+    assert measured_tolerance(0.01, "bfloat16") == pytest.approx(0.04)
+    assert measured_tolerance(1.0, "bfloat16") == 0.1 and measured_tolerance(1.0, "float32") == 1e-4

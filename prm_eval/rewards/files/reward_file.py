@@ -29,6 +29,7 @@ from prm_eval.texts.steps import SPLITTERS
 
 Ints = npt.NDArray[np.int64]
 
+REWARDS = "rewards.parquet"
 SCHEMA_VERSION = "prm_eval.rewards/2"
 # version 1 has no disclosure and says less of the run
 READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)
@@ -46,7 +47,8 @@ class RewardFile:
     """A reward file, opened for reading.
 
     Args:
-        path: The folder, or its ``rewards.parquet``.
+        path: The folder, or a Parquet file in it: its ``rewards.parquet``, or another run of the same model, such as
+            the ``verified.parquet`` of a submission.
         aggregation: The aggregation to use; None is the declared one.
         info: The content of ``submission.json`` if the caller has read it; None reads it here.
 
@@ -58,10 +60,11 @@ class RewardFile:
         self, path: str | Path, aggregation: Aggregation | None = None, *, info: RewardInfo | None = None
     ) -> None:
         folder = Path(path)
-        self.folder = folder.parent if folder.name == "rewards.parquet" else folder
+        table = folder.suffix == ".parquet" and not folder.is_dir()
+        self.folder = folder.parent if table else folder
         self.info = read_reward_info(self.folder) if info is None else info
         self.aggregation: Aggregation = aggregation or self.info.aggregation
-        self.path = self.folder / "rewards.parquet"
+        self.path = folder if table else self.folder / REWARDS
 
     @property
     def name(self) -> str:
@@ -140,10 +143,10 @@ class RewardWriter:
     ``n_steps`` is the number of values for a PRM and 1 for an ORM.
     """
 
-    def __init__(self, folder: Path, *, single: bool = True) -> None:
+    def __init__(self, folder: Path, *, single: bool = True, name: str = REWARDS) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._table = TableWriter(folder / "rewards.parquet", reward_schema(single))
+        self._table = TableWriter(folder / name, reward_schema(single))
         self._candidates = 0
         self._tokens: int | None = None
         self._refused: Counter[str] = Counter()
@@ -154,14 +157,14 @@ class RewardWriter:
         Raises:
             PrmEvalError: There are neither values nor a refusal, or both, or a value is not finite.
         """
+        self.add_row(candidate.problem_id, candidate.candidate_id, rewards)
+
+    def add_row(self, problem_id: str, candidate_id: str, rewards: StepRewards) -> None:
+        """Add the rewards of the next candidate, given by its ids, as :meth:`add` does."""
         if bool(rewards.values) == (rewards.refusal is not None):
-            raise PrmEvalError(
-                f"candidate {candidate.candidate_id} of {candidate.problem_id}: needs rewards or a refusal"
-            )
+            raise PrmEvalError(f"candidate {candidate_id} of {problem_id}: needs rewards or a refusal")
         if not all(map(math.isfinite, rewards.values)):
-            raise PrmEvalError(
-                f"candidate {candidate.candidate_id} of {candidate.problem_id}: a reward that is not finite"
-            )
+            raise PrmEvalError(f"candidate {candidate_id} of {problem_id}: a reward that is not finite")
         self._candidates += 1
         if rewards.n_tokens is not None:
             self._tokens = (self._tokens or 0) + rewards.n_tokens
@@ -169,8 +172,8 @@ class RewardWriter:
             self._refused[refusal_reason(rewards.refusal)] += 1
         self._table.add(
             {
-                "problem_id": candidate.problem_id,
-                "candidate_id": candidate.candidate_id,
+                "problem_id": problem_id,
+                "candidate_id": candidate_id,
                 "step_rewards": list(rewards.values) or None,
                 "n_steps": len(rewards.values),
                 "n_tokens": rewards.n_tokens,

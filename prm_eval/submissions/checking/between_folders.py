@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,12 +16,27 @@ from prm_eval.submissions.readers import LAYOUT, read_submission
 Odd = tuple[str, Path, str, str]
 
 # Names are ASCII; these characters look like each other in one font or another.
-_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "_": "-", ".": "-"})
+_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l"})
+# A separator is overlooked, but for one between two digits: 1.5 is not 15, and 2-7b is not 27b.
+_OVERLOOKED = re.compile(r"(?<!\d)[-_.]+|[-_.]+(?!\d)")
+_SEPARATED = re.compile(r"[-_.]+")
+# names that Windows keeps for devices, whatever follows their first dot
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin|conout|clock)(\.|$)", re.IGNORECASE)
 
 
 def look(name: str) -> str:
     """Return a name as a reader sees it: two names that look alike give the same."""
-    return name.casefold().translate(_ALIKE).replace("rn", "m").replace("vv", "w")
+    joined = _SEPARATED.sub("-", _OVERLOOKED.sub("", name.casefold()))
+    return joined.translate(_ALIKE).replace("rn", "m").replace("vv", "w")
+
+
+def not_on_windows(name: str) -> str | None:
+    """Return why Windows has no folder of a name, so that git cannot check it out there; None where it can."""
+    if _DEVICE.match(name):
+        return "a name that Windows keeps for a device"
+    if name.endswith("."):
+        return "a name that ends in a dot, which Windows drops"
+    return None
 
 
 def strays(results: Path) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from prm_eval.submissions.checking.worker import Worker
 from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
-from prm_eval.submissions.trust import contradictions
+from prm_eval.submissions.trust import VERIFIED, contradictions, verified_digest
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ class Checker:
         unreadable, contradicted = Faults(self.results), Faults(self.results)
         if "verification.json" in seen.there:
             self._verification(folder, seen.about, "rewards.parquet" in seen.there, unreadable, contradicted)
+        elif VERIFIED in seen.there:
+            faults.add("verification", folder / VERIFIED, "the rewards of a verification that is not there", "both")
         return Look(folder, seen, pool, faults, unreadable.listed(), contradicted.listed())
 
     def read(self, look: Look) -> None:
@@ -184,8 +186,8 @@ class Checker:
         for each in found.faults:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
-            said = (about["pool_hash"], about["model"], about["run"])
-            for what, expected in contradictions(found.whole, *said, file_sha256(folder / "rewards.parquet")):
+            said = (about["pool_hash"], about["model"], about["run"], file_sha256(folder / "rewards.parquet"))
+            for what, expected in contradictions(found.whole, *said, verified_digest(folder)):
                 contradicted.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:

@@ -18,8 +18,8 @@ KINDS: dict[str, str] = {
         "and no part of it is a link."
     ),
     "name": (
-        "Names are ASCII letters, digits, dot, hyphen, underscore; no two of a level look alike (case, 0 and O, "
-        "1 l I, - _ .); from outside (--new) none of ours."
+        "Names are ASCII letters, digits, dot, hyphen, underscore, and such as Windows can check out; no two of a "
+        "level look alike (case, 0 and O, 1 l I, - _ . there or not); none looks like ours or a baseline's."
     ),
     "missing-file": "submission.json and rewards.parquet are there.",
     "extra-file": "Nothing else is there, and nothing lies between the folders.",
@@ -71,7 +71,7 @@ KINDS: dict[str, str] = {
     ),
     "twins": "Candidates of a problem with the same text (and steps) have the same rewards.",
     # verification.json
-    "verification": "verification.json is well formed, for this rewards file and pool, and agrees.",
+    "verification": "verification.json is well formed, for this rewards file, pool and verified.parquet, and agrees.",
     "verification-own": "A new submission brings no verification.json (--new): maintainers write it.",
 }
 """Every kind of fault, and what is true where there is no such fault."""

@@ -6,6 +6,7 @@ checked here. It is a fault in a submission from outside, and a doubt beside one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,15 @@ from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.rewards.recipes.recipe import Recipe
 from prm_eval.store.rules import shown
-from prm_eval.submissions.checking.between_folders import look
+from prm_eval.submissions.checking.between_folders import look, not_on_windows
 from prm_eval.submissions.formats import ModelEntry
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.revision import RULE
 
 OUR_ORG = "prm_eval"
 BASELINES = ("first", "mean", "random", "shortest", "longest", "maj", "majority", "oracle")
+# the words that a name of a baseline may have besides
+VOTES = ("vote", "votes", "voting", "selection", "baseline")
 
 # kind, found, expected
 Fault = tuple[str, str, str]
@@ -39,10 +42,8 @@ def faults_from_outside(org: str, name: str, model: ModelEntry) -> Iterator[Faul
         name: The model in the folder's name.
         model: The field ``model`` of ``submission.json``.
     """
-    if look(org) == look(OUR_ORG):
+    if org == OUR_ORG:
         yield "name", f"the organisation {org}", f"your own; {OUR_ORG} is this project"
-    if look(name) in map(look, BASELINES):
-        yield "name", f"a model called {name}", "a name that is no baseline's"
     if model.weights == RULE:
         about = installed_rule(name)
         named = f"{model.id}, version {model.version}"
@@ -60,6 +61,37 @@ def faults_from_outside(org: str, name: str, model: ModelEntry) -> Iterator[Faul
     if recipe is not None and said != recipe.digest:
         own = "no recipe_sha256" if said is None else f"recipe_sha256 {said[:12]}"
         yield "recipe", own, f"{recipe.digest[:12]}, that of {recipe.name}"
+
+
+def name_faults(org: str, name: str, pool_id: str) -> Iterator[Fault]:
+    """Yield what is wrong with the names of a submission, wherever it comes from.
+
+    Args:
+        org: The organisation in the folder's name.
+        name: The model in the folder's name.
+        pool_id: The pool in the folder's name.
+    """
+    if org != OUR_ORG and reads_as_ours(org):
+        yield "name", f"the organisation {org}", f"your own; {OUR_ORG} is this project"
+    if is_baseline(name):
+        yield "name", f"a model called {name}", "a name that is no baseline's"
+    for each in (f"{org}__{name}", org, name, pool_id):
+        why = not_on_windows(each)
+        if why is not None:
+            yield "name", f"{shown(each)}, {why}", "a name that every system can check out"
+            return
+
+
+def reads_as_ours(org: str) -> bool:
+    """Say whether an organisation looks like ours, alone or before a further word or number: prm-eval-team."""
+    begins = re.match(r"prm[-_.]*eva[l1i](?=[-_.\d]|$)", org.casefold())
+    return begins is not None or look(org) == look(OUR_ORG)
+
+
+def is_baseline(name: str) -> bool:
+    """Say whether a model is called like a baseline: majority, Majority-Vote, mean-, maj@8 in the letters of a name."""
+    known = {look(each + more) for each in BASELINES for more in ("", *VOTES)}
+    return re.sub(r"(?<=[a-z])\d*$", "", name.casefold()) in BASELINES or look(name) in known
 
 
 def installed_rule(name: str) -> dict[str, Any] | None:

@@ -16,13 +16,14 @@ from prm_eval.store.rules import shown
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Draft, as_json, draft
 from prm_eval.submissions.checking.faults import Faults
-from prm_eval.submissions.checking.provenance import faults_from_outside, recipe_of
+from prm_eval.submissions.checking.provenance import faults_from_outside, name_faults, recipe_of
 from prm_eval.submissions.formats import ModelEntry, SubmissionFile
 from prm_eval.submissions.readers import LAYOUT, REVISION_WORDS, path_parts
 from prm_eval.submissions.revision import revision_name
+from prm_eval.submissions.trust import VERIFIED
 
 REQUIRED = ("submission.json", "rewards.parquet")
-ALLOWED = (*REQUIRED, "verification.json")
+ALLOWED = (*REQUIRED, "verification.json", VERIFIED)
 MAX_REWARDS_BYTES = 2 * 1024**3
 # files of a folder that are looked at
 MOST_FILES = 100
@@ -59,6 +60,8 @@ def outline(folder: Path, results: Path, faults: Faults, *, new: bool = False) -
     about = _read(folder / "submission.json", faults) if "submission.json" in there else Draft[SubmissionFile]()
     if parts is not None and about.has("name", "model"):
         _agreement(folder, parts, about["name"], about["model"], faults)
+    for odd in () if parts is None else name_faults(parts[0], parts[1], parts[3]):
+        faults.add(odd[0], folder, odd[1], odd[2])
     if parts is not None and new and about.has("model"):
         for kind, found, expected in faults_from_outside(*parts[:2], about["model"]):
             faults.add(kind, folder / "submission.json", found, expected)
@@ -95,7 +98,7 @@ def _plain(path: Path, faults: Faults) -> bool:
     if not stat.S_ISREG(about.st_mode):
         faults.add("link", path, stat.filemode(about.st_mode), "a plain file")
         return False
-    limit = MAX_REWARDS_BYTES if path.name == "rewards.parquet" else 256 * 1024
+    limit = MAX_REWARDS_BYTES if path.suffix == ".parquet" else 256 * 1024
     if about.st_size > limit:
         faults.add("size", path, f"{about.st_size:,} bytes", f"at most {limit:,}")
         return False

@@ -1,0 +1,130 @@
+"""What rewards follow besides texts: the grade in whom they refuse, and the number of candidates with one answer.
+
+Both are within problems, and both compare the problems with each other: candidates of one problem are alike, so a
+problem counts once, however many candidates it has.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.selection.accuracies import best_of_n_table
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+# orders of the refused candidates by lot that are averaged
+LOTS = 20
+LOT_SEED = 20_230_531
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The refused candidates of a pool, beside the others.
+
+    Attributes:
+        count: Their number.
+        wrong: The share of them that is wrong.
+        expected: That share if in each problem as many had been refused by lot.
+        wrong_errors: By how many standard errors more of them are wrong than by lot.
+        long_errors: By how many standard errors they are longer than by lot.
+        bon: Best-of-n in per cent; refused candidates lose every comparison.
+        bon_by_lot: The same with the rewards of other candidates of the problem, drawn by lot, for refused ones.
+    """
+
+    count: int
+    wrong: float
+    expected: float
+    wrong_errors: float
+    long_errors: float
+    bon: float
+    bon_by_lot: float
+
+
+def refused(table: Floats, present: Bools, correct: Bools, answered: Bools, lengths: Floats, n: int) -> Refused | None:
+    """Return what the refused candidates of a pool are like; None where there is none.
+
+    Args:
+        table: Rewards, (problems, M); NaN where there is none. The further arrays are of the same shape.
+        present: Whether there is a candidate.
+        correct: Whether it is right.
+        answered: Whether it has an answer.
+        lengths: Its length; NaN where there is none.
+        n: The n of best-of-n.
+    """
+    out = present & np.isnan(table)
+    if not out.any():
+        return None
+    wrong = present & ~correct
+    in_all, refused_in_all = present.sum(axis=1), out.sum(axis=1)
+    expected = refused_in_all * wrong.sum(axis=1) / np.maximum(in_all, 1)
+    size = np.log1p(np.where(present, lengths, 0.0))
+    mean_size = np.where(present, size, 0.0).sum(axis=1) / np.maximum(in_all, 1)
+    longer = np.where(out, size - mean_size[:, None], 0.0).sum(axis=1)
+    return Refused(
+        int(out.sum()),
+        float((out & wrong).sum() / out.sum()),
+        float(expected.sum() / out.sum()),
+        _errors((out & wrong).sum(axis=1) - expected),
+        _errors(longer),
+        *_by_lot(table, present, correct, answered, n),
+    )
+
+
+def _errors(differences: Floats) -> float:
+    """Return the sum of differences between problems, in standard errors of a sum whose mean is 0."""
+    norm = math.sqrt(float((differences**2).sum()))
+    return float(differences.sum()) / norm if norm > 1e-9 else 0.0
+
+
+def _by_lot(table: Floats, present: Bools, correct: Bools, answered: Bools, n: int) -> tuple[float, float]:
+    generator = np.random.default_rng(LOT_SEED)
+    own = float(best_of_n_table(np.where(answered, table, np.nan), correct, [n]).mean())
+    lots: list[float] = []
+    for _ in range(LOTS):
+        filled = table.copy()
+        for row, there in enumerate(present):
+            missing, known = there & np.isnan(table[row]), table[row][~np.isnan(table[row])]
+            values = known if len(known) else np.zeros(1)
+            filled[row, missing] = generator.choice(values, int(missing.sum()))
+        lots.append(float(best_of_n_table(np.where(answered, filled, np.nan), correct, [n]).mean()))
+    return 100 * own, 100 * float(np.mean(lots))
+
+
+def follows_share(table: Floats, correct: Bools, classes: Ints) -> Floats:
+    """Return how rewards follow the number of candidates with an answer, for every problem where it can be said.
+
+    It is the rank correlation, over the *wrong* answers of a problem, of an answer's number of candidates and the mean
+    rank of their rewards. A verifier that tells right from wrong has no reason to follow it: right answers are
+    frequent, which is left out. Rewards that count the answers of the pool follow nothing else.
+
+    Args:
+        table: Rewards, (problems, M); NaN where there is none.
+        correct: Whether a slot is right.
+        classes: The answer class of each slot; -1 where there is no answer.
+    """
+    found: list[float] = []
+    for rewards, right, own in zip(table, correct, classes, strict=True):
+        there = (own >= 0) & ~np.isnan(rewards)
+        _, answers = np.unique(own[there], return_inverse=True)
+        if not len(answers):
+            continue
+        counts = np.bincount(answers)
+        means = np.bincount(answers, weights=ranks(rewards[there])) / counts
+        wrong = np.bincount(answers, weights=right[there]) == 0
+        one, other = ranks(counts[wrong].astype(np.float64)), ranks(means[wrong])
+        if len(one) >= 3 and np.ptp(one) > 0 and np.ptp(other) > 0:
+            found.append(float(np.corrcoef(one, other)[0, 1]))
+    return np.array(found)
+
+
+def ranks(values: Floats) -> Floats:
+    """Return the ranks of numbers, ties shared."""
+    ordered = np.sort(values)
+    both = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return np.asarray(both / 2.0, dtype=np.float64)
