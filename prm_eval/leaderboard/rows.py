@@ -18,7 +18,7 @@ from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.words import slug
 from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.rewards.files.reward_file import REWARDS, RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.submissions import Fault, RegisteredPool, Submission, Suspicion, registered_pools, suspicions
 from prm_eval.submissions.checking.check import Checker, Look
@@ -199,7 +199,13 @@ class _Reading:
         reader = self._free.get()
         try:
             steps = reader.read(look.folder, self._pool, look.seen.about, look.faults, arrays=True)
-            return None if steps is None else (read_submission(look.folder, look.seen.about.whole), steps)
+            if steps is None:
+                return None
+            submission = read_submission(look.folder, look.seen.about.whole)
+            if (name := submission.rewards.path.name) != REWARDS:
+                # the figures of a submission that was run again whole are those of that run
+                steps = reader.read(look.folder, self._pool, look.seen.about, look.faults, arrays=True, name=name)
+            return None if steps is None else (submission, steps)
         except DataError as error:
             # its verification.json was another one a moment ago
             look.faults.add_error("verification", error)

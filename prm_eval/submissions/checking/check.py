@@ -114,6 +114,8 @@ class Checker:
             return
         if look.seen.about.has(*ROWS_NEED):
             self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults)
+            if VERIFIED in look.seen.there:
+                self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults, name=VERIFIED)
 
     def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
         """Return the pool of a submission if it is sound and has the submission's hash; add a fault otherwise."""

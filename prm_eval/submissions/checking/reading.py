@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.rewards.files.reward_file import REWARDS, RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.store.rules import shown
 from prm_eval.store.typed import Draft
@@ -53,7 +53,14 @@ class RowReader:
         return reply.get("content_hash"), reply.get("error", "")
 
     def read(
-        self, folder: Path, pool: Pool, about: Draft[SubmissionFile], faults: Faults, *, arrays: bool = False
+        self,
+        folder: Path,
+        pool: Pool,
+        about: Draft[SubmissionFile],
+        faults: Faults,
+        *,
+        arrays: bool = False,
+        name: str = REWARDS,
     ) -> StepArrays | None:
         """Check the rows of a submission, and add every fault.
 
@@ -63,11 +70,12 @@ class RowReader:
             about: Its ``submission.json``, of which the fields :data:`ROWS_NEED` are well formed.
             faults: The collector of faults.
             arrays: Whether the step rewards are wanted.
+            name: The file: the submitted rewards, or those of the verification, of which the submission counts nothing.
 
         Returns:
             The step rewards, if they are wanted and the rows have no fault.
         """
-        path = folder / "rewards.parquet"
+        path = folder / name
         recipe = recipe_of(about["model"])
         how = {name: about[name] for name in ("kind", "aggregation", "score_type")}
         how["hashed"] = recipe is not None and recipe.head.type != "generate"
@@ -89,7 +97,7 @@ class RowReader:
             faults.add(kind, path, found, expected, row)
         if reply["found"]:
             return None
-        wrong = _wrong_totals(folder, reply["totals"], about, faults)
+        wrong = name == REWARDS and _wrong_totals(folder, reply["totals"], about, faults)
         return None if wrong or not arrays else _step_arrays(reply)
 
     def close(self) -> None:
@@ -131,7 +139,7 @@ class ReadRewards(RewardFile):
     """
 
     def __init__(self, rewards: RewardFile, steps: StepArrays) -> None:
-        super().__init__(rewards.folder, info=rewards.info)
+        super().__init__(rewards.path, info=rewards.info)
         self._steps = steps
 
     def read_whole(self, pool: Pool, ids: tuple[pa.ChunkedArray, pa.ChunkedArray], steps: Ints) -> StepArrays:
