@@ -12,7 +12,7 @@ from prm_eval.cli.judging import JUDGING_ACTIONS
 from prm_eval.cli.miniature import MINIATURE_ACTIONS
 from prm_eval.cli.parser import build_parser
 from prm_eval.cli.pools import POOL_ACTIONS
-from prm_eval.cli.printing import give_up_output, in_words, prepare_output, say
+from prm_eval.cli.printing import finish_output, give_up_output, in_words, prepare_output, say
 from prm_eval.cli.seeing import SEEING_ACTIONS
 from prm_eval.cli.submissions import SUBMISSION_ACTIONS
 from prm_eval.cli.types import settled
@@ -55,7 +55,7 @@ def _guarded(name: str, interrupted: str, action: Callable[[], int]) -> int:
             return action()
         finally:
             # a full disk refuses output only here
-            sys.stdout.flush()
+            finish_output()
     except PrmEvalError as error:
         say(f"{name}: {error}", file=sys.stderr)
         return EXIT_FAULTS

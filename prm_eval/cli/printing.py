@@ -7,6 +7,8 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from prm_eval.store.rules import harmless
@@ -25,7 +27,8 @@ LONGEST = 1_000
 
 def say(*values: object, file: TextIO | None = None) -> None:
     """Print a line as ``print`` does, with control and invisible characters spelt out."""
-    print(*(harmless(str(value)) for value in values), file=file)
+    with _named_output():
+        print(*(harmless(str(value)) for value in values), file=file)
 
 
 def in_words(error: OSError) -> str:
@@ -43,6 +46,25 @@ def prepare_output() -> None:
             stream.reconfigure(errors="backslashreplace")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Harmless())
+
+
+def finish_output() -> None:
+    """Write what is left of the output.
+
+    Raises:
+        OSError: Nobody takes it, or a full disk does not.
+    """
+    with _named_output():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _named_output() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def give_up_output() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
-from prm_eval.rewards.files.finished import FILES, SCORES, all_refused, clear, described, finished
+from prm_eval.rewards.files.finished import FILES, SCORES, all_refused, clear, described, finished, unreadable
 from prm_eval.rewards.files.judgements import JudgementJournal
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
@@ -38,6 +39,8 @@ from prm_eval.rewards.protocol import RendersAhead, Report, RewardModel, device_
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.store.writing import remove_leftovers
 from prm_eval.texts.steps import split_steps, text_to_judge
+
+logger = logging.getLogger(__name__)
 
 RUNNERS = ("local", "ray")
 """The runners that can score a pool: this process, or the actors of a Ray cluster (:mod:`.ray_runner`)."""
@@ -111,6 +114,8 @@ def score_pool(
             partial.remove()
             return there
         remove_leftovers(folder, FILES)
+        if described(folder) is not None and (fault := unreadable(folder)) is not None:
+            logger.warning("%s: found %s; the rewards are scored again", fault.path, fault.found)
         resumed = partial.done
         if resumed:
             report(resumed, 0)

@@ -185,8 +185,9 @@ class Journal:
                 rest = rest[os.write(self._number, rest) :]
             if time.monotonic() - self._synced >= self._sync_seconds:
                 self.sync()
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._number, self._size)
+            error.filename = error.filename or str(self.path)
             raise
         self._size += len(data)
 

@@ -120,7 +120,7 @@ def test_output_that_nobody_takes(here, arguments) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(call, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-    assert "No space left on device" in done.stderr
+    assert "prm-eval: standard output: No space left on device" in done.stderr
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(call, env=environment, stdout=write, stderr=subprocess.PIPE, text=True, check=False)

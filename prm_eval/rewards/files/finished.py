@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.store.journal import remove_unless_open
 from prm_eval.store.tables import iter_blocks
 from prm_eval.store.writing import remove_leftovers
-
-logger = logging.getLogger(__name__)
 
 SCORES = "scores.partial"
 """The journal of the scores of an unfinished block."""
@@ -60,7 +57,6 @@ def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
         raise OtherRewards(f"{folder} holds rewards with {differs}. {way}")
     remove_leftovers(folder, FILES)
     if fault is not None:
-        logger.warning("%s: found %s; the rewards are scored again", fault.path, fault.found)
         return None
     _remove_journals(folder)
     return RewardFile(folder, aggregation=key["aggregation"], info=info)
