@@ -245,9 +245,10 @@ def steps_for(text: str, n: int) -> tuple[str, ...]:
 
 
 def label_of(value: Any) -> bool | None:
-    """Return a foreign verdict as a label: True, False, 1, 0, or "C" and "I"; None for anything else."""
+    """Return a foreign verdict as a label: True, False, 1, 0, "C", "I", "N" (no answer); None for anything else."""
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)) and not math.isnan(value):
         return True if value == 1 else False if value == 0 else None
-    return {"C": True, "I": False, "correct": True, "incorrect": False}.get(value) if isinstance(value, str) else None
+    named = {"C": True, "I": False, "N": False, "correct": True, "incorrect": False}
+    return named.get(value) if isinstance(value, str) else None

@@ -182,6 +182,15 @@ def count(row: Row, value: Any, label: str) -> int | None:
     return value
 
 
+def count_or_none(value: Any) -> int | None:
+    """Return a value as a whole number that a table can hold; None for anything else.
+
+    It is for tools that write -1, or a total, where they did not count.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= LARGEST_COUNT else None
+
+
 def text_list(row: Row, value: Any, label: str) -> list[str]:
     """Return a value as a list of texts of valid Unicode.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from prm_eval.importers.building import Given, build, label_of, problem_of
 from prm_eval.importers.chats import content_of, statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import Row
@@ -134,7 +134,7 @@ def _given(row: Row, review: Row) -> Given:
         row.required_text("text", where={"text": text}, label="model_output"),
         answer=answer if isinstance(answer, str) else None,
         correct=_label(score),
-        n_tokens=count(row, (usage or {}).get("output_tokens"), "usage.output_tokens"),
+        n_tokens=count_or_none((usage or {}).get("output_tokens")),
         finish_reason=row.text("stop_reason", where=choice, label="stop_reason"),
         row=row,
     )

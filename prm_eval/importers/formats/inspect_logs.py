@@ -22,7 +22,7 @@ from typing import Any
 from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, label_of, problem_of
 from prm_eval.importers.chats import content_of, statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
 
@@ -308,7 +308,7 @@ def _given(row: Row, scorer: str | None) -> Given | None:
         row.required_text("text", where={"text": text}, label="output.completion"),
         answer=None if whole else answer,  # some scorers call the whole text the answer
         correct=_verdict(row, scorer) if scorer else None,
-        n_tokens=count(row, usage.get("output_tokens"), "output.usage.output_tokens"),
+        n_tokens=count_or_none(usage.get("output_tokens")),
         finish_reason=row.text("stop_reason", where=output["choices"][0], label="stop_reason"),
         row=row,
     )

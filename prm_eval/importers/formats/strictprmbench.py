@@ -17,7 +17,7 @@ from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import without_prompt
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
@@ -126,6 +126,6 @@ def _given(row: Row, i: int, each: dict[str, Any], statement: str, scores: dict[
         tuple(texts),
         row.text("extracted_answer", where=each, label=f"{place}.extracted_answer") or "",
         correct,
-        count(row, each.get("num_tokens"), f"{place}.num_tokens"),
+        count_or_none(each.get("num_tokens")),
         scores=scores,
     )
