@@ -244,6 +244,16 @@ def steps_for(text: str, n: int) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in CUTS[0](text)) or (text,)
 
 
+def single_target(target: Any, remarks: list[str]) -> Any:
+    """Return the gold answer of a target, which may be a list of those that are accepted."""
+    if isinstance(target, list):
+        if len(target) > 1:
+            remarks.append("several targets, any of which is right: no gold answer, the labels of the file alone")
+            return None
+        target = target[0] if target else None
+    return target or None
+
+
 def label_of(value: Any) -> bool | None:
     """Return a foreign verdict as a label: True, False, 1, 0, "C", "I", "N" (no answer); None for anything else."""
     if isinstance(value, bool):

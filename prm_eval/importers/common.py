@@ -206,6 +206,21 @@ def text_list(row: Row, value: Any, label: str) -> list[str]:
     return value
 
 
+def one_each(row: Row, name: str, n: int) -> list[Any] | None:
+    """Return a field of a row that has one entry a candidate; None where it is not there.
+
+    Raises:
+        DataError: It is no list, or has another number of entries.
+    """
+    values = row.fields.get(name)
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) != n:
+        found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
+        raise row.fault(f"{name} of {found} for {n} candidates", "one entry a candidate")
+    return values
+
+
 def _short(value: Any) -> str:
     """Return a value as it is shown in errors; a number of hundreds of digits is counted, not shown."""
     try:

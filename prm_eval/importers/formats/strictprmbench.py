@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import without_prompt
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
@@ -42,6 +43,10 @@ class PoolReader:
         """Yield a loader for every problem."""
         with RowIndex(self._source, lambda row: row.text("problem_id") if _of_scores(row.fields) else None) as scores:
             names = self._models()
+            if names and not any(not _of_scores(row.fields) for row in self._source.rows()):
+                raise DataError(
+                    self._source.path, None, "step scores alone", "the pool files too", "Name both folders."
+                )
 
             def read(rows: list[Row], name: str) -> ImportedProblem:
                 found = scores.rows(name) if name in scores.places else []
