@@ -110,6 +110,8 @@ def build(
         DataError: A label or a score is not what it should be.
     """
     present = [(slot, each) for slot, each in enumerate(given) if each is not None]
+    for _, each in present:
+        _require_unicode(each.row or row, each)
     candidates = tuple(
         Candidate(problem.problem_id, slot, each.text, each.steps, each.n_tokens, each.finish_reason)
         for slot, each in present
@@ -124,6 +126,18 @@ def build(
     return ImportedProblem(
         row.path, row.number, problem, candidates, _grades(row, found, candidates), columns, ignored, tuple(said)
     )
+
+
+def _require_unicode(row: Row, each: Given) -> None:
+    """Insist that what goes into the pool's tables is valid Unicode.
+
+    Raises:
+        DataError: Half a surrogate pair, which JSON can spell and no file can hold.
+    """
+    for name, value in (("text", each.text), ("answer", each.answer), ("finish_reason", each.finish_reason)):
+        row.text(name, where={name: value}, label=f"{each.place}.{name}" if each.place else name)
+    for i, step in enumerate(each.steps or ()):
+        row.text("step", where={"step": step}, label=f"{each.place}.steps[{i}]" if each.place else f"steps[{i}]")
 
 
 def problem_of(row: Row, statement: str, gold: Any, default_id: str, **fields: Any) -> Problem:

@@ -191,6 +191,19 @@ def count_or_none(value: Any) -> int | None:
     return value if whole and 0 <= value <= LARGEST_COUNT else None
 
 
+def sound(value: Any) -> Any:
+    """Return what a stranger's file says of itself as values that can be written as JSON in UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {sound(str(name)): sound(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [sound(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else sound(str(value))
+
+
 def text_list(row: Row, value: Any, label: str) -> list[str]:
     """Return a value as a list of texts of valid Unicode.
 

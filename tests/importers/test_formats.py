@@ -566,6 +566,20 @@ def test_what_is_no_pool_is_told_what_it_is(tmp_path: Path, row: dict, hint: str
     assert hint in str(caught.value)
 
 
+def test_half_a_surrogate_pair_anywhere(tmp_path: Path) -> None:
+    """JSON can spell what no file can hold: in a candidate a fault with its row, in a description replaced."""
+    half = "\ud800"
+    sample = {**INSPECT["samples"][1], "scores": {"m": {"value": "C", "answer": half}}}
+    with pytest.raises(DataError, match=r"half a surrogate pair in output\.answer"):
+        import_pool(made(tmp_path, {"log.json": {**INSPECT, "samples": [sample]}}), tmp_path / "pool")
+    (row,) = CASES["qwen_eval"].files["out.jsonl"]
+    pool = import_pool(made(tmp_path, {"out.jsonl": [{**row, "system": half}]}), tmp_path / "qwen").pool
+    assert pool.info.source["system"] == "?"
+    plain = {"problem": "p", "generator": half, "samples": [{"text": "x", "rewards": {half: 1}}]}
+    pool = import_pool(made(tmp_path, {"p.jsonl": [plain]}), tmp_path / "plain").pool
+    assert pool.info.policy["id"] == RewardFile(pool.reward_folders()[0]).name == "?"
+
+
 def test_scores_without_their_pool(tmp_path: Path) -> None:
     """StrictPRMBench's scores have no texts: the folder of its pools is asked for."""
     files = {name: rows for name, rows in CASES["strictprmbench"].files.items() if name.startswith("scores")}
