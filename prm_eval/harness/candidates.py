@@ -101,9 +101,13 @@ class Replay:
             known = problems.get(name)
             if known is None or (known.statement, known.gold) != (instance.doc["problem"], instance.doc["answer"]):
                 found = "is not in it" if known is None else "has another statement or gold answer there"
-                raise PrmEvalError(
-                    f"replay={self.pool.path}: problem {name!r} {found}. Are these the problems the pool was made from?"
+                same = next((each for each, one in problems.items() if one.statement == instance.doc["problem"]), None)
+                hint = (
+                    f"It has its statement as {same!r}: rows without an id are named after their file; give them one."
+                    if known is None and same is not None
+                    else "Are these the problems the pool was made from?"
                 )
+                raise PrmEvalError(f"replay={self.pool.path}: problem {name!r} {found}. {hint}")
         for problem, candidates in self.pool:
             if problem.problem_id in wanted:
                 wanted[problem.problem_id].resps = [candidate.text for candidate in candidates]

@@ -110,6 +110,8 @@ def build(
         DataError: A label or a score is not what it should be.
     """
     present = [(slot, each) for slot, each in enumerate(given) if each is not None]
+    for _, each in present:
+        _require_unicode(each.row or row, each)
     candidates = tuple(
         Candidate(problem.problem_id, slot, each.text, each.steps, each.n_tokens, each.finish_reason)
         for slot, each in present
@@ -124,6 +126,18 @@ def build(
     return ImportedProblem(
         row.path, row.number, problem, candidates, _grades(row, found, candidates), columns, ignored, tuple(said)
     )
+
+
+def _require_unicode(row: Row, each: Given) -> None:
+    """Insist that what goes into the pool's tables is valid Unicode.
+
+    Raises:
+        DataError: Half a surrogate pair, which JSON can spell and no file can hold.
+    """
+    for name, value in (("text", each.text), ("answer", each.answer), ("finish_reason", each.finish_reason)):
+        row.text(name, where={name: value}, label=f"{each.place}.{name}" if each.place else name)
+    for i, step in enumerate(each.steps or ()):
+        row.text("step", where={"step": step}, label=f"{each.place}.steps[{i}]" if each.place else f"steps[{i}]")
 
 
 def problem_of(row: Row, statement: str, gold: Any, default_id: str, **fields: Any) -> Problem:
@@ -244,10 +258,21 @@ def steps_for(text: str, n: int) -> tuple[str, ...]:
     return tuple(piece.strip() for piece in CUTS[0](text)) or (text,)
 
 
+def single_target(target: Any, remarks: list[str]) -> Any:
+    """Return the gold answer of a target, which may be a list of those that are accepted."""
+    if isinstance(target, list):
+        if len(target) > 1:
+            remarks.append("several targets, any of which is right: no gold answer, the labels of the file alone")
+            return None
+        target = target[0] if target else None
+    return target or None
+
+
 def label_of(value: Any) -> bool | None:
-    """Return a foreign verdict as a label: True, False, 1, 0, or "C" and "I"; None for anything else."""
+    """Return a foreign verdict as a label: True, False, 1, 0, "C", "I", "N" (no answer); None for anything else."""
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)) and not math.isnan(value):
         return True if value == 1 else False if value == 0 else None
-    return {"C": True, "I": False, "correct": True, "incorrect": False}.get(value) if isinstance(value, str) else None
+    named = {"C": True, "I": False, "N": False, "correct": True, "incorrect": False}
+    return named.get(value) if isinstance(value, str) else None

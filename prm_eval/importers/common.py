@@ -182,6 +182,28 @@ def count(row: Row, value: Any, label: str) -> int | None:
     return value
 
 
+def count_or_none(value: Any) -> int | None:
+    """Return a value as a whole number that a table can hold; None for anything else.
+
+    It is for tools that write -1, or a total, where they did not count.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= LARGEST_COUNT else None
+
+
+def sound(value: Any) -> Any:
+    """Return what a stranger's file says of itself as values that can be written as JSON in UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {sound(str(name)): sound(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [sound(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else sound(str(value))
+
+
 def text_list(row: Row, value: Any, label: str) -> list[str]:
     """Return a value as a list of texts of valid Unicode.
 
@@ -195,6 +217,21 @@ def text_list(row: Row, value: Any, label: str) -> list[str]:
             raise row.fault(f"{label}[{i}] of type {type(each).__name__}", "text")
         row.text("text", where={"text": each}, label=f"{label}[{i}]")  # valid Unicode
     return value
+
+
+def one_each(row: Row, name: str, n: int) -> list[Any] | None:
+    """Return a field of a row that has one entry a candidate; None where it is not there.
+
+    Raises:
+        DataError: It is no list, or has another number of entries.
+    """
+    values = row.fields.get(name)
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) != n:
+        found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
+        raise row.fault(f"{name} of {found} for {n} candidates", "one entry a candidate")
+    return values
 
 
 def _short(value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.importers.common import Format, ImportedProblem, Reader, Wanted
+from prm_eval.importers.common import Format, ImportedProblem, Reader, Wanted, sound
 from prm_eval.importers.looks import Looks
 from prm_eval.importers.registry import recognise
 from prm_eval.importers.reward_columns import RewardColumns
@@ -86,11 +86,11 @@ def import_pool(
         folder,
         parent=parent,
         problem_set={"name": source.name},
-        policy={"id": policy or about.policy, "revision": None if policy else about.revision},
+        policy={"id": policy or sound(about.policy), "revision": None if policy else sound(about.revision)},
         splitter=cut,
         m=m,
-        sampling=about.sampling,
-        source={**source.description(), "format": chosen.name, **about.source},
+        sampling=sound(about.sampling),
+        source={**source.description(), "format": chosen.name, **sound(about.source)},
         again=True,
     )
     looks = Looks()

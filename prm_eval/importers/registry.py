@@ -62,7 +62,7 @@ class Recognised:
         form: The format.
         source: The files of this format.
         first_row: The first row of the first of them.
-        left_out: The names of files of no format.
+        left_out: The names of files of no format, and of those that cannot be read.
     """
 
     form: Format
@@ -111,7 +111,7 @@ def recognise(source: Source, name: str = "auto") -> Recognised:
     for file in source.files:
         form, row = _of_several(file, name)
         if form is None or row is None:
-            left_out.append(str(file.path))
+            left_out.append(str(file.path) if row is not None else f"{file.path}, of which no row can be read")
         elif found is None or found[0] is form:
             found = found or (form, file, row)
             kept.append(file)
@@ -146,7 +146,7 @@ def _of_one(source: Source, name: str) -> Recognised:
 def _of_several(file: SourceFile, name: str) -> tuple[Format | None, dict[str, Any] | None]:
     try:
         row = first_row(file)
-    except DataError:
+    except DataError:  # the file is told among those that are left out
         return None, None
     choices = FORMATS.values() if name == "auto" else [FORMATS[name]]
     return next((form for form in choices if row is not None and form.recognise(row)), None), row

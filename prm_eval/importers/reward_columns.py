@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prm_eval.errors import DataError
-from prm_eval.importers.common import ImportedProblem, RewardColumn
+from prm_eval.importers.common import ImportedProblem, RewardColumn, sound
 from prm_eval.importers.score_types import spoken
 from prm_eval.records import StepRewards
 from prm_eval.rewards.files.reward_file import RewardWriter
@@ -86,9 +86,9 @@ class RewardColumns:
         """Finish the reward files, now that the pool's hash is known."""
         for name, file in self._files.items():
             file.writer.__exit__(None, None, None)
-            model = " + ".join(file.models)
+            model = sound(" + ".join(file.models))
             column = file.column
-            about = {"id": model, "field": name, "origin": "published"}
+            about = {"id": model, "field": sound(name), "origin": "published"}
             if column.meaning.declared is not None:
                 about |= {"declared": column.meaning.declared, "declared_by": column.meaning.by}
             file.writer.describe(

@@ -407,11 +407,11 @@ def test_a_file_of_its_shape(tmp_path: Path, name: str) -> None:
 
 
 BROKEN = [
-    ("search_and_learn", {"scores": [[0.5]]}, "scores of 1 entries for 2 completions"),
+    ("search_and_learn", {"scores": [[0.5]]}, "scores of 1 entries for 2 candidates"),
     ("search_and_learn", {"completions": "x"}, "completions of type str; expected a list of texts"),
     ("search_and_learn", {"scores": [[5.0, 6.0], [1]]}, "completions[0].scores[0] = 5.0; expected a probability"),
     ("qwen_eval", {"score": ["True", False]}, "score[0] = 'True'; expected true or false"),
-    ("qwen_eval", {"pred": ["2"]}, "pred of 1 entries for 2 responses"),
+    ("qwen_eval", {"pred": ["2"]}, "pred of 1 entries for 2 candidates"),
     ("qwen_eval", {"code": [ONE, None]}, "code[1] of type NoneType; expected text"),
     ("verl_generation", {"responses": [1, 2]}, "responses[0] of type int"),
     ("verl_generation", {"prompt": [{"role": "system", "content": "x"}]}, "a prompt without a turn of the user"),
@@ -470,13 +470,14 @@ def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
     assert any("its slot is missing" in note for note in report.notes)
 
 
-def test_several_targets_and_other_archives_are_refused(tmp_path: Path) -> None:
+def test_several_targets_and_other_archives(tmp_path: Path) -> None:
     """One of several golds taken silently would make right answers wrong; a zip of anything else is no log."""
     import zipfile
 
     log = {**INSPECT, "samples": [{**INSPECT["samples"][0], "target": ["2", "two"]}]}
-    with pytest.raises(DataError, match="2 targets; expected one gold answer"):
-        import_pool(made(tmp_path, {"log.json": log}), tmp_path / "pool")
+    report = import_pool(made(tmp_path, {"log.json": log}), tmp_path / "several")
+    assert [problem.gold for problem in report.pool.problems.values()] == [None]
+    assert any(note.startswith("several targets") for note in report.notes)
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("a.txt", "x")
     with pytest.raises(DataError, match=r"an inspect_ai log: an archive with header\.json"):
@@ -563,6 +564,27 @@ def test_what_is_no_pool_is_told_what_it_is(tmp_path: Path, row: dict, hint: str
     with pytest.raises(DataError) as caught:
         import_pool(write_jsonl(tmp_path / "x.jsonl", [row]), tmp_path / "pool")
     assert hint in str(caught.value)
+
+
+def test_half_a_surrogate_pair_anywhere(tmp_path: Path) -> None:
+    """JSON can spell what no file can hold: in a candidate a fault with its row, in a description replaced."""
+    half = "\ud800"
+    sample = {**INSPECT["samples"][1], "scores": {"m": {"value": "C", "answer": half}}}
+    with pytest.raises(DataError, match=r"half a surrogate pair in output\.answer"):
+        import_pool(made(tmp_path, {"log.json": {**INSPECT, "samples": [sample]}}), tmp_path / "pool")
+    (row,) = CASES["qwen_eval"].files["out.jsonl"]
+    pool = import_pool(made(tmp_path, {"out.jsonl": [{**row, "system": half}]}), tmp_path / "qwen").pool
+    assert pool.info.source["system"] == "?"
+    plain = {"problem": "p", "generator": half, "samples": [{"text": "x", "rewards": {half: 1}}]}
+    pool = import_pool(made(tmp_path, {"p.jsonl": [plain]}), tmp_path / "plain").pool
+    assert pool.info.policy["id"] == RewardFile(pool.reward_folders()[0]).name == "?"
+
+
+def test_scores_without_their_pool(tmp_path: Path) -> None:
+    """StrictPRMBench's scores have no texts: the folder of its pools is asked for."""
+    files = {name: rows for name, rows in CASES["strictprmbench"].files.items() if name.startswith("scores")}
+    with pytest.raises(DataError, match="step scores alone; expected the pool files too"):
+        import_pool(made(tmp_path, files), tmp_path / "pool")
 
 
 def test_two_formats_in_one_folder(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
         ({"question": "p", "answer": "sum\n#### 12"}, "x", "12"),
         ({"problem": "p", "answer": float("nan")}, "2", "2"),
         ({"problem": "p", "Answer": "3", "answer": "2"}, "x", "2"),
+        ({"question": "p", "choices": ["1", "2"], "answer": 1}, "B", "B"),
     ],
 )
 def test_where_the_gold_is(tmp_path: Path, doc: dict, target: str, gold: str) -> None:

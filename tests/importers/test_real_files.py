@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -29,17 +31,17 @@ def test_qwen_as_written_and_as_converted(tmp_path: Path, data: Path) -> None:
     assert figures(written) == figures(converted)
 
 
-@pytest.mark.parametrize(
-    "name, problems, models", [("gsm8k_500x32_7prms", 311, 7), ("math500_500x32_qwen_prm", 292, 1)]
-)
-def test_real_pools_with_all_their_prms(tmp_path: Path, data: Path, name: str, problems: int, models: int) -> None:
+@pytest.mark.parametrize("name, models", [("gsm8k_500x32_7prms", 7), ("math500_500x32_qwen_prm", 1)])
+def test_real_pools_with_all_their_prms(tmp_path: Path, data: Path, name: str, models: int) -> None:
     """32 candidates a problem with the step rewards of up to seven PRMs: no option is needed, nothing is refused."""
-    report = import_pool(data / f"bon/{name}.jsonl.gz", tmp_path / "pool")
-    assert (report.pool.info.n_problems, report.pool.info.m, report.pool.info.n_missing) == (problems, 32, 0)
+    with gzip.open(data / f"bon/{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        (tmp_path / "first.jsonl").write_text("".join(islice(lines, 40)), encoding="utf-8")
+    report = import_pool(tmp_path / "first.jsonl", tmp_path / "pool")
+    assert (report.pool.info.n_problems, report.pool.info.m, report.pool.info.n_missing) == (40, 32, 0)
     files = [RewardFile(folder) for folder in report.pool.reward_folders()]
     assert len(files) == models
     assert all((file.info.kind, file.info.score_type) == ("prm", "value") for file in files)
-    assert all(refusal.refusal is None for _, _, refusal in files[0].rows())
+    assert all(reward.refusal is None for _, _, reward in files[0].rows())
 
 
 def test_other_foreign_files(tmp_path: Path, data: Path) -> None:

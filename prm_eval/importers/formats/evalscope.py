@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from prm_eval.importers.building import Given, build, label_of, problem_of
+from prm_eval.importers.building import Given, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import content_of, statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import Row
@@ -101,14 +101,12 @@ def _statement(row: Row) -> str:
 def _problem(rows: list[Row], reviews: list[Row | None], name: str, wanted: Wanted) -> ImportedProblem:
     first = rows[0]
     target = next((each.fields.get("target") for each in [*reviews, first] if each and each.fields.get("target")), None)
-    if isinstance(target, list):
-        if len(target) > 1:
-            raise first.fault(f"{len(target)} targets", "one gold answer")
-        target = target[0] if target else None
+    remarks: list[str] = []
+    target = single_target(target, remarks)
     default_id = name if len(name) <= 100 else f"{first.path.stem}/{first.required_text('index')}"
     problem = problem_of(first, _statement(first), target, default_id, **_of_metadata(first))
     given = [_given(row, review or row) for row, review in zip(rows, reviews, strict=True)]
-    return build(first, problem, given, wanted)
+    return build(first, problem, given, wanted, remarks=remarks)
 
 
 def _of_metadata(row: Row) -> dict[str, Any]:
@@ -134,7 +132,7 @@ def _given(row: Row, review: Row) -> Given:
         row.required_text("text", where={"text": text}, label="model_output"),
         answer=answer if isinstance(answer, str) else None,
         correct=_label(score),
-        n_tokens=count(row, (usage or {}).get("output_tokens"), "usage.output_tokens"),
+        n_tokens=count_or_none((usage or {}).get("output_tokens")),
         finish_reason=row.text("stop_reason", where=choice, label="stop_reason"),
         row=row,
     )

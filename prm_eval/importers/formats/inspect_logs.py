@@ -5,8 +5,8 @@ A sample has ``id, epoch, input`` (text or messages), ``choices, target, output{
 scores{NAME: {value, answer}}, error``.
 
 Read: epochs are slots; a sample that ended in an error leaves its slot missing. The first scorer whose values are
-verdicts (C and I, true and false, 1 and 0) gives the labels. Several targets are refused: a problem has one gold
-answer. The log is read with inspect_ai where that is installed; otherwise here, as far as its shape is the one above.
+verdicts (C, I and N, true and false, 1 and 0) gives the labels. Of several targets none is gold: the labels say what is
+right. The log is read with inspect_ai where that is installed; otherwise here, as far as its shape is the one above.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.importers.building import Given, build, label_of, problem_of
+from prm_eval.importers.building import Given, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import content_of, statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
 
@@ -232,11 +232,13 @@ def _with_attachments(sample: dict[str, Any]) -> dict[str, Any]:
 def _problem(log: Log, name: str, epochs: list[int], number: int, wanted: Wanted) -> ImportedProblem:
     rows = {epoch: log.sample(name, epoch, number) for epoch in epochs}
     first = rows[epochs[0]]
-    problem = problem_of(first, _statement(first), _target(first), name, **_of_metadata(first))
+    remarks: list[str] = []
+    target = single_target(first.fields.get("target"), remarks)
+    problem = problem_of(first, _statement(first), target, name, **_of_metadata(first))
     scorer = _scorer(list(rows.values()))
     given = [_given(rows[epoch], scorer) if epoch in rows else None for epoch in range(1, max(epochs) + 1)]
-    failed = sum(each is None for each in given)
-    remarks = ["a sample that ended in an error: its slot is missing"] if failed else []
+    if any(each is None for each in given):
+        remarks.append("a sample that ended in an error: its slot is missing")
     if scorer:
         remarks.append(f"labels are those of the scorer {scorer}")
     return build(first, problem, given, wanted, remarks=remarks)
@@ -251,15 +253,6 @@ def _statement(row: Row) -> str:
         lines = (f"{chr(ord('A') + i)}) {choice}" for i, choice in enumerate(choices))
         return "\n".join([found, *lines])
     return found
-
-
-def _target(row: Row) -> Any:
-    target = row.fields.get("target")
-    if isinstance(target, list):
-        if len(target) > 1:
-            raise row.fault(f"{len(target)} targets", "one gold answer")
-        target = target[0] if target else None
-    return target or None
 
 
 def _of_metadata(row: Row) -> dict[str, Any]:
@@ -308,7 +301,7 @@ def _given(row: Row, scorer: str | None) -> Given | None:
         row.required_text("text", where={"text": text}, label="output.completion"),
         answer=None if whole else answer,  # some scorers call the whole text the answer
         correct=_verdict(row, scorer) if scorer else None,
-        n_tokens=count(row, usage.get("output_tokens"), "output.usage.output_tokens"),
+        n_tokens=count_or_none(usage.get("output_tokens")),
         finish_reason=row.text("stop_reason", where=output["choices"][0], label="stop_reason"),
         row=row,
     )

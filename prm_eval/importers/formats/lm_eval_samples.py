@@ -74,7 +74,8 @@ class SamplesReader:
             raise row.fault(f"doc of type {type(doc).__name__}", "an object")
         default_id = name.removeprefix("doc/")
         problem = problem_from_row(Row(row.path, row.number, doc), default_id)
-        if problem.gold is None:
+        # the answer of a question with choices may be the number of one, where the target is its letter
+        if problem.gold is None or (doc.get("choices") and row.fields.get("target") is not None):
             target = {"gold": row.fields.get("target")}
             problem = problem_from_row(Row(row.path, row.number, {**doc, **target}), default_id)
         given = [

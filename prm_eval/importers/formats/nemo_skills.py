@@ -18,7 +18,7 @@ from itertools import zip_longest
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
@@ -80,7 +80,7 @@ def _given(row: Row) -> Given:
         row.required_text("generation"),
         answer=answer,
         correct=_label(row),
-        n_tokens=count(row, fields.get("num_generated_tokens"), "num_generated_tokens"),
+        n_tokens=count_or_none(fields.get("num_generated_tokens")),
         finish_reason=row.text("finish_reason"),
         scores={"reward_model_score": fields["reward_model_score"]} if "reward_model_score" in fields else {},
         row=row,
@@ -95,5 +95,7 @@ def _label(row: Row) -> bool | None:
                 raise row.fault(f"{name} = {value!r}", "true or false")
             return value
     judgement = row.fields.get("judgement")
-    found = _JUDGEMENT.findall(judgement) if isinstance(judgement, str) else []
-    return found[-1].lower() == "yes" if found else None
+    if not isinstance(judgement, str):
+        return None
+    found = _JUDGEMENT.findall(judgement)
+    return bool(found) and found[-1].lower() == "yes"  # as the tool reads a judgement without a verdict

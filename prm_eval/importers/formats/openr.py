@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of, steps_for
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import grouped_problems
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
@@ -70,7 +70,7 @@ def _outputs(row: Row) -> list[Given]:
             raise row.fault(f"output[{i}] of type {type(output).__name__}", "an object")
         text = row.required_text("text", where=output, label=f"output[{i}].text")
         value, steps = _steps(text, output)
-        tokens = count(row, output.get("completion_tokens"), f"output[{i}].completion_tokens")
+        tokens = count_or_none(output.get("completion_tokens"))
         scores = {"value": value} if "value" in output else {}
         found.append(Given(f"output[{i}]", text, steps, n_tokens=tokens, scores=scores, row=row))
     return found

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, one_each, text_list
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
@@ -53,7 +53,7 @@ def _read(place: Place, wanted: Wanted) -> ImportedProblem:
     problem = problem_of(row, statement, gold, f"{row.path.stem}/{index}")
     name = "code" if row.fields.get("code") else "response"
     texts = text_list(row, row.fields.get(name), name)
-    answers, labels, scores = (_beside(row, each, len(texts)) for each in ("pred", "score", "pred_score"))
+    answers, labels, scores = (one_each(row, each, len(texts)) for each in ("pred", "score", "pred_score"))
     given = [
         Given(
             f"{name}[{i}]",
@@ -66,16 +66,6 @@ def _read(place: Place, wanted: Wanted) -> ImportedProblem:
     ]
     fields = [] if scores is None else [ScoreField("pred_score")]
     return build(row, problem, given, wanted, fields)
-
-
-def _beside(row: Row, name: str, n: int) -> list[Any] | None:
-    values = row.fields.get(name)
-    if values is None:
-        return None
-    if not isinstance(values, list) or len(values) != n:
-        found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
-        raise row.fault(f"{name} of {found} for {n} responses", "one entry a response")
-    return values
 
 
 def _answer(row: Row, answers: list[Any] | None, i: int) -> str | None:

@@ -95,7 +95,7 @@ def _labels(row: Row) -> list[bool]:
 
 
 def _given(i: int, name: str, right: bool, rewards: dict[str, list[Any]]) -> Given:
-    scores = {model: entries[i] for model, entries in rewards.items()}
+    scores = {model: None if entries[i] == [] else entries[i] for model, entries in rewards.items()}
     counts = Counter(len(each) for each in scores.values() if isinstance(each, list) and each)
     n = counts.most_common(1)[0][0] if counts else 1
     steps = tuple(f"[step {k + 1} of {name}: no text in the source]" for k in range(n))

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, steps_for
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, text_list
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none, one_each, text_list
 from prm_eval.importers.sources import Place, Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
@@ -56,24 +56,15 @@ def _read(place: Place, wanted: Wanted) -> ImportedProblem:
     fields = row.fields if "problem" in row.fields else {**row.fields, "question": row.text("question", "prompt")}
     problem = problem_from_row(Row(row.path, row.number, fields), f"{row.path.stem}/{row.number}")
     texts = text_list(row, row.fields.get("completions"), "completions")
-    scores = _beside(row, "scores", len(texts))
-    tokens = _beside(row, "completion_tokens", len(texts))
-    given = [_given(row, i, text, scores, tokens) for i, text in enumerate(texts)]
+    scores = one_each(row, "scores", len(texts))
+    tokens = row.fields.get("completion_tokens")
+    counted = tokens if isinstance(tokens, list) and len(tokens) == len(texts) else [None] * len(texts)
+    given = [_given(i, text, scores, counted[i]) for i, text in enumerate(texts)]
     fields_of_scores = [ScoreField("scores", "prm", misfits_refused=True)] if scores is not None else []
     return build(row, problem, given, wanted, fields_of_scores)
 
 
-def _beside(row: Row, name: str, n: int) -> list[Any] | None:
-    values = row.fields.get(name)
-    if values is None or (isinstance(values, int) and not isinstance(values, bool)):  # a total says nothing of each
-        return None
-    if not isinstance(values, list) or len(values) != n:
-        found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
-        raise row.fault(f"{name} of {found} for {n} completions", "one entry a completion")
-    return values
-
-
-def _given(row: Row, i: int, text: str, scores: list[Any] | None, tokens: list[Any] | None) -> Given:
+def _given(i: int, text: str, scores: list[Any] | None, tokens: Any) -> Given:
     own = scores[i] if scores is not None else None
     if own == []:  # their scorer had no step to score
         own = None
@@ -82,6 +73,6 @@ def _given(row: Row, i: int, text: str, scores: list[Any] | None, tokens: list[A
         f"completions[{i}]",
         text,
         steps,
-        n_tokens=count(row, tokens[i], f"completion_tokens[{i}]") if tokens is not None else None,
+        n_tokens=count_or_none(tokens),
         scores={} if scores is None else {"scores": own},
     )

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import without_prompt
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
@@ -42,6 +43,10 @@ class PoolReader:
         """Yield a loader for every problem."""
         with RowIndex(self._source, lambda row: row.text("problem_id") if _of_scores(row.fields) else None) as scores:
             names = self._models()
+            if names and not any(not _of_scores(row.fields) for row in self._source.rows()):
+                raise DataError(
+                    self._source.path, None, "step scores alone", "the pool files too", "Name both folders."
+                )
 
             def read(rows: list[Row], name: str) -> ImportedProblem:
                 found = scores.rows(name) if name in scores.places else []
@@ -126,6 +131,6 @@ def _given(row: Row, i: int, each: dict[str, Any], statement: str, scores: dict[
         tuple(texts),
         row.text("extracted_answer", where=each, label=f"{place}.extracted_answer") or "",
         correct,
-        count(row, each.get("num_tokens"), f"{place}.num_tokens"),
+        count_or_none(each.get("num_tokens")),
         scores=scores,
     )
