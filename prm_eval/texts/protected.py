@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def fences(text: str) -> list[Fence]:
             if opened is None and not (mark[0] == "`" and "`" in info):
                 opened = each
         elif info and _ONE_WORD.fullmatch(info):
-            end_at(each.start())
+            end_at(each.start() - 1)
             opened = each
         else:
             found.append(Fence(opened.start("mark"), each.end("mark"), opened["info"].strip(), True))
@@ -229,14 +230,14 @@ class _Mathematics:
     def _pair_dollars(self, dollars: list[_Dollar], pairs: list[Span]) -> None:
         """Pair the signs that are no prices, in order, and note those that are left over."""
         tokens = [each for line in self._by_line(dollars) for each in _without_prices(line)]
-        in_paragraph: dict[int, int] = {}
-        for each in tokens:
-            in_paragraph[each.paragraph] = in_paragraph.get(each.paragraph, 0) + 1
+        counts = Counter(each.paragraph for each in tokens)
+        # where no mark is lost, each closes the one before; else one that a paragraph has by itself may close it
+        may_close = {place for place, count in counts.items() if count % 2 or len(tokens) % 2 == 0}
         opened: _Dollar | None = None
         for each in tokens:
             if opened is None:
                 opened = each
-            elif self._closes(opened, each, in_paragraph):
+            elif self._closes(opened, each, may_close):
                 pairs.append((opened.start, each.end))
                 opened = None
             else:
@@ -255,16 +256,16 @@ class _Mathematics:
         if line:
             yield line
 
-    def _closes(self, opened: _Dollar, each: _Dollar, in_paragraph: dict[int, int]) -> bool:
+    def _closes(self, opened: _Dollar, each: _Dollar, may_close: set[int]) -> bool:
         if self.text.find("\n", opened.end, each.start) < 0:
             return True
         if each.opens and not opened.alone:
             return False
         if each.paragraph == opened.paragraph:
             return True
-        # over a blank line: only marks at the edges of lines, and not where the later paragraph has pairs of its own
+        # over a blank line: only marks at the edges of lines
         edges = (opened.starts_line or opened.ends_line) and (each.starts_line or each.ends_line)
-        return edges and not each.opens and in_paragraph[each.paragraph] % 2 == 1
+        return edges and not each.opens and each.paragraph in may_close
 
     def _leave_dollar(self, opened: _Dollar, limit: int) -> None:
         if opened.alone:

@@ -42,9 +42,10 @@ _TAG = re.compile(
     rf"|(?P<output>{_ONLY_AFTER_CALL}))(?:[ \t][^<>\n]{{0,80}})?>"
 )
 _ANNOTATION = re.compile(
-    r"<<[^<>]{1,200}>>|\[(?:Calculator|Calc|Python|WolframAlpha)\([^\[\]\n]{0,200}\)[ \t]*(?:→|->)[^\[\]\n]{0,80}\]"
+    r"<<[^<>=]{1,200}=[^<>]{0,200}>>"
+    r"|\[(?:Calculator|Calc|Python|WolframAlpha)\([^\[\]\n]{0,200}\)[ \t]*(?:→|->)[^\[\]\n]{0,80}\]"
 )
-_REACT = re.compile(r"^[ \t]*(?P<name>Action(?:[ \t]Input)?|Observation)(?:[ \t]*\d+)?[ \t]*:[^\n]*", re.MULTILINE)
+_REACT = re.compile(r"^[ \t]*(?P<name>Action(?:[ \t]Input)?|Observation)(?:[ \t]*\d+)?[ \t]*:[^\r\n]*", re.MULTILINE)
 
 _OUTPUT_INFO = frozenset("output outputs stdout result results console_output execution_output".split())
 _MAYBE_OUTPUT_INFO = frozenset(["", "text", "txt", "plaintext", "console", "json", "plain"])
@@ -60,7 +61,7 @@ _LABEL = (
 _TO_OUTPUT = re.compile(rf"\s*(?:{_LABEL}\n\s*)?(?:(?:>|[-*+]|\d{{1,3}}[.)])[ \t]+)?\Z", re.IGNORECASE)
 _LABELLED_LINE = re.compile(
     r"\s*[#*_]{0,4}(?:output|stdout|(?:code|python|tool|interpreter|execution|console)[ \t]+(?:output|result))"
-    r"[*_]{0,3}[:：][*_]{0,3}[^\n]*",
+    r"[*_]{0,3}[:：][*_]{0,3}[^\r\n]*",
     re.IGNORECASE,
 )
 _PROMPTED = re.compile(r"\n[ \t]*(?:>>>|In \[\d+\]:)[ \t]")  # a session: code and its output in one fence

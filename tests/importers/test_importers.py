@@ -280,3 +280,14 @@ def test_corrected_labels_of_the_same_candidates_replace_the_old_ones(tmp_path) 
     assert [values for values, _ in rewards_of(pools[1], "score")] == [
         (s["score"],) for row in flipped for s in row["samples"]
     ]
+
+
+def test_a_file_with_steps_keeps_them(tmp_path) -> None:
+    """Rewards that are one a step of the source were refused unless the splitter was named; a mixed file has lines."""
+    whole = {"problem": "p", "answer": "2", "samples": [{"steps": ["a\nb", "c"], "step_scores": [0.5, 0.6]}, None]}
+    mixed = {"problem": "q", "answer": "2", "samples": [{"steps": ["a\nb", "c"]}, {"text": "a"}]}
+    given = import_pool(write_jsonl(tmp_path / "given.jsonl", [whole]), tmp_path / "given").pool
+    assert (given.info.splitter, given.candidates(0, 1)[0].steps) == ("given", ("a\nb", "c"))
+    assert import_pool(write_jsonl(tmp_path / "mixed.jsonl", [mixed]), tmp_path / "mixed").pool.info.splitter == "line"
+    named = import_pool(tmp_path / "mixed.jsonl", tmp_path / "named", splitter="paragraph:tools=drop").pool
+    assert named.info.splitter == "paragraph:tools=drop"
