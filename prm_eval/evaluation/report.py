@@ -79,9 +79,9 @@ def text_table(evaluation: Evaluation) -> str:
     running = in_the_running(evaluation)
     lines = [
         f"pool {pool['content_hash'][:12]}: {pool['n_problems']} problems x {pool['m']} slots, "
-        f"{pool['n_candidates']:,} candidates, {policy}; grades: {evaluation.settings['grades']}"
+        f"{pool['n_candidates']:,} candidates, {policy}; grades: {evaluation.settings['grades']}",
+        f"accuracy in % at n; {level} % limits over problems at n = {evaluation.ns[-1]}"
         + (f"; {running}" if running else ""),
-        f"accuracy in % at n; {level} % limits over problems at n = {evaluation.ns[-1]}",
         "",
     ]
     cells = [["selector", *(f"n={n}" for n in evaluation.ns), f"[{level} %]"]]

@@ -54,7 +54,7 @@ def test_the_page_of_numbers_shows_that_table(demo) -> None:
         values = [
             f"{100 * r['value']:.2f}" for r in golden["rows"] if (r["selector"], r["reward_model"]) == (selector, model)
         ]
-        (line,) = [line for line in page.splitlines() if line.startswith(name + "  ")]
+        line = next(line for line in page.splitlines() if line.startswith(name + "  "))
         assert [word for word in line.replace(name, "").split() if "." in word][:4] == values
 
 
