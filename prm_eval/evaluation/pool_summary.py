@@ -54,6 +54,8 @@ def _gold(pool: Pool) -> str:
     lacking = len(pool.without_gold())
     if not lacking:
         return "an answer for every problem"
+    if pool.grades_path("published").is_file():
+        return f"{lacking:,} of {pool.info.n_problems:,} problems have no answer; the source's grades are published"
     rank = f"candidates can be ranked by rewards: prm-eval rank {visible(str(pool.path))}"
     if lacking == pool.info.n_problems:
         return f"no problem has an answer, so nothing can be graded; {rank}"

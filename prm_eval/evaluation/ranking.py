@@ -330,7 +330,7 @@ def ranking_lines(ranking: Ranking) -> list[str]:
         lines += ["", "agreement of two reward models"]
         lines += aligned([["", "same text", "by chance", "problems", "rank correlation"], *_pairs(ranking)])
     if pool["can_be_evaluated"]:
-        return [*lines, "", f"no accuracy here; there are grades, or can be: prm-eval evaluate {visible(pool['path'])}"]
+        return [*lines, "", f"accuracies, by grades: prm-eval evaluate {visible(pool['path'])}"]
     return [*lines, "", f"no accuracy: {pool['without_gold']:,} of {pool['n_problems']:,} problems have no gold answer"]
 
 

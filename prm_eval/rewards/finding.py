@@ -97,15 +97,22 @@ def checked_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def how_fed(model: RewardModel) -> str:
-    """Return the recipe that feeds a model, and its separator, as text; empty for a model without a recipe.
+    """Return the recipe that feeds a model as text, with its separator; empty for a model without a recipe.
 
-    A recipe that was guessed wrongly gives plausible numbers, so the guess must be shown.
+    A recipe that was guessed wrongly gives plausible numbers, so the guess must be shown. Of a generative verifier the
+    length of a judgement is, too.
     """
     recipe, renderer = getattr(model, "recipe", None), getattr(model, "renderer", None)
     if recipe is None:
         return ""
     separator = getattr(renderer, "separator", None)
-    return str(recipe.name) + ("" if separator is None else f", separator {separator!r}")
+    writes = getattr(model, "writes", None)
+    parts = [
+        str(recipe.name),
+        *([] if separator is None else [f"separator {separator!r}"]),
+        *([writes] if writes else []),
+    ]
+    return ", ".join(parts)
 
 
 def _with_a_given_recipe(name: str, options: dict[str, Any]) -> RewardModel | None:

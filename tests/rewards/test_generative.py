@@ -16,7 +16,7 @@ import transformers
 
 from prm_eval.errors import DataError, ModelError, OtherRewards
 from prm_eval.records import ScoringItem
-from prm_eval.rewards import load_reward_model
+from prm_eval.rewards import how_fed, load_reward_model
 from prm_eval.rewards.models.generative import first_error
 from prm_eval.rewards.models.writers import LocalWriter
 from prm_eval.texts.steps import split_steps
@@ -350,6 +350,14 @@ def test_what_is_written_is_what_the_positions_leave(tmp_path, causal, recipe) -
     [long] = model.score([ScoringItem("What is 1+1?", "So 3. " * 60, ("So 3. " * 60,))])
     assert long.refusal.startswith("over-length: ")
     assert long.refusal.endswith(f" tokens and at least 16 to write, limit {used + 60}")
+
+
+def test_the_length_of_a_judgement_is_said(server, causal) -> None:
+    """What a judge may write decides whether it comes to an end, and nothing showed it."""
+    limit = json.loads((causal / "config.json").read_text())["max_position_embeddings"]
+    said = how_fed(load_reward_model(f"processbench-judge:{causal}"))
+    assert said == f"processbench-judge, at most 8,192 tokens a judgement, or what its {limit:,} positions leave"
+    assert how_fed(judge(server, max_tokens=100)) == "processbench-judge, at most 100 tokens a judgement"
 
 
 def test_a_model_that_can_never_judge_is_told_so_when_it_is_loaded(tmp_path) -> None:

@@ -11,10 +11,10 @@ _MISSING = object()
 
 
 def flattened(fields: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values within nested mappings with their paths, as ``generate.max_new_tokens``."""
+    """Yield the values within nested mappings with their paths: ``generate.max_new_tokens``. An empty one has none."""
     for name, value in fields.items():
         path = f"{before}{name}"
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from flattened(value, f"{path}.")
         else:
             yield path, value

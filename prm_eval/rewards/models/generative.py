@@ -133,6 +133,13 @@ class GenerativeModel:
             **({} if self.base_url and self.tokenizer is None else checkpoint.input_hashes(self.name)),
         }
 
+    @property
+    def writes(self) -> str:
+        """The length of a judgement in words: what was asked for, and the room of a model that runs here."""
+        said = f"at most {self.how.max_new_tokens:,} tokens a judgement"
+        limit = self.writer.limit
+        return said if limit is None else f"{said}, or what its {limit:,} positions leave"
+
     @cached_property
     def weights(self) -> dict[str, str]:
         """The hashes of the weight files of a model that runs here, which are read at the first use."""

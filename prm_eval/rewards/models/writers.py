@@ -52,6 +52,11 @@ class Writer(Protocol):
     parallel: int
     """The number of requests that may run at once."""
 
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of a prompt with its judgement; None where that is not known."""
+        ...
+
     def prompt(self, text: str, start: str) -> str:
         """Return the prompt for the user turn ``text``, ending in ``start``.
 
