@@ -136,7 +136,7 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
     "no positions": (config(max_position_embeddings=0), CONFIG, "max_position_embeddings = 0; expected a whole"),
     "negative positions": (config(max_position_embeddings=-5), CONFIG, "max_position_embeddings = -5"),
     "a million layers": (config(num_hidden_layers=10**6), CONFIG, "num_hidden_layers = 1000000; expected at most 1,0"),
-    "more layers than tensors": (config(num_hidden_layers=999), "", "says num_hidden_layers = 999; found 20 tensors"),
+    "more layers than tensors": (config(num_hidden_layers=999), "", "says num_hidden_layers = 999; found 22 tensors"),
     "a billion labels": (config(num_labels=10**9), CONFIG, "num_labels = 1000000000"),
     "a huge vocabulary": (config(vocab_size=10**8), "", "says vocab_size x hidden_size = 3,200,000,000"),
     "deep brackets": (raw(CONFIG, b"[" * 100_000), CONFIG, "nested too deeply"),
@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_bad_checkpoint_is_one_line(good, tmp_path, case: str) -> None:
-    """Doubled tensors inverted all rewards without a word, pipes and a million layers hung, the rest were tracebacks."""
+    """Doubled tensors inverted all rewards, pipes and a million layers hung, the rest were tracebacks."""
     spoil, file, message = CASES[case]
     folder = tmp_path / "m"
     shutil.copytree(good, folder)
@@ -206,7 +206,7 @@ def test_templates_give_what_transformers_gives(template: str) -> None:
         ("{{ [1, 2] | random }}", "draws at random"),
         ("{{ lipsum() }}", "draws at random"),
         ("{{ messages.copy }}", "another text each time|unsafe"),
-        ("{{ messages[0].keys() - [] }}", "another text each time"),
+        ("{{ dict(a=1, b=2, c=3, d=4, e=5, f=6, g=7).keys() - [] }}", "another text each time"),
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "no decision within"),
         ("{{ 'a ' * 2000000 }}", "writes 4,000,000 characters; expected at most"),
         ("{% set x = 'x' * 6000000000 %}", "of memory"),
