@@ -12,6 +12,7 @@ from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Draft, draft
 from prm_eval.submissions.checking.between_folders import between, copied
+from prm_eval.submissions.checking.between_folders import copies as pairs
 from prm_eval.submissions.checking.faults import Faults
 from prm_eval.submissions.checking.reading import ROWS_NEED, RowReader
 from prm_eval.submissions.checking.structure import Outline, outline
@@ -203,13 +204,22 @@ class Checker:
         found = faults.listed()
         places = {path for _, path, *_ in odd}
         good: list[Path] = []
+        misnamed: list[Path] = []
         for folder in submission_folders(self.results):
             look = self._all_of(folder)
             found += look.listed()
-            good += [folder] if not look.refused() and places.isdisjoint(levels(folder)) else []
+            if not look.refused():
+                (good if places.isdisjoint(levels(folder)) else misnamed).append(folder)
         copies = Faults(self.results)
         for each in copied(good, self.results):
             copies.add(*each)
+        for folder in misnamed:
+            # a name that looks like another's never makes the other one the copy
+            same = [pair for pair in pairs([folder, *good]) if folder in pair]
+            if same:
+                original = next(each for each in same[0] if each != folder)
+                place = original.relative_to(self.results).as_posix()
+                copies.add("copy", folder / "rewards.parquet", f"the rewards of {place}", "its own")
         return found + copies.listed()
 
 
