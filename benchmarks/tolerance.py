@@ -14,8 +14,8 @@ import transformers
 from scoring import RandomPRM, random_pool
 
 from prm_eval.rewards.engine.engine import Engine
+from prm_eval.submissions.compare import _step_difference
 from prm_eval.submissions.trust import MEAN_SHARE, TOLERANCES
-from prm_eval.submissions.verify import _step_difference
 
 
 def logodds(network: RandomPRM, pool: list, device: str, dtype: str, tokens: int) -> list[float]:

@@ -26,8 +26,9 @@ Ints = npt.NDArray[np.int64]
 
 # how often the limit may be too low
 MISS = 0.05
-# Shares of the largest stake: the first is best where the parts are small, the others where one is near its largest.
-STAKES = (0.999, 0.5, 0.2, 0.05)
+# Shares of the largest stake, and the weights of their products: the first is best where all parts are small, the
+# others where one is near its largest.
+STAKES = {0.999: 0.9, 0.5: 0.06, 0.2: 0.03, 0.05: 0.01}
 MOST_LEEWAY = 2.0
 """The most points of best-of-n that a spot check may leave open to earn its tier."""
 # Where all parts are 0, a sample of 150 n candidates leaves 2 points open; this leaves room for rounding.
@@ -103,7 +104,7 @@ def _of_wrong_ones(rewards: Floats, correct: Bools, own: float, again: float, tw
         beat, share = (tied, right / tied) if level > own else (right, 1.0)
         any_drawn = none[above] - none[above + beat]
         none_of_them = none[above + twins] - none[above + twins + beat]
-        found += share * float(any_drawn - none_of_them)
+        found += share * max(0.0, float(any_drawn - none_of_them))
     return found
 
 
@@ -122,11 +123,15 @@ def upper_limit(shares: Floats, miss: float = MISS) -> float:
     if not len(shares):
         return 1.0
     low, high = 0.0, 1.0
-    for _ in range(60):
+    # so many halvings leave 1 - middle above 0
+    for _ in range(45):
         middle = (low + high) / 2
-        products = [float(np.log1p(stake * (middle - shares) / (1 - middle)).sum()) for stake in STAKES]
+        products = [
+            math.log(weight) + float(np.log1p(stake * (middle - shares) / (1 - middle)).sum())
+            for stake, weight in STAKES.items()
+        ]
         most = max(products)
-        mean = most + math.log(sum(math.exp(each - most) for each in products) / len(products))
+        mean = most + math.log(sum(math.exp(each - most) for each in products))
         low, high = (middle, high) if mean < -math.log(miss) else (low, middle)
     return high
 

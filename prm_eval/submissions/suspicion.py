@@ -60,8 +60,8 @@ CHI_SQUARE_LIMIT = 16.27
 AUROC_Z = 4.0
 # standard errors between problems by which refused candidates are wrong or long
 REFUSED_ERRORS = 4.0
-# points of best-of-n that refusals may be worth, whatever is refused
-REFUSED_POINTS = 1.0
+# fewer are enough where refusing is worth so many points of best-of-n
+REFUSED_ERRORS_WORTH, REFUSED_POINTS = 3.0, 1.0
 # Of the correlation with the number of candidates that have an answer, among wrong ones, for the lower end: rewards
 # that count votes reach 0.62 to 0.97 on the pools here, the stored verifiers 0.25 at most.
 SHARE_LIMIT = 0.6
@@ -224,8 +224,9 @@ def _of_refusals(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
     if found is None:
         return
     points = found.bon - found.bon_by_lot
+    enough = REFUSED_ERRORS_WORTH if points > REFUSED_POINTS else REFUSED_ERRORS
     said = [
-        *(["wrong"] if found.wrong_errors > REFUSED_ERRORS or points > REFUSED_POINTS else []),
+        *(["wrong"] if found.wrong_errors > enough else []),
         *(["long"] if found.long_errors > REFUSED_ERRORS else []),
     ]
     if said:

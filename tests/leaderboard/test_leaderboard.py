@@ -542,7 +542,13 @@ def test_tiers_are_marked_and_explained(tmp_path) -> None:
         folders,
         (
             {"scope": "all", "seed": None},
-            {"scope": "sample", "seed": 7, "compared": 160, "detection": detection_probability(3, 160, 280)},
+            {
+                "scope": "sample",
+                "seed": 7,
+                "compared": 160,
+                "detection": detection_probability(3, 160, 280),
+                "leeway": 1.5,
+            },
             {"verdict": "differs", "beyond": 12},
             {"compared": 0},
         ),
@@ -570,7 +576,12 @@ def test_tiers_are_marked_and_explained(tmp_path) -> None:
     assert [row["tier"] for row in found] == ["reproduced", "spot-checked", "recomputed", "recomputed"]
     for row, words in zip(
         found,
-        ("rules out every edit", "noticed with probability 92 %", "12 of", "0 of 0 candidates differ, or"),
+        (
+            "an edit of the submitted rewards is worth nothing",
+            "noticed with probability 92 %",
+            "12 of",
+            "0 of 0 candidates differ, or",
+        ),
         strict=True,
     ):
         page = Page((results / "leaderboard" / row["page"]).read_text(encoding="utf-8"))
