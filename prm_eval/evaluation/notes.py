@@ -130,5 +130,7 @@ def _of_the_pool(pool: Pool, counts: Counts, grades: str, rule: str, unavailable
     elif counts.no_answer > counts.candidates / 5:
         wider = "" if WIDER_EXTRACTION in grades else f"; {WIDER_OFFER}: prm-eval grade POOL --grader {WIDER_GRADER}"
         lose = "" if rule == COMPETE else ", and lose every comparison"
-        found.append(f"{without}; these count as wrong{lose}. Look at a few: prm-eval explain GOLD TEXT" + wider)
+        found.append(
+            f"{without}; these count as wrong{lose}. Look at a few: prm-eval pool show POOL --verdict no_answer" + wider
+        )
     return found

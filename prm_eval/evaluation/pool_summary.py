@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.jobs import report_on_steps
 from prm_eval.pools.format import GRADES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.records import VERDICTS
@@ -18,11 +17,9 @@ from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.store.tables import open_table
 from prm_eval.store.visible import one_line, visible
 from prm_eval.texts.names import short_name
-from prm_eval.texts.steps import split_steps
 
 # characters of a prompt, a setting or a name
 SHOWN = 200
-_SAYS_SOMETHING = re.compile(r"[^\W_]")
 # what is recorded of how a prompt was made, in the order in which it is shown
 PROMPT = ("prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
 
@@ -45,7 +42,7 @@ def summary_lines(pool: Pool) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from (f"steps      {line}" for line in step_lines(_cut(pool)))
+    yield from report_on_steps(pool).lines()
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 
@@ -79,37 +76,6 @@ def _prompt_lines(info: PoolInfo) -> Iterator[str]:
             value = value.get("text")
         if value not in (None, "", 0):
             yield f"prompt     {name.replace('_', ' ')}: {one_line(str(value), SHOWN)}"
-
-
-def _cut(pool: Pool) -> Iterator[tuple[str, ...]]:
-    """Yield the steps of every candidate, as the pool's splitter cuts them."""
-    for _, table in pool.blocks(["problem_id", "text", "steps"]):
-        for text, given in zip(table.column("text").to_pylist(), table.column("steps").to_pylist(), strict=True):
-            yield split_steps(text, pool.info.splitter, given)
-
-
-def step_lines(candidates: Iterator[Sequence[str]]) -> list[str]:
-    """Return how candidates are cut into steps: how many, how many candidates of one step, how many empty steps."""
-    counts: Counter[int] = Counter()
-    silent = 0
-    for steps in candidates:
-        counts[len(steps)] += 1
-        silent += sum(not _SAYS_SOMETHING.search(step) for step in steps)
-    number, total = sum(counts.values()), sum(size * count for size, count in counts.items())
-    if not number:
-        return ["no candidate"]
-    ordered = sorted(counts.elements())
-    lines = [
-        f"{total / number:.1f} a candidate: median {ordered[number // 2]}, from {ordered[0]} to {ordered[-1]:,}",
-        f"{_share(counts[1], number)} of candidates have one step"
-        + (": of these a PRM judges no more than an ORM does" if counts[1] > number / 5 else ""),
-        f"{_share(silent, total)} of steps have no letter or digit",
-    ]
-    return lines + ([f"{_share(counts[0], number)} of candidates have no step"] if counts[0] else [])
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
 def _grade_lines(pool: Pool) -> Iterator[str]:

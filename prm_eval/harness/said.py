@@ -108,7 +108,9 @@ def _without_answer(
 ) -> str:
     text = f"{without:,} of {total:,} candidates ({100 * without / total:.0f} %) have no answer"
     if not found.unfinished:
-        return f"{text}; all of them end as finished texts do. Look at a few: prm-eval explain GOLD TEXT"
+        return (
+            f"{text}; all of them end as finished texts do. Look at a few: prm-eval pool show POOL --verdict no_answer"
+        )
     how = "reach the limit" if found.by_length else "end in the middle of a sentence"
     cut = [f"{setting}={arguments[setting]}"] if setting else []
     cut += [f"until={arguments['until']}"] if arguments.get("until") else []
