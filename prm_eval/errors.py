@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that acts on no terminal: characters that control, hide or reorder are written as escapes.
 
     Messages quote what stands in strangers' files. Line breaks stay.
@@ -19,7 +19,7 @@ class PrmEvalError(Exception):
     """Something the user can mend; the command line prints it without a traceback."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(_escaped(message))
+        super().__init__(escaped(message))
 
 
 class DataError(PrmEvalError):

@@ -187,10 +187,10 @@ def test_faults_come_row_by_row_and_in_the_order_of_the_checks() -> None:
     assert arrays.counts.tolist() == [0, 2, 2]
 
 
-def test_one_overflow_among_many_is_found_row_by_row() -> None:
+def test_one_product_of_no_probabilities_among_many_is_found_row_by_row() -> None:
     """Claims of the rows beside it are still held against their steps."""
     form = Form("prm", "raw", "prod", "line")
-    rows = [row([2.0, 3.0], reward=6.0), row([1e200, 1e200], reward=1.0), refused(), row([2.0, 2.0], reward=5.0)]
+    rows = [row([0.5, 0.5], reward=0.25), row([2.0, 3.0], reward=6.0), refused(), row([1.0, 0.5], reward=5.0)]
     _, faults = read(*rows, form=form, first=1)
     assert [(each.row, each.kind, each.found) for each in faults] == [
         (2, "finite", "rewards whose prod is not finite, or not defined"),

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import torch
 from safetensors.torch import load_file, save_file
 
-from prm_eval.errors import ModelError, visible
+from prm_eval.errors import ModelError, escaped
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.inputs.limited import render_template
@@ -178,7 +178,7 @@ def test_the_attention_is_ours(good, tmp_path) -> None:
 def test_messages_act_on_no_terminal() -> None:
     """An error quotes what stands in strangers' files."""
     assert str(ModelError("found \x1b[2J\u202e\ud800 é 数")) == r"found \x1b[2J\u202e\ud800 é 数"
-    assert visible("two\nlines") == "two\nlines"
+    assert escaped("two\nlines") == "two\nlines"
 
 
 # --- chat templates

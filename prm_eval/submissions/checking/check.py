@@ -115,7 +115,8 @@ class Checker:
             return
         if look.seen.about.has(*ROWS_NEED):
             self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults)
-            if VERIFIED in look.seen.there:
+            # what was changed since is no part of the submission, and is a fault already
+            if VERIFIED in look.seen.there and not look.contradictions:
                 self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults, name=VERIFIED)
 
     def _pool(self, folder: Path, pool_id: str, pool_hash: str, faults: Faults) -> RegisteredPool | None:
