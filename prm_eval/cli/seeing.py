@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from prm_eval.cli.printing import say
+from prm_eval.cli.printing import say as print
 from prm_eval.errors import PrmEvalError
 from prm_eval.progress import RANKING, Bar
 
@@ -18,7 +18,7 @@ def show_pool(path: Path) -> None:
     from prm_eval.pools.pool import Pool
 
     for line in summary_lines(Pool(path)):
-        say(line)
+        print(line)
 
 
 def _pool_show(options: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def _pool_show(options: argparse.Namespace) -> int:
     )
     if options.html is None:
         for line in view_lines(view):
-            say(line)
+            print(line)
         return 0
     try:
         options.html.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _rank(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_json(), indent=2, allow_nan=False))
         return 0
     for line in ranking_lines(found):
-        say(line)
+        print(line)
     return 0
 
 

@@ -213,7 +213,7 @@ def test_a_users_recipe_file_is_used(models, tmp_path) -> None:
     for wrong, message in (
         ("mien", "no recipe or recipe file 'mien'"),
         ("pur", "Did you mean 'pure'"),
-        (str(tmp_path / "no.yaml"), "no readable file"),
+        (str(tmp_path / "no.yaml"), "found no file that can be read"),
     ):
         with pytest.raises(PrmEvalError, match=message.replace("(", "\\(")):
             load_reward_model(str(models["prm"]), recipe=wrong)

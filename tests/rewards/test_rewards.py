@@ -407,6 +407,6 @@ def test_a_line_of_another_candidate_is_found(pool, tmp_path, monkeypatch) -> No
 
 def test_sums_that_overflow_are_errors() -> None:
     """Never NaN, never a bare OverflowError."""
-    for values, name in (([1e308, 1e308], "mean"), ([1e200, 1e200, 0.0], "prod"), ([1e308, -1e308], "soft_min")):
+    for values, name in (([1e308, 1e308], "mean"), ([1e308, -1e308], "soft_min")):
         with pytest.raises(PrmEvalError, match="not finite"):
             aggregate(values, name, "raw")

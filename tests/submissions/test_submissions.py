@@ -787,18 +787,21 @@ def test_raw_rewards_are_compared_in_units_of_their_spread(pool, tmp_path) -> No
     from prm_eval.records import StepRewards
 
     class Raw(Model):
-        kind, score_type, aggregation, factor = "orm", "raw", "last", 100.0
+        kind, score_type, factor = "orm", "raw", 100.0
 
         def score(self, items):
             return [StepRewards((self.factor * len(item.text),)) for item in items]
 
     grade_pool(pool)
     entry = register_pool(pool, tmp_path / "results", "small")
-    folder = add_submission(tmp_path / "results", pool, Raw(), ENTRY)
+    folder = add_submission(tmp_path / "results", pool, Raw(aggregation="last"), ENTRY)
     edit_rewards(folder, {0}, 0.01)
-    assert verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us").verdict == "agrees"
+    assert (
+        verify_submission(folder, entry, Raw(aggregation="last"), sample=None, seed=0, verified_by="us").verdict
+        == "agrees"
+    )
     edit_rewards(folder, {0}, 30.0)
-    found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
+    found = verify_submission(folder, entry, Raw(aggregation="last"), sample=None, seed=0, verified_by="us")
     assert (found.verdict, found.scale, found.worst[0]["row"]) == ("differs", "raw", 1)
 
 
@@ -808,17 +811,17 @@ def test_one_outlier_is_no_cover_for_edits_of_raw_rewards(pool, tmp_path) -> Non
     from prm_eval.records import StepRewards
 
     class Raw(Model):
-        kind, score_type, aggregation = "orm", "raw", "last"
+        kind, score_type = "orm", "raw"
 
         def score(self, items):
             return [StepRewards((float(len(item.text)),)) for item in items]
 
     grade_pool(pool)
     entry = register_pool(pool, tmp_path / "results", "small")
-    folder = add_submission(tmp_path / "results", pool, Raw(), ENTRY)
+    folder = add_submission(tmp_path / "results", pool, Raw(aggregation="last"), ENTRY)
     edit_rewards(folder, {1, 2, 3, 4}, 50.0)
     edit_rewards(folder, {0}, -1e7)
-    found = verify_submission(folder, entry, Raw(), sample=None, seed=0, verified_by="us")
+    found = verify_submission(folder, entry, Raw(aggregation="last"), sample=None, seed=0, verified_by="us")
     assert (found.verdict, found.beyond) == ("differs", 5)
 
 
