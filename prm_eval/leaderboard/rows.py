@@ -21,6 +21,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import REWARDS, RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.submissions import Fault, RegisteredPool, Submission, Suspicion, registered_pools, suspicions
+from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
@@ -223,8 +224,18 @@ def _splitter(look: Look, pool: Pool) -> str:
     return str(look.seen.about["splitter"] or pool.info.splitter)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What is seen in the rewards of one submission: suspicions, and the order that is compared with others."""
+
+    suspicions: tuple[Suspicion, ...]
+    order: Ordered
+
+
 def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]]) -> tuple[Entry, ...]:
     standings = yardstick.compare([measured for _, measured in good])
+    seen: list[_Seen] = [measured.remarks[0] for _, measured in good]
+    alike = copies([each.order for each in seen])
     column = yardstick.settings.column
     entries = [
         Entry(
@@ -232,9 +243,9 @@ def _in_order(yardstick: Yardstick, good: Sequence[tuple[Submission, Measured]])
             each,
             measured,
             standing,
-            measured.remarks,
+            (*own.suspicions, *others),
         )
-        for (each, measured), standing in zip(good, standings, strict=True)
+        for (each, measured), standing, own, others in zip(good, standings, seen, alike, strict=True)
     ]
     return tuple(
         sorted(
@@ -266,8 +277,9 @@ def _measure(yardstick: Yardstick, submissions: Sequence[Submission]) -> list[Me
 def _measure_together(yardstick: Yardstick, submissions: Sequence[Submission]) -> list[Measured | str]:
     by_file = {id(each.rewards): each for each in submissions}
 
-    def remark(file: RewardFile, rewards: Floats) -> list[Suspicion]:
-        return suspicions(by_file[id(file)], yardstick.arrays.pool, rewards)
+    def remark(file: RewardFile, rewards: Floats) -> list[_Seen]:
+        each = by_file[id(file)]
+        return [_Seen(tuple(suspicions(each, yardstick.arrays.pool, rewards)), ordered(each, rewards))]
 
     measured = yardstick.measure([each.rewards for each in submissions], remark)
     return [str(each) if isinstance(each, PrmEvalError) else each for each in measured]

@@ -48,7 +48,7 @@ class Other(Hub):
         return super().describe() | {"id": "some-org/other"}
 
     def score(self, items):
-        return [replace(each, values=tuple(value / 2 for value in each.values)) for each in super().score(items)]
+        return [replace(each, values=tuple(value * value for value in each.values)) for each in super().score(items)]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,14 @@ def test_the_rows_of_a_board_are_made_of_one_reading(results: Path) -> None:
         ((board, _),) = list(Boards(results))
     assert len(board.entries) == 2
     assert times(counted) == [1, 1]
+
+
+def test_the_board_sees_another_models_rewards_in_another_dress(results: Path) -> None:
+    """``check`` refuses equal bytes alone; squares rank candidates as what they are of."""
+    ((board, _),) = list(Boards(results))
+    for entry, other in zip(board.entries, reversed(board.entries), strict=True):
+        (found,) = [each for each in entry.suspicions if each.name == "alike"]
+        assert other.name in found.text
 
 
 def test_a_submission_and_its_rewards_are_one_reading(results: Path) -> None:
