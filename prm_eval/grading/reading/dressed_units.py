@@ -51,6 +51,7 @@ def _join(found: re.Match[str]) -> str:
     if found.group("chain") is not None:
         unit = _composed(found.group("chain"))
         plain = found.group("chain").startswith(("\\text{", "\\mbox")) and found.group("chain").count("{") == 1
+        plain = plain and not re.search(r"[·⋅∙]|\\cdot", found.group("chain"))
         return found.group() if unit is None or plain else rf"\text{{ {unit}}}"
     top, bottom = _composed(found.group("top")), _composed(found.group("bottom"))
     return found.group() if top is None or bottom is None else rf"\text{{ {top}/({bottom})}}"
@@ -60,7 +61,7 @@ def _composed(chain: str) -> str | None:
     """Return a chain of groups as one unit in plain letters; None where a group is no unit."""
     pieces: list[str] = []
     for found in _PART.finditer(chain):
-        inner = re.sub(r"\\cdot|\\times|\\[,; ]|~", " ", found.group(2)).replace("\\Omega", "ohm").strip()
+        inner = re.sub(r"\\cdot|\\times|\\[,; ]|[~·⋅∙]", " ", found.group(2)).replace("\\Omega", "ohm").strip()
         inner = re.sub(r"\\mu\s?", "u", inner)
         inner = ("u" + inner) if found.group().lstrip("\\ ,;:!~").startswith("mu") else inner
         if not is_known_unit(inner):

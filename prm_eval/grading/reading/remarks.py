@@ -20,6 +20,19 @@ _IN_BRACKETS = re.compile(  # "(since x > 0)", "(approximately 3.46)", with the 
     rf"|exact)(?![a-z])[^()]{{0,80}}(?:\([^()]{{0,40}}\)[^()]{{0,40}})?\)\s?\}}?\s{{0,4}}$",
     re.IGNORECASE,
 )
+_NO_DOUBT = (
+    r"(?![^()]{0,80}(?:answer|should|actually|wrong|correct|maybe|perhaps|\bif\b|\bnot\b|\bor\b|each|\bper\b|mod))"
+)
+_SAYING_WHICH = re.compile(  # "(the larger root)", "(in total)", "only": which value it is, and no other
+    rf"\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:\(\s?(?:{_TEXT}\s{{0,4}})?(?:(?:the|in total|total|using|by|from|with|after"
+    rf"|before|only|both|as)(?![a-z]){_NO_DOUBT}[^()\d\\]{{0,80}})\)|,?\s?only)\s?\}}?\s{{0,4}}$",
+    re.IGNORECASE,
+)
+_WHERE = re.compile(  # "x = 3, where x > 0": the letter is named already, and its value stands there
+    rf"(?P<named>\s{{0,4}}\$?(?P<letter>[a-zA-Z])\s?=\s?(?:[^a-zA-Z,;]|\\(?:[dt]?frac|sqrt|pi)(?![a-z])){{1,60}}?)"
+    rf"(?:,|\\[ ,]|\\quad|\s){{0,6}}(?:{_TEXT}\s{{0,4}}),?\s?(?:where|with|since|because|as|for)\s?\}}?\s{{0,4}}\$?\s?"
+    rf"(?P=letter)\s?(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|leqslant|geqslant)(?![a-z]))\s{{0,4}}-?[\d./]{{1,10}}\s?\$?\s?\}}?\s{{0,4}}"
+)
 _BESIDE = re.compile(
     rf"(?:\s{{0,4}},\s?(?:{_TEXT}\s{{0,4}})?(?:,\s?)?(?:(?:or|which is|that is)\s)?"
     rf"|\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:or|which is|that is)\s){_ABOUT}\s{{0,4}}\}}?\s{{0,4}}{_NUMBER}"
@@ -99,6 +112,7 @@ _REMARK_WORDS = (
     "since", "because", "that", "rounded", "simplified", "as required", "assuming", "approx", "about", "roughly",
     "around",
     "nearly", "(to ", "exact", "or ", "i.e.", "equivalently", "simplest", "Since", "Approx", "About", "(or",
+    "(the", "otal", "(using", "(by", "(from", "(with", "(after", "(before", "only", "(both", "(as", "(The",
 )  # fmt: skip
 MAX_REMARKS = 3  # remarks behind one another
 LONGEST = 1_000  # a longer answer holds no remark
@@ -110,13 +124,15 @@ def without_remarks(text: str) -> str:
         return text
     if any(word in text for word in _REMARK_WORDS):
         for _ in range(MAX_REMARKS):
-            shorter = _BESIDE.sub("", _IN_BRACKETS.sub("", text))
+            shorter = _SAYING_WHICH.sub("", _BESIDE.sub("", _IN_BRACKETS.sub("", text)))
             if shorter == text or not shorter.strip(" $"):
                 break
             text = shorter
         text = _OFFER.sub(lambda found: rf" \text{{ or }} {found.group(3)}", text)
     if r"\in" in text or "for" in text or "where" in text or "with" in text or "is" in text:
         text = _qualified(text)
+    if "=" in text and (named := _WHERE.fullmatch(text)):
+        text = named.group("named")
     if "all " in text.casefold() or "every " in text.casefold() or "any " in text.casefold():
         text = _set_in_words(text)
     if " is " in text or " be " in text:

@@ -74,7 +74,8 @@ _OPTION_TEXT = re.compile(  # the (C) of "(C) 15", "C. 15", "\textbf{(C)}\ 15", 
     re.DOTALL | re.IGNORECASE,
 )
 _ONE_LETTER = re.compile(
-    r"[\s$*]*(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s?(?:\(\s?[A-J]\s?\)|\[[A-J]\]|[A-J]\s?[).:])[\s}$*.]*"
+    r"[\s$*]*(?:(?:\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{)?\s?(?:\(\s?[A-J]\s?\)|\[[A-J]\]|[A-J]\s?[).:])"
+    r"|\\(?:text|textbf|mathrm|mathbf|mbox)\s?\{\s?[A-J]\s?\})[\s}$*.]*"
 )
 _ZERO, _INFINITY = Number(Fraction(0)), Symbol("infinity")
 _SPELT_SETS: dict[str, Node] = {
@@ -236,7 +237,7 @@ def choice_letter(text: str, gold: bool = False) -> str | None:
 
 
 def dressed_letter(text: str) -> bool:
-    """Say whether a text is one letter with the brackets of a choice, ``C)`` or ``(C)``, and nothing else."""
+    r"""Say whether a text is one letter in the dress of a choice, ``C)``, ``(C)`` or ``\text{C}``, and nothing else."""
     return _ONE_LETTER.fullmatch(text) is not None
 
 
