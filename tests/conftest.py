@@ -18,6 +18,25 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
 
 
+# The rooms with a floor of branch coverage (tests/floors.py); following each line of the others' tests takes minutes.
+MEASURED = ("evaluation", "grading", "importers", "pools", "rewards", "selection", "store", "submissions", "texts")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Measure coverage where there is a floor, but not in what repeats one path ten thousand times (``no_cover``)."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    room = item.path.relative_to(ROOT / "tests").parts[0]
+    measured = room in MEASURED and item.get_closest_marker("no_cover") is None
+    if measured or plugin is None or getattr(plugin, "cov_controller", None) is None:
+        return (yield)
+    plugin.cov_controller.pause()
+    try:
+        return (yield)
+    finally:
+        plugin.cov_controller.resume()
+
+
 @pytest.fixture(scope="session")
 def machine_described_once():
     """lm_eval describes the machine in every result, with a ``pip list`` of seconds: once for all runs is enough."""

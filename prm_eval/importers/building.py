@@ -29,6 +29,7 @@ from prm_eval.importers.score_types import (
 )
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.records import Candidate, GradeRow, Kind, Problem, ScoreType, StepRewards
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.store.jsonl import Row
 from prm_eval.texts.steps import SPLITTERS, split_steps
 
@@ -74,6 +75,7 @@ class ScoreField:
         misfits_refused: Whether scores whose number is not that of the steps become a refusal, not a fault. It is for
             tools that cut texts in ways that the file does not say.
         label: The name of the scores within a candidate, for errors.
+        aggregation: How the tool itself combines steps, where it says so.
     """
 
     name: str
@@ -83,6 +85,7 @@ class ScoreField:
     strict: bool = True
     misfits_refused: bool = False
     label: str = ""
+    aggregation: Aggregation | None = None
 
 
 def build(
@@ -181,7 +184,12 @@ def _column(row: Row, one: ScoreField, given: Sequence[Given], wanted: Wanted, s
     read = partial(_values, row, one, kind, what, wanted, said, flat)
     score_type: ScoreType = STORED[what.declared] if what.declared else ("value" if kind == "prm" else "raw")
     return RewardColumn(
-        kind, score_type, aggregation_for(kind, what.declared), tuple(map(read, given)), one.model, what
+        kind,
+        score_type,
+        one.aggregation or aggregation_for(kind, what.declared),
+        tuple(map(read, given)),
+        one.model,
+        what,
     )
 
 

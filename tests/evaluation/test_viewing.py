@@ -275,21 +275,6 @@ def test_the_summary_has_verdicts_prompt_and_rewards(pool) -> None:
     assert any("not JSON" in each for each in summary_lines(pool))  # one broken folder hides nothing else
 
 
-def test_a_terminal_without_our_characters_still_shows_candidates(pool, capsys, monkeypatch) -> None:
-    """An ASCII terminal stopped at the first mark with a traceback."""
-    from prm_eval.cli import seeing
-
-    class Ascii:
-        encoding = "ascii"
-
-    printed = []
-    monkeypatch.setattr(seeing, "print", printed.append, raising=False)
-    monkeypatch.setattr(seeing.sys, "stdout", Ascii())
-    seeing.say(f"a {MARKS[0]}2{MARKS[1]}")
-    monkeypatch.undo()
-    assert printed == ["a \\u27e62\\u27e7"]
-
-
 def test_a_page_that_cannot_be_written_is_one_line(pool, tmp_path, capsys) -> None:
     """A folder in the place of the page is no reason for a traceback."""
     assert main(["pool", "show", str(pool.path), "--problem", "a", "--html", str(tmp_path)]) == 1

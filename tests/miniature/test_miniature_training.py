@@ -359,7 +359,9 @@ def test_false_positive_share_and_gaps_of_known_curves() -> None:
         ("weighted_majority", "orm"): flat(0.6, 0.65),
         ("weighted_majority", "prm"): flat(0.8, 0.9),
     }
-    evaluation = Evaluation({}, {}, ns, [], [], [], [], curves, tuple(each.problem.problem_id for each in problems))
+    evaluation = Evaluation(
+        {}, {}, ns, [], [], [], [], curves, tuple(each.problem.problem_id for each in problems), None
+    )
     found = {each.name: each for each in figures_of(evaluation, problems, np.full(70, 20.0), np.array([4.0, 0.0] * 35))}
     assert found["mean@1"].value == pytest.approx(40)
     assert found["mean@1 level 1 - level 5"].value == pytest.approx(40)

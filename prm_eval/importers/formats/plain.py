@@ -108,7 +108,13 @@ def _fields(row: Row, given: list[Given | None]) -> list[ScoreField]:
         "step_scores": ScoreField("step_scores", "prm", _named(verifier, "step_scores")),
         # the values of a head that was trained by regression leave [0, 1] a little
         "token_scores": ScoreField(
-            "token_scores", "prm", _named(verifier, "token_scores"), by_format("probability"), strict=False
+            "token_scores",
+            "prm",
+            _named(verifier, "token_scores"),
+            by_format("probability"),
+            strict=False,
+            # a value model is read at the end; its regression head may leave [0, 1], so nothing is multiplied
+            aggregation="last",
         ),
     }
     seen = dict.fromkeys(name for each in given if each is not None for name in each.scores)

@@ -118,6 +118,8 @@ def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any
 
 def all_refused(folder: Path) -> bool:
     """Say whether a reward folder has nothing to lose: every candidate was refused, and nobody has described it."""
+    if unreadable(folder) is not None:
+        return False
     rewards = RewardFile(folder)
     return rewards.info.disclosure is None and all(each.refusal is not None for _, _, each in rewards.rows())
 

@@ -109,7 +109,7 @@ def try_tokenizer(file: Path) -> None:
     Raises:
         ModelError: It cannot be loaded, does not end, or makes far too many tokens.
     """
-    _tried(str(file), file_sha256(file))
+    _tried(str(file.absolute()), file_sha256(file))
 
 
 @lru_cache(maxsize=64)
