@@ -18,6 +18,8 @@ from prm_eval.grading import decide
 from prm_eval.grading.children.symbolic import WORKER
 from prm_eval.grading.deciding.equivalence import _cached, _read
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 CASES = Path(__file__).parent / "cases"
 SYMBOLIC = [
     ("0", f"\\sin^2({k} x) + \\cos^2({k} x) - 1") for k in range(1, 6)

@@ -14,6 +14,8 @@ from prm_eval.rewards.models import checkpoint, factory
 from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.rewards.models.stored import StoredRewardModel
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 
 class Required:
     """A third party's model with nothing but the seven required parts; and, where it is told to, with a part

@@ -12,6 +12,8 @@ from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model, score_pool
 from tests.conftest import write_jsonl
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 pytest.importorskip("torch")
 
 GOOD = ["1+1 = 2\n\\boxed{2}", "so it is 3\n\\boxed{3}", "a\nb\nc", "1+1 = 2\n\\boxed{2}"]

@@ -11,6 +11,8 @@ from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 torch = pytest.importorskip("torch")
 
 ITEMS = [ScoringItem("What is 1+1?", "1+1 = 2\nso 2", ("1+1 = 2", "so 2")), ScoringItem("Q", "one", ("one",))]

@@ -263,7 +263,7 @@ def objects(kind: Any, whole: bool) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_json_to_typed_to_json_is_the_identity(name, data) -> None:
     """Nothing that a file says is lost on the way, least of all what an open type does not name."""
@@ -274,7 +274,7 @@ def test_json_to_typed_to_json_is_the_identity(name, data) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_what_is_left_out_comes_back_as_its_default(name, data) -> None:
     """A file with fewer fields is the same value as one that spells the defaults out."""
@@ -294,7 +294,7 @@ ODD = ANYTHING | st.text(max_size=5) | st.floats()
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_what_is_refused_is_what_has_faults(name, data) -> None:
     """Reading and checking are one rule: a file is built, as its type in all its depth, if and only if nothing is

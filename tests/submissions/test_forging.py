@@ -17,6 +17,8 @@ from prm_eval.submissions.suspicion import NAMES, _found, blindness, pool_facts,
 from tests.conftest import ROOT, write_jsonl
 from tests.leaderboard.board import make_results
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 WORDS = [
     f"{a}{b}"
     for a in ("add", "take", "sum", "root", "term", "side")

@@ -35,6 +35,8 @@ from prm_eval.submissions.trust import MOST_FOLLOWED
 from tests.conftest import ROOT, write_jsonl
 from tests.leaderboard.board import COMMIT, add_submission, rows_of, write_rows
 
+pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+
 
 def points(table: np.ndarray, correct: np.ndarray, n: int) -> float:
     rewards = np.where(np.isneginf(table), np.nan, table)

@@ -14,7 +14,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.texts.boxed import MAX_BOXES, boxed_spans, last_boxed
 from prm_eval.texts.steps import SPLITTERS, split_steps
 
-MANY = settings(max_examples=150, deadline=None, derandomize=True)
+MANY = settings(max_examples=60, deadline=None, derandomize=True)
 CUTS = ("line", "blank_line", "step_k")
 
 # (why, text, by line, by blank line, by "Step k:")

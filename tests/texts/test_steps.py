@@ -56,9 +56,10 @@ def test_given_steps_are_kept_as_they_are() -> None:
         split_steps("x", "sentence")
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "text",
-    ["$$" * 200_000, "\\[" * 200_000, "\\begin{a}" * 100_000, "\n" * 300_000, "```\n" * 100_000],
+    ["$$" * 50_000, "\\[" * 50_000, "\\begin{a}" * 25_000, "\n" * 75_000, "```\n" * 25_000],
     ids=lambda t: repr(t[:10]),
 )
 def test_hostile_texts_take_linear_time(text) -> None:

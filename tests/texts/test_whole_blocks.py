@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prm_eval.texts.steps import BASE_SPLITTERS, split_steps
 
 CUTS = tuple(each for each in BASE_SPLITTERS if each != "given")
-MANY = settings(max_examples=120, deadline=None, derandomize=True)
+MANY = settings(max_examples=50, deadline=None, derandomize=True)
 
 BLOCKS = [
     "$$\nx = 1\n\n= 2\n$$", "$$x =\n1$$", "\\[\ny\n\n\\]", "\\(\nz\n\\)", "$\nw = 4\n$", "\\\\[\nv\n\\\\]",
