@@ -168,8 +168,8 @@ def server(monkeypatch):
     monkeypatch.setattr(TaskManager, "__init__", init)
     made = Server()
     made.start(5)
-    # Sessions that a failed run left open complain when they are collected, and what they say is parsed. In the middle of
-    # another parse that is CPython's gh-106905, a SystemError: so they end here.
+    # Sessions that a failed run left open complain when they are collected, and what they say is parsed. In the middle
+    # of another parse that is CPython's gh-106905, a SystemError: so they end here.
     gc.disable()
     yield made
     made.stop()
