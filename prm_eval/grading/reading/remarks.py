@@ -31,7 +31,8 @@ _SAYING_WHICH = re.compile(  # "(the larger root)", "(in total)", "only": which 
 _WHERE = re.compile(  # "x = 3, where x > 0": the letter is named already, and its value stands there
     rf"(?P<named>\s{{0,4}}\$?(?P<letter>[a-zA-Z])\s?=\s?(?:[^a-zA-Z,;]|\\(?:[dt]?frac|sqrt|pi)(?![a-z])){{1,60}}?)"
     rf"(?:,|\\[ ,]|\\quad|\s){{0,6}}(?:{_TEXT}\s{{0,4}}),?\s?(?:where|with|since|because|as|for)\s?\}}?\s{{0,4}}\$?\s?"
-    rf"(?P=letter)\s?(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|leqslant|geqslant)(?![a-z]))\s{{0,4}}-?[\d./]{{1,10}}\s?\$?\s?\}}?\s{{0,4}}"
+    rf"(?P=letter)\s?(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|leqslant|geqslant)(?![a-z]))"
+    r"\s{0,4}-?[\d./]{1,10}\s?\$?\s?\}?\s{0,4}"
 )
 _BESIDE = re.compile(
     rf"(?:\s{{0,4}},\s?(?:{_TEXT}\s{{0,4}})?(?:,\s?)?(?:(?:or|which is|that is)\s)?"
