@@ -12,8 +12,9 @@ from typing import Any
 from prm_eval.errors import PrmEvalError
 from prm_eval.harness.options import Options, read_options
 from prm_eval.importers import import_pool
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import ProblemSet
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel
 from prm_eval.rewards.models.stored import StoredRewardModel

@@ -13,7 +13,8 @@ from prm_eval.importers.registry import recognise
 from prm_eval.importers.reward_columns import RewardColumns
 from prm_eval.importers.score_types import Asked
 from prm_eval.importers.sources import open_source
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.writer import PoolWriter
 
 
 @dataclass

@@ -27,7 +27,8 @@ from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_pr
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model, require_models
 from prm_eval.pools.format import software_versions, write_json
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.progress import EVALUATING, SAMPLING, Bars, no_bars
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool

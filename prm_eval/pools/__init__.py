@@ -11,8 +11,9 @@ from prm_eval.doors import door
 
 if TYPE_CHECKING:
     from prm_eval.pools.format import PoolInfo
-    from prm_eval.pools.pool import Pool, PoolWriter
+    from prm_eval.pools.pool import Pool
     from prm_eval.pools.problem_sets import ProblemSet, load_problems
+    from prm_eval.pools.writer import PoolWriter
 
 __all__ = [
     "Pool",
@@ -27,7 +28,7 @@ __getattr__, __dir__ = door(
     {
         "Pool": "pool",
         "PoolInfo": "format",
-        "PoolWriter": "pool",
+        "PoolWriter": "writer",
         "ProblemSet": "problem_sets",
         "load_problems": "problem_sets",
     },

@@ -23,7 +23,8 @@ from prm_eval.pools.format import (
     software_versions,
     write_json,
 )
-from prm_eval.pools.pool import Pool, PoolWriter, text_lengths
+from prm_eval.pools.pool import Pool, text_lengths
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.pools.problem_sets import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 

@@ -10,7 +10,8 @@ import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.pools.format import policy_name
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, Problem
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards.files.reward_file import reward_schema
 from prm_eval.rewards.files.step_arrays import Form
