@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.leaderboard import build
 from prm_eval.pools.format import GRADES, grade_columns
-from prm_eval.pools.pool import Pool, PoolWriter
+from prm_eval.pools.pool import Pool
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.store.tables import TableWriter
 from tests.leaderboard.leaderboards import disclosure, made_up, register, submit

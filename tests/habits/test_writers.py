@@ -12,8 +12,8 @@ CALLS += ("copy2", "rename", "symlink_to", "hardlink_to", "fdopen", "rmtree")
 OURS = "prm_eval/store/"
 ALLOWED = {
     ("prm_eval/leaderboard/site.py", "write_bytes"): "a page in the unfinished folder",
-    ("prm_eval/pools/pool.py", "rename"): "rewards, from the unfinished folder",
-    ("prm_eval/pools/pool.py", "rmtree"): "rewards that others replace",
+    ("prm_eval/pools/writer.py", "rename"): "rewards, from the unfinished folder",
+    ("prm_eval/pools/writer.py", "rmtree"): "rewards that others replace",
     ("prm_eval/importers/__init__.py", "rmtree"): "an empty part of the unfinished folder",
     ("prm_eval/harness/kept.py", "mkdtemp"): "for the journal, where its own disk is full",
     ("prm_eval/miniature/train.py", "open 'a'"): "a log that is cut to the last saved state",

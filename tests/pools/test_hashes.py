@@ -24,8 +24,8 @@ from prm_eval.pools.format import (
     write_json,
 )
 from prm_eval.pools.pool import Pool, text_lengths
-from prm_eval.pools.writer import PoolWriter
 from prm_eval.pools.problem_sets import problems_hash
+from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, GradeRow, Problem
 
 PROBLEM = Problem("p", "What is 1+1?", "2", "Algebra", 3)
