@@ -14,7 +14,7 @@ ALLOWED = {
     ("prm_eval/leaderboard/site.py", "write_bytes"): "a page in the unfinished folder",
     ("prm_eval/pools/writer.py", "rename"): "rewards, from the unfinished folder",
     ("prm_eval/pools/writer.py", "rmtree"): "rewards that others replace",
-    ("prm_eval/importers/__init__.py", "rmtree"): "an empty part of the unfinished folder",
+    ("prm_eval/importers/reward_columns.py", "rmtree"): "an empty part of the unfinished folder",
     ("prm_eval/harness/kept.py", "mkdtemp"): "for the journal, where its own disk is full",
     ("prm_eval/miniature/train.py", "open 'a'"): "a log that is cut to the last saved state",
     ("prm_eval/miniature/study/bank.py", "open 'a'"): "lines, of which an unfinished last one is removed",

@@ -9,7 +9,6 @@ submission has no such file, because strangers' texts do not go on a board: what
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from prm_eval.errors import DataError
 from prm_eval.records import Candidate, Judged, Judgement, StepRewards
 from prm_eval.store.journal import Journal
 from prm_eval.store.jsonl import read_jsonl
+from prm_eval.store.writing import replacing
 
 FILE = "judgements.jsonl"
 JOURNAL = "judgements.partial.jsonl"
@@ -74,12 +74,10 @@ class JudgementJournal:
             return
         path = judgements_path(self.folder)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with partial.open("w", encoding="ascii") as stream:
+        with replacing(path) as stream:
             for _, fields in self._journal.records():
                 row = {name: value for name, value in fields.items() if name != "at"}
-                stream.write(json.dumps(row, sort_keys=True) + "\n")
-        partial.replace(path)
+                stream.write(json.dumps(row, sort_keys=True).encode() + b"\n")
         self._journal.close()
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
