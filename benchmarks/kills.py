@@ -173,6 +173,11 @@ def start(door: Door, folder: Path, seed: int) -> int:
         return child
     status = 1
     try:
+        import torch
+
+        # PyTorch makes a forked process's pool of threads at the first use; transformers' loaders, which are threads, would
+        # race for it ("Invalid thread pool")
+        torch.set_num_threads(1)
         os.setsid()
         os.chdir(folder)
         log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

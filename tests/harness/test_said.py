@@ -362,11 +362,9 @@ def test_kill_9_at_random_moments_loses_nothing(tmp_path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "3", "--problems", "3", "--samples",
     "8",
                "--batch", "4", "--undisturbed", "1"]  # fmt: skip
-    # On a loaded machine the first run may end before it has a text: nothing was tried then. The runs are forks of a
-    # warm process, and PyTorch's pool of threads does not always outlive a fork: then nothing was tried either.
-    for _ in range(3):
+    for _ in range(3):  # on a loaded machine the first run may end before it has a text: nothing was tried then
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-        if "no text came" not in done.stderr and "Invalid thread pool" not in done.stderr:
+        if "no text came" not in done.stderr:
             break
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert "3 kills" in done.stdout
