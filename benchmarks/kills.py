@@ -175,8 +175,8 @@ def start(door: Door, folder: Path, seed: int) -> int:
     try:
         import torch
 
-        # PyTorch makes a forked process's pool of threads at the first use; transformers' loaders, which are threads, would
-        # race for it ("Invalid thread pool")
+        # PyTorch makes a forked process's pool of threads at the first use; transformers' loaders, which are threads,
+        # would race for it ("Invalid thread pool")
         torch.set_num_threads(1)
         os.setsid()
         os.chdir(folder)
