@@ -102,7 +102,7 @@ def score_pool(
         if (there := finished(folder, key)) is not None:
             return there
     except OtherRewards:
-        if not all_refused(folder):
+        if not all_refused(folder, key):
             raise
         clear(folder)
     folder.mkdir(parents=True, exist_ok=True)

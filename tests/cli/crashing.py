@@ -108,7 +108,7 @@ COMMANDS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
 
 
 def quick() -> None:
-    """Leave out what other tests are about: the child that reads Parquet, large chunks."""
+    """Leave out what other tests are about: the child that checks Parquet, large chunks."""
     import prm_eval.rewards.scoring as scoring
     from prm_eval.pools.pool import Pool
     from prm_eval.submissions.checking.worker import Worker
@@ -117,7 +117,11 @@ def quick() -> None:
     for name in LOADED:
         importlib.import_module(f"prm_eval.{name}")
 
-    def ask(_: Worker, question: dict, seconds: float) -> dict:
+    really = Worker.ask
+
+    def ask(worker: Worker, question: dict, seconds: float) -> dict:
+        if question.get("arrays"):  # the board computes with what the child reads
+            return really(worker, question, seconds)
         info = Pool(question["pool"]).info
         return {"content_hash": info.content_hash, "candidates": info.n_candidates, "found": [], "totals": {}}
 

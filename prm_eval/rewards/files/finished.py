@@ -116,11 +116,13 @@ def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any
     return differences.first_difference({"model": theirs}, {"model": ours})
 
 
-def all_refused(folder: Path) -> bool:
-    """Say whether a reward folder has nothing to lose: every candidate was refused, and nobody has described it."""
+def all_refused(folder: Path, key: Mapping[str, Any]) -> bool:
+    """Say whether a reward folder of the same recipe has nothing to lose: all were refused, and nobody described it."""
     if unreadable(folder) is not None:
         return False
     rewards = RewardFile(folder)
+    if rewards.info.kind != key["kind"] or rewards.info.model.get("recipe") != key["model"].get("recipe"):
+        return False
     return rewards.info.disclosure is None and all(each.refusal is not None for _, _, each in rewards.rows())
 
 
