@@ -14,18 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Percent of branches, by room: targets, until a whole run on an idle machine has measured where the rooms stand. Then a
-# floor is that figure, rounded down, and `make test` fails below it (the Makefile only prints it now).
+# Percent of branches, by room: what a whole run measured, less two points for what hypothesis draws.
 FLOORS: dict[str, int] = {
-    "evaluation": 90,
+    "evaluation": 93,
     "grading": 90,
-    "importers": 90,
-    "pools": 90,
-    "rewards/files": 85,
-    "selection": 90,
-    "store": 90,
-    "submissions": 90,
-    "texts": 90,
+    "importers": 88,
+    "pools": 93,
+    "rewards/files": 88,
+    "selection": 98,
+    "store": 97,
+    "submissions": 91,
+    "texts": 92,
 }
 
 
