@@ -24,10 +24,14 @@ MEASURED = ("evaluation", "grading", "importers", "pools", "rewards", "selection
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item):
-    """Measure coverage where there is a floor, but not in what repeats one path ten thousand times (``no_cover``)."""
+    """Measure coverage where there is a floor, but not in what repeats one path ten thousand times (``unmeasured``).
+
+    pytest-cov has a marker of its own (``no_cover``), which goes on measuring fixtures; the two must not meet in one test,
+    for coverage that is started twice is never stopped again.
+    """
     plugin = item.config.pluginmanager.getplugin("_cov")
     room = item.path.relative_to(ROOT / "tests").parts[0]
-    measured = room in MEASURED and item.get_closest_marker("no_cover") is None
+    measured = room in MEASURED and item.get_closest_marker("unmeasured") is None
     if measured or plugin is None or getattr(plugin, "cov_controller", None) is None:
         return (yield)
     plugin.cov_controller.pause()

@@ -213,7 +213,7 @@ GSM8K = {
 }
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_published_labels_of_a_real_pool(data: Path, tmp_path: Path) -> None:
     """311 GSM8K problems x 32 real candidates with real step scores: the figures of the labels alone.
 

@@ -18,7 +18,7 @@ from prm_eval.grading import decide
 from prm_eval.grading.children.symbolic import WORKER
 from prm_eval.grading.deciding.equivalence import _cached, _read
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 CASES = Path(__file__).parent / "cases"
 SYMBOLIC = [

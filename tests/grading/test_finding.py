@@ -132,7 +132,7 @@ def test_any_text_has_an_answer_within_it_or_none(text: str) -> None:
     assert len(found.answer) <= MAX_ANSWER + 200
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @MANY
 @given(st.text(max_size=80), st.sampled_from(["5", "\\frac{1}{2}", "x^2+1", "(1,2)"]))
 def test_a_last_box_is_found_after_anything(before: str, answer: str) -> None:

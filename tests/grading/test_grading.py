@@ -177,7 +177,7 @@ def test_classes_agree_with_is_equivalent() -> None:
             assert (found.verdicts[number][0] is True) == is_equivalent(gold, answer), (gold, answer)
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_verdicts_do_not_depend_on_the_hash_seed() -> None:
     """Python orders sets by a seed that changes with every process: verdicts must not."""
     code = (

@@ -105,7 +105,7 @@ def test_the_conclusion_policy_only_adds_answers() -> None:
             assert extract_answer(row["response"], wide) == announced
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "piece",
     ["<answer> ", "<answer>" + " " * 80, '"answer": ', "answer is ", "答", "答案是", "final ", "\\boxed{5} or ", "$1$ ",

@@ -11,7 +11,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers import import_pool
 from tests.conftest import write_jsonl
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 
 def logged(doc_id: int, statement: str, responses: list, *, doc_hash: str | None = None, **fields: object) -> dict:

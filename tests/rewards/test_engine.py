@@ -25,7 +25,7 @@ from prm_eval.rewards.engine.batches import Packed, Padded  # noqa: E402
 from prm_eval.rewards.engine.engine import Engine, Unfit, is_out_of_memory  # noqa: E402
 from prm_eval.rewards.engine.packing import common_prefix, lay_out, shared_tokens  # noqa: E402
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch.set_num_threads(1)
 WIDTH = 32

@@ -14,7 +14,7 @@ from prm_eval.rewards.models import checkpoint, factory
 from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.rewards.models.stored import StoredRewardModel
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 
 class Required:

@@ -11,7 +11,7 @@ import pytest
 from prm_eval.records import ScoringItem
 from prm_eval.rewards.aggregate import sigmoid
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 SUE = (
     "Sue lives in a fun neighborhood.  One weekend, the neighbors decided to play a prank on Sue.  On Friday morning, "

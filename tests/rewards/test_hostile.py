@@ -12,7 +12,7 @@ from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model, score_pool
 from tests.conftest import write_jsonl
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 pytest.importorskip("torch")
 

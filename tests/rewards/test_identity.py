@@ -20,7 +20,7 @@ from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model, score_pool
 from tests.rewards import tiny as tiny_models
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch.set_num_threads(1)
 ITEM = ScoringItem("Q", "a\nb", ("a", "b"))

@@ -17,7 +17,7 @@ from tests.conftest import make_tokenizer
 from tests.rewards import tiny as tiny_models
 from tests.rewards.test_identity import edit
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch.set_num_threads(1)
 

@@ -17,7 +17,7 @@ from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from tests.rewards import reference_models as reference
 from tests.rewards.tiny import build_models
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch.set_num_threads(1)
 

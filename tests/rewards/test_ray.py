@@ -15,7 +15,7 @@ from prm_eval.rewards.models.recipe_checkpoint import RecipeModel
 from prm_eval.rewards.recipes.catalogue import named_recipe
 from tests.rewards.test_engine import make_pool
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 ROOT = Path(__file__).resolve().parents[2]
 

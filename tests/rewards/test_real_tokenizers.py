@@ -28,7 +28,7 @@ from tests.rewards import reference_models as reference
 from tests.rewards.test_parity import ELSEWHERE, LOG_RATIO, REFERENCES
 from tests.rewards.tiny import CHATML, LLAMA3
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 # of positions in the stand-in for a model's output, so that softmax and its inverse keep them apart
 SCALE = 1_000

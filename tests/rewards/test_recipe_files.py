@@ -18,7 +18,7 @@ from prm_eval.rewards.recipes.reader import read_recipe
 from prm_eval.rewards.recipes.template import parse_template
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 
 def item(problem: str, *steps: str) -> ScoringItem:

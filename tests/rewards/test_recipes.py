@@ -27,7 +27,7 @@ from prm_eval.texts.steps import split_steps
 from tests.conftest import ROOT, make_tokenizer, tiny_model
 from tests.rewards import tiny as tiny_models
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch.set_num_threads(1)
 READING = [

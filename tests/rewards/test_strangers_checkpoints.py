@@ -23,7 +23,7 @@ from prm_eval.rewards.inputs.limited import render_template
 from tests.conftest import make_tokenizer, tiny_model
 from tests.rewards import tiny as tiny_models
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 ITEM = ScoringItem("Q", "a\nb", ("a", "b"))

@@ -11,7 +11,7 @@ from prm_eval.errors import ModelError
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 torch = pytest.importorskip("torch")
 

@@ -18,7 +18,7 @@ from prm_eval.submissions import registered_pools
 from tests.conftest import ROOT
 from tests.leaderboard.board import add_submission, edit_json
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 SCRIPT = ROOT / ".github" / "check_touched.sh"
 

@@ -17,7 +17,7 @@ from prm_eval.submissions.suspicion import NAMES, _found, blindness, pool_facts,
 from tests.conftest import ROOT, write_jsonl
 from tests.leaderboard.board import make_results
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 WORDS = [
     f"{a}{b}"

@@ -35,7 +35,7 @@ from prm_eval.submissions.trust import MOST_FOLLOWED
 from tests.conftest import ROOT, write_jsonl
 from tests.leaderboard.board import COMMIT, add_submission, rows_of, write_rows
 
-pytestmark = pytest.mark.no_cover  # what is measured here is measured by quicker tests
+pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 
 def points(table: np.ndarray, correct: np.ndarray, n: int) -> float:

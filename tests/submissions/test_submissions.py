@@ -96,7 +96,7 @@ def test_every_check_tier_and_suspicion_is_in_the_readme() -> None:
         assert f"| `{name}` |" in text
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_the_results_that_ship_are_in_order() -> None:
     """The board starts from these: a fault in them is a fault of ours."""
     assert check_paths([RESULTS]) == {RESULTS: []}
@@ -130,7 +130,7 @@ def test_our_own_submissions_are_what_scoring_gives(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_score_form_check_verify_on_the_command_line(tmp_path: Path, capsys, monkeypatch) -> None:
     """From nothing to a checked and reproduced submission with the commands that CONTRIBUTING.md names."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -766,7 +766,7 @@ def test_the_stated_probability_of_detection_holds(folder: Path) -> None:
     assert detection_probability(0, sample, of) == 0.0 and detection_probability(1, of, of) == 1.0
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_verify_itself_catches_at_the_stated_rate(folder: Path) -> None:
     """The same through the whole of verify: files, sampling, scoring, comparing."""
     edited = {7, 99, 215}  # 1 % of 280

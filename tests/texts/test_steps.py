@@ -56,7 +56,7 @@ def test_given_steps_are_kept_as_they_are() -> None:
         split_steps("x", "sentence")
 
 
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "text",
     ["$$" * 50_000, "\\[" * 50_000, "\\begin{a}" * 25_000, "\n" * 75_000, "```\n" * 25_000],
