@@ -26,8 +26,8 @@ MEASURED = ("evaluation", "grading", "importers", "pools", "rewards", "selection
 def pytest_runtest_protocol(item: pytest.Item):
     """Measure coverage where there is a floor, but not in what repeats one path ten thousand times (``unmeasured``).
 
-    pytest-cov has a marker of its own (``no_cover``), which goes on measuring fixtures; the two must not meet in one test,
-    for coverage that is started twice is never stopped again.
+    pytest-cov has a marker of its own (``no_cover``), which goes on measuring fixtures; the two must not meet in one
+    test, for coverage that is started twice is never stopped again.
     """
     plugin = item.config.pluginmanager.getplugin("_cov")
     room = item.path.relative_to(ROOT / "tests").parts[0]
