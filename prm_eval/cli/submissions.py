@@ -144,9 +144,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _print_verification(found: VerificationFile) -> None:
+    from prm_eval.rewards.files.reward_file import VERIFIED
     from prm_eval.submissions import detection_probability
     from prm_eval.submissions.leeway import MOST_LEEWAY, sample_needed
-    from prm_eval.submissions.trust import MEAN_SHARE, MOST_FOLLOWED, VERIFIED
+    from prm_eval.submissions.trust import MEAN_SHARE, MOST_FOLLOWED
 
     compared, of, n = found.compared, found.of, found.headline_n
     print(f"compared   {compared:,} of {of:,} candidates" + ("" if found.seed is None else f", seed {found.seed}"))

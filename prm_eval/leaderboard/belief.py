@@ -11,10 +11,11 @@ from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.cells import ASKED
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.words import grouped, percent
+from prm_eval.rewards.files.reward_file import VERIFIED
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions import TIERS, RegisteredPool, Submission, Tier
 from prm_eval.submissions.formats import VerificationFile
-from prm_eval.submissions.trust import VERIFIED, enough
+from prm_eval.submissions.trust import enough
 
 
 def belief_values(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
-from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
+from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress, silent
@@ -28,7 +28,7 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
-from prm_eval.rewards.files.finished import FILES, SCORES, all_refused, clear, described, finished, unreadable
+from prm_eval.rewards.files.finished import FILES, SCORES, described, finished, unreadable
 from prm_eval.rewards.files.judgements import JudgementJournal
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
@@ -98,13 +98,8 @@ def score_pool(
     """
     key = rewards_key(pool, model, name)
     require_a_folder(folder)
-    try:
-        if (there := finished(folder, key)) is not None:
-            return there
-    except OtherRewards:
-        if not all_refused(folder, key):
-            raise
-        clear(folder)
+    if (there := finished(folder, key)) is not None:
+        return there
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     report = progress or silent
@@ -125,8 +120,9 @@ def score_pool(
             partial.append(done)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
-        _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
+        # before the rewards: finished rewards have nothing that is still to be written
         judgements.finish()
+        _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))
         # both files are on the disk
         (folder / SCORES).unlink(missing_ok=True)
         partial.remove()

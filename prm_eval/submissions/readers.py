@@ -8,14 +8,14 @@ from pathlib import Path
 
 from prm_eval.errors import DataError
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.rewards.files.reward_file import VERIFIED, RewardFile
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
 from prm_eval.submissions.formats import MODEL, ORG, PoolRef, SubmissionFile, VerificationFile
 from prm_eval.submissions.records import RegisteredPool, Submission, Tier
-from prm_eval.submissions.trust import VERIFIED, contradictions, enough, verified_digest
+from prm_eval.submissions.trust import contradictions, enough, verified_digest
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"

@@ -10,12 +10,10 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from prm_eval.rewards.files.reward_file import VERIFIED
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
 from prm_eval.submissions.leeway import MOST_LEEWAY
-
-VERIFIED = "verified.parquet"
-"""The file of the rewards that the model gave when a maintainer ran it on all candidates."""
 
 TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """The largest difference of a step's probability that may ever count as equal, by the dtype of the verifier's run.

@@ -22,7 +22,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.engine.machine import device_name
-from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile, RewardWriter
+from prm_eval.rewards.files.reward_file import VERIFIED, NamedRewards, RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel, free
 from prm_eval.rewards.scoring import score_distinct, scoring_item
 from prm_eval.selection.accuracies import best_of_n_table
@@ -37,7 +37,6 @@ from prm_eval.submissions.trust import (
     MEAN_SHARE,
     MOST_FOLLOWED,
     PINNED,
-    VERIFIED,
     detection_of,
     measured_tolerance,
     verified_digest,

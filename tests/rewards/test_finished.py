@@ -18,7 +18,7 @@ from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.rewards.scoring import reward_slug
 from prm_eval.rewards.taking import same_rewards, take_rewards
 
-JOURNALS = ("rewards.partial.jsonl", "scores.partial")
+JOURNALS = ("rewards.partial.jsonl", "scores.partial", "judgements.partial.jsonl")
 
 
 class Counting(ArithmeticPRM):
@@ -55,7 +55,7 @@ def test_what_killed_runs_left_beside_finished_rewards_goes(pool, folder) -> Non
     """The same command said that all was well, while `check` refused the submission for a hidden file."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    for name in (*WHOLE, "verification.json"):
+    for name in (*WHOLE, "verification.json", "verified.parquet", "judgements.jsonl"):
         (folder / f".{name}.{process.pid}.partial").touch()
     for name in JOURNALS:
         (folder / name).touch()

@@ -22,7 +22,7 @@ from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.leaderboard import build
 from prm_eval.records import StepRewards
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
-from prm_eval.rewards.files.reward_file import RewardWriter
+from prm_eval.rewards.files.reward_file import VERIFIED, RewardWriter
 from prm_eval.store.json_schema import json_schema
 from prm_eval.store.typed import faults
 from prm_eval.submissions import (
@@ -44,7 +44,6 @@ from prm_eval.submissions.formats import FILES, SubmissionFile
 from prm_eval.submissions.revision import revision_name
 from prm_eval.submissions.schemas import schema_texts
 from prm_eval.submissions.suspicion import NAMES, read_rewards
-from prm_eval.submissions.trust import VERIFIED
 from prm_eval.submissions.verify import sample_rows
 from tests.conftest import ROOT
 from tests.leaderboard.board import (

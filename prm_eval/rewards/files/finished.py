@@ -9,10 +9,11 @@ from typing import Any
 
 from prm_eval.errors import DataError, OtherRewards
 from prm_eval.rewards.files import differences
-from prm_eval.rewards.files.judgements import judgements_path
+from prm_eval.rewards.files.judgements import FILE as JUDGEMENTS
+from prm_eval.rewards.files.judgements import JOURNAL
 from prm_eval.rewards.files.partial import ROWS
 from prm_eval.rewards.files.reading import reward_schema
-from prm_eval.rewards.files.reward_file import RewardFile, read_reward_info
+from prm_eval.rewards.files.reward_file import REWARDS, VERIFIED, RewardFile, read_reward_info
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.store.journal import remove_unless_open
 from prm_eval.store.tables import iter_blocks
@@ -20,7 +21,7 @@ from prm_eval.store.writing import remove_leftovers
 
 SCORES = "scores.partial"
 """The journal of the scores of an unfinished block."""
-FILES = ("rewards.parquet", "submission.json", "verification.json")
+FILES = (REWARDS, VERIFIED, "submission.json", "verification.json", JUDGEMENTS)
 """The files of a reward folder that a killed writer may leave unfinished."""
 KEY = ("name", "pool_hash", "kind", "score_type", "splitter")
 ADDED = ("config_sha256", "tokenizer_sha256")
@@ -33,7 +34,8 @@ PINNING = ("weights_sha256", "revision")
 def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
     """Return the finished rewards in a folder; None where there are none, or none that can be read to their end.
 
-    What killed runs left beside finished rewards is removed.
+    What killed runs left beside finished rewards is removed. Rewards of the same recipe with other options are in
+    nobody's way where every candidate was refused.
 
     Args:
         folder: The reward folder.
@@ -50,7 +52,10 @@ def finished(folder: Path, key: Mapping[str, Any]) -> RewardFile | None:
     # files of prm_eval.rewards/1 lack them
     model = {name: value for name, value in key["model"].items() if name not in ADDED or name in info.model}
     theirs = {name: getattr(info, name) for name in (*KEY, "model")}
-    if differs := differences.difference(theirs, {name: key[name] for name in KEY} | {"model": model}):
+    differs = differences.difference(theirs, {name: key[name] for name in KEY} | {"model": model})
+    if differs is not None and fault is None and _all_refused(folder, info, key):
+        return None
+    if differs is not None:
         way = "Give another folder."
         if fault is not None:
             way = f"Its rewards are lost (found {fault.found}): remove the folder, or give another one."
@@ -81,7 +86,7 @@ def described(folder: Path) -> RewardInfo | None:
 def unreadable(folder: Path) -> DataError | None:
     """Return why a folder's ``rewards.parquet`` cannot be read to its end; None where it can."""
     try:
-        for _ in iter_blocks(folder / "rewards.parquet", reward_schema(single=False)):
+        for _ in iter_blocks(folder / REWARDS, reward_schema(single=False)):
             pass
     except DataError as error:
         return error
@@ -89,7 +94,7 @@ def unreadable(folder: Path) -> DataError | None:
 
 
 def _remove_journals(folder: Path) -> None:
-    for name in (SCORES, ROWS):
+    for name in (SCORES, ROWS, JOURNAL):
         path = folder / name
         if path.is_file() and not path.is_symlink():
             remove_unless_open(path, fcntl.flock)
@@ -116,17 +121,10 @@ def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any
     return differences.first_difference({"model": theirs}, {"model": ours})
 
 
-def all_refused(folder: Path, key: Mapping[str, Any]) -> bool:
-    """Say whether a reward folder of the same recipe has nothing to lose: all were refused, and nobody described it."""
-    if unreadable(folder) is not None:
+def _all_refused(folder: Path, info: RewardInfo, key: Mapping[str, Any]) -> bool:
+    """Say whether rewards of the same recipe are nothing to lose: all were refused, and nobody described them."""
+    if info.disclosure is not None or info.kind != key["kind"]:
         return False
-    rewards = RewardFile(folder)
-    if rewards.info.kind != key["kind"] or rewards.info.model.get("recipe") != key["model"].get("recipe"):
+    if info.model.get("recipe") != key["model"].get("recipe"):
         return False
-    return rewards.info.disclosure is None and all(each.refusal is not None for _, _, each in rewards.rows())
-
-
-def clear(folder: Path) -> None:
-    """Remove the rewards of a folder, with what was judged for them."""
-    for path in (folder / "submission.json", folder / "rewards.parquet", judgements_path(folder)):
-        path.unlink(missing_ok=True)
+    return all(each.refusal is not None for _, _, each in RewardFile(folder, info=info).rows())

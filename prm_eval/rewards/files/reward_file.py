@@ -30,6 +30,9 @@ from prm_eval.texts.steps import SPLITTERS
 Ints = npt.NDArray[np.int64]
 
 REWARDS = "rewards.parquet"
+"""The file of the rewards in their folder."""
+VERIFIED = "verified.parquet"
+"""What the same model gave a verifier, beside submitted rewards."""
 SCHEMA_VERSION = "prm_eval.rewards/2"
 # version 1 has no disclosure and says less of the run
 READABLE = ("prm_eval.rewards/1", SCHEMA_VERSION)

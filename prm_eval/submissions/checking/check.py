@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.rewards.files.reward_file import VERIFIED
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Draft, draft
@@ -20,7 +21,7 @@ from prm_eval.submissions.checking.worker import Worker
 from prm_eval.submissions.formats import SubmissionFile, VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool
-from prm_eval.submissions.trust import VERIFIED, contradictions, verified_digest
+from prm_eval.submissions.trust import contradictions, verified_digest
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.records import Kind, ScoreType
+from prm_eval.rewards.files.reward_file import VERIFIED
 from prm_eval.store.rules import shown
 from prm_eval.store.safe_json import read_json
 from prm_eval.store.typed import Draft, as_json, draft
@@ -20,7 +21,6 @@ from prm_eval.submissions.checking.provenance import faults_from_outside, name_f
 from prm_eval.submissions.formats import ModelEntry, SubmissionFile
 from prm_eval.submissions.readers import LAYOUT, REVISION_WORDS, path_parts
 from prm_eval.submissions.revision import revision_name
-from prm_eval.submissions.trust import VERIFIED
 
 REQUIRED = ("submission.json", "rewards.parquet")
 ALLOWED = (*REQUIRED, "verification.json", VERIFIED)
