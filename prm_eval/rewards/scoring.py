@@ -34,7 +34,7 @@ from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.inputs.rendered import Rendered
-from prm_eval.rewards.models.writers import SERVER_REFUSED
+from prm_eval.rewards.models.server_writer import SERVER_REFUSED
 from prm_eval.rewards.protocol import RendersAhead, Report, RewardModel, device_of, work_done
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.store.writing import remove_leftovers

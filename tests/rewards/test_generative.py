@@ -32,7 +32,7 @@ ITEM = ScoringItem("What is 1+1?", "We add.\n\nSo 3.", ("We add.", "So 3."))
 def server(monkeypatch):
     """An OpenAI-compatible server that says what the test tells it to; ``server.answer(path, body)`` returns (status,
     reply)."""
-    monkeypatch.setattr("prm_eval.rewards.models.writers.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("prm_eval.rewards.models.server_writer.FIRST_WAIT_SECONDS", 0.0)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -22,7 +22,8 @@ from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.inputs.pieces import Refused
 from prm_eval.rewards.inputs.renderer import fill, numbered
 from prm_eval.rewards.models import checkpoint
-from prm_eval.rewards.models.writers import HttpWriter, LocalWriter, Unread, Writer, Written
+from prm_eval.rewards.models.server_writer import HttpWriter
+from prm_eval.rewards.models.writers import LocalWriter, Unread, Writer, Written
 from prm_eval.rewards.recipes.recipe import Generate, Recipe
 from prm_eval.rewards.recipes.template import parse_template
 from prm_eval.texts.boxed import boxed_spans
