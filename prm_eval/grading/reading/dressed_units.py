@@ -61,10 +61,11 @@ def _composed(chain: str) -> str | None:
     """Return a chain of groups as one unit in plain letters; None where a group is no unit."""
     pieces: list[str] = []
     for found in _PART.finditer(chain):
-        inner = re.sub(r"\\cdot|\\times|\\[,; ]|[~·⋅∙]", " ", found.group(2)).replace("\\Omega", "ohm").strip()
+        # one blank is a product; two would be read as one word
+        inner = re.sub(r"(?:\\cdot|\\times|\\[,; ]|[~·⋅∙\s])+", " ", found.group(2)).replace("\\Omega", "ohm").strip()
         inner = re.sub(r"\\mu\s?", "u", inner)
         inner = ("u" + inner) if found.group().lstrip("\\ ,;:!~").startswith("mu") else inner
-        if not is_known_unit(inner):
+        if not is_known_unit(inner) or re.search(r"/ | /", inner):
             return None
         inner = re.sub(r"\^\{\s?(-?\d)\s?\}", r"^\1", inner)
         pieces.append(

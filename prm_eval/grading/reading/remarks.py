@@ -8,7 +8,10 @@ words stay, and fail.
 
 from __future__ import annotations
 
+import operator
 import re
+from collections.abc import Callable
+from fractions import Fraction
 
 _TEXT = r"\\(?:text|textrm|mathrm|mbox|textnormal)\s?\{"
 _ABOUT = r"(?:approximately|approx\.?|about|roughly|around|nearly|≈|\\approx)"
@@ -20,20 +23,23 @@ _IN_BRACKETS = re.compile(  # "(since x > 0)", "(approximately 3.46)", with the 
     rf"|exact)(?![a-z])[^()]{{0,80}}(?:\([^()]{{0,40}}\)[^()]{{0,40}})?\)\s?\}}?\s{{0,4}}$",
     re.IGNORECASE,
 )
-_NO_DOUBT = (
-    r"(?![^()]{0,80}(?:answer|should|actually|wrong|correct|maybe|perhaps|\bif\b|\bnot\b|\bor\b|each|\bper\b|mod))"
-)
-_SAYING_WHICH = re.compile(  # "(the larger root)", "(in total)", "only": which value it is, and no other
-    rf"\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:\(\s?(?:{_TEXT}\s{{0,4}})?(?:(?:the|in total|total|using|by|from|with|after"
-    rf"|before|only|both|as)(?![a-z]){_NO_DOUBT}[^()\d\\]{{0,80}})\)|,?\s?only)\s?\}}?\s{{0,4}}$",
+_ROOT = r"(?:root|solution|value|zero)"
+_SAYING_WHICH = re.compile(  # which of several values it is, in phrases that change none; other brackets stay, and fail
+    rf"\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:\(\s?(?:{_TEXT}\s{{0,4}})?(?:the (?:larger|smaller|largest|smallest|greater"
+    rf"|lesser|greatest|least|only|unique) {_ROOT}|the only one|in total|in all|altogether)\s?\)|,?\s?only)\s?\}}?"
+    r"\s{0,4}$",
     re.IGNORECASE,
 )
-_WHERE = re.compile(  # "x = 3, where x > 0": the letter is named already, and its value stands there
-    rf"(?P<named>\s{{0,4}}\$?(?P<letter>[a-zA-Z])\s?=\s?(?:[^a-zA-Z,;]|\\(?:[dt]?frac|sqrt|pi)(?![a-z])){{1,60}}?)"
+_WHERE = re.compile(  # "x = 3, where x > 0": the letter is named already, and its value meets the condition
+    r"(?P<named>\s{0,4}\$?(?P<letter>[a-zA-Z])\s?=\s?(?P<value>-?\d{1,12}(?:\.\d{1,12})?(?:/\d{1,9})?)\s?\$?)"
     rf"(?:,|\\[ ,]|\\quad|\s){{0,6}}(?:{_TEXT}\s{{0,4}}),?\s?(?:where|with|since|because|as|for)\s?\}}?\s{{0,4}}\$?\s?"
-    rf"(?P=letter)\s?(?:[<>≤≥≠]|\\(?:leq?|geq?|neq?|leqslant|geqslant)(?![a-z]))"
-    r"\s{0,4}-?[\d./]{1,10}\s?\$?\s?\}?\s{0,4}"
+    r"(?P=letter)\s?(?P<how>[<>≤≥≠]|\\(?:leq?|geq?|neq?|leqslant|geqslant)(?![a-z]))"
+    r"\s{0,4}(?P<bound>-?\d{1,9}(?:\.\d{1,9}|/\d{1,9})?)\s?\$?\s?\}?\s{0,4}"
 )
+_MEETS: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt, ">": operator.gt, "≤": operator.le, "≥": operator.ge, "≠": operator.ne, "l": operator.le,
+    "g": operator.ge, "n": operator.ne,
+}  # fmt: skip
 _BESIDE = re.compile(
     rf"(?:\s{{0,4}},\s?(?:{_TEXT}\s{{0,4}})?(?:,\s?)?(?:(?:or|which is|that is)\s)?"
     rf"|\s{{0,4}}(?:{_TEXT}\s{{0,4}})?(?:or|which is|that is)\s){_ABOUT}\s{{0,4}}\}}?\s{{0,4}}{_NUMBER}"
@@ -113,7 +119,7 @@ _REMARK_WORDS = (
     "since", "because", "that", "rounded", "simplified", "as required", "assuming", "approx", "about", "roughly",
     "around",
     "nearly", "(to ", "exact", "or ", "i.e.", "equivalently", "simplest", "Since", "Approx", "About", "(or",
-    "(the", "otal", "(using", "(by", "(from", "(with", "(after", "(before", "only", "(both", "(as", "(The",
+    "(the", "(The", "otal", "in all", "altogether", "only",
 )  # fmt: skip
 MAX_REMARKS = 3  # remarks behind one another
 LONGEST = 1_000  # a longer answer holds no remark
@@ -132,7 +138,7 @@ def without_remarks(text: str) -> str:
         text = _OFFER.sub(lambda found: rf" \text{{ or }} {found.group(3)}", text)
     if r"\in" in text or "for" in text or "where" in text or "with" in text or "is" in text:
         text = _qualified(text)
-    if "=" in text and (named := _WHERE.fullmatch(text)):
+    if "=" in text and (named := _WHERE.fullmatch(text)) and _holds(named):
         text = named.group("named")
     if "all " in text.casefold() or "every " in text.casefold() or "any " in text.casefold():
         text = _set_in_words(text)
@@ -141,6 +147,15 @@ def without_remarks(text: str) -> str:
         if bounded:
             return f"{bounded.group('letter')} {_SIGNS[bounded.group('how')]} {bounded.group('bound')}"
     return _NEGATIVE.sub(r"\1-", text)
+
+
+def _holds(named: re.Match[str]) -> bool:
+    """Say whether the value of a letter meets the condition that stands behind it."""
+    try:
+        value, bound = Fraction(named.group("value")), Fraction(named.group("bound"))
+    except (ValueError, ZeroDivisionError):
+        return False
+    return _MEETS[named.group("how").lstrip("\\")[0]](value, bound)
 
 
 def _qualified(text: str) -> str:

@@ -37,14 +37,16 @@ _PREFIX = re.compile(
     r"|는)?\s?[：:]?|(?:一|总)?共(?:有|是)?|等于|解得"
     r"|【答案】)\s{0,4}\}?\s{0,4}(?=[-\d\\(\[{$a-zA-Z])"
 )
-_OR, _AND = r"或者|或|또는|または|もしくは|или", r"和|与|與|以及|及|そして|그리고|и(?![а-яё])"
+_OR, _AND = r"或者|或|또는|または|もしくは|или", r"和|与|與|以及|及|そして|그리고|(?<![а-яё])и(?![а-яё])"
 _LINKS = re.compile(
     rf"(?:\\(?:text|mathrm|mbox)\s?\{{\s{{0,4}})?(?<=[^\u3400-\u9fff\uac00-\ud7a3])(?:(?P<or>{_OR})"
     rf"|(?P<and>{_AND}))\s{{0,4}}\}}?"
     r"(?=\s{0,4}\$?[-\d\\(\[{a-zA-Z])"
 )
-# 3.5万 is 35,000; 3万5千 is left as it is
-_MYRIADS = re.compile(r"(?<![\d.])(\d{1,9})(?:\.(\d{1,8}))?\s?([万萬만亿億억])(?![千百十万萬亿億만억천백십\d])")
+# 3.5万 is 35,000 and 2,000万 is 20,000,000; 3万5千, a fraction and an exponent are left as they are
+_MYRIADS = re.compile(
+    r"(?<![\d.,/^{])(\d{1,3}(?:,\d{3}){1,3}|\d{1,9})(?:\.(\d{1,8}))?\s?([万萬만亿億억])(?![千百十万萬亿億만억천백십\d,.])"
+)
 _TIMES = {**dict.fromkeys("万萬만", 10**4), **dict.fromkeys("亿億억", 10**8)}
 _FOREIGN = re.compile(
     r"\\text[a-z]{0,4}\s?\{[^{}]*\}|[\u0400-\u052f\u0590-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]+"
@@ -67,7 +69,7 @@ def in_latin(text: str) -> str:
 
 def _in_digits(found: re.Match[str]) -> str:
     """Return a number with the word for ten thousand or a hundred million in digits alone."""
-    whole, part = found.group(1), found.group(2) or ""
+    whole, part = found.group(1).replace(",", ""), found.group(2) or ""
     scaled = int(whole + part) * _TIMES[found.group(3)]
     above, below = divmod(scaled, 10 ** len(part))
     return f"{above}.{below:0{len(part)}d}".rstrip("0") if below else str(above)
