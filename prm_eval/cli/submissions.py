@@ -29,9 +29,10 @@ HALVES = ("bfloat16", "float16")
 
 def _check(options: argparse.Namespace) -> int:
     from prm_eval.submissions import Options, check_paths
+    from prm_eval.submissions.doubted import doubts_at
 
     found = check_paths(options.paths, Options(new=options.new, tokenizer=options.model))
-    odd = {path: _odd(path) for path, faults in found.items() if not faults}
+    odd = {path: doubts_at(path) for path, faults in found.items() if not faults}
     if options.json:
         print(json.dumps([_as_json(path, faults, odd.get(path, {})) for path, faults in found.items()], indent=2))
         return 1 if any(found.values()) else 0
@@ -52,32 +53,6 @@ def _as_json(path: Path, faults: list[Fault], odd: dict[str, list[Suspicion]]) -
         "faults": [asdict(each) for each in faults],
         "suspicions": [{"folder": folder, **asdict(each)} for folder, several in odd.items() for each in several],
     }
-
-
-def _odd(path: Path) -> dict[str, list[Suspicion]]:
-    """Return the suspicions of every submission at a path that has no fault."""
-    from prm_eval.submissions import suspicions
-    from prm_eval.submissions.alike import Ordered, copies, ordered
-    from prm_eval.submissions.checking.check import results_of
-    from prm_eval.submissions.readers import read_pool_ref, read_submission, submission_folders
-    from prm_eval.submissions.suspicion import read_rewards
-
-    results = results_of(path)
-    found: dict[str, list[Suspicion]] = {}
-    by_pool: dict[str, dict[str, Ordered]] = {}
-    for folder in submission_folders(results) if results == path else [path]:
-        submission = read_submission(folder)
-        # only its own pool's entry is read: that of another pool may be malformed, which is no fault of this submission
-        pool = read_pool_ref(results / "pools" / f"{submission.pool_id}.json", results).pool
-        if pool is not None and pool.grades_path("own").is_file():
-            name = folder.relative_to(results).as_posix()
-            rewards = read_rewards(submission, pool)
-            found[name] = suspicions(submission, pool, rewards)
-            by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
-    for several in by_pool.values():
-        for name, more in zip(several, copies(list(several.values())), strict=True):
-            found[name] += more
-    return found
 
 
 def _submit_form(options: argparse.Namespace) -> int:

@@ -11,21 +11,20 @@ from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.words import slug
 from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.reward_file import REWARDS, RewardFile
+from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.submissions import Fault, RegisteredPool, Submission, Suspicion, registered_pools, suspicions
 from prm_eval.submissions.alike import Ordered, copies, ordered
-from prm_eval.submissions.checking.check import Checker, Look
+from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
-from prm_eval.submissions.readers import read_submission
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
@@ -199,18 +198,7 @@ class _Reading:
     def _read(self, look: Look) -> tuple[Submission, StepArrays] | None:
         reader = self._free.get()
         try:
-            steps = reader.read(look.folder, self._pool, look.seen.about, look.faults, arrays=True)
-            if steps is None:
-                return None
-            submission = read_submission(look.folder, look.seen.about.whole)
-            if (name := submission.rewards.path.name) != REWARDS:
-                # the figures of a submission that was run again whole are those of that run
-                steps = reader.read(look.folder, self._pool, look.seen.about, look.faults, arrays=True, name=name)
-            return None if steps is None else (submission, steps)
-        except DataError as error:
-            # its verification.json was another one a moment ago
-            look.faults.add_error("verification", error)
-            return None
+            return read_rows(look, self._pool, reader)
         finally:
             self._free.put(reader)
 

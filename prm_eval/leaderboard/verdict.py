@@ -9,15 +9,16 @@ from prm_eval.leaderboard.cells import Cell
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.table import Table, TableRow
 from prm_eval.leaderboard.words import counted, percent
-from prm_eval.submissions import Tier
+from prm_eval.submissions import Submission, Tier
 
 # rows that are named where several may be first
 NAMED = 4
 CHECKED: dict[Tier, str] = {
     "recomputed": "nobody here has run it: its name is the submitter\u2019s word",
-    "spot-checked": "a maintainer ran it on a random sample and got the submitted rewards",
-    "reproduced": "a maintainer ran it on every candidate and got the submitted rewards",
+    "spot-checked": "a maintainer ran it on a random sample: what differs is worth at most 2 points",
+    "reproduced": "a maintainer ran it on every candidate, and the figures are those of that run",
 }
+RUN_IN_VAIN = "a maintainer ran it, and that earned it no trust: its page says why"
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,15 @@ def verdict_of(table: Table) -> Verdict | None:
         Cell() if second is None else _turned(second.cells["best"]),
         table.levels["majority"],
         top.cells["maj"],
-        CHECKED[entry.submission.tier],
+        _checked(entry.submission),
         _against(entry, top),
     )
+
+
+def _checked(submission: Submission) -> str:
+    """Return what was done to check a submission."""
+    in_vain = submission.tier == "recomputed" and submission.verification is not None
+    return RUN_IN_VAIN if in_vain else CHECKED[submission.tier]
 
 
 def _turned(cell: Cell) -> Cell:

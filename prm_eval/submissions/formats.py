@@ -235,6 +235,9 @@ class VerificationFile:
             re-scored, as the board's figures are then from verified.parquet.
         follows_grade: How far the signs of differences follow the grade within problems, in standard errors.
         gained: How many points best-of-n by the submitted rewards is above that by the model's own; null for a sample.
+        aggregation: The step aggregation of the submission, of which leeway and gained are.
+        score_type: The score type of the submission.
+        splitter: The splitter of the submission; null for the pool's own.
         verified_sha256: Of ``verified.parquet``, which has the rewards that the model gave when all were re-scored;
             null where they are those submitted, or a sample was drawn.
     """  # noqa: D205 - one sentence, which results/schema has
@@ -264,6 +267,9 @@ class VerificationFile:
     leeway: Annotated[float, Number(0, 100)] | None = None
     follows_grade: Annotated[float, Number(-1e9, 1e9)] | None = None
     gained: Annotated[float, Number(-100, 100)] | None = None
+    aggregation: str | None = None
+    score_type: str | None = None
+    splitter: str | None = None
     verified_sha256: Sha256 | None = None
 
 

@@ -82,6 +82,7 @@ def part(problem: Problem, slot: int, again: float, none: Floats) -> float:
 def _of_a_right_one(rewards: Floats, correct: Bools, own: float, again: float, none: Floats) -> float:
     """Return the probability that it is chosen before a wrong one that its raise may have taken it over."""
     lowest = own - 2 * (own - again)
+    lowest -= _rounding(own, again, lowest)
     level = rewards == own
     above, tied, right = int((rewards > own).sum()), int(level.sum()), int((level & correct).sum())
     overtaken = int((~correct & (rewards <= own) & (rewards >= lowest) & (rewards > -np.inf)).sum())
@@ -93,9 +94,16 @@ def _of_a_right_one(rewards: Floats, correct: Bools, own: float, again: float, n
     return max(0.0, chosen - float(without)) if overtaken else 0.0
 
 
+def _rounding(*numbers: float) -> float:
+    """Return more than the rounding of sums of such numbers: who stands at half the distance to a bit counts."""
+    largest = max((abs(each) for each in numbers if math.isfinite(each)), default=0.0)
+    return 8 * float(np.spacing(largest))
+
+
 def _of_wrong_ones(rewards: Floats, correct: Bools, own: float, again: float, twins: int, none: Floats) -> float:
     """Return the probability that one of such twins is drawn and lost to a right one that their lowering let past."""
     highest = np.inf if own == -np.inf else own + 2 * (again - own)
+    highest += _rounding(own, again, highest)
     found = 0.0
     for level in np.unique(rewards[correct & (rewards >= own) & (rewards <= highest) & (rewards > -np.inf)]):
         there = rewards == level

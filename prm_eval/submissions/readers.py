@@ -15,7 +15,7 @@ from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
 from prm_eval.submissions.formats import MODEL, ORG, PoolRef, SubmissionFile, VerificationFile
 from prm_eval.submissions.records import RegisteredPool, Submission, Tier
-from prm_eval.submissions.trust import contradictions, enough, verified_digest
+from prm_eval.submissions.trust import DECLARED, contradictions, enough, verified_digest
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
 REVISION = r"[0-9a-f]{40}|sha256-[0-9a-f]{40}|rule-\d{1,6}"
@@ -132,7 +132,8 @@ def verified_tier(folder: Path, submission: SubmissionFile, verification: Verifi
     if verification is None or not rewards.is_file():
         return "recomputed"
     said = (submission.pool_hash, submission.model, submission.run)
-    if any(contradictions(verification, *said, file_sha256(rewards), verified_digest(folder))):
+    declared = {name: getattr(submission, name) for name in DECLARED}
+    if any(contradictions(verification, *said, file_sha256(rewards), verified_digest(folder), declared)):
         return "recomputed"
     if not enough(verification):
         return "recomputed"

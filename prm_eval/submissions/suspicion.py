@@ -27,11 +27,13 @@ from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
 from prm_eval.submissions.patterns import follows_share, ranks, refused
 from prm_eval.submissions.records import Submission, Suspicion
+from prm_eval.submissions.trust import enough
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 NAMES = {
+    "differs": "the model was run again here, and did not give these rewards",
     "grades": "the rewards are almost the grades",
     "auroc": "better at telling right from wrong within a problem than any known verifier",
     "oracle": "best-of-n is close to the oracle",
@@ -88,7 +90,20 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
     facts = pool_facts(str(pool.path), pool.info.content_hash)
     table = read_rewards(submission, pool) if rewards is None else rewards
     odd = outliers(table[facts.present & ~np.isnan(table)], submission.rewards.info.score_type)
-    return [*doubts(submission), *([] if odd is None else [odd]), *_found(table, facts)]
+    return [*_of_verification(submission), *doubts(submission), *([] if odd is None else [odd]), *_found(table, facts)]
+
+
+def _of_verification(submission: Submission) -> Iterator[Suspicion]:
+    """Yield the suspicion that the model gives other rewards than these; a sample that was too small raises none."""
+    found = submission.verification
+    if found is None or submission.tier != "recomputed":
+        return
+    if found.verdict != "agrees":
+        text = f"the model was run again on {found.compared:,} candidates, and {found.beyond:,} of them differ"
+        yield Suspicion("differs", text, float(found.beyond))
+    elif enough(found):
+        text = "the rewards, or what they are said to be, were changed after the model was run again"
+        yield Suspicion("differs", text, 0.0)
 
 
 def read_rewards(submission: Submission, pool: Pool) -> Floats:

@@ -7,9 +7,11 @@ can contradict itself or the submission beside it. CI makes sure that strangers 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from prm_eval.errors import DataError
 from prm_eval.rewards.files.reward_file import VERIFIED
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions.formats import ModelEntry, RunEntry, VerificationFile
@@ -34,6 +36,8 @@ MEAN_SHARE = 8
 EDITED = 0.01
 # no pool has more candidates; nothing is computed from a larger figure
 MOST_CANDIDATES = 10**8
+DECLARED = ("aggregation", "score_type", "splitter")
+"""What a submission declares, and the figures of its verification hang on."""
 PINNED = ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator")
 """The fields of a model that must be equal where two descriptions of it both have them."""
 
@@ -78,9 +82,18 @@ def measured_tolerance(noise: float, dtype: object) -> float:
 
 
 def verified_digest(folder: Path) -> str | None:
-    """Return the SHA-256 of a submission's ``verified.parquet``; None where there is no such file."""
+    """Return the SHA-256 of a submission's ``verified.parquet``; None where there is no such plain file.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     path = folder / VERIFIED
-    return file_sha256(path) if path.is_file() else None
+    try:
+        return file_sha256(path) if stat.S_ISREG(path.lstat().st_mode) else None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(path, None, f"a file that cannot be read ({error.strerror})", "a plain file") from None
 
 
 def enough(found: VerificationFile) -> bool:
@@ -90,7 +103,7 @@ def enough(found: VerificationFile) -> bool:
     files of before 0.2 do not have.
     """
     if found.scope == "all":
-        return not found.max_difference or found.verified_sha256 is not None
+        return not _differs(found) or found.verified_sha256 is not None
     return found.leeway is not None and found.leeway <= MOST_LEEWAY
 
 
@@ -101,6 +114,7 @@ def contradictions(
     run: RunEntry,
     rewards_sha256: str,
     verified_sha256: str | None = None,
+    declared: Mapping[str, str | None] | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Yield (found, expected) of everything that keeps a verification from earning a tier.
 
@@ -111,6 +125,7 @@ def contradictions(
         run: The run of the submission.
         rewards_sha256: The SHA-256 of its ``rewards.parquet``.
         verified_sha256: The SHA-256 of its ``verified.parquet``; None where there is none.
+        declared: What the submission says of :data:`DECLARED`.
     """
     if found.pool_hash != pool_hash:
         yield "a verification for another pool", "one for this submission's pool"
@@ -124,6 +139,10 @@ def contradictions(
         theirs, ours = model.get(name), found.model.get(name)
         if theirs and ours and theirs != ours:
             yield f"a verification with another {name}", "the model of the submission"
+    # files of before 0.2 do not name them
+    for name, submitted in (declared or {}).items() if found.aggregation is not None else ():
+        if getattr(found, name) != submitted:
+            yield f"a verification of {name} {getattr(found, name)!r}", f"of {submitted!r}, as submitted"
     yield from _differences(found, model)
     yield from _figures(found, verified_sha256)
 
@@ -151,10 +170,15 @@ def _figures(found: VerificationFile, verified_sha256: str | None) -> Iterator[t
     if found.verified_sha256 != verified_sha256:
         there = "no" if verified_sha256 is None else "another"
         yield f"{there} {VERIFIED}", "none" if found.verified_sha256 is None else "the one that it names"
-    elif found.scope == "all" and found.max_difference and verified_sha256 is None and found.noise is not None:
+    elif found.scope == "all" and verified_sha256 is None and found.noise is not None and _differs(found):
         yield f"no {VERIFIED}, though rewards differ", "the rewards that the model gave"
     elif found.scope != "all" and verified_sha256 is not None:
         yield f"a {VERIFIED} of a sample", "none"
+
+
+def _differs(found: VerificationFile) -> bool:
+    """Say whether rewards differ; those beyond the ends of the scale show in what they gain alone."""
+    return bool(found.max_difference or found.gained)
 
 
 def _counts(found: VerificationFile, candidates: int) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ from prm_eval.submissions.trust import (
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-# candidates scored at a time
+# candidates scored at a time, at least
 CHUNK = 256
 # Candidates that are scored once more to measure the noise, and how many at a time: few, for batches unlike CHUNK's.
 NOISE_CANDIDATES, NOISE_CHUNK = 256, 37
@@ -158,9 +157,9 @@ def _at_hand(pool: RegisteredPool) -> Pool:
 
 
 def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) -> None:
-    """Insist that no verification of the same rewards has agreed on more candidates.
+    """Insist that no verification of the same rewards has agreed on more candidates, or on a sample as large.
 
-    A smaller one would only lower the tier.
+    A smaller one would only lower the tier, and one as large would draw again until it fits.
 
     Raises:
         PrmEvalError: There is such a verification.
@@ -170,10 +169,18 @@ def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) ->
     except DataError:
         # there is none, or one that cannot be read and will be overwritten
         return
-    if before.verdict == "agrees" and before.rewards_sha256 == rewards_sha256 and before.compared > compared:
+    if before.verdict != "agrees" or before.rewards_sha256 != rewards_sha256:
+        return
+    if before.compared > compared:
         raise PrmEvalError(
             f"{path}: {before.compared:,} candidates agreed before; {compared:,} would say less. "
             "Remove that file first to write it again"
+        )
+    # 95 % is what one draw says: whoever draws until it fits has no 95 %
+    if before.scope == "sample" and before.compared == compared:
+        raise PrmEvalError(
+            f"{path}: a sample of {compared:,} was drawn already, and another of that size would be a second chance. "
+            f"Take more (--sample {2 * compared}), or all (--all)"
         )
 
 
@@ -219,6 +226,9 @@ def _verification(
         leeway=figures.leeway,
         follows_grade=figures.follows_grade,
         gained=figures.gained,
+        aggregation=rewards.info.aggregation,
+        score_type=rewards.info.score_type,
+        splitter=rewards.info.splitter,
     )
 
 
@@ -294,16 +304,27 @@ def _score_again(
     rows: npt.NDArray[np.int64],
     progress: Callable[[int], None] | None,
 ) -> Iterator[tuple[ScoringItem, Scored]]:
-    chosen = iter(_chosen(rewards, pool, rows))
     single = model.score_type == "logodds"
     done = 0
-    while chunk := list(islice(chosen, CHUNK)):
+    for chunk in _chunks(_chosen(rewards, pool, rows)):
         results = score_distinct(model, [item for item, _ in chunk])
         for (item, one), again in zip(chunk, results, strict=True):
             yield item, replace(one, again=_as_stored(again) if single else again)
         done += len(chunk)
         if progress is not None:
             progress(done)
+
+
+def _chunks(chosen: Iterator[tuple[ScoringItem, Scored]]) -> Iterator[list[tuple[ScoringItem, Scored]]]:
+    """Yield whole problems, of :data:`CHUNK` candidates or more: equal texts of a problem are scored once."""
+    chunk: list[tuple[ScoringItem, Scored]] = []
+    for each in chosen:
+        if len(chunk) >= CHUNK and chunk[-1][1].problem != each[1].problem:
+            yield chunk
+            chunk = []
+        chunk.append(each)
+    if chunk:
+        yield chunk
 
 
 def _as_stored(result: StepRewards) -> StepRewards:
@@ -327,7 +348,9 @@ def _chosen(rewards: RewardFile, pool: Pool, rows: npt.NDArray[np.int64]) -> Ite
 
 def _keep(folder: Path, rewards: RewardFile, model: RewardModel, run: Run, result: VerificationFile) -> str | None:
     """Write ``verified.parquet`` where the board is to use it, and remove it elsewhere; return its SHA-256."""
-    if result.scope != "all" or result.verdict != "agrees" or not result.max_difference:
+    # to the last bit, and not by the scale of the comparison: beyond its ends rewards differ that count as equal
+    same = all(each.again.values == each.submitted.values for each in run.scored)
+    if result.scope != "all" or result.verdict != "agrees" or same:
         (folder / VERIFIED).unlink(missing_ok=True)
         return None
     with RewardWriter(folder, single=model.score_type == "logodds", name=VERIFIED) as writer:

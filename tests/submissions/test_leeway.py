@@ -86,6 +86,15 @@ def test_parts_by_hand() -> None:
     assert part(problem, 0, -np.inf, none) == pytest.approx(0.5)
 
 
+def test_half_a_distance_that_is_rounded_still_counts() -> None:
+    """Both moved to the midpoint, which is a bit beyond what a double holds of the distances: the gain has parts."""
+    submitted, again = np.array([1 + 2**-52, -1.0]), np.array([2**-53, 2**-53])
+    correct, none = np.array([True, False]), none_drawn(2, 2)
+    problem = Problem(submitted, correct, np.ones(2, dtype=np.int64))
+    gain = points(submitted, correct, 2) - points(again, correct, 2)
+    assert gain == 0.5 and sum(part(problem, slot, float(again[slot]), none) for slot in range(2)) >= gain
+
+
 @pytest.mark.parametrize("mean", [0.002, 0.02, 0.2])
 @pytest.mark.parametrize("kind", ["whole", "small"])
 def test_the_limit_is_too_low_as_seldom_as_it_says(mean: float, kind: str) -> None:

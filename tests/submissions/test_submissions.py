@@ -701,6 +701,14 @@ def test_a_verification_of_other_rewards_earns_nothing(folder: Path) -> None:
     assert find_submissions(folder.parents[3])[0].tier == "recomputed"
 
 
+def test_another_aggregation_than_the_verified_one_earns_nothing(folder: Path) -> None:
+    """Verified as it was, then shown as something else: the tier hung on figures of the first."""
+    verify(folder)
+    edit_json(folder / "submission.json", aggregation="last")
+    assert kinds(folder, folder.parents[3]) >= {"verification"}
+    assert find_submissions(folder.parents[3])[0].tier == "recomputed"
+
+
 def test_verify_refuses_another_model(folder: Path) -> None:
     """Comparing another model's numbers would accuse an honest submitter."""
 
@@ -773,6 +781,7 @@ def test_verify_itself_catches_at_the_stated_rate(folder: Path) -> None:
     trials, sample = 60, 70
     caught = 0
     for seed in range(trials):
+        (folder / "verification.json").unlink(missing_ok=True)  # drawing again is refused
         found = verify(folder, sample=sample, seed=seed)
         met = edited & set(sample_rows(280, sample, seed).tolist())
         assert found.beyond == len(met)
@@ -781,6 +790,17 @@ def test_verify_itself_catches_at_the_stated_rate(folder: Path) -> None:
     stated = detection_probability(len(edited), sample, 280)
     assert found.detection == stated
     assert abs(caught / trials - stated) < 4 * math.sqrt(stated * (1 - stated) / trials)
+
+
+def test_a_sample_is_not_drawn_again_until_it_fits(folder: Path) -> None:
+    """Its 95 % is what one draw says: a second of the same size would be a second chance; a larger one is none."""
+    verify(folder, sample=70, seed=1)
+    with pytest.raises(PrmEvalError, match="a sample of 70 was drawn already, and another"):
+        verify(folder, sample=70, seed=2)
+    assert verify(folder, sample=140, seed=2).compared == 140
+    with pytest.raises(PrmEvalError, match="140 candidates agreed before; 70 would say less"):
+        verify(folder, sample=70, seed=2)
+    assert verify(folder, sample=None).scope == "all" and verify(folder, sample=None).scope == "all"
 
 
 def test_raw_rewards_are_compared_in_units_of_their_spread(pool, tmp_path) -> None:

@@ -236,7 +236,7 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
 
 def test_every_doubt_has_a_line_for_the_board() -> None:
     names = {"grades", "auroc", "oracle", "few-values", "text-blind", "outliers", "own-recipe", "unrun-rule"}
-    names |= {"refusals", "votes", "alike"}
+    names |= {"refusals", "votes", "alike", "differs"}
     assert set(NAMES) == names and all(re.match(r"[a-z][a-z ,-]+[a-z]$", line.lower()) for line in NAMES.values())
     assert all(line[0].islower() and line[-1].islower() for line in NAMES.values())
 
@@ -300,6 +300,7 @@ class Stand:
     """A submission, as far as doubts look at it."""
 
     tier = "recomputed"
+    verification = None
 
     def __init__(self, **fields) -> None:
         self.file = SimpleNamespace(model=ModelEntry("they/model", **fields))
@@ -326,6 +327,27 @@ def test_all_doubts_of_a_submission(graded) -> None:
     far = table.copy()
     far[1, 12] = -1e9  # no candidate is there
     assert suspicions(Stand(), graded, far) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "doubts"),
+    [
+        ({"verdict": "differs", "scope": "all"}, ["differs"]),
+        ({"verdict": "differs", "scope": "sample"}, ["differs"]),
+        # it agreed, with enough to earn a tier, which was not earned: something was changed since
+        ({"verdict": "agrees", "scope": "sample", "leeway": 1.5}, ["differs"]),
+        # a sample that was too small says nothing against anybody
+        ({"verdict": "agrees", "scope": "sample", "leeway": 9.0}, []),
+    ],
+)
+def test_a_model_that_gives_other_rewards_is_a_doubt(graded, found, doubts) -> None:
+    """A row that failed its check would stand like one that nobody has looked at."""
+    empty = {"compared": 9, "beyond": 3, "max_difference": 0.0, "gained": None, "verified_sha256": None, "leeway": None}
+    submission, table = Stand(), np.random.default_rng(2).normal(0, 1, (2, 13))
+    submission.verification = SimpleNamespace(**empty | found)
+    assert [each.name for each in suspicions(submission, graded, table)] == doubts
+    submission.tier = "spot-checked"
+    assert suspicions(submission, graded, table) == []
 
 
 def test_rewards_are_read_where_they_are_not_at_hand(graded, monkeypatch) -> None:

@@ -3,7 +3,10 @@ sides."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,7 @@ from prm_eval.submissions.trust import (
     enough,
     measured_tolerance,
     tolerance_between,
+    verified_digest,
 )
 
 
@@ -176,6 +180,47 @@ EVERYTHING = {"scope": "all", "seed": None, "compared": 400, "detection": 1.0, "
 def test_what_a_measured_verification_must_say(verified, changes, said) -> None:
     """Its tolerance follows from its noise, its differences from no grade, its figures from the file that it names."""
     assert told_new(verified, **changes) == said
+
+
+@pytest.mark.parametrize(
+    ("was", "said"),
+    [
+        ({"aggregation": "prod", "score_type": "logodds", "splitter": None}, []),
+        ({"aggregation": "last", "score_type": "logodds", "splitter": None},
+         [("a verification of aggregation 'last'", "of 'prod', as submitted")]),
+        ({"aggregation": "prod", "score_type": "raw", "splitter": "blank_line"},
+         [("a verification of score_type 'raw'", "of 'logodds', as submitted"),
+          ("a verification of splitter 'blank_line'", "of None, as submitted")]),
+        ({}, []),  # files of before 0.2 do not say
+    ],
+)  # fmt: skip
+def test_what_the_figures_hang_on_is_what_was_verified(was, said) -> None:
+    """Another aggregation written into submission.json after a verification gives figures that nobody bounded."""
+    run = RunEntry(1.0, 0, 400, None, {}, "a processor", {})
+    file = VerificationFile(**{**FOUND, **NEW, **was})
+    now = {"aggregation": "prod", "score_type": "logodds", "splitter": None}
+    assert list(contradictions(file, "p" * 8, entry(MODEL), run, "r" * 8, None, now)) == said
+
+
+def test_what_differs_beyond_the_ends_of_the_scale_needs_the_rewards_too() -> None:
+    """Log-odds of 40 and 80 are one probability, and an order of two: what it gains is a difference."""
+    changes = {**EVERYTHING, "max_difference": 0.0, "mean_difference": 0.0, "gained": 3.0}
+    assert told_new(None, **changes) == [(f"no {VERIFIED}, though rewards differ", "the rewards that the model gave")]
+    assert not enough(VerificationFile(**{**FOUND, **NEW, **changes}))
+
+
+def test_the_digest_is_of_a_plain_file(tmp_path: Path) -> None:
+    """A link or a pipe in its place would read what is elsewhere, or wait for ever."""
+    assert verified_digest(tmp_path) is None
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    (tmp_path / VERIFIED).symlink_to(tmp_path / "elsewhere")
+    assert verified_digest(tmp_path) is None
+    (tmp_path / VERIFIED).unlink()
+    os.mkfifo(tmp_path / VERIFIED)
+    assert verified_digest(tmp_path) is None
+    (tmp_path / VERIFIED).unlink()
+    (tmp_path / VERIFIED).write_bytes(b"x")
+    assert verified_digest(tmp_path) == hashlib.sha256(b"x").hexdigest()
 
 
 def test_a_tier_is_earned_by_what_is_bounded() -> None:

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.rewards.files.reward_file import VERIFIED
+from prm_eval.pools.pool import Pool
+from prm_eval.rewards.files.reward_file import REWARDS, VERIFIED
+from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.safe_json import read_json
-from prm_eval.store.typed import Draft, draft
+from prm_eval.store.typed import draft
 from prm_eval.submissions.checking.between_folders import between, copied
 from prm_eval.submissions.checking.between_folders import copies as pairs
 from prm_eval.submissions.checking.faults import Faults
 from prm_eval.submissions.checking.reading import ROWS_NEED, RowReader
 from prm_eval.submissions.checking.structure import Outline, outline
 from prm_eval.submissions.checking.worker import Worker
-from prm_eval.submissions.formats import SubmissionFile, VerificationFile
-from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, submission_folders
-from prm_eval.submissions.records import Fault, RegisteredPool
-from prm_eval.submissions.trust import contradictions, verified_digest
+from prm_eval.submissions.formats import VerificationFile
+from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, read_submission, submission_folders
+from prm_eval.submissions.records import Fault, RegisteredPool, Submission
+from prm_eval.submissions.trust import DECLARED, contradictions, verified_digest
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Checker:
             pool = self._pool(folder, seen.parts[3], seen.about["pool_hash"], faults)
         unreadable, contradicted = Faults(self.results), Faults(self.results)
         if "verification.json" in seen.there:
-            self._verification(folder, seen.about, "rewards.parquet" in seen.there, unreadable, contradicted)
+            self._verification(folder, seen, unreadable, contradicted)
         elif VERIFIED in seen.there:
             faults.add("verification", folder / VERIFIED, "the rewards of a verification that is not there", "both")
         return Look(folder, seen, pool, faults, unreadable.listed(), contradicted.listed())
@@ -177,9 +179,8 @@ class Checker:
         for row, what, expected in found:
             faults.add("input-hash", folder / "rewards.parquet", what, expected, row)
 
-    def _verification(
-        self, folder: Path, about: Draft[SubmissionFile], rewards: bool, faults: Faults, contradicted: Faults
-    ) -> None:
+    def _verification(self, folder: Path, seen: Outline, faults: Faults, contradicted: Faults) -> None:
+        about, rewards = seen.about, "rewards.parquet" in seen.there
         path = folder / "verification.json"
         if self.options.new:
             faults.add("verification-own", path, "a verification", "none: maintainers write it")
@@ -192,7 +193,10 @@ class Checker:
             faults.add("verification", path, f"{each.where} = {each.found}", each.expected)
         if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
             said = (about["pool_hash"], about["model"], about["run"], file_sha256(folder / "rewards.parquet"))
-            for what, expected in contradictions(found.whole, *said, verified_digest(folder)):
+            declared = {name: about[name] for name in DECLARED} if about.has(*DECLARED) else None
+            # what is no plain file of a permitted size is a fault already, and is not opened
+            digest = verified_digest(folder) if VERIFIED in seen.there else None
+            for what, expected in contradictions(found.whole, *said, digest, declared):
                 contradicted.add("verification", path, what, expected)
 
     def everything(self) -> list[Fault]:
@@ -228,6 +232,30 @@ class Checker:
 def levels(folder: Path) -> tuple[Path, Path, Path]:
     """Return the folders whose names name a submission: of its organisation and model, its revision, and its pool."""
     return folder.parent.parent, folder.parent, folder
+
+
+def read_rows(look: Look, pool: Pool, reader: RowReader) -> tuple[Submission, StepArrays] | None:
+    """Return a submission with the step rewards that its figures are of; None where it has a fault, which is added.
+
+    Args:
+        look: A submission without faults so far.
+        pool: Its pool.
+        reader: The reader of its rows, in a limited child.
+    """
+    about = look.seen.about
+    steps = reader.read(look.folder, pool, about, look.faults, arrays=True)
+    if steps is None:
+        return None
+    try:
+        submission = read_submission(look.folder, about.whole)
+    except DataError as error:
+        # its verification.json was another one a moment ago
+        look.faults.add_error("verification", error)
+        return None
+    if (name := submission.rewards.path.name) != REWARDS:
+        # the figures of a submission that was run again whole are those of that run
+        steps = reader.read(look.folder, pool, about, look.faults, arrays=True, name=name)
+    return None if steps is None else (submission, steps)
 
 
 def check_submission(folder: str | Path, results: str | Path, options: Options | None = None) -> list[Fault]:

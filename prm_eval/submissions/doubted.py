@@ -1,0 +1,60 @@
+"""What looks odd in submissions that are in order, one by one and beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.pools.pool import Pool
+from prm_eval.rewards.aggregate import aggregate_all
+from prm_eval.rewards.files.step_arrays import StepArrays
+from prm_eval.submissions.alike import Ordered, copies, ordered
+from prm_eval.submissions.checking.check import Checker, read_rows, results_of
+from prm_eval.submissions.readers import submission_folders
+from prm_eval.submissions.records import Submission, Suspicion
+from prm_eval.submissions.suspicion import suspicions
+
+
+def doubts_at(path: Path) -> dict[str, list[Suspicion]]:
+    """Return the suspicions of every submission at a path, by its folder below the results.
+
+    Args:
+        path: A results folder, or the folder of a submission; without faults.
+    """
+    results = results_of(path)
+    found: dict[str, list[Suspicion]] = {}
+    by_pool: dict[str, dict[str, Ordered]] = {}
+    checker = Checker(results)
+    try:
+        for folder in submission_folders(results) if results == path else [path]:
+            look = checker.look(folder)
+            pool = None if look.pool is None else look.pool.pool
+            if pool is None or not pool.grades_path("own").is_file():
+                continue
+            if (read := read_rows(look, pool, checker.reader)) is None:
+                continue
+            submission, rewards = read[0], rewards_of(*read, pool)
+            name = folder.relative_to(results).as_posix()
+            found[name] = suspicions(submission, pool, rewards)
+            by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
+    finally:
+        checker.close()
+    for several in by_pool.values():
+        for name, more in zip(several, copies(list(several.values())), strict=True):
+            found[name] += more
+    return found
+
+
+def rewards_of(submission: Submission, steps: StepArrays, pool: Pool) -> npt.NDArray[np.float64]:
+    """Return the aggregated rewards of a submission, (problems, M), from its step rewards; NaN where there is none."""
+    rewards = submission.rewards
+    each, _ = aggregate_all(steps.values, steps.counts, rewards.aggregation, rewards.info.score_type)
+    table = np.full((pool.info.n_problems, pool.info.m), np.nan)
+    at = 0
+    for row, (_, block) in enumerate(pool.blocks(["problem_id", "slot"])):
+        slots = block.column("slot").to_numpy()
+        table[row, slots] = each[at : at + len(slots)]
+        at += len(slots)
+    return table
