@@ -1,9 +1,9 @@
 """The writer of files: a file appears under its name whole and on the disk, or not at all.
 
-A file that is being written is called ``.NAME.PID.partial``, a folder ``.KIND-PID-HEX.partial``, and its writer holds a
-lock on it. A process that is killed leaves such a file; the next writer of the same file removes it. What a living
-process writes is left alone: its process id is alive here, or the lock is held, by a process of another machine or
-container perhaps.
+A file that is being written is called ``.NAME.PID-HEX.partial``, a folder ``.KIND-PID-HEX.partial``, and its writer
+holds a lock on it. A process that is killed leaves such a file; the next writer of the same file removes it. What a
+living process writes is left alone: its process id is alive here, or the lock is held, by a process of another machine
+or container perhaps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-_FILE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,10})\.partial", re.DOTALL)
+# before 0.2 the names of files had no hexadecimal digits
+_FILE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d{1,10})(-[0-9a-f]{8})?\.partial", re.DOTALL)
 _FOLDER = re.compile(r"\.(?P<name>.+)-(?P<pid>\d{1,10})-[0-9a-f]{8}\.partial", re.DOTALL)
 # bytes of a file's name, and of one that leaves room for the rest of a partial file's name
 MOST_BYTES = 255
@@ -52,11 +53,13 @@ class NewFile:
         name = _short(path.name)
         remove_leftovers(path.parent, (path.name,))
         self.path, self._sync = path, sync
-        self._partial = path.with_name(f".{name}.{os.getpid()}.partial")
+        # A name that nobody can guess or has already: what lies there, a link perhaps, is never written through.
+        self._partial = path.with_name(f".{name}.{os.getpid()}-{os.urandom(4).hex()}.partial")
         try:
-            self.stream: IO[bytes] = self._partial.open("wb")
+            number = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from None
+        self.stream: IO[bytes] = os.fdopen(number, "wb")
         _lock(self.stream.fileno())
 
     def keep(self) -> None:
@@ -209,9 +212,11 @@ def remove_leftovers(folder: Path, names: Collection[str]) -> list[Path]:
 def _remove_leftover_folders(parent: Path, kind: str) -> None:
     for path, name, pid in _unfinished(parent, _FOLDER):
         # in a folder for everybody's temporary files, those of others stay
-        ours = path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.geteuid()
+        ours = path.is_dir() and not path.is_symlink() and path.lstat().st_uid == os.geteuid()
         if name == kind and ours and _abandoned(path, pid):
-            shutil.rmtree(path)
+            # another process that begins just now may be removing it too, and then removes the rest
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(path)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,11 +101,11 @@ def test_content_is_on_the_disk_before_its_name_is(tmp_path, monkeypatch) -> Non
     """After a power cut the name would stand for an empty file; a name that is not on the disk stands for nothing."""
     seen: list[str] = []
     sync, replace = os.fsync, os.replace
-    here = lambda number: Path(f"/proc/self/fd/{number}").readlink().name  # noqa: E731
+    here = lambda number: re.sub("-[0-9a-f]{8}", "-HEX", Path(f"/proc/self/fd/{number}").readlink().name)  # noqa: E731
     monkeypatch.setattr(os, "fsync", lambda number: (seen.append(f"sync {here(number)}"), sync(number)))
     monkeypatch.setattr(os, "replace", lambda a, b: (seen.append("rename"), replace(a, b)))
     write_text(tmp_path / "x", "new")
-    assert seen == [f"sync .x.{os.getpid()}.partial", "rename", f"sync {tmp_path.name}"]
+    assert seen == [f"sync .x.{os.getpid()}-HEX.partial", "rename", f"sync {tmp_path.name}"]
 
 
 def test_a_folder_system_that_cannot_sync_is_no_error_and_a_full_one_is(tmp_path, monkeypatch) -> None:
@@ -201,6 +203,42 @@ def test_a_writer_holds_its_lock(tmp_path) -> None:
     with made.open("rb") as stream, pytest.raises(BlockingIOError):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     new.drop()
+
+
+def test_nothing_that_lies_there_is_written_through(tmp_path, monkeypatch) -> None:
+    """In a folder of strangers' files a link of the name that a writer takes would have it write elsewhere."""
+    (tmp_path / "precious").write_text("precious")
+    monkeypatch.setattr(os, "urandom", lambda count: b"\0" * count)
+    (tmp_path / f".x.{os.getpid()}-00000000.partial").symlink_to(tmp_path / "precious")
+    with pytest.raises(FileExistsError) as caught:
+        write_text(tmp_path / "x", "new")
+    assert caught.value.filename == str(tmp_path / "x") and (tmp_path / "precious").read_text() == "precious"
+
+
+def test_two_writers_of_one_process_do_not_meet(tmp_path) -> None:
+    """Two threads that write the same file would mix their bytes; the last to be kept is what stands there."""
+    first, second = NewFile(tmp_path / "x"), NewFile(tmp_path / "x")
+    first.stream.write(b"first")
+    second.stream.write(b"second")
+    first.keep()
+    assert (tmp_path / "x").read_bytes() == b"first"
+    second.keep()
+    assert (tmp_path / "x").read_bytes() == b"second" and names(tmp_path) == ["x"]
+
+
+def test_a_leftover_that_another_process_removes_just_now_is_no_error(tmp_path, monkeypatch) -> None:
+    """Two commands that begin at once: the second found the folder half gone, and failed."""
+    left = tmp_path / f".pool-{gone()}-00000000.partial"
+    (left / "a").mkdir(parents=True)
+    remove = shutil.rmtree
+
+    def meanwhile(path, *args, **kwargs):
+        remove(path)
+        remove(path, *args, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", meanwhile)
+    NewFolder(tmp_path, "pool").path.rmdir()
+    assert names(tmp_path) == []
 
 
 def test_links_and_folders_are_never_removed(tmp_path) -> None:
