@@ -20,12 +20,14 @@ from prm_eval.errors import ModelError, escaped
 from prm_eval.records import ScoringItem
 from prm_eval.rewards import load_reward_model
 from prm_eval.rewards.inputs.limited import render_template
+from prm_eval.rewards.models.checkpoint import input_hashes
 from tests.conftest import make_tokenizer, tiny_model
 from tests.rewards import tiny as tiny_models
 
 pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+INDEX = f"{WEIGHTS}.index.json"
 ITEM = ScoringItem("Q", "a\nb", ("a", "b"))
 Spoil = Callable[[Path], Any]
 
@@ -94,7 +96,7 @@ def raw(name: str, content: bytes) -> Spoil:
 def indexed(folder: Path) -> None:
     tensors(lambda stored: None, "a.safetensors")(folder)
     names = dict.fromkeys(load_file(folder / WEIGHTS), "a.safetensors")
-    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": names}))
+    (folder / INDEX).write_text(json.dumps({"weight_map": names}))
 
 
 def shards(folder: Path) -> None:
@@ -102,8 +104,35 @@ def shards(folder: Path) -> None:
     tensors(lambda stored: None, "a.safetensors")(folder)
     tensors(lambda stored: {"score.weight": -stored["score.weight"]}, "b.safetensors")(folder)
     names = dict.fromkeys(load_file(folder / WEIGHTS), "a.safetensors") | {"more": "b.safetensors"}
-    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": names}))
+    (folder / INDEX).write_text(json.dumps({"weight_map": names}))
     (folder / WEIGHTS).unlink()
+
+
+def shard_elsewhere(file: str) -> Spoil:
+    """An index that leads to a file elsewhere, where another file of that name lies in the folder."""
+
+    def spoil(folder: Path) -> None:
+        tensors(lambda stored: None, "a.safetensors")(folder)
+        (folder / file).parent.mkdir(exist_ok=True)
+        tensors(lambda stored: {"score.weight": -stored["score.weight"]}, file)(folder)
+        names = dict.fromkeys(load_file(folder / WEIGHTS), file)
+        (folder / INDEX).write_text(json.dumps({"weight_map": names}))
+        (folder / WEIGHTS).unlink()
+
+    return spoil
+
+
+def nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {"type": "Sequence", "normalizers": []}
+    for _ in range(depth):
+        inner = {"type": "Sequence", "normalizers": [inner]}
+    return inner
+
+
+def crowd(folder: Path) -> None:
+    """More files than anybody looks at, and one behind them."""
+    for number in range(10_001):
+        (folder / f"{number}.txt").touch()
 
 
 REPLACE = [{"type": "Replace", "pattern": {"String": each}, "content": "ab" * 1_000} for each in "ea"]
@@ -115,6 +144,11 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
         tensors(lambda t: t.update({"norm.weight": -t["model.norm.weight"]})), WEIGHTS, "model.norm.weight"),
     "an index and a model": (indexed, "", "found both model.safetensors and"),
     "a tensor in two shards": (shards, "b.safetensors", "found the tensor 'score.weight'; expected it once"),
+    "a shard in a folder": (shard_elsewhere("b/a.safetensors"), INDEX, "the weight file 'b/a.safetensors'; expected"),
+    "a shard that is a pickle": (shard_elsewhere("a.bin"), INDEX, "the weight file 'a.bin'; expected"),
+    "more sides than a header needs": (
+        header(lambda h: h["score.weight"].update(shape=[10**4000] * 2_000)), WEIGHTS, "'score.weight'"),
+    "more files than are looked at": (crowd, "", "found more than 10,000 files"),
     "another file of weights": (config(transformers_weights="zz.safetensors"), CONFIG, "transformers_weights"),
     "a tensor twice in the header": (header(twice), WEIGHTS, "the key 'score.weight' twice"),
     "a key twice": (
@@ -148,6 +182,12 @@ CASES: dict[str, tuple[Spoil, str, str]] = {
        for name in (WEIGHTS, CONFIG, "tokenizer.json", "chat_template.jinja")},
     "a tokenizer that writes": (
         tokenizer(normalizer={"type": "Sequence", "normalizers": REPLACE}), "tokenizer.json", "4,000,000 characters"),
+    "a number of normalizers": (
+        tokenizer(normalizer={"type": "Sequence", "normalizers": 5}), "tokenizer.json", "normalizers = 5"),
+    "normalizers nested": (tokenizer(normalizer=nested(9)), "tokenizer.json", "nested too deeply"),
+    "a tokenizer by version": (
+        raw("tokenizer_config.json", b'{"fast_tokenizer_files": ["tokenizer.4.0.json"]}'), "tokenizer_config.json",
+        "fast_tokenizer_files"),
     "no tokenizer": (raw("tokenizer.json", b"{}"), "tokenizer.json", "a tokenizer that fails on short texts"),
     "a tokenizer's config": (raw("tokenizer_config.json", b'{"a": 1, "a": 2}'), "tokenizer_config.json", "'a' twice"),
 }  # fmt: skip
@@ -165,6 +205,19 @@ def test_a_bad_checkpoint_is_one_line(good, tmp_path, case: str) -> None:
     said = str(caught.value)
     assert message in said and str(folder / file).rstrip("/") in said
     assert said.isprintable()
+
+
+def test_templates_beside_the_tokenizer_are_part_of_its_identity(good, tmp_path) -> None:
+    """Another template there is another input, under the same hashes."""
+    folder = tmp_path / "m"
+    shutil.copytree(good, folder)
+    before = input_hashes(str(folder))
+    assert input_hashes(str(good)) == before
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "rag.jinja").write_text("x")
+    after = input_hashes(str(folder))
+    assert after["config_sha256"] == before["config_sha256"]
+    assert after["tokenizer_sha256"] != before["tokenizer_sha256"]
 
 
 def test_the_attention_is_ours(good, tmp_path) -> None:

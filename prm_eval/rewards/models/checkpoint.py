@@ -12,13 +12,15 @@ from typing import Any
 from prm_eval.errors import ModelError
 from prm_eval.rewards.models import preflight
 from prm_eval.store.jsonl import file_sha256
+from prm_eval.store.rules import shown
 
 DTYPES = ("float32", "bfloat16", "float16")
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER_FILES = (
-    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json",
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "sentencepiece.bpe.model",
+    "special_tokens_map.json", "spiece.model", "tekken.json", "tokenizer.json", "tokenizer.model",
+    "tokenizer_config.json", "vocab.json", "vocab.txt",
 )  # fmt: skip
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
@@ -45,7 +47,7 @@ def load(what: str, auto_class: str, name: str, revision: str | None) -> Any:
     else:
         for each in preflight.TOKENIZER_CONFIGS:
             if (path := _file_of(name, each, revision)) is not None:
-                preflight.read_json_object(path)
+                preflight.check_tokenizer_config(path)
         if (path := _file_of(name, preflight.TOKENIZER, revision)) is not None:
             preflight.check_tokenizer(path)
     return from_pretrained(getattr(transformers, auto_class), name, revision, what=what)
@@ -115,7 +117,9 @@ def input_hashes(name: str) -> dict[str, str]:
     found = {}
     if (folder / "config.json").is_file():
         found["config_sha256"] = file_sha256(folder / "config.json")
-    files = [file for file in TOKENIZER_FILES if (folder / file).is_file()]
+    templates = sorted(path.name for path in (folder / preflight.TEMPLATES).glob("*.jinja"))
+    names = [*TOKENIZER_FILES, *(f"{preflight.TEMPLATES}/{name}" for name in templates)]
+    files = [file for file in names if (folder / file).is_file()]
     if files:
         parts = "".join(f"{file} {file_sha256(folder / file)}\n" for file in files)
         found["tokenizer_sha256"] = hashlib.sha256(parts.encode()).hexdigest()
@@ -207,15 +211,19 @@ def weight_headers(folder: Path) -> dict[Path, dict[str, preflight.Tensor]]:
     names = preflight.read_json_object(index).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(file, str) for file in names.values()):
         raise ModelError(f"{index} is not a shard index: found no weight_map; expected tensors and their files")
-    files = sorted({folder / Path(file).name for file in names.values()})
+    for file in names.values():
+        # transformers would load the path as it stands, a pickle too, and we the file of that name in the folder
+        if Path(file).name != file or not file.endswith(".safetensors"):
+            raise preflight.fault(index, f"the weight file {shown(file)}", "the name of a *.safetensors file beside it")
+    files = sorted({folder / file for file in names.values()})
     missing = [path.name for path in files if not path.is_file()]
     if missing:
         raise ModelError(f"{folder} lacks {', '.join(missing)}, which {INDEX} names")
     found = {path: preflight.header_of(path) for path in files}
     preflight.require_once(found)
     for name, file in names.items():
-        if name not in found[folder / Path(file).name]:
-            raise preflight.fault(index, f"the tensor {name!r} in {file!r}", "one that is in the file")
+        if name not in found[folder / file]:
+            raise preflight.fault(index, f"the tensor {shown(name)} in {shown(file)}", "one that is in the file")
     return found
 
 

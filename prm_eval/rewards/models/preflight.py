@@ -25,11 +25,16 @@ CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 # read by AutoTokenizer beside tokenizer.json
 TOKENIZER_CONFIGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+# transformers looks for templates one level below
+TEMPLATES = "additional_chat_templates"
 MAX_CONFIG_BYTES = 64 * 1024 * 1024
 MAX_TOKENIZER_BYTES = 512 * 1024 * 1024
 # as safetensors itself
 MAX_HEADER_BYTES = 100_000_000
 MOST_FILES = 10_000
+MOST_NUMBERS = 2**63
+# a normalizer in a normalizer
+MOST_NESTED = 8
 # characters that a tokenizer may write in the place of one, by all of its replacements together
 MOST_WRITTEN = 256
 # bits of a number of a tensor, by the names in headers
@@ -51,10 +56,13 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """The number of its numbers."""
+        """The number of its numbers; of more than any file holds only that it is so."""
         count = 1
         for side in self.shape:
             count *= side
+            # a million sides of a million digits would be multiplied for hours
+            if count > MOST_NUMBERS:
+                break
         return count
 
 
@@ -80,11 +88,13 @@ def require_plain_files(folder: Path) -> None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    # transformers looks for templates one level below
-    for place in (folder, folder / "additional_chat_templates"):
+    for place in (folder, folder / TEMPLATES):
         if place.is_dir():
             with os.scandir(place) as entries:
-                yield from (Path(entry.path) for entry, _ in zip(entries, range(MOST_FILES), strict=False))
+                for number, entry in enumerate(entries):
+                    if number == MOST_FILES:
+                        raise fault(place, f"more than {MOST_FILES:,} files", "those of a checkpoint")
+                    yield Path(entry.path)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -222,6 +232,18 @@ def _check_quantization(path: Path, content: Mapping[str, Any]) -> None:
         raise fault(path, f"quantization_config.quant_method = {shown(method)}", f"one of {', '.join(sorted(KNOWN))}")
 
 
+def check_tokenizer_config(path: Path) -> None:
+    """Insist on a config of a tokenizer that does not name another file for it.
+
+    Raises:
+        ModelError: As :func:`read_json_object`, or it names other files.
+    """
+    files = read_json_object(path).get("fast_tokenizer_files")
+    # transformers takes one of them by its version, which is neither looked at here nor part of the model's identity
+    if files is not None and files != [TOKENIZER]:
+        raise fault(path, f"fast_tokenizer_files = {shown(files)}", f"none: the tokenizer is {TOKENIZER}")
+
+
 def check_tokenizer(path: Path) -> None:
     """Insist on a ``tokenizer.json`` that ends, and that makes no texts of a character.
 
@@ -232,7 +254,7 @@ def check_tokenizer(path: Path) -> None:
         raise fault(path, f"{path.stat().st_size:,} bytes", f"at most {MAX_TOKENIZER_BYTES:,}")
     content = parse_object(path, path.read_bytes())
     written = 1
-    for part in _parts(content.get("normalizer"), 0):
+    for part in _parts(path, content.get("normalizer"), 0):
         text = part.get("content", part.get("prepend"))
         written *= max(1, len(text)) if isinstance(text, str) else 1
     if written > MOST_WRITTEN:
@@ -240,11 +262,18 @@ def check_tokenizer(path: Path) -> None:
     try_tokenizer(path)
 
 
-def _parts(normalizer: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if isinstance(normalizer, dict) and depth < 8:
-        yield normalizer
-        for part in normalizer.get("normalizers") or ():
-            yield from _parts(part, depth + 1)
+def _parts(path: Path, normalizer: Any, depth: int) -> Iterator[dict[str, Any]]:
+    if normalizer is None:
+        return
+    if not isinstance(normalizer, dict) or depth == MOST_NESTED:
+        what = "nested too deeply" if isinstance(normalizer, dict) else shown(normalizer)
+        raise fault(path, f"a normalizer: {what}", f"an object, at most {MOST_NESTED} deep")
+    yield normalizer
+    parts = normalizer.get("normalizers", [])
+    if not isinstance(parts, list):
+        raise fault(path, f"normalizers = {shown(parts)}", "a list")
+    for part in parts:
+        yield from _parts(path, part, depth + 1)
 
 
 def header_of(path: Path) -> dict[str, Tensor]:
