@@ -28,7 +28,7 @@ from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
-from prm_eval.rewards.files.finished import FILES, SCORES, described, finished, unreadable
+from prm_eval.rewards.files.finished import FILES, SCORES, described, finished, remove_replaced, unreadable
 from prm_eval.rewards.files.judgements import JudgementJournal
 from prm_eval.rewards.files.partial import START_AGAIN, PartialFile
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
@@ -120,6 +120,7 @@ def score_pool(
             partial.append(done)
         _require_a_working_machine(partial)
         run = {"seconds": round(time.monotonic() - started, 3), "resumed": resumed}
+        remove_replaced(folder)
         # before the rewards: finished rewards have nothing that is still to be written
         judgements.finish()
         _write(pool, model, folder, partial, {"name": key["name"], "model": key["model"]}, run | _work_done(model))

@@ -506,7 +506,11 @@ def test_other_options_are_named_by_the_key_that_differs(server, pool, tmp_path)
         score_pool(pool, judge(server, temperature=0.7, votes=2), tmp_path / "r")
 
 
-def test_a_folder_in_which_everything_was_refused_is_not_in_the_way(server, pool, tmp_path) -> None:
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_folder_in_which_everything_was_refused_is_not_in_the_way(server, pool, tmp_path, monkeypatch) -> None:
     """Corrected, the command was told to give another folder, for rewards that do not exist."""
     from prm_eval.rewards import score_pool
 
@@ -516,6 +520,16 @@ def test_a_folder_in_which_everything_was_refused_is_not_in_the_way(server, pool
     again = score_pool(pool, judge(server, max_tokens=100), tmp_path / "r")
     assert {each.refusal for _, _, each in again.rows()} == {None}
     assert {each["votes"][0]["read"] for each in rows_of(tmp_path / "r" / "judgements.jsonl")} == {-1}
+    # killed between its two files, a run would leave these rewards under the description of the others
+    server.answer = chat("no index")
+    score_pool(pool, judge(server), tmp_path / "t")
+    server.answer = chat("\\boxed{-1}")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("prm_eval.rewards.scoring.RewardWriter.describe", interrupted)
+        score_pool(pool, judge(server, max_tokens=100), tmp_path / "t")
+    assert not (tmp_path / "t" / "submission.json").exists()
+    once_more = score_pool(pool, judge(server, max_tokens=100), tmp_path / "t")
+    assert {each.refusal for _, _, each in once_more.rows()} == {None}
     # what somebody has described is theirs to remove
     about = json.loads((tmp_path / "r" / "submission.json").read_text())
     server.answer = chat("no index")

@@ -17,7 +17,7 @@ from prm_eval.rewards.files.reward_file import REWARDS, VERIFIED, RewardFile, re
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.store.journal import remove_unless_open
 from prm_eval.store.tables import iter_blocks
-from prm_eval.store.writing import remove_leftovers
+from prm_eval.store.writing import remove_leftovers, sync_names
 
 SCORES = "scores.partial"
 """The journal of the scores of an unfinished block."""
@@ -91,6 +91,17 @@ def unreadable(folder: Path) -> DataError | None:
     except DataError as error:
         return error
     return None
+
+
+def remove_replaced(folder: Path) -> None:
+    """Remove the description of whole rewards that are about to be replaced, which nobody has disclosed anything of.
+
+    Were the new rewards written beside it, a run killed in between would leave them under another model's name.
+    """
+    info = described(folder)
+    if info is not None and info.disclosure is None and unreadable(folder) is None:
+        (folder / "submission.json").unlink()
+        sync_names(folder)
 
 
 def _remove_journals(folder: Path) -> None:
