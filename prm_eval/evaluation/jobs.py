@@ -226,15 +226,20 @@ def declared_as(files: Sequence[RewardFile], score_type: str | None) -> list[Rew
     types: dict[str, ScoreType] = {name: name for name in DECLARABLE}
     if score_type not in types:
         raise PrmEvalError(f"unknown score type {score_type!r}; expected one of {', '.join(types)}")
-    if all(file.info.score_type not in LEFT_OPEN for file in files):
+    if not any(map(_is_left_open, files)):
         said = ", ".join(f"{file.name}: {file.info.score_type}" for file in files) or "there are no rewards"
         raise PrmEvalError(f"--score-type {score_type}: the files say what their numbers are ({said})")
     return [
         RewardFile(file.folder, file.aggregation, info=replace(file.info, score_type=types[score_type]))
-        if file.info.score_type in LEFT_OPEN
+        if _is_left_open(file)
         else file
         for file in files
     ]
+
+
+def _is_left_open(file: RewardFile) -> bool:
+    """Say whether nobody said that the numbers of a file are on a scale: not its type, and not who imported it."""
+    return file.info.score_type in LEFT_OPEN and file.info.model.get("declared", "raw") == "raw"
 
 
 def run_evaluation(

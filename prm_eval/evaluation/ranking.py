@@ -22,8 +22,8 @@ from prm_eval.evaluation.jobs import opened_rewards
 from prm_eval.evaluation.report import aligned
 from prm_eval.pools.format import policy_name
 from prm_eval.pools.pool import Pool
-from prm_eval.records import Problem, ScoreType, StepRewards
-from prm_eval.rewards.aggregate import aggregate_lists, sigmoid
+from prm_eval.records import LOG_ODDS, Problem, ScoreType, StepRewards
+from prm_eval.rewards.aggregate import aggregate_lists, as_probability
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.rewards.files.step_arrays import refusal_reason
 from prm_eval.store.visible import one_line, visible
@@ -259,7 +259,7 @@ def _first(
         index,
         int(candidate["slot"]),
         str(candidate["candidate_id"]),
-        float(weights[best] if info.score_type == "logodds" else values[best]),
+        float(weights[best] if info.score_type in LOG_ODDS else values[best]),
         len(tied),
         len({candidates[place]["text"] for place in tied}),
         tuple(int(candidates[place]["slot"]) for place in order),
@@ -269,7 +269,7 @@ def _first(
     if info.kind != "prm":
         return row, chosen
     steps = split_steps(candidate["text"], info.splitter or pool.info.splitter, candidate["steps"])
-    numbers = [sigmoid(value) if info.score_type == "logodds" else value for value in found[best].values]
+    numbers = [as_probability(value, info.score_type) for value in found[best].values]
     worst = int(np.argmin(found[best].values))
     weakest = WeakestStep(worst + 1, len(steps), float(numbers[worst]), steps[worst])
     return row, replace(chosen, weakest=weakest)

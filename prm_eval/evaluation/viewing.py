@@ -20,8 +20,8 @@ from prm_eval.evaluation.notes import WIDER_EXTRACTION
 from prm_eval.grading.finding.extract import Extraction, extract
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
-from prm_eval.records import VERDICTS, Judged, Problem, ScoreType, StepRewards
-from prm_eval.rewards.aggregate import aggregate, sigmoid
+from prm_eval.records import LOG_ODDS, VERDICTS, Judged, Problem, ScoreType, StepRewards
+from prm_eval.rewards.aggregate import aggregate, as_probability
 from prm_eval.rewards.files.judgements import read_judgements
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from prm_eval.store.tables import BlockReader, require_same_ids
@@ -302,12 +302,12 @@ def _given(pool: Pool, shown: list[Selected], named: NamedRewards) -> Given:
 
 def _rewards(name: str, named: NamedRewards, found: StepRewards, judged: Judged | None) -> GivenRewards:
     info, aggregation = named.file.info, named.file.aggregation
-    logodds = info.score_type == "logodds"
+    logodds = info.score_type in LOG_ODDS
     reward = None
     if found.refusal is None:
         value, weight = aggregate(found.values, aggregation, info.score_type)
         reward = weight if logodds else value
-    steps = tuple(sigmoid(value) if logodds else float(value) for value in found.values)
+    steps = tuple(as_probability(value, info.score_type) for value in found.values)
     return GivenRewards(name, info.kind, str(aggregation), info.score_type, steps, reward, found.refusal, judged)
 
 

@@ -24,7 +24,7 @@ from prm_eval.errors import DataError, ModelError, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress, silent
-from prm_eval.records import Candidate, Problem, ScoringItem, StepRewards
+from prm_eval.records import LOG_ODDS, Candidate, Problem, ScoringItem, StepRewards
 from prm_eval.rewards.engine.engine import NO_ROOM
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.cache import ScoreFile, identity_hash
@@ -181,7 +181,7 @@ def _work_done(model: RewardModel) -> dict[str, Any]:
 def _write(
     pool: Pool, model: RewardModel, folder: Path, partial: PartialFile, about: dict[str, Any], run: dict[str, Any]
 ) -> None:
-    with RewardWriter(folder, single=model.score_type == "logodds") as writer:
+    with RewardWriter(folder, single=model.score_type in LOG_ODDS) as writer:
         for candidate, (row, identity, result) in zip(_candidates(pool), partial.rows(), strict=True):
             if identity != (candidate.problem_id, candidate.candidate_id):
                 wanted = f"{candidate.candidate_id} of {candidate.problem_id}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from prm_eval.records import ScoreType, StepRewards
-from prm_eval.rewards.aggregate import sigmoid
+from prm_eval.records import LOG_ODDS, ScoreType, StepRewards
+from prm_eval.rewards.aggregate import as_probability, sigmoid
 
 # Near 0 and 1 probabilities hide differences that a product of steps shows: so log-odds count too, with less weight.
 LOGODDS_SHARE = 0.02
@@ -92,8 +92,8 @@ def differences(one: StepRewards, other: StepRewards, score_type: ScoreType, spr
 
 
 def _step_difference(a: float, b: float, score_type: ScoreType, spread: float) -> float:
-    if score_type != "logodds":
-        return abs(a - b) / spread
+    if score_type not in LOG_ODDS:
+        return abs(as_probability(a, score_type) - as_probability(b, score_type)) / spread
     # -12 and -1000 still differ
     a, b = (max(-LOOSE_LOGODDS, min(LOOSE_LOGODDS, each)) for each in (a, b))
     return max(abs(sigmoid(a) - sigmoid(b)), LOGODDS_SHARE * abs(a - b))

@@ -18,7 +18,7 @@ from prm_eval.evaluation.curves import graded_slots
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.pools.format import software_versions, write_json
 from prm_eval.pools.pool import Pool
-from prm_eval.records import ScoringItem, StepRewards
+from prm_eval.records import LOG_ODDS, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.files.reward_file import VERIFIED, NamedRewards, RewardFile, RewardWriter
@@ -304,7 +304,7 @@ def _score_again(
     rows: npt.NDArray[np.int64],
     progress: Callable[[int], None] | None,
 ) -> Iterator[tuple[ScoringItem, Scored]]:
-    single = model.score_type == "logodds"
+    single = model.score_type in LOG_ODDS
     done = 0
     for chunk in _chunks(_chosen(rewards, pool, rows)):
         results = score_distinct(model, [item for item, _ in chunk])
@@ -353,7 +353,7 @@ def _keep(folder: Path, rewards: RewardFile, model: RewardModel, run: Run, resul
     if result.scope != "all" or result.verdict != "agrees" or same:
         (folder / VERIFIED).unlink(missing_ok=True)
         return None
-    with RewardWriter(folder, single=model.score_type == "logodds", name=VERIFIED) as writer:
+    with RewardWriter(folder, single=model.score_type in LOG_ODDS, name=VERIFIED) as writer:
         for each in run.scored:
             # all but the numbers is what agreed; a refusal keeps its words, which the totals count
             writer.add_row(each.problem_id, each.candidate_id, replace(each.submitted, values=each.again.values))

@@ -12,6 +12,7 @@ import pytest
 from prm_eval.cli.commands import main
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.ranking import letter, ranking_lines, run_ranking
+from prm_eval.evaluation.viewing import view_candidates
 from prm_eval.importers import import_pool
 from prm_eval.records import StepRewards
 from prm_eval.rewards.files.reward_file import RewardWriter
@@ -53,6 +54,27 @@ def test_the_first_candidate_its_weakest_step_and_the_order(tmp_path) -> None:
     assert (first.weakest.step, first.weakest.of, first.weakest.text) == (2, 3, "d")
     assert first.reward == pytest.approx(1 / (1 + math.exp(-0.5))) == pytest.approx(first.weakest.value)
     assert (second.slot, second.order, second.refused) == (2, (2,), {"over-length": 1, "no step": 1})
+
+
+@pytest.mark.parametrize(
+    ("score_type", "values", "reward"),
+    [
+        *((name, [[0.0, 2.0], [-1.0, 3.0]], 0.5) for name in ("logodds", "log_odds", "logit")),
+        ("percent", [[50.0, 80.0], [20.0, 90.0]], 0.5),
+        *((name, [[0.5, 0.8], [0.2, 0.9]], 0.5) for name in ("probability", "value")),
+        ("raw", [[7.0, 8.0], [2.0, 9.0]], 7.0),
+    ],
+)
+def test_numbers_are_shown_as_what_they_are_under_any_of_their_names(tmp_path, score_type, values, reward) -> None:
+    """ "logit" is another word for "logodds": under it a step of log-odds 0 stood as probability 0."""
+    pool = pool_of(tmp_path, [["a\nb", "c\nd"]])
+    folder = rewards_of(pool, "prm", values, score_type=score_type)
+    (first,) = run_ranking(pool.path).chosen
+    assert first.slot == 0 and first.reward == pytest.approx(reward)
+    assert first.weakest is not None and first.weakest.value == pytest.approx(reward)
+    seen = view_candidates(pool.path, problem="p0", slot=0, rewards=[str(folder)])
+    (given,) = seen.problems[0].candidates[0].rewards
+    assert given.reward == pytest.approx(reward) and given.steps[0] == pytest.approx(reward)
 
 
 def test_nothing_to_choose_is_said_and_not_chosen(tmp_path) -> None:

@@ -127,6 +127,14 @@ def test_score_types_are_recorded_and_only_where_they_are_open(pool) -> None:
         opened_rewards([], None, "logit")
 
 
+@pytest.mark.parametrize("declared", ["probability", "percent", "logit"])
+def test_what_was_said_at_the_import_is_not_left_open(tmp_path, declared) -> None:
+    """The file keeps a declared probability as it keeps a number of which nobody said anything; it is not the same."""
+    pool = made(tmp_path, "p", {"text": "\\boxed{1}", "score": 0.5}, {"text": "2", "score": 0.2}, score_type=declared)
+    with pytest.raises(PrmEvalError, match="the files say what their numbers are"):
+        opened_rewards(pool.reward_folders(), None, "logit")
+
+
 def test_a_file_that_says_what_its_numbers_are_is_believed(pool) -> None:
     from prm_eval.rewards import load_reward_model, score_pool
 

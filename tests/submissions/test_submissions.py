@@ -860,6 +860,8 @@ def test_far_log_odds_hide_no_edit(ours, theirs) -> None:
     (found,) = differences(StepRewards((ours,)), StepRewards((theirs,)), "logodds")
     assert found > 1e-2
     assert differences(StepRewards((-31.0,)), StepRewards((-1000.0,)), "logodds")[0] < 1e-12
+    assert differences(StepRewards((ours,)), StepRewards((theirs,)), "logit") == [found]
+    assert differences(StepRewards((50.0,)), StepRewards((52.0,)), "percent") == [pytest.approx(0.02)]
 
 
 def test_an_empty_file_of_rewards_has_totals(tmp_path) -> None:
