@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from prm_eval.errors import DataError, ModelError, OtherRewards
+from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
 from prm_eval.pools.pool import Pool
-from prm_eval.rewards.files.finished import FILES, OF_THE_RUN, SCORES, described, finished, first_difference
+from prm_eval.rewards.files.finished import (
+    FILES,
+    OF_THE_RUN,
+    SCORES,
+    described,
+    finished,
+    first_difference,
+    remove_replaced,
+)
+from prm_eval.rewards.files.judgements import JOURNAL
 from prm_eval.rewards.files.partial import PartialFile
-from prm_eval.rewards.files.reward_file import SCHEMA_VERSION, RewardFile, describe
+from prm_eval.rewards.files.reward_file import REWARDS, SCHEMA_VERSION, RewardFile, describe
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.models.stored import StoredRewardModel
 from prm_eval.rewards.protocol import RewardModel
@@ -44,29 +55,50 @@ def take_rewards(pool: Pool, model: RewardModel, source: Path, folder: Path, nam
     key = rewards_key(pool, model, name)
     # where the rewards were computed stays as it was
     key["model"] |= {field: info.model[field] for field in OF_THE_RUN if field in info.model}
-    sha256 = file_sha256(rewards.path)
-    if (there := finished(folder, key)) is not None:
-        if file_sha256(there.path) != sha256:
-            raise OtherRewards(
-                f"{folder} holds other rewards of this model already; remove it to take those of {source}"
-            )
+    if (there := _there(folder, key, rewards)) is not None:
         return there
     folder.mkdir(parents=True, exist_ok=True)
     with PartialFile(folder, key) as partial:
+        # another process may have finished them while this one waited for its turn
+        if (there := _there(folder, key, rewards)) is not None:
+            partial.remove()
+            return there
         remove_leftovers(folder, FILES)
         before = described(folder)
-        copy_file(rewards.path, folder / "rewards.parquet")
         disclosure = info.disclosure if before is None else before.disclosure
+        remove_replaced(folder)
+        copy_file(rewards.path, folder / REWARDS)
         describe(folder, replace(info, name=key["name"], model=key["model"], disclosure=disclosure))
-        (folder / SCORES).unlink(missing_ok=True)
+        for left in (SCORES, JOURNAL):
+            (folder / left).unlink(missing_ok=True)
         partial.remove()
     return RewardFile(folder)
+
+
+def _there(folder: Path, key: dict[str, Any], taken: RewardFile) -> RewardFile | None:
+    """Return the finished rewards of a folder, where they are those to be taken.
+
+    Raises:
+        OtherRewards: They are others.
+    """
+    there = finished(folder, key)
+    if there is not None and file_sha256(there.path) != file_sha256(taken.path):
+        raise OtherRewards(
+            f"{folder} holds other rewards of this model already; remove it to take those of {taken.folder}"
+        )
+    return there
 
 
 def same_rewards(pool: Pool, model: RewardModel) -> list[Path]:
     """Return the reward folders in a pool whose rewards could be taken for a model."""
     key = rewards_key(pool, model, None)
-    return [folder for folder in pool.reward_folders() if first_difference(RewardFile(folder).info, key) is None]
+    found = []
+    for folder in pool.reward_folders():
+        # a folder that cannot be read is nobody's reason not to score
+        with contextlib.suppress(PrmEvalError):
+            if first_difference(RewardFile(folder).info, key) is None:
+                found.append(folder)
+    return found
 
 
 def _taken(pool: Pool, model: RewardModel, source: Path) -> tuple[RewardFile, RewardInfo]:

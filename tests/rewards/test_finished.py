@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from prm_eval.errors import DataError, ModelError, OtherRewards, PrmEvalError
-from prm_eval.rewards import RewardFile, load_reward_model, score_pool
+from prm_eval.rewards import RewardFile, load_reward_model, score_pool, taking
 from prm_eval.rewards.models.rules import ArithmeticPRM
 from prm_eval.rewards.scoring import reward_slug
 from prm_eval.rewards.taking import same_rewards, take_rewards
+from prm_eval.store.writing import copy_file
 
 JOURNALS = ("rewards.partial.jsonl", "scores.partial", "judgements.partial.jsonl")
 
@@ -161,6 +162,31 @@ def test_rewards_are_taken_as_they_are(pool, tmp_path, folder) -> None:
     assert same_rewards(pool, model) == [pool.path / "rewards" / "mine"]
 
 
+def test_a_folder_that_cannot_be_read_is_no_reason_not_to_score(pool, folder) -> None:
+    """The hint that rewards could be taken ended the command, for a folder of somebody else's."""
+    shutil.copytree(folder, pool.path / "rewards" / "mine")
+    (pool.path / "rewards" / "broken").mkdir()
+    (pool.path / "rewards" / "broken" / "submission.json").write_text("{")
+    (pool.path / "rewards" / "broken" / "rewards.parquet").touch()
+    assert same_rewards(pool, Counting()) == [pool.path / "rewards" / "mine"]
+
+
+def test_who_waited_for_its_turn_looks_again(pool, tmp_path, folder, monkeypatch) -> None:
+    """Two commands at once: the second copied over what the first had finished, verified perhaps."""
+    target, lock = tmp_path / "taken", taking.PartialFile
+    copied: list[Path] = []
+    monkeypatch.setattr(taking, "copy_file", lambda source, path: (copied.append(path), copy_file(source, path)))
+
+    def waiting(place: Path, key):
+        monkeypatch.setattr(taking, "PartialFile", lock)
+        take_rewards(pool, Counting(), folder, target, "acme/thing")  # the first one, meanwhile
+        return lock(place, key)
+
+    monkeypatch.setattr(taking, "PartialFile", waiting)
+    take_rewards(pool, Counting(), folder, target, "acme/thing")
+    assert len(copied) == 1 and names(target) == WHOLE
+
+
 DIFFERENCES = [
     ({"pool_hash": "f" * 64}, "pool_hash = 'f{64}'; .* have '[0-9a-f]{64}'"),
     ({"kind": "orm"}, "kind = 'orm'; .* have 'prm'"),
@@ -192,6 +218,14 @@ MODEL_DIFFERENCES = [
 ]
 
 
+def test_a_branch_pins_nothing(pool, tmp_path) -> None:
+    """Two repositories both have a branch "main": rewards of one were taken for the other's."""
+    score_pool(pool, OfABranch(), tmp_path / "r")
+    edit(tmp_path / "r", model={**OfABranch().describe(), "id": "else/where"})
+    with pytest.raises(OtherRewards, match=r"model\.id = 'else/where'"):
+        take_rewards(pool, OfABranch(), tmp_path / "r", tmp_path / "taken", "acme/thing")
+
+
 @pytest.mark.parametrize("change, message", DIFFERENCES)
 def test_rewards_of_something_else_are_not_taken(pool, tmp_path, folder, change, message) -> None:
     """The error names the first key that differs and both values, and nothing is written."""
@@ -206,6 +240,13 @@ class Described(ArithmeticPRM):
 
     def describe(self):
         return dict(MODEL)
+
+
+class OfABranch(ArithmeticPRM):
+    """Known by a branch alone, as a model of a server is."""
+
+    def describe(self):
+        return {**MODEL, "revision": "main", "weights_sha256": {}}
 
 
 @pytest.mark.parametrize("change, message", MODEL_DIFFERENCES)

@@ -426,6 +426,38 @@ def test_a_yes_or_no_that_cannot_be_read_does_not_vote(server, causal) -> None:
     assert len(found.values) == 1 and found.refusal is None
 
 
+@pytest.mark.parametrize(
+    ("top", "read"),
+    [
+        # what servers write for a word that is ruled out, for an overflow, and for no logarithm at all
+        ({" yes": -math.inf, "no": -0.1, "x": -3.0}, -2.9),
+        ({" yes": math.nan, "no": math.nan}, None),
+        ({" yes": -math.inf, "no": -math.inf}, None),
+        ({" yes": 900.0, "no": -1.0}, 1.0),
+    ],
+)
+def test_a_log_probability_that_is_none_ends_no_run(server, causal, top, read) -> None:
+    """JSON of a server may say -Infinity or NaN; read as a reward, it ended the run of all candidates."""
+
+    def answer(path, body):
+        choice = {"logprobs": {"top_logprobs": [top]}} if body["max_tokens"] == 1 else {"text": "x"}
+        return 200, {"choices": [choice]}
+
+    server.answer = answer
+    [found] = load_reward_model(f"thinkprm:{causal}", base_url=server.url).score([ITEM])
+    if read is None:
+        assert found.refusal.startswith("no judgement: neither 'yes' nor 'no'")
+    else:
+        assert found.values == pytest.approx((read,))
+
+
+def test_a_local_judge_whose_numbers_overflow_is_refused(causal, monkeypatch) -> None:
+    """Half precision makes NaN of large activations: a refusal with its reason, not a number."""
+    monkeypatch.setattr(LocalWriter, "choose", lambda *_: (math.nan, -1.0))
+    [found] = load_reward_model(f"thinkprm:{causal}", max_tokens=4).score([ITEM])
+    assert found.refusal.startswith("no judgement: neither") and found.judged.votes[0].read is None
+
+
 def rows_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,9 +128,14 @@ def first_difference(info: RewardInfo, key: Mapping[str, Any]) -> tuple[str, Any
     theirs, ours = (
         {name: value for name, value in each.items() if name not in OF_THE_RUN} for each in (info.model, key["model"])
     )
-    if any(theirs.get(field) and theirs.get(field) == ours.get(field) for field in PINNING):
+    if any(_pins(theirs.get(field)) and theirs.get(field) == ours.get(field) for field in PINNING):
         theirs["id"] = ours.get("id")
     return differences.first_difference({"model": theirs}, {"model": ours})
+
+
+def _pins(value: Any) -> bool:
+    """Say whether a value names weights: hashes, or a commit; a branch such as "main" has each repository."""
+    return bool(value) and (not isinstance(value, str) or re.fullmatch("[0-9a-f]{40}", value) is not None)
 
 
 def _all_refused(folder: Path, info: RewardInfo, key: Mapping[str, Any]) -> bool:

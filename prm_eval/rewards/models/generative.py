@@ -6,6 +6,7 @@ Nothing that a model writes is ever executed.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import statistics
 from collections.abc import Sequence
@@ -182,7 +183,9 @@ class GenerativeModel:
             yes, no = self.writer.choose(prompt + written.text + self.how.decision, self.how.choices)
         except Unread:
             return Judgement(written.text, seed, None, written.cut)
-        return Judgement(written.text, seed, yes - no, written.cut)
+        # of a model whose numbers overflowed, or that rules a word out
+        read = yes - no if math.isfinite(yes - no) else None
+        return Judgement(written.text, seed, read, written.cut)
 
     def _judged(self, votes: Sequence[Judgement], steps: int) -> Judged | None:
         """Return the judgements with their spread; None where none was written."""

@@ -122,6 +122,8 @@ class HttpWriter:
             raise ModelError(
                 f"{self.base_url} gives no top_logprobs; its /completions must support logprobs={TOP_TOKENS}"
             )
+        # JSON of a server may say -Infinity, NaN, or a "probability" above 1: what is no logarithm of one says nothing
+        top = {token: min(float(value), 0.0) for token, value in top.items() if math.isfinite(value)}
         found = [[value for token, value in top.items() if token.strip().lower() == choice] for choice in choices]
         if not any(found):
             raise Unread(
