@@ -128,6 +128,12 @@ COLUMNS: tuple[Column, ...] = (
         json="gap_recovered",
     ),
     Column(
+        "p_mean",
+        lambda row, scene: number_cell(row.standing.p_mean),
+        csv=InCsv(("p_mean_holm",)),
+        json="p_mean_holm",
+    ),
+    Column(
         "p_majority",
         lambda row, scene: number_cell(row.standing.p_majority),
         csv=InCsv(("p_majority_holm",)),

@@ -242,7 +242,7 @@ def over_majority(row: Entry, scene: Scene) -> Cell:
 
 def over_mean(row: Entry, scene: Scene) -> Cell:
     """Return the cell of the difference to the mean."""
-    return difference_cell(row.standing.over_mean, None)
+    return difference_cell(row.standing.over_mean, row.standing.p_mean)
 
 
 def over_best(row: Entry, scene: Scene) -> Cell:

@@ -267,7 +267,8 @@ def _measure_together(yardstick: Yardstick, submissions: Sequence[Submission]) -
 
     def remark(file: RewardFile, rewards: Floats) -> list[_Seen]:
         each = by_file[id(file)]
-        return [_Seen(tuple(suspicions(each, yardstick.arrays.pool, rewards)), ordered(each, rewards))]
+        doubts = suspicions(each, yardstick.arrays.pool, rewards, yardstick.settings.headline_n)
+        return [_Seen(tuple(doubts), ordered(each, rewards))]
 
     measured = yardstick.measure([each.rewards for each in submissions], remark)
     return [str(each) if isinstance(each, PrmEvalError) else each for each in measured]

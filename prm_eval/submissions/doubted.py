@@ -30,14 +30,13 @@ def doubts_at(path: Path) -> dict[str, list[Suspicion]]:
     try:
         for folder in submission_folders(results) if results == path else [path]:
             look = checker.look(folder)
-            pool = None if look.pool is None else look.pool.pool
-            if pool is None or not pool.grades_path("own").is_file():
+            if look.pool is None or (pool := look.pool.pool) is None or not pool.grades_path("own").is_file():
                 continue
             if (read := read_rows(look, pool, checker.reader)) is None:
                 continue
             submission, rewards = read[0], rewards_of(*read, pool)
             name = folder.relative_to(results).as_posix()
-            found[name] = suspicions(submission, pool, rewards)
+            found[name] = suspicions(submission, pool, rewards, look.pool.headline_n)
             by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
     finally:
         checker.close()

@@ -33,8 +33,6 @@ class Refused:
         expected: That share if in each problem as many had been refused by lot.
         wrong_errors: By how many standard errors more of them are wrong than by lot.
         long_errors: By how many standard errors they are longer than by lot.
-        bon: Best-of-n in per cent; refused candidates lose every comparison.
-        bon_by_lot: The same with the rewards of other candidates of the problem, drawn by lot, for refused ones.
     """
 
     count: int
@@ -42,20 +40,16 @@ class Refused:
     expected: float
     wrong_errors: float
     long_errors: float
-    bon: float
-    bon_by_lot: float
 
 
-def refused(table: Floats, present: Bools, correct: Bools, answered: Bools, lengths: Floats, n: int) -> Refused | None:
+def refused(table: Floats, present: Bools, correct: Bools, lengths: Floats) -> Refused | None:
     """Return what the refused candidates of a pool are like; None where there is none.
 
     Args:
         table: Rewards, (problems, M); NaN where there is none. The further arrays are of the same shape.
         present: Whether there is a candidate.
         correct: Whether it is right.
-        answered: Whether it has an answer.
         lengths: Its length; NaN where there is none.
-        n: The n of best-of-n.
     """
     out = present & np.isnan(table)
     if not out.any():
@@ -72,7 +66,6 @@ def refused(table: Floats, present: Bools, correct: Bools, answered: Bools, leng
         float(expected.sum() / out.sum()),
         _errors((out & wrong).sum(axis=1) - expected),
         _errors(longer),
-        *_by_lot(table, present, correct, answered, n),
     )
 
 
@@ -82,7 +75,18 @@ def _errors(differences: Floats) -> float:
     return float(differences.sum()) / norm if norm > 1e-9 else 0.0
 
 
-def _by_lot(table: Floats, present: Bools, correct: Bools, answered: Bools, n: int) -> tuple[float, float]:
+def by_lot(table: Floats, present: Bools, correct: Bools, answered: Bools, n: int) -> tuple[float, float]:
+    """Return best-of-n in per cent, and what it is if refused candidates have the rewards of others, drawn by lot.
+
+    Refused candidates lose every comparison; by lot, each gets the reward of some candidate of its problem.
+
+    Args:
+        table: Rewards, (problems, M); NaN where there is none. The further arrays are of the same shape.
+        present: Whether there is a candidate.
+        correct: Whether it is right.
+        answered: Whether it has an answer.
+        n: The n of best-of-n.
+    """
     generator = np.random.default_rng(LOT_SEED)
     own = float(best_of_n_table(np.where(answered, table, np.nan), correct, [n]).mean())
     lots: list[float] = []

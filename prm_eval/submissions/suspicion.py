@@ -25,7 +25,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
-from prm_eval.submissions.patterns import follows_share, ranks, refused
+from prm_eval.submissions.patterns import by_lot, follows_share, ranks, refused
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.trust import enough
 
@@ -75,13 +75,16 @@ LEAST_CELL, MOST_CELL, MOST_CELLS = 4, 64, 300
 WORD_PAIRS = 512
 
 
-def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None) -> list[Suspicion]:
+def suspicions(
+    submission: Submission, pool: Pool, rewards: Floats | None = None, headline_n: int | None = None
+) -> list[Suspicion]:
     """Return what looks odd in a submission; empty for an ordinary one.
 
     Args:
         submission: A submission without faults.
         pool: Its pool, graded.
         rewards: Its aggregated rewards, (problems, M), NaN where there is none; by default they are read here.
+        headline_n: The n by which the board ranks the pool, if its entry names one.
 
     Raises:
         DataError: The rewards are not of this pool.
@@ -90,7 +93,8 @@ def suspicions(submission: Submission, pool: Pool, rewards: Floats | None = None
     facts = pool_facts(str(pool.path), pool.info.content_hash)
     table = read_rewards(submission, pool) if rewards is None else rewards
     odd = outliers(table[facts.present & ~np.isnan(table)], submission.rewards.info.score_type)
-    return [*_of_verification(submission), *doubts(submission), *([] if odd is None else [odd]), *_found(table, facts)]
+    of_the_word = [*_of_verification(submission), *doubts(submission)]
+    return [*of_the_word, *([] if odd is None else [odd]), *_found(table, facts, headline_n)]
 
 
 def _of_verification(submission: Submission) -> Iterator[Suspicion]:
@@ -201,12 +205,12 @@ def _cell(
     return Cell(row, slots, np.log1p([len(text) for text in texts]), near.argmax(axis=1), same, orders)
 
 
-def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
+def _found(table: Floats, facts: PoolFacts, headline_n: int | None = None) -> Iterator[Suspicion]:
     scored = facts.present & ~np.isnan(table)
     distinct = len(np.unique(table[scored]))
     if scored.sum() >= LEAST_CANDIDATES and distinct < FEW_VALUES:
         yield Suspicion("few-values", f"only {distinct} distinct rewards among {scored.sum():,}", float(distinct))
-    yield from _of_refusals(table, facts)
+    yield from _of_refusals(table, facts, board_settings(table.shape[1], headline_n).headline_n)
     yield from _of_votes(table, facts)
     # a refused candidate loses against all others
     areas = within_problem_auroc(np.where(scored, table, -np.inf), facts.correct, facts.present)
@@ -233,12 +237,12 @@ def _found(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
         yield Suspicion("text-blind", text, blind)
 
 
-def _of_refusals(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
-    n = board_settings(table.shape[1]).headline_n
-    found = refused(table, facts.present, facts.correct, facts.answered, facts.lengths, n)
-    if found is None:
+def _of_refusals(table: Floats, facts: PoolFacts, n: int) -> Iterator[Suspicion]:
+    found = refused(table, facts.present, facts.correct, facts.lengths)
+    if found is None or max(found.wrong_errors, found.long_errors) <= REFUSED_ERRORS_WORTH:
         return
-    points = found.bon - found.bon_by_lot
+    bon, lots = by_lot(table, facts.present, facts.correct, facts.answered, n)
+    points = bon - lots
     enough = REFUSED_ERRORS_WORTH if points > REFUSED_POINTS else REFUSED_ERRORS
     said = [
         *(["wrong"] if found.wrong_errors > enough else []),
@@ -248,7 +252,7 @@ def _of_refusals(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
         text = (
             f"{found.count:,} candidates were refused, and they are {' and '.join(said)} beyond chance: "
             f"{found.wrong:.0%} are wrong, by lot {found.expected:.0%} would be; with them drawn by lot, best of {n} "
-            f"would be {found.bon_by_lot:.1f} instead of {found.bon:.1f}"
+            f"would be {lots:.1f} instead of {bon:.1f}"
         )
         yield Suspicion("refusals", text, points)
 

@@ -9,7 +9,7 @@ import pytest
 
 from prm_eval.cli.commands import main
 from prm_eval.submissions.alike import Ordered, copies, order_of
-from prm_eval.submissions.patterns import follows_share, refused
+from prm_eval.submissions.patterns import by_lot, follows_share, refused
 from prm_eval.submissions.suspicion import PoolFacts, _found
 from tests.leaderboard.board import edit_json, make_results, rows_of, write_rows
 
@@ -52,11 +52,25 @@ def test_refusing_by_lot_is_no_doubt_and_refusing_the_long_ones_is() -> None:
         assert names(np.where(lot, np.nan, noise(about, seed)), about) == set()
     (long,) = _found(np.where(about.lengths > 80, np.nan, noise(about)), about)
     assert long.name == "refusals" and "they are long beyond chance" in long.text
-    assert refused(noise(about), about.present, about.correct, about.answered, about.lengths, 4) is None
+    assert refused(noise(about), about.present, about.correct, about.lengths) is None
     everything = np.full(about.correct.shape, np.nan)
-    found = refused(everything, about.present, about.correct, about.answered, about.lengths, 4)
-    assert found is not None and (found.wrong_errors, found.bon, found.wrong) == (0.0, 0.0, found.expected)
-    assert found.bon_by_lot == pytest.approx(100 * about.correct.mean())
+    found = refused(everything, about.present, about.correct, about.lengths)
+    assert found is not None and (found.wrong_errors, found.wrong) == (0.0, found.expected)
+    own, lots = by_lot(everything, about.present, about.correct, about.answered, 4)
+    assert own == 0.0 and lots == pytest.approx(100 * about.correct.mean())
+
+
+def test_what_refusing_is_worth_is_said_at_the_n_of_the_pool(monkeypatch) -> None:
+    """A pool may be ranked by another n than a quarter of its slots; lots are drawn only where something is odd."""
+    about = facts()
+    wrong = np.where(about.correct, noise(about), np.nan)
+    for n in (2, 8):
+        (found,) = (each for each in _found(wrong, about, n) if each.name == "refusals")
+        own, lots = by_lot(wrong, about.present, about.correct, about.answered, n)
+        assert f"best of {n} would be {lots:.1f} instead of {own:.1f}" in found.text and found.value == own - lots
+    monkeypatch.setattr("prm_eval.submissions.suspicion.by_lot", lambda *_: pytest.fail("lots were drawn"))
+    lot = np.random.default_rng(5).random(about.correct.shape) < 0.1
+    assert names(np.where(lot, np.nan, noise(about)), about) == set()
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.5, 2.0])
