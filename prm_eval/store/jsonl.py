@@ -44,9 +44,18 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise RepeatedFieldError(f"the field {next(name for name in names if names.count(name) > 1)!r} twice")
+        raise RepeatedFieldError(f"the field {repeated(pairs)!r} twice")
     return found
+
+
+def repeated(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first name that stands a second time, in a list of fields in which one does."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise ValueError("no name stands twice")
 
 
 def finite_digits(error: Exception) -> str:

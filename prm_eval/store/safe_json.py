@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
+from prm_eval.store.jsonl import repeated
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 12
@@ -96,9 +97,7 @@ def read_bytes(path: Path, most: int = MAX_BYTES, *, links: bool = False) -> byt
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _NotPlain(f"the key {ascii(twice)[:80]} twice")
+        raise _NotPlain(f"the key {ascii(repeated(pairs))[:80]} twice")
     return result
 
 

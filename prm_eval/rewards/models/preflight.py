@@ -18,6 +18,7 @@ from typing import Any
 
 from prm_eval.errors import DataError, ModelError
 from prm_eval.rewards.inputs.limited import try_tokenizer
+from prm_eval.store.jsonl import repeated
 from prm_eval.store.rules import bad_characters, shown
 from prm_eval.store.safe_json import read_bytes
 
@@ -129,9 +130,7 @@ def parse_object(path: Path, text: bytes) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:80]!r} twice")
+        raise ValueError(f"the key {repeated(pairs)[:80]!r} twice")
     return found
 
 
