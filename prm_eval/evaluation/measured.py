@@ -110,7 +110,6 @@ class Measured:
         remarks: The remarks of the caller of :meth:`Yardstick.measure` on the rewards.
         competing: Best-of-n by the declared aggregation if candidates without an answer competed by their rewards
             instead of losing; None where every candidate has an answer, so that it is ``bon``.
-        no_answer: The number of candidates without an answer.
     """
 
     accuracies: Floats
@@ -132,7 +131,6 @@ class Measured:
     shown: dict[tuple[int, int], Shown]
     remarks: tuple[Any, ...] = ()
     competing: Curve | None = None
-    no_answer: int = 0
 
     @property
     def depends_on_the_running(self) -> bool:

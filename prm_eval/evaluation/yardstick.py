@@ -158,7 +158,6 @@ class Yardstick:
             mistakes=tuple(mistakes),
             shown=one.shown(mistakes),
             competing=by_name[-1] if all_present else None,
-            no_answer=arrays.no_answer,
             remarks=() if remark is None else tuple(remark(one.file, one.by_aggregation[declared])),
         )
 

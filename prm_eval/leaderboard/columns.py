@@ -79,6 +79,17 @@ COLUMNS: tuple[Column, ...] = (
         json="bon",
     ),
     Column(
+        "competing",
+        fills.competing,
+        heading="Competing",
+        meaning="Best of {n} if candidates without an answer competed by their rewards instead of losing; shown where "
+        "that moves a row by more than half a point at some n",
+        page=OnPage(menu="If those without an answer compete", after="gap"),
+        markdown=InMarkdown("no answer competes", after="gap"),
+        csv=InCsv(_limited("bon_competing")),
+        json="bon_competing",
+    ),
+    Column(
         "maj",
         fills.over_majority,
         heading="\u2212 majority",

@@ -229,6 +229,15 @@ def bon(row: Entry, scene: Scene) -> Cell:
     return accuracy_cell(curve, settings.column, chart=scene.chart(curve), json=curve_json(curve, settings.ns))
 
 
+def competing(row: Entry, scene: Scene) -> Cell:
+    """Return the cell of best of n if candidates without an answer competed; for people only where that matters."""
+    curve, settings = row.measured.competing, scene.settings
+    if curve is None:
+        return Cell()
+    cell = accuracy_cell(curve, settings.column, json=curve_json(curve, settings.ns))
+    return cell if row.measured.depends_on_the_running else Cell(csv=cell.csv, json=cell.json)
+
+
 def baseline_bon(row: Reference, scene: Scene) -> Cell:
     """Return the cell of a baseline's accuracy."""
     curve = row.measured.curve

@@ -191,7 +191,7 @@ def test_the_board_has_the_other_figure_as_data(mute: Pool) -> None:
     file = RewardFile(mute.path / "rewards" / "score")
     yardstick = Yardstick(load_arrays(mute), board_settings(3))
     (measured,) = yardstick.measure([file])
-    assert measured.no_answer == 6 and measured.depends_on_the_running
+    assert yardstick.arrays.no_answer == 6 and measured.depends_on_the_running
     for rule, curve in (("lose", measured.bon), ("compete", measured.competing)):
         slow = evaluate(mute, [file], selectors=["best_of_n"], no_answer=rule)
         assert curve.values == pytest.approx([each.value for each in slow.rows])

@@ -60,6 +60,18 @@ def boards(results) -> dict:
     return {each["pool"]["pool_id"]: each for each in found}
 
 
+def test_both_figures_stand_where_it_matters_who_is_in_the_running(results, boards) -> None:
+    """A model that gives rewards to what has no answer has two figures, and half of its readers expect the other."""
+    shown = []
+    for row in boards["demo-35x8"]["rows"]:
+        lose, compete = ([each["value"] for each in row[name].values()] for name in ("bon", "bon_competing"))
+        assert len(lose) == len(compete)
+        shown.append(max(abs(one - other) for one, other in zip(lose, compete, strict=True)) > 0.005)
+    page = section((results / "leaderboard" / "index.html").read_text(encoding="utf-8"), "demo-35x8")
+    cells = re.findall(r'<td class="[^"]*c-competing[^>]*>(.*?)</td>', page)
+    assert sum(bool(words(each)) for each in cells) == sum(shown) > 0
+
+
 def section(page: str, name: str) -> str:
     return page.split(f'<section data-pool="{name}"')[1].split("</section>")[0]
 
