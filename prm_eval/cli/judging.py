@@ -69,8 +69,9 @@ def _score(options: argparse.Namespace) -> int:
     if fed := how_fed(model):
         print(f"recipe     {fed}")
     folder = _reward_folder(options, model, pool)
-    for line in report_on_steps(pool, model.splitter).lines() if model.kind == "prm" else ():
-        print(line)
+    if model.kind == "prm" and not (folder / "submission.json").is_file():
+        for line in report_on_steps(pool, model.splitter, bars=Bar).lines():
+            print(line)
     if options.submission is not None and options.taken is None and not (folder / "submission.json").is_file():
         for there in same_rewards(pool, model):
             print(f"note       {there} has rewards of this model; with --from {there} nothing is computed")

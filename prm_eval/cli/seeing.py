@@ -17,7 +17,7 @@ def show_pool(path: Path) -> None:
     from prm_eval.evaluation.pool_summary import summary_lines
     from prm_eval.pools.pool import Pool
 
-    for line in summary_lines(Pool(path)):
+    for line in summary_lines(Pool(path), bars=Bar):
         print(line)
 
 

@@ -7,7 +7,7 @@ prints nothing; the caller provides the bars of its stages (:class:`prm_eval.pro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from prm_eval.evaluation.notes import reads_golds
 from prm_eval.grading.pool import DEFAULT, Disagreement, disagreements, grade_pool, is_graded, is_grader, source_of
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import load_problems
-from prm_eval.progress import EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
+from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, Progress, no_bars
 from prm_eval.records import DECLARABLE, ScoreType
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
@@ -332,18 +332,24 @@ def run_scoring(
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
 
 
-def report_on_steps(pool: Pool, splitter: str | None = None) -> StepReport:
+def report_on_steps(pool: Pool, splitter: str | None = None, *, bars: Bars = no_bars) -> StepReport:
     """Return the report on the steps of a pool's candidates, cut as the pool says or by another splitter.
 
     Raises:
         PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
     """
     name = splitter or pool.info.splitter
-    return step_report(
-        split_steps(text, name, steps)
-        for _, table in pool.blocks(["problem_id", "text", "steps"])
-        for text, steps in zip(table["text"].to_pylist(), table["steps"].to_pylist(), strict=True)
-    )
+    with bars(CUTTING, pool.info.n_candidates, "candidate") as progress:
+        return step_report(_cut(pool, name, progress))
+
+
+def _cut(pool: Pool, splitter: str, progress: Progress) -> Iterator[tuple[str, ...]]:
+    done = 0
+    for _, table in pool.blocks(["problem_id", "text", "steps"]):
+        for text, steps in zip(table["text"].to_pylist(), table["steps"].to_pylist(), strict=True):
+            yield split_steps(text, splitter, steps)
+        done += len(table)
+        progress(done)
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:

@@ -12,6 +12,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.jobs import report_on_steps
 from prm_eval.pools.format import GRADES, PoolInfo
 from prm_eval.pools.pool import Pool
+from prm_eval.progress import Bars, no_bars
 from prm_eval.records import VERDICTS
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.store.tables import open_table
@@ -24,7 +25,7 @@ SHOWN = 200
 PROMPT = ("prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
 
 
-def summary_lines(pool: Pool) -> Iterator[str]:
+def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
     """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible."""
     info = pool.info
     yield f"pool       {visible(str(pool.path))}  ({info.content_hash})"
@@ -42,7 +43,7 @@ def summary_lines(pool: Pool) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from report_on_steps(pool).lines()
+    yield from report_on_steps(pool, bars=bars).lines()
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 
