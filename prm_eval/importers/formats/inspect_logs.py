@@ -23,6 +23,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import content_of, statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.runs import OneModel
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
 
@@ -44,8 +45,10 @@ class LogReader:
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every sample id, in the order of its first epoch."""
+        models = OneModel(self._source)
         for file in self._source.files:
             log = open_log(file)
+            models.require(_model(log), file.path)
             for number, (name, epochs) in enumerate(log.groups().items(), 1):
                 yield partial(_problem, log, name, epochs, number, wanted)
 
@@ -55,16 +58,19 @@ class LogReader:
         run = log.header.get("eval", {})
         plan = log.header.get("plan") or {}
         config = {**(plan.get("config") or {}), **(run.get("model_generate_config") or {})}
-        models = {str(open_log(file).header.get("eval", {}).get("model")) for file in self._source.files}
         packages = run.get("packages")
         return About(
-            policy=" + ".join(sorted(models)),
+            policy=_model(log),
             sampling={name: value for name, value in config.items() if value is not None},
             source={"inspect_ai": {"task": run.get("task"), "created": run.get("created"), "packages": packages}},
         )
 
 
 FORMAT = Format("inspect", "inspect_ai logs (.eval, .json)", recognise, LogReader)
+
+
+def _model(log: Log) -> str:
+    return str(log.header.get("eval", {}).get("model"))
 
 
 class Log:

@@ -19,6 +19,7 @@ from typing import Any
 from prm_eval.importers.building import Given, build, problem_of
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
@@ -36,6 +37,7 @@ class DetailsReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)  # lighteval makes a folder of each model and date
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every row."""

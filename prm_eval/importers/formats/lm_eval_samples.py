@@ -22,6 +22,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.runs import APART, OneModel, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
@@ -41,6 +42,7 @@ class SamplesReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)  # lm_eval makes a folder of each model
         self._homes: dict[str, dict[str, Path]] = {}  # document -> problem -> file
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
@@ -62,7 +64,7 @@ class SamplesReader:
             raise row.fault(
                 f"a document that {other.name} has with other responses",
                 "each document in one file",
-                "Two runs are two pools: import them apart.",
+                APART,
             )
         place = list(known).index(which)
         return document if not place else f"{document}/{place + 1}"
@@ -89,11 +91,15 @@ class SamplesReader:
         first = next(self._source.rows(), None)
         prompt, sampling = _request(first.fields.get("arguments")) if first is not None else (None, {})
         results = _results_beside(self._source.files[0].path)
+        models = OneModel(self._source)
+        for file in self._source.files:
+            if beside := _results_beside(file.path):
+                models.require(_policy(beside[1]).get("id"), file.path)
         if results is None:
             return About(sampling=sampling, source=_prompt(prompt, {}, {}))
         path, found = results
         config = _object(found.get("config"))
-        policy = _policy(found, config)
+        policy = _policy(found)
         return About(
             policy=policy.get("id"),
             revision=policy.get("revision"),
@@ -155,7 +161,8 @@ def _results_beside(path: Path) -> tuple[Path, dict[str, Any]] | None:
     return (chosen[-1], found) if isinstance(found, dict) else None
 
 
-def _policy(results: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def _policy(results: dict[str, Any]) -> dict[str, Any]:
+    config = _object(results.get("config"))
     arguments = config.get("model_args")
     if isinstance(arguments, str):
         pairs = (each.partition("=") for each in arguments.split(","))

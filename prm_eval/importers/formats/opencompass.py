@@ -4,22 +4,26 @@ Shape: an object ``{"0": {origin_prompt, prediction, gold?, res_length?}, ...}``
 ``idx``. ``origin_prompt`` is a text or a list of ``{role, prompt}``; ``prediction`` a text, or a list of texts.
 
 Read: entries of one prompt are one problem, so that the parts of a data set (``DATASET_0.json``, ``DATASET_1.json``)
-join and repeated runs fill further slots. The statement is the last turn of the user. There are no labels here (they
-are in ``results/``).
+join and its repeats fill further slots. The statement is the last turn of the user. There are no labels here (they are
+in ``results/``). The folders of two models, or of two runs, are refused, and so are two files that are no parts of one
+data set and have a prompt in common.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, problem_of
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.runs import APART, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -38,6 +42,15 @@ class PredictionsReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)
+        self._paths = {file.path for file in source.files}
+
+    def _data_set(self, path: Path) -> Path:
+        """Return what the parts of one data set have in common: they are numbered from 0."""
+        numbered = re.fullmatch(r"(.+)_\d+", path.stem)
+        if numbered and path.with_name(f"{numbered[1]}_0{path.suffix}") in self._paths:
+            return path.with_name(numbered[1] + path.suffix)
+        return path
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every prompt, by first appearance."""
@@ -50,7 +63,10 @@ class PredictionsReader:
                 continue
             for row in entries:
                 spelt = json.dumps(row.fields.get("origin_prompt"), sort_keys=True).encode()
-                groups.setdefault(hashlib.sha256(spelt).digest(), []).append(row)
+                known = groups.setdefault(hashlib.sha256(spelt).digest(), [])
+                if known and self._data_set(known[0].path) != self._data_set(row.path):
+                    raise row.fault(f"a prompt that {known[0].path} has, too", "each prompt in one file", APART)
+                known.append(row)
         for rows in groups.values():
             yield partial(_problem, rows, wanted)
 

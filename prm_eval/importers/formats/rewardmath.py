@@ -54,11 +54,12 @@ FORMAT = Format("rewardmath", "RewardMATH MODEL_reward.json", recognise, Rewards
 def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     first = rows[0]
     rewards: dict[str, list[Any]] = {}
+    origin: dict[str, Row] = {}
     for row in rows:
         for name, entries in _rewards(row).items():
             if name in rewards:
-                raise row.fault(f"rewards of {name} again", "each model once")
-            rewards[name] = entries
+                raise row.fault(f"rewards of {name} again (first in {origin[name].path})", "each model once")
+            rewards[name], origin[name] = entries, row
     labels = _labels(first)
     names = first.fields.get("solution_reference") or [f"candidate {i + 1}" for i in range(len(labels))]
     for name, entries in rewards.items():

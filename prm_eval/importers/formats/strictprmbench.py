@@ -20,6 +20,7 @@ from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import without_prompt
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
+from prm_eval.importers.runs import APART
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -80,7 +81,8 @@ FORMAT = Format("strictprmbench", "StrictPRMBench pools, with step scores", reco
 def _problem(rows: list[Row], scores: list[Row], names: list[str], wanted: Wanted) -> ImportedProblem:
     row = rows[0]
     if len(rows) > 1:
-        raise rows[1].fault(f"the problem {row.fields['problem_id']!r} again", "each problem once")
+        again = f"the problem {row.fields['problem_id']!r} again (first in {row.path})"
+        raise rows[1].fault(again, "each problem once", APART)
     candidates = row.fields.get("candidates")
     if not isinstance(candidates, list) or not candidates or not all(isinstance(each, dict) for each in candidates):
         raise row.fault("candidates that are no list of objects", "at least one candidate")

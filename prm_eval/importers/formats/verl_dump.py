@@ -5,7 +5,8 @@ Shape of a row: ``input`` (the rendered prompt), ``output, gts, score, step``, a
 
 Read: rows of one ``input`` are one problem, its statement the last turn of the user in it; ``gts`` is gold; ``acc`` are
 labels and ``pred`` answers, where they are; ``score`` becomes rewards. verl's rewards for mathematics are made from
-gold: said, since such a reward is no verifier. Files of several training steps are of several policies: refused.
+gold: said, since such a reward is no verifier. Files of several training steps are of several policies, and those of
+several folders, or two files of one step, are of several runs: refused.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prm_eval.importers.building import Given, ScoreField, build, label_of, prob
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.runs import APART, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -31,6 +33,7 @@ class DumpReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)
         self._first: Row | None = None
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
@@ -46,6 +49,8 @@ class DumpReader:
                 "one training step, which is one policy",
                 "Import the files apart.",
             )
+        if row.path != self._first.path:
+            raise row.fault(f"the step of {self._first.path}", "one file a step", APART)
         return row.required_text("input")
 
     def about(self) -> About:
