@@ -25,7 +25,8 @@ from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
-_JUDGEMENT = re.compile(r"judge?ment:\s*\**\s*(yes|no)\b", re.IGNORECASE)
+JUDGEMENT = re.compile(r"judge?ment:\s*(?:\*+\s*)?(yes|no)\b", re.IGNORECASE)
+"""The verdict in what a judge wrote."""
 
 
 def recognise(row: dict[str, Any]) -> bool:
@@ -106,5 +107,5 @@ def _label(row: Row) -> bool | None:
     judgement = row.fields.get("judgement")
     if not isinstance(judgement, str):
         return None
-    found = _JUDGEMENT.findall(judgement)
+    found = JUDGEMENT.findall(judgement)
     return bool(found) and found[-1].lower() == "yes"  # as the tool reads a judgement without a verdict
