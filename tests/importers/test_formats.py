@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -461,6 +462,32 @@ def test_the_archive_that_inspect_ai_wrote(tmp_path: Path) -> None:
     assert any("scorer includes" in note for note in report.notes)
 
 
+def test_an_archive_is_opened_once_whatever_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each opening reads the list of all samples, so that one for each sample takes time with their square."""
+    monkeypatch.setattr("prm_eval.importers.formats.inspect_logs.find_spec", lambda name: None)
+    opened: list[object] = []
+    real = zipfile.ZipFile
+
+    def counted(*args: object, **options: object) -> zipfile.ZipFile:
+        opened.append(args[0])
+        return real(*args, **options)  # type: ignore[arg-type]
+
+    counts = []
+    for n in (2, 40):
+        path = tmp_path / f"log{n}.eval"
+        with real(path, "w") as archive:
+            archive.writestr("header.json", json.dumps({k: v for k, v in INSPECT.items() if k != "samples"}))
+            for k in range(n):
+                sample = {**INSPECT["samples"][1], "id": f"s{k}", "input": f"What is 1+{k}?"}
+                archive.writestr(f"samples/s{k}_epoch_1.json", json.dumps(sample))
+        opened.clear()
+        monkeypatch.setattr(zipfile, "ZipFile", counted)
+        assert import_pool(path, tmp_path / f"pool{n}").pool.info.n_problems == n
+        monkeypatch.setattr(zipfile, "ZipFile", real)
+        counts.append(len(opened))
+    assert counts[0] == counts[1] <= 3
+
+
 def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
     """An epoch that ended in an error is no wrong answer of the policy: its slot is missing."""
     failed = {**INSPECT["samples"][0], "epoch": 1, "error": {"message": "x"}, "output": {"choices": []}, "scores": {}}
@@ -472,8 +499,6 @@ def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
 
 def test_several_targets_and_other_archives(tmp_path: Path) -> None:
     """One of several golds taken silently would make right answers wrong; a zip of anything else is no log."""
-    import zipfile
-
     log = {**INSPECT, "samples": [{**INSPECT["samples"][0], "target": ["2", "two"]}]}
     report = import_pool(made(tmp_path, {"log.json": log}), tmp_path / "several")
     assert [problem.gold for problem in report.pool.problems.values()] == [None]
