@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 # the parts of a path that a table shows; a hub id has as many
 PARTS = 2
+# names that are alike in as many parts are shown whole: with one part more at a time a long path takes its square
+MOST_PARTS = 12
 # what follows the model's name in a label: the aggregation and the folder that tell two files apart
 _LABEL = re.compile(r"(?P<name>.*?)(?P<more>(?:\[\w+\])?(?: \([^()]*\))?)", re.DOTALL)
 _CACHED = "models--"
@@ -35,7 +37,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
         if not alike:
             return found
         for name in alike:
-            parts[name] += 1
+            parts[name] = parts[name] + 1 if parts[name] < MOST_PARTS else len(name)
 
 
 def _cached_id(parts: list[str]) -> str:

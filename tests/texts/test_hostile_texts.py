@@ -9,7 +9,7 @@ import pytest
 
 from prm_eval.importers.chats import statement_in, without_prompt
 from prm_eval.importers.formats.nemo_skills import JUDGEMENT
-from prm_eval.texts.names import short_name
+from prm_eval.texts.names import short_name, short_names
 from prm_eval.texts.protected import protected_spans
 from prm_eval.texts.steps import split_steps
 
@@ -20,6 +20,13 @@ SECONDS = 10.0
 
 def without_system(text: str) -> str:
     return without_prompt(f"user\nq{text}", "q")
+
+
+def two_paths(text: str) -> object:
+    names = (f"x/{text}", f"y/{text}")
+    found = short_names(names)
+    assert found == {name: name for name in names}
+    return found
 
 
 HOSTILE: list[tuple[str, Callable[[str], object], str, str]] = [
@@ -34,6 +41,7 @@ HOSTILE: list[tuple[str, Callable[[str], object], str, str]] = [
     ("a judgement of stars", JUDGEMENT.findall, "judgement:", "*"),
     ("folders of a cache that go on", short_name, "", "models--"),
     ("parts of a path", short_name, "", "/"),
+    ("two paths that are alike up to their starts", two_paths, "", "a/"),
     *((f"{splitter}: {piece!r}", lambda text, splitter=splitter: split_steps(text, splitter), "", piece)  # type: ignore[misc]
       for splitter in ("step_k", "paragraph", "thought")
       for piece in (" ", "\n", "$", "$\n", "> ", "- ", "[", "| a ", "**", "<think>", "\\boxed{")),
