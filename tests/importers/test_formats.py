@@ -545,6 +545,32 @@ def test_copies_of_searches_are_said(tmp_path: Path) -> None:
     assert any(note.startswith("3 of 4 candidates are copies") for note in report.notes)
 
 
+def test_outcome_rewards_in_lists_of_one(tmp_path: Path) -> None:
+    """RewardMATH's ORMs write [[3.2], [1.0]]: read as steps, they would be refused as no probabilities."""
+    asked = [{"problem": p, "solution_reference": ["human", "small"]} for p in ("p", "q")]
+    orm = [{**asked[0], "score": [[3.2], [1.0]]}, {**asked[1], "score": [[-2.5], [7]]}]
+    # a PRM whose candidates of one problem have one step each is a PRM there, too
+    prm = [{**asked[0], "score": [[0.5], [0.25]]}, {**asked[1], "score": [[0.5, 0.75], [0.25]]}]
+    for order in (1, -1):
+        files = {"orm_reward.json": orm[::order], "prm_reward.json": prm[::order]}
+        pool = import_pool(made(tmp_path / f"s{order}", files), tmp_path / f"pool{order}").pool
+        found = {name: RewardFile(pool.path / "rewards" / name) for name in ("orm", "prm")}
+        assert [(name, each.info.kind) for name, each in found.items()] == [("orm", "orm"), ("prm", "prm")]
+        assert sorted(e.values for _, _, e in found["orm"].rows()) == [(-2.5,), (1.0,), (3.2,), (7.0,)]
+        assert sorted(e.values for _, _, e in found["prm"].rows()) == [(0.25,), (0.25,), (0.5,), (0.5, 0.75)]
+
+
+def test_step_scores_of_which_one_problem_has_only_single_ones(tmp_path: Path) -> None:
+    """Qwen's evaluation of a PRM: responses of one step each in one row are no other kind than the rest of the file."""
+    (row,) = CASES["qwen_eval"].files["out.jsonl"]
+    short = {**row, "idx": 1, "question": "What is 1+2?", "code": ["a", "b"], "pred_score": [[0.5], [0.25]]}
+    long = {**row, "code": ["a\nb", "b"], "pred_score": [[0.5, 0.75], [0.25]]}
+    pool = import_pool(made(tmp_path, {"out.jsonl": [short, long]}), tmp_path / "pool").pool
+    found = RewardFile(pool.path / "rewards/pred_score")
+    assert found.info.kind == "prm"
+    assert [e.values for _, _, e in found.rows()] == [(0.5,), (0.25,), (0.5, 0.75), (0.25,)]
+
+
 def test_dumps_of_two_training_steps_are_two_policies(tmp_path: Path) -> None:
     """Slots of one pool must come from one policy."""
     (row, _) = CASES["verl_dump"].files["7.jsonl"]
