@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -431,7 +432,7 @@ BROKEN = [
     ("nemo_skills", {"problem": "another"}, "another problem than row 1 of output-rs2.jsonl"),
     ("openr", {"output": []}, "output = list, empty"),
     ("openr", {"output": [{"value": [1]}]}, "no field text"),
-    ("verl_dump", {"gts": ["2", "3"]}, "of type list; expected text"),
+    ("verl_dump", {"gts": [["2", "3"]]}, "of type list; expected text"),
     ("lighteval", {"model_response": {"text": "x"}}, "model_response.text of type str"),
     ("lighteval", {"doc": {"choices": ["2"]}}, "a doc without a query"),
 ]
@@ -507,6 +508,39 @@ def test_several_targets_and_other_archives(tmp_path: Path) -> None:
         archive.writestr("a.txt", "x")
     with pytest.raises(DataError, match=r"an inspect_ai log: an archive with header\.json"):
         import_pool(tmp_path / "other.zip", tmp_path / "pool")
+
+
+# (format, what its first row has where one gold is expected)
+TARGETS = [
+    ("inspect", lambda target: {"samples": [{**INSPECT["samples"][1], "target": target}]}),
+    ("opencompass", lambda target: {"0": {"origin_prompt": "What is 1+1?", "prediction": ONE, "gold": target}}),
+    ("verl_dump", lambda target: {"gts": target}),
+    ("verl_generation", lambda target: {"reward_model": {"ground_truth": target}}),
+    ("lighteval", lambda target: {"doc": {"query": "?", "choices": target, "gold_index": list(range(len(target)))}}),
+]
+
+
+@pytest.mark.parametrize("target, gold", [(["2"], "2"), (["2", "2"], "2"), (["2", "two"], None), (["0"], "0")])
+@pytest.mark.parametrize("form, changes", TARGETS, ids=[form for form, _ in TARGETS])
+def test_a_list_of_targets_has_one_rule(
+    tmp_path: Path, form: str, changes: Callable[[list[str]], dict], target: list[str], gold: str | None
+) -> None:
+    """A format that took the first of several would grade right answers as wrong; one rule holds for all."""
+    file, content = next(iter(CASES[form].files.items()))
+    row = {**(content if isinstance(content, dict) else content[0]), **changes(target)}
+    rows = {file: {"0": row["0"]} if form == "opencompass" else row if isinstance(content, dict) else [row]}
+    report = import_pool(made(tmp_path / "s", rows), tmp_path / "pool")
+    assert [problem.gold for problem in report.pool.problems.values()] == [gold]
+    assert any(note.startswith("several targets") for note in report.notes) == (gold is None)
+
+
+def test_zero_is_a_target(tmp_path: Path) -> None:
+    """A number 0 as target is an answer, not a missing one."""
+    prediction, review = SCOPE[0]
+    for name, target in (("number", 0), ("list", [0])):
+        files = {"predictions/m/b.jsonl": [prediction], "reviews/m/b.jsonl": [{**review, "target": target}]}
+        pool = import_pool(made(tmp_path / name, files), tmp_path / f"{name}_pool").pool
+        assert [problem.gold for problem in pool.problems.values()] == ["0"]
 
 
 def test_multiple_choice_keeps_its_choices(tmp_path: Path) -> None:

@@ -113,9 +113,9 @@ def _statement(row: Row) -> str:
 
 def _problem(rows: list[Row], reviews: list[Row | None], name: str, wanted: Wanted) -> ImportedProblem:
     first = rows[0]
-    target = next((each.fields.get("target") for each in [*reviews, first] if each and each.fields.get("target")), None)
+    targets = (each.fields.get("target") for each in [*reviews, first] if each)
     remarks: list[str] = []
-    target = single_target(target, remarks)
+    target = single_target(next((each for each in targets if each not in (None, "", [])), None), remarks)
     default_id = name if len(name) <= 100 else f"{first.path.stem}/{first.required_text('index')}"
     problem = problem_of(first, _statement(first), target, default_id, **_of_metadata(first))
     given = [_given(row, review or row) for row, review in zip(rows, reviews, strict=True)]

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
 from prm_eval.importers.runs import require_one_run
@@ -93,9 +93,10 @@ def _read(place: Place, wanted: Wanted) -> ImportedProblem:
         raise row.fault("a doc without a query", "a text")
     index = doc.get("id")
     default_id = f"{doc.get('task_name') or row.path.stem}/{index if index not in (None, '') else row.number}"
-    problem = problem_of(row, query, _gold(row, doc), default_id)
+    remarks: list[str] = []
+    problem = problem_of(row, query, single_target(_targets(doc), remarks), default_id)
     labels = row.fields.get("metric")
-    return build(row, problem, _given(row, "model_response.text", texts, labels), wanted)
+    return build(row, problem, _given(row, "model_response.text", texts, labels), wanted, remarks=remarks)
 
 
 def _old(row: Row, wanted: Wanted) -> ImportedProblem:
@@ -105,21 +106,25 @@ def _old(row: Row, wanted: Wanted) -> ImportedProblem:
     )
     if statement is None:
         raise row.fault("no example and no full_prompt", "one of them")
-    gold = _as_list(row.fields.get("gold"))
-    problem = problem_of(row, statement, gold[0] if gold else None, f"{row.path.stem}/{row.number}")
-    return build(row, problem, _given(row, "predictions", texts, row.fields.get("metrics")), wanted)
+    remarks: list[str] = []
+    problem = problem_of(
+        row, statement, single_target(row.fields.get("gold"), remarks), f"{row.path.stem}/{row.number}"
+    )
+    given = _given(row, "predictions", texts, row.fields.get("metrics"))
+    return build(row, problem, given, wanted, remarks=remarks)
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
-def _gold(row: Row, doc: dict[str, Any]) -> Any:
+def _targets(doc: dict[str, Any]) -> list[Any]:
+    """Return the choices that are right, by their numbers."""
     choices, index = doc.get("choices"), doc.get("gold_index")
-    index = index[0] if isinstance(index, list) and index else index
-    if not isinstance(choices, list) or not isinstance(index, int) or not 0 <= index < len(choices):
-        return None
-    return choices[index]
+    right = _as_list(index)
+    if not isinstance(choices, list) or not all(isinstance(each, int) and 0 <= each < len(choices) for each in right):
+        return []
+    return [choices[each] for each in right]
 
 
 def _given(row: Row, name: str, texts: list[str], metrics: Any) -> list[Given]:

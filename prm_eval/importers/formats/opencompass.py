@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
 from prm_eval.importers.runs import APART, require_one_run
@@ -100,13 +100,10 @@ def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     if statement is None:
         raise first.fault("an origin_prompt without a turn of the user", "a text, or a list of {role, prompt}")
     index = first.text("idx") or str(first.number - 1)
-    problem = problem_of(first, statement, _gold(first), f"{first.path.stem}/{index}")
-    return build(first, problem, [each for row in rows for each in _given(row)], wanted)
-
-
-def _gold(row: Row) -> Any:
-    gold = row.fields.get("gold")
-    return gold[0] if isinstance(gold, list) and len(gold) == 1 else gold
+    remarks: list[str] = []
+    gold = single_target(first.fields.get("gold"), remarks)
+    problem = problem_of(first, statement, gold, f"{first.path.stem}/{index}")
+    return build(first, problem, [each for row in rows for each in _given(row)], wanted, remarks=remarks)
 
 
 def _given(row: Row) -> list[Given]:

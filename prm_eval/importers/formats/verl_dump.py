@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from prm_eval.importers.building import Given, ScoreField, build, label_of, problem_of
+from prm_eval.importers.building import Given, ScoreField, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
 from prm_eval.importers.grouped import grouped_problems
@@ -67,15 +67,15 @@ FORMAT = Format("verl_dump", "verl rollout dumps STEP.jsonl (input, output, scor
 def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     first = rows[0]
     statement = statement_in(first.required_text("input")) or ""
-    problem = problem_of(first, statement, gold_of(first, first.fields.get("gts")), f"{first.path.stem}/{first.number}")
-    return build(first, problem, [_given(row) for row in rows], wanted, [ScoreField("score", "orm")])
+    remarks: list[str] = []
+    gold = single_target(ground_truth(first.fields.get("gts")), remarks)
+    problem = problem_of(first, statement, gold, f"{first.path.stem}/{first.number}")
+    return build(first, problem, [_given(row) for row in rows], wanted, [ScoreField("score", "orm")], remarks=remarks)
 
 
-def gold_of(row: Row, value: Any) -> Any:
-    """Return a gold answer that may stand in a list of one, or in an object with ``ground_truth``."""
-    if isinstance(value, dict):
-        value = value.get("ground_truth")
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def ground_truth(value: Any) -> Any:
+    """Return the target of verl's reward function, which may stand in an object."""
+    return value.get("ground_truth") if isinstance(value, dict) else value
 
 
 def _given(row: Row) -> Given:

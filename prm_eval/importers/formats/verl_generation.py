@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
-from prm_eval.importers.formats.verl_dump import gold_of
+from prm_eval.importers.formats.verl_dump import ground_truth
 from prm_eval.importers.sources import Place, Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
@@ -51,21 +51,24 @@ FORMAT = Format("verl_generation", "verl generation Parquet (responses)", recogn
 def _read(place: Place, wanted: Wanted) -> ImportedProblem:
     row = place.load()
     default_id = f"{row.path.stem}/{row.number}"
+    remarks: list[str] = []
     if "prompt" in row.fields and not {"problem", "question", "statement"} & set(row.fields):
         statement = statement_in(row.fields["prompt"])
         if statement is None:
             raise row.fault("a prompt without a turn of the user", "a text, or a list of {role, content}")
-        problem = problem_of(row, statement, _gold(row), default_id)
+        problem = problem_of(row, statement, single_target(_target(row), remarks), default_id)
     else:
         problem = problem_from_row(row, default_id)
-        if problem.gold is None and (gold := _gold(row)) is not None:
+        if problem.gold is None and (gold := single_target(_target(row), remarks)) is not None:
             problem = problem_of(row, problem.statement, gold, default_id)
     texts = text_list(row, row.fields.get("responses"), "responses")
-    return build(row, problem, [Given(f"responses[{i}]", text) for i, text in enumerate(texts)], wanted)
+    return build(
+        row, problem, [Given(f"responses[{i}]", text) for i, text in enumerate(texts)], wanted, remarks=remarks
+    )
 
 
-def _gold(row: Row) -> Any:
+def _target(row: Row) -> Any:
     model = row.fields.get("reward_model")
-    if isinstance(model, dict) and model.get("ground_truth") is not None:
-        return gold_of(row, model)
+    if isinstance(model, dict) and (found := ground_truth(model)) is not None:
+        return found
     return next((row.fields[name] for name in ("answer", "gold") if row.fields.get(name) is not None), None)
