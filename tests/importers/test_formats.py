@@ -510,6 +510,20 @@ def test_several_targets_and_other_archives(tmp_path: Path) -> None:
         import_pool(tmp_path / "other.zip", tmp_path / "pool")
 
 
+def test_lighteval_results_are_those_of_the_date(tmp_path: Path) -> None:
+    """The policy of a run stands in its results; torn ones, read as none, would leave a pool without its policy."""
+    (row,) = CASES["lighteval"].files["details_t.parquet"]
+    root = tmp_path / "run"
+    details = made(root, {"details/org/m/D2/details_t_D2.parquet": [row]})
+    general = {"model_name": "org/m", "generation_parameters": {"temperature": 0.5, "seed": None}}
+    made(root, {"results/org/m/results_D1.json": {}, "results/org/m/results_D2.json": {"config_general": general}})
+    pool = import_pool(details, tmp_path / "pool").pool
+    assert (pool.info.policy["id"], pool.info.sampling) == ("org/m", {"temperature": 0.5})
+    (root / "results/org/m/results_D2.json").write_text("{")
+    with pytest.raises(DataError, match=r"results_D2\.json: found not JSON"):
+        import_pool(details, tmp_path / "torn")
+
+
 # (format, what its first row has where one gold is expected)
 TARGETS = [
     ("inspect", lambda target: {"samples": [{**INSPECT["samples"][1], "target": target}]}),

@@ -20,6 +20,7 @@ from prm_eval.importers.building import Given, build, label_of, problem_of, sing
 from prm_eval.importers.chats import content_of, statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
+from prm_eval.importers.rows import of_metadata
 from prm_eval.importers.runs import OneModel, require_one_run
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import Row
@@ -117,15 +118,9 @@ def _problem(rows: list[Row], reviews: list[Row | None], name: str, wanted: Want
     remarks: list[str] = []
     target = single_target(next((each for each in targets if each not in (None, "", [])), None), remarks)
     default_id = name if len(name) <= 100 else f"{first.path.stem}/{first.required_text('index')}"
-    problem = problem_of(first, _statement(first), target, default_id, **_of_metadata(first))
+    problem = problem_of(first, _statement(first), target, default_id, **of_metadata(first))
     given = [_given(row, review or row) for row, review in zip(rows, reviews, strict=True)]
     return build(first, problem, given, wanted, remarks=remarks)
-
-
-def _of_metadata(row: Row) -> dict[str, Any]:
-    metadata = row.fields.get("metadata")
-    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
-    return {name: value for name, value in found.items() if isinstance(value, (str, int))}
 
 
 def _given(row: Row, review: Row) -> Given:

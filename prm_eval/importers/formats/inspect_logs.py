@@ -23,6 +23,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import content_of, statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.rows import of_metadata
 from prm_eval.importers.runs import OneModel
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
@@ -291,7 +292,9 @@ def _problem(log: Log, name: str, epochs: list[int], number: int, wanted: Wanted
     first = rows[epochs[0]]
     remarks: list[str] = []
     target = single_target(first.fields.get("target"), remarks)
-    problem = problem_of(first, _statement(first), target, name, **_of_metadata(first))
+    # the row's own id is the name of the problem, which may not be a text
+    named = {"problem_id": str(first.fields.get("id")), **of_metadata(first)}
+    problem = problem_of(first, _statement(first), target, name, **named)
     scorer = _scorer(list(rows.values()))
     given = [_given(rows[epoch], scorer) if epoch in rows else None for epoch in range(1, max(epochs) + 1)]
     if any(each is None for each in given):
@@ -310,13 +313,6 @@ def _statement(row: Row) -> str:
         lines = (f"{chr(ord('A') + i)}) {choice}" for i, choice in enumerate(choices))
         return "\n".join([found, *lines])
     return found
-
-
-def _of_metadata(row: Row) -> dict[str, Any]:
-    metadata = row.fields.get("metadata")
-    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
-    # the row's own id is the name of the problem, which may not be a text
-    return {"problem_id": str(row.fields.get("id")), **{k: v for k, v in found.items() if isinstance(v, (str, int))}}
 
 
 def _scorer(rows: list[Row]) -> str | None:

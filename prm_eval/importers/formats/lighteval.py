@@ -10,20 +10,16 @@ below ``results/MODEL`` says the policy and the sampling.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.rows import RowReader, object_or_empty, results_in
 from prm_eval.importers.runs import require_one_run
-from prm_eval.importers.sources import Place, Source
+from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
-
-LARGEST_RESULTS = 64 * 1024 * 1024
 
 
 def recognise(row: dict[str, Any]) -> bool:
@@ -32,57 +28,42 @@ def recognise(row: dict[str, Any]) -> bool:
     return new or ("predictions" in row and bool({"full_prompt", "example"} & set(row)))
 
 
-class DetailsReader:
+class DetailsReader(RowReader):
     """A reader of details."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
         require_one_run(source)  # lighteval makes a folder of each model and date
 
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return _read(row, wanted)
 
     def about(self) -> About:
         """Return what ``results_*.json`` says, where it lies where lighteval puts it."""
         found = _results(self._source.files[0].path)
-        general = found.get("config_general") if found else None
-        if not isinstance(general, dict):
-            return About()
-        config = general.get("model_config")
-        config = config if isinstance(config, dict) else {}
+        general = object_or_empty(found.get("config_general"))
+        config = object_or_empty(general.get("model_config"))
         name = general.get("model_name") or config.get("model_name")
-        sampling = general.get("generation_parameters") or config.get("generation_parameters")
-        known = (
-            {key: value for key, value in sampling.items() if value is not None} if isinstance(sampling, dict) else {}
-        )
+        sampling = object_or_empty(general.get("generation_parameters") or config.get("generation_parameters"))
+        known = {key: value for key, value in sampling.items() if value is not None}
         return About(policy=str(name) if name else None, sampling=known)
 
 
 FORMAT = Format("lighteval", "lighteval details_*.parquet", recognise, DetailsReader)
 
 
-def _results(path: Path) -> dict[str, Any] | None:
-    """Return the results of the run of a file of details: those of its date."""
+def _results(path: Path) -> dict[str, Any]:
+    """Return the results of the run of a file of details: those of its date; empty where there are none."""
     for folder in path.parents:
         if folder.name == "details":
             model = path.relative_to(folder).parent.parent
-            date = path.parent.name
-            files = sorted((folder.parent / "results" / model).glob("results_*.json"))
-            chosen = [each for each in files if date in each.name] or (files if len(files) == 1 else [])
-            if not chosen or chosen[0].stat().st_size > LARGEST_RESULTS:
-                return None
-            try:
-                found = json.loads(chosen[0].read_bytes())
-            except (ValueError, RecursionError):
-                return None  # nothing but the policy's name is lost, and pool show says that it is unknown
-            return found if isinstance(found, dict) else None
-    return None
+            found = results_in(folder.parent / "results" / model, path.parent.name)
+            return found[1] if found else {}
+    return {}
 
 
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    row = place.load()
+def _read(row: Row, wanted: Wanted) -> ImportedProblem:
     doc = row.fields.get("doc")
     if not isinstance(doc, dict):
         return _old(row, wanted)

@@ -23,6 +23,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.rows import fails
 from prm_eval.importers.runs import APART, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
@@ -59,7 +60,7 @@ class PredictionsReader:
             try:
                 entries = _entries(place.load())
             except DataError as error:
-                yield partial(_raise, error)
+                yield partial(fails, error)
                 continue
             for row in entries:
                 spelt = json.dumps(row.fields.get("origin_prompt"), sort_keys=True).encode()
@@ -76,10 +77,6 @@ class PredictionsReader:
 
 
 FORMAT = Format("opencompass", "OpenCompass predictions (origin_prompt, prediction)", recognise, PredictionsReader)
-
-
-def _raise(error: DataError) -> ImportedProblem:
-    raise error
 
 
 def _entries(row: Row) -> list[Row]:

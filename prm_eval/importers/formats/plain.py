@@ -12,14 +12,12 @@ Where the first row gives the steps of all its samples, ``given`` is the splitte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, numbers, text_list
+from prm_eval.importers.rows import RowReader
 from prm_eval.importers.score_types import by_format
-from prm_eval.importers.sources import Place, Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
 
@@ -50,16 +48,12 @@ def splitter(row: dict[str, Any]) -> str:
     return "given" if steps else "line"
 
 
-class PlainReader:
+class PlainReader(RowReader):
     """A reader of plain JSONL."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return read_problem(row, wanted)
 
     def about(self) -> About:
         """Return the names of the generators in the rows, joined by " + "."""
@@ -71,10 +65,6 @@ class PlainReader:
 
 
 FORMAT = Format("plain", "one problem a line, with samples: [{text, ...}]", recognise, PlainReader, splitter)
-
-
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    return read_problem(place.load(), wanted)
 
 
 def read_problem(row: Row, wanted: Wanted) -> ImportedProblem:

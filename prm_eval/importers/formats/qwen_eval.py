@@ -11,12 +11,11 @@ gold, ``pred_score`` as rewards (of steps where any response of the file has sev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, has_steps, one_each, single, text_list
-from prm_eval.importers.sources import Place, Source
+from prm_eval.importers.rows import RowReader
 from prm_eval.records import Kind
 from prm_eval.store.jsonl import Row
 
@@ -26,17 +25,17 @@ def recognise(row: dict[str, Any]) -> bool:
     return "gt" in row and ("code" in row or "response" in row) and ("question" in row or "problem" in row)
 
 
-class EvalReader:
+class EvalReader(RowReader):
     """A reader of evaluation output."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every row."""
-        kind: Kind = "prm" if any(has_steps(_scores(row)) for row in self._source.rows()) else "orm"
-        for place in self._source.places():
-            yield partial(_read, place, kind, wanted)
+        self._kind: Kind = "prm" if any(has_steps(_scores(row)) for row in self._source.rows()) else "orm"
+        return super().problems(wanted)
+
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return _read(row, self._kind, wanted)
 
     def about(self) -> About:
         """Return the system text, the only thing that the file says of its prompt."""
@@ -48,8 +47,7 @@ class EvalReader:
 FORMAT = Format("qwen_eval", "Qwen2.5-Math evaluation output (code, pred, score)", recognise, EvalReader)
 
 
-def _read(place: Place, kind: Kind, wanted: Wanted) -> ImportedProblem:
-    row = place.load()
+def _read(row: Row, kind: Kind, wanted: Wanted) -> ImportedProblem:
     statement = row.required_text("question", "problem")
     index = row.text("idx") or str(row.number)
     gold = next((row.fields[name] for name in ("gt", "answer") if row.fields.get(name) not in (None, "")), None)

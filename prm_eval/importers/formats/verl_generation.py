@@ -9,15 +9,13 @@ Read: the statement is the last turn of the user in ``prompt``, else the row's o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.common import Format, ImportedProblem, Wanted, text_list
 from prm_eval.importers.formats.verl_dump import ground_truth
-from prm_eval.importers.sources import Place, Source
+from prm_eval.importers.rows import RowReader
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
 
@@ -29,27 +27,18 @@ def recognise(row: dict[str, Any]) -> bool:
     return isinstance(row.get("responses"), list) and bool(_OF_PROBLEMS & set(row)) and "samples" not in row
 
 
-class GenerationReader:
+class GenerationReader(RowReader):
     """A reader of generation output."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
-
-    def about(self) -> About:
-        """Return nothing: the file names neither policy nor sampling."""
-        return About()
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return _read(row, wanted)
 
 
 FORMAT = Format("verl_generation", "verl generation Parquet (responses)", recognise, GenerationReader)
 
 
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    row = place.load()
+def _read(row: Row, wanted: Wanted) -> ImportedProblem:
     default_id = f"{row.path.stem}/{row.number}"
     remarks: list[str] = []
     if "prompt" in row.fields and not {"problem", "question", "statement"} & set(row.fields):
