@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from prm_eval.grading.deciding.equivalence import read
 from prm_eval.importers.common import ImportedProblem
+from prm_eval.importers.golds import why_unreadable
 from prm_eval.records import Problem
 
 SHOWN = 5
@@ -41,7 +41,7 @@ class Looks:
             self._twice.append(f"{problem.problem_id} as {first}")
         if problem.gold is None:
             self._without_gold += 1
-        elif read(problem.gold).node is None:
+        elif why_unreadable(problem.gold):
             self._unreadable.append(f"{problem.problem_id} ({_short(problem.gold)})")
         self._graded = self._graded or imported.grades is not None
         texts = {candidate.text for candidate in imported.candidates}
