@@ -204,6 +204,17 @@ def sound(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else sound(str(value))
 
 
+def flag(row: Row, value: Any, label: str, expected: str = "true or false") -> bool | None:
+    """Return a value as a label, None for None.
+
+    Raises:
+        DataError: It is neither true nor false.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise row.fault(f"{label} = {_short(value)}", expected)
+    return value
+
+
 def text_list(row: Row, value: Any, label: str) -> list[str]:
     """Return a value as a list of texts of valid Unicode.
 

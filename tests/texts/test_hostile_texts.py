@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -42,7 +43,7 @@ HOSTILE: list[tuple[str, Callable[[str], object], str, str]] = [
     ("folders of a cache that go on", short_name, "", "models--"),
     ("parts of a path", short_name, "", "/"),
     ("two paths that are alike up to their starts", two_paths, "", "a/"),
-    *((f"{splitter}: {piece!r}", lambda text, splitter=splitter: split_steps(text, splitter), "", piece)  # type: ignore[misc]
+    *((f"{splitter}: {piece!r}", partial(split_steps, splitter=splitter), "", piece)
       for splitter in ("step_k", "paragraph", "thought")
       for piece in (" ", "\n", "$", "$\n", "> ", "- ", "[", "| a ", "**", "<think>", "\\boxed{")),
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none, flag
 from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
@@ -99,10 +99,7 @@ def _given(row: Row) -> Given:
 
 def _label(row: Row) -> bool | None:
     for name in ("symbolic_correct", "is_correct"):
-        value = row.fields.get(name)
-        if value is not None:
-            if not isinstance(value, bool):
-                raise row.fault(f"{name} = {value!r}", "true or false")
+        if (value := flag(row, row.fields.get(name), name)) is not None:
             return value
     judgement = row.fields.get("judgement")
     if not isinstance(judgement, str):

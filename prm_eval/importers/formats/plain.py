@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, numbers, text_list
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, flag, numbers, text_list
 from prm_eval.importers.rows import RowReader
 from prm_eval.importers.score_types import by_format
 from prm_eval.pools.problem_sets import problem_from_row
@@ -151,9 +151,8 @@ def _given(row: Row, slot: int, sample: dict[str, Any], rewards: dict[str, Any])
         text = "\n".join(steps)
     if text is None:
         raise row.fault(f"{place} without text (fields: {', '.join(sorted(sample)) or 'none'})", "a field text")
-    correct = sample.get("correct")
-    if correct is not None and not isinstance(correct, bool):
-        raise row.fault(f"{place}.correct = {correct!r}", "true or false (in every sample, or in none)")
+    in_every = "true or false (in every sample, or in none)"
+    correct = flag(row, sample.get("correct"), f"{place}.correct", in_every)
     return Given(
         place,
         text,
