@@ -184,7 +184,12 @@ def _require_new(imported: ImportedProblem, seen: Mapping[str, tuple[Path, int]]
 
 
 def _require_one_file(imported: ImportedProblem, seen: dict[bytes, tuple[Path, int]]) -> None:
-    """Refuse a problem that another file has: ids made of the files' names hide that these are two runs."""
+    """Refuse a problem that another file has: ids made of the files' names hide that these are two runs.
+
+    Where the source has ids, two of them may stand for one statement, as questions do that differ in their choices.
+    """
+    if not imported.problem.problem_id.startswith(f"{imported.path.stem}/"):
+        return
     path, row = seen.setdefault(statement_digest(imported.problem), (imported.path, imported.row))
     if path != imported.path:
         found = f"the statement of {path}, row {row}, in another file"

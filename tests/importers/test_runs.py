@@ -108,6 +108,14 @@ def test_lm_eval_logs_of_two_models_in_one_folder(tmp_path: Path) -> None:
         import_pool(made(tmp_path / "s", files), tmp_path / "pool")
 
 
+def test_the_same_statement_under_two_ids_is_no_second_run(tmp_path: Path) -> None:
+    """The contrast: questions that differ in their choices alone come from two files of one run, and keep their ids."""
+    rows = [{"problem": "Which is true?", "id": name, "answer": "A", "samples": [{"text": "A"}]} for name in "xy"]
+    report = import_pool(made(tmp_path / "s", {"a.jsonl": rows[:1], "b.jsonl": rows[1:]}), tmp_path / "pool")
+    assert list(report.pool.problems) == ["x", "y"]
+    assert any(note.startswith("the same statement twice") for note in report.notes)
+
+
 def test_parts_and_tasks_of_one_run_are_still_joined(tmp_path: Path) -> None:
     """The contrast: OpenCompass' parts of a data set, and samples of several numbers, are one run."""
     entry = {"origin_prompt": "What is 1+1?", "prediction": ONE, "gold": "2"}
