@@ -10,13 +10,11 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prm_eval.grading.deciding.equivalence import decide, read
-from prm_eval.grading.reading.tree import Words
+from prm_eval.grading.deciding.equivalence import decide
+from prm_eval.importers.golds import why_unreadable
 from prm_eval.pools.problem_sets import ProblemSet
 from prm_eval.records import Problem
 
-# a gold of more words than this is a solution or a remark, not an answer
-MOST_WORDS = 12
 # the golds that a message names
 NAMED = 5
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2212": "-"})
@@ -66,18 +64,6 @@ def unreadable_golds(problems: Iterable[Problem]) -> tuple[UnreadableGold, ...]:
         if problem.gold is not None and (why := why_unreadable(problem.gold)):
             found.append(UnreadableGold(problem.problem_id, problem.gold, why))
     return tuple(found)
-
-
-def why_unreadable(gold: str) -> str:
-    """Return why grading cannot read a gold; an empty text for one that it reads."""
-    form = read(gold)
-    if form.normal is None:
-        # a value beyond the limits of normal forms is read, and compared by other means
-        return "" if form.too_large else form.error or "no normal form"
-    words = len(gold.split())
-    if isinstance(form.node, Words) and words > MOST_WORDS:
-        return f"a text of {words} words, which only the same text equals"
-    return ""
 
 
 def check_golds(problems: Iterable[Problem], known: ProblemSet) -> GoldCheck:

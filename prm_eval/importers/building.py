@@ -267,13 +267,17 @@ def steps_for(text: str, n: int) -> tuple[str, ...]:
 
 
 def single_target(target: Any, remarks: list[str]) -> Any:
-    """Return the gold answer of a target, which may be a list of those that are accepted."""
+    """Return the gold answer of a target, which may be a list of those that are accepted.
+
+    Of several different ones none is gold, which is remarked: any of them taken alone would make right answers wrong.
+    """
     if isinstance(target, list):
-        if len(target) > 1:
-            remarks.append("several targets, any of which is right: no gold answer, the labels of the file alone")
+        several = list(dict.fromkeys(each if isinstance(each, str) else repr(each) for each in target))
+        if len(several) > 1:
+            remarks.append("several targets, any of which is right: no gold answer")
             return None
         target = target[0] if target else None
-    return target or None
+    return None if target == "" else target
 
 
 def label_of(value: Any) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,6 +204,17 @@ def sound(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else sound(str(value))
 
 
+def flag(row: Row, value: Any, label: str, expected: str = "true or false") -> bool | None:
+    """Return a value as a label, None for None.
+
+    Raises:
+        DataError: It is neither true nor false.
+    """
+    if value is not None and not isinstance(value, bool):
+        raise row.fault(f"{label} = {_short(value)}", expected)
+    return value
+
+
 def text_list(row: Row, value: Any, label: str) -> list[str]:
     """Return a value as a list of texts of valid Unicode.
 
@@ -232,6 +243,19 @@ def one_each(row: Row, name: str, n: int) -> list[Any] | None:
         found = f"{len(values)} entries" if isinstance(values, list) else f"type {type(values).__name__}"
         raise row.fault(f"{name} of {found} for {n} candidates", "one entry a candidate")
     return values
+
+
+def has_steps(entries: Iterable[Any]) -> bool:
+    """Say whether scores are of steps: one of them is a list of several numbers.
+
+    A list of one is what an outcome reward model writes as well, so only the whole source tells.
+    """
+    return any(isinstance(each, list) and len(each) > 1 for each in entries)
+
+
+def single(score: Any) -> Any:
+    """Return the number of a list of one; anything else as it is."""
+    return score[0] if isinstance(score, list) and len(score) == 1 else score
 
 
 def _short(value: Any) -> str:

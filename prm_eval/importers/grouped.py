@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem
+from prm_eval.importers.rows import fails
 from prm_eval.importers.sources import HubFile, Source, SourceFile
 from prm_eval.store.jsonl import Row, open_binary, parse_line
 
@@ -33,17 +34,13 @@ def grouped_problems(
     """
     with RowIndex(source, key) as index:
         for fault in index.faults:
-            yield partial(_raise, fault)
+            yield partial(fails, fault)
         for name in index.places:
             yield partial(_read, index, read, name)
 
 
 def _read(index: RowIndex, read: Callable[[list[Row], str], ImportedProblem], name: str) -> ImportedProblem:
     return read(index.rows(name), name)
-
-
-def _raise(fault: DataError) -> ImportedProblem:
-    raise fault
 
 
 class RowIndex:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers.common import Format, ImportedProblem, Reader, Wanted, sound
-from prm_eval.importers.looks import Looks
+from prm_eval.importers.looks import Looks, statement_digest
 from prm_eval.importers.registry import recognise
 from prm_eval.importers.reward_columns import RewardColumns
+from prm_eval.importers.runs import APART
 from prm_eval.importers.score_types import Asked
 from prm_eval.importers.sources import open_source
 from prm_eval.pools.pool import Pool
@@ -153,11 +154,13 @@ def _filled(imported: ImportedProblem) -> int:
 
 def _problems(reader: Reader, wanted: Wanted, skip_bad: bool, skipped: list[str]) -> Iterator[ImportedProblem]:
     seen: dict[str, tuple[Path, int]] = {}
+    statements: dict[bytes, tuple[Path, int]] = {}
     labelled: bool | None = None
     for load in reader.problems(wanted):
         try:
             imported = load()
             _require_new(imported, seen)
+            _require_one_file(imported, statements)
             if imported.candidates:
                 labelled = _require_same_labels(imported, labelled)
         except DataError as error:
@@ -174,9 +177,23 @@ def _require_new(imported: ImportedProblem, seen: Mapping[str, tuple[Path, int]]
     if problem_id in seen:
         path, row = seen[problem_id]
         place = f"row {row}" if path == imported.path else f"{path}, row {row}"
+        hint = "" if path == imported.path else APART
         raise DataError(
-            imported.path, imported.row, f"problem id {problem_id!r} again (first in {place})", "unique ids"
+            imported.path, imported.row, f"problem id {problem_id!r} again (first in {place})", "unique ids", hint
         )
+
+
+def _require_one_file(imported: ImportedProblem, seen: dict[bytes, tuple[Path, int]]) -> None:
+    """Refuse a problem that another file has: ids made of the files' names hide that these are two runs.
+
+    Where the source has ids, two of them may stand for one statement, as questions do that differ in their choices.
+    """
+    if not imported.problem.problem_id.startswith(f"{imported.path.stem}/"):
+        return
+    path, row = seen.setdefault(statement_digest(imported.problem), (imported.path, imported.row))
+    if path != imported.path:
+        found = f"the statement of {path}, row {row}, in another file"
+        raise DataError(imported.path, imported.row, found, "each problem in one file", APART)
 
 
 def _require_same_labels(imported: ImportedProblem, labelled: bool | None) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from prm_eval.grading.deciding.equivalence import read
 from prm_eval.importers.common import ImportedProblem
+from prm_eval.importers.golds import why_unreadable
+from prm_eval.records import Problem
 
 SHOWN = 5
 MANY_COPIES = 0.5
@@ -35,13 +36,12 @@ class Looks:
             self.ignored[name] = self.ignored.get(name, 0) + 1
         self._remarks.update(set(imported.remarks))
         problem = imported.problem
-        digest = hashlib.sha256(" ".join(problem.statement.split()).encode()).digest()[:16]
-        first = self._statements.setdefault(digest, problem.problem_id)
+        first = self._statements.setdefault(statement_digest(problem), problem.problem_id)
         if first != problem.problem_id:
             self._twice.append(f"{problem.problem_id} as {first}")
         if problem.gold is None:
             self._without_gold += 1
-        elif read(problem.gold).node is None:
+        elif why_unreadable(problem.gold):
             self._unreadable.append(f"{problem.problem_id} ({_short(problem.gold)})")
         self._graded = self._graded or imported.grades is not None
         texts = {candidate.text for candidate in imported.candidates}
@@ -76,6 +76,11 @@ class Looks:
                 "pad with copies, and these are no independent samples"
             )
         return found
+
+
+def statement_digest(problem: Problem) -> bytes:
+    """Return what tells statements apart, white space aside, in few bytes."""
+    return hashlib.sha256(" ".join(problem.statement.split()).encode()).digest()[:16]
 
 
 def _problems(n: int) -> str:

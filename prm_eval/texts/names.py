@@ -8,9 +8,11 @@ from collections.abc import Iterable
 
 # the parts of a path that a table shows; a hub id has as many
 PARTS = 2
+# names that are alike in as many parts are shown whole: with one part more at a time a long path takes its square
+MOST_PARTS = 12
 # what follows the model's name in a label: the aggregation and the folder that tell two files apart
 _LABEL = re.compile(r"(?P<name>.*?)(?P<more>(?:\[\w+\])?(?: \([^()]*\))?)", re.DOTALL)
-_CACHED = re.compile(r"models--([^/\\]+)[/\\]snapshots[/\\][^/\\]+$")
+_CACHED = "models--"
 
 
 def short_name(name: str, parts: int = PARTS) -> str:
@@ -35,12 +37,19 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
         if not alike:
             return found
         for name in alike:
-            parts[name] += 1
+            parts[name] = parts[name] + 1 if parts[name] < MOST_PARTS else len(name)
+
+
+def _cached_id(parts: list[str]) -> str:
+    """Return the hub id of ``.../models--OWNER--NAME/snapshots/REVISION``; empty for any other path."""
+    folder = parts[-3].partition(_CACHED)[2] if len(parts) > 2 and parts[-2] == "snapshots" else ""
+    return folder.replace("--", "/", 1)
 
 
 def _last_parts(path: str, count: int) -> str:
-    if cached := _CACHED.search(path.rstrip("/\\")):
-        return cached[1].replace("--", "/", 1)
-    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
+    every = re.split(r"[/\\]", path.rstrip("/\\"))
+    if cached := _cached_id(every):
+        return cached
+    parts = [part for part in every if part not in ("", ".")]
     # a path of one or two parts stays as it is written, but for "./" before it
     return path if len(parts) <= count and not path.startswith("./") else "/".join(parts[-count:])

@@ -103,7 +103,7 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*(?=\n)")
 _LINE_END = re.compile(r"[ \t]*(?:[.,;:!?][ \t]*)?\r?(?=\n|\Z)")
 _LONE_DOLLAR = re.compile(r"^[ \t]*\$[ \t]*\r?$", re.MULTILINE)
 _PRICE = re.compile(
-    r"\$\$?\d[\d,]*(?:\.\d+)?[kKmM]?"
+    r"\$\$?\d+(?:,\d+)*(?:\.\d+)?[kKmM]?"  # a comma is of the number or behind it, never to be tried as both
     r"(?:[.,;:!?)]*[ \t\r]*(?=\n|\Z)|[.,;:!?)]+[ \t]|[ \t]+[a-zA-Z]{2,}|[ \t]+a[ \t]|/[a-z]{2,}|-[a-z]{2,})"
 )
 

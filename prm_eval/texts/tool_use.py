@@ -5,10 +5,11 @@ model judges; :func:`drop_tools` leaves it out. What counts as use of a tool:
 
 * ``<<48/2=24>>`` (GSM8K), ``[Calculator(48/2) -> 24]`` (Toolformer), ``<gadget>48/2</gadget><output>24</output>``;
 * a code fence with its output in it (``>>> 48/2``) or behind it: a fence called ``output``, one under a line
-  "Output:", a bare one after code of a named language, or the rest of a line "Output: 24";
+  "Output:", a bare one after code of a named language, or the rest of a line "Output: 24" after code that writes;
 * the tags of calls and results (``<tool_call>``, ``<llm-code-output>``, ``<interpreter>``, ...), and ``<code>`` with a
   result after it;
-* lines ``Action: ...`` and ``Observation: ...``, in a text that has both.
+* lines ``Action: ...`` that are calls (``calc[1+1]``, a name with an ``Action Input: ...``), and ``Observation: ...``
+  after one.
 
 Code without output is no use of a tool: it is a part of the solution.
 """
@@ -45,7 +46,13 @@ _ANNOTATION = re.compile(
     r"<<[^<>=]{1,200}=[^<>]{0,200}>>"
     r"|\[(?:Calculator|Calc|Python|WolframAlpha)\([^\[\]\n]{0,200}\)[ \t]*(?:→|->)[^\[\]\n]{0,80}\]"
 )
-_REACT = re.compile(r"^[ \t]*(?P<name>Action(?:[ \t]Input)?|Observation)(?:[ \t]*\d+)?[ \t]*:[^\r\n]*", re.MULTILINE)
+_REACT = re.compile(
+    r"^[ \t]*(?P<name>Action(?:[ \t]Input)?|Observation)(?:[ \t]*\d+)?[ \t]*:(?P<rest>[^\r\n]*)", re.MULTILINE
+)
+# what an action says where it is a call: a name with a bracket, an object, or something in marks of code
+_CALL = re.compile(r"[ \t]*(?:[\"'*]{0,3}[\w.-]{1,60}[ \t]?[\[({]|[{`])")
+# what comes after the line of an action whose call goes on
+_INPUT = re.compile(r"\s*(?:`{3}|~{3}|\{|Action[ \t]Input\b)")
 
 _OUTPUT_INFO = frozenset("output outputs stdout result results console_output execution_output".split())
 _MAYBE_OUTPUT_INFO = frozenset(["", "text", "txt", "plaintext", "console", "json", "plain"])
@@ -63,6 +70,12 @@ _LABELLED_LINE = re.compile(
     r"\s*[#*_]{0,4}(?:output|stdout|(?:code|python|tool|interpreter|execution|console)[ \t]+(?:output|result))"
     r"[*_]{0,3}[:：][*_]{0,3}[^\r\n]*",
     re.IGNORECASE,
+)
+# code after which "Output: 24" is what it wrote, not the next sentence: it says so, or ends in a bare expression
+_WRITES = re.compile("print|disp|show|echo|puts|cout|console|write|format|select", re.IGNORECASE)
+_SILENT = re.compile(
+    r"[\w., \t\[\]]{1,200}[-+*/%|&^:]?=(?!=)|(?:import|from|def|class|return|if|for|while|with|pass|else|end|try)\b"
+    r"|[#}%]|//|--"
 )
 _PROMPTED = re.compile(r"\n[ \t]*(?:>>>|In \[\d+\]:)[ \t]")  # a session: code and its output in one fence
 _SIGNS = ("<", "```", "~~~", "](", "Observation", "Calc", "Python(", "Wolfram")
@@ -147,10 +160,17 @@ def _fenced(text: str, code: Sequence[Fence]) -> Iterator[Span]:
         while at < len(code) and _is_output(text, end, code[at], language):
             end = code[at].end
             at += 1
-        if end == first.end and language and (line := _LABELLED_LINE.match(text, end)):
-            end = line.end()
+        labelled = _LABELLED_LINE.match(text, end) if end == first.end and language else None
+        if labelled and _writes(text[first.start : first.end]):
+            end = labelled.end()
         if end > first.end:
             yield first.start, end
+
+
+def _writes(fence: str) -> bool:
+    """Say whether the code in a fence writes anything: it calls what does, or its last line is an expression."""
+    lines = [line for line in fence.splitlines()[1:] if line.strip().strip("`~")]
+    return bool(lines) and (_WRITES.search(fence) is not None or not _SILENT.match(lines[-1].lstrip()))
 
 
 def _is_output(text: str, end: int, following: Fence, after_code: bool) -> bool:
@@ -187,8 +207,27 @@ def _tagged(text: str, code: Sequence[Fence]) -> Iterator[Span]:
 
 
 def _reactions(text: str) -> Iterator[Span]:
-    """Yield the lines of actions and observations, in a text that has both."""
-    if "Action" in text and "Observation" in text:
-        lines = list(_REACT.finditer(text))
-        if {"Action", "Observation"} <= {each["name"].split()[0] for each in lines}:
-            yield from (each.span() for each in lines)
+    """Yield the lines of actions that are calls and of the observations after them, in a text that has both.
+
+    "Action: simplify both sides" and "Observation: x is even" are how people write, too: a line of prose is a step.
+    """
+    if "Action" not in text or "Observation" not in text:
+        return
+    actions: list[Span] = []  # calls that no observation has followed yet
+    named: Span | None = None  # an action that is a call if its input follows
+    answered = -1  # the end of the last observation of a call
+    for line in _REACT.finditer(text):
+        name = line["name"].split()
+        if name == ["Action"]:
+            named = line.span()
+            if _CALL.match(text, line.start("rest"), line.end()) or _INPUT.match(text, line.end()):
+                actions.append(named)
+        elif len(name) > 1:
+            if named is not None and not text[named[1] : line.start()].strip():
+                actions += [line.span()] if named in actions[-1:] else [named, line.span()]
+        elif actions or (answered >= 0 and not text[answered : line.start()].strip()):
+            yield from actions
+            yield line.span()
+            actions, answered = [], line.end()
+    if answered >= 0:
+        yield from actions

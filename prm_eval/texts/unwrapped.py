@@ -38,13 +38,18 @@ _SCALAR = re.compile(r"-?\d[\d.eE+-]{0,400}|true|false|null|None|True|False|NaN"
 _IN_STRING = re.compile(r"[^\"\\]+|\\.", re.DOTALL)
 # an unescaped quote ends a string only where JSON goes on, or the object ends
 _QUOTE_ENDS = re.compile(r"\s*(?:[:}\]]|,\s*(?:[\"{\[\]}]|-?\d|true|false|null|\Z)|\Z|\"[^\"\n]{1,60}\"\s*:)")
+# the commands that begin with what JSON takes for an escape, without that letter; a command ends where no letter
+# follows, so that the line break before "otice" is not the sign of negation before "ice"
 _LATEX_AFTER = {
-    "n": r"(?:abla|eq|e(?![a-z])|eg|ot|u(?![a-z])|ewline|mid|less|geq|leq|i(?![a-z])|warrow|earrow|atural|ormalsize"
-    r"|olimits|onumber|Rightarrow|cong|parallel|sim|subseteq)",
-    "t": r"(?:imes|ext|heta|an|o(?![a-z])|frac|riangle|au|ilde|op|herefore|hinspace|ag|wo)",
-    "r": r"(?:ight|ho|angle|m(?![a-z])|ceil|floor|brace|brack|vert|oot)",
+    "n": r"abla|eq|e|eg(?:(?:thin|med|thick)space)?|ot(?:in|ag)?|u|ewline|mid|less|geq(?:q|slant)?|leq(?:q|slant)?|i"
+    r"|warrow|earrow|atural|ormalsize|olimits|onumber|Rightarrow|cong|parallel|sim|subseteq",
+    "t": r"imes|ext(?:bf|it|rm|sf|tt|sc|sl|up|md|normal|style|color|degree|(?:super|sub)script|backslash|dollar|circled"
+    r"|asciitilde|asciicircum|bar|bullet|cent|endash|emdash|greater|less|quote(?:dbl)?(?:left|right)|underscore)?"
+    r"|heta|anh?|o|frac|riangle(?:q|(?:left|right)(?:eq)?|down)?|au|ilde|op|herefore|hinspace|ag|woheadrightarrow",
+    "r": r"ight(?:arrow|harpoon(?:up|down)|left(?:arrows|harpoons)|squigarrow)?|ho|angle|m|ceil|floor|brace|brack|vert"
+    r"|oot",
 }
-_LATEX = {letter: re.compile(after) for letter, after in _LATEX_AFTER.items()}
+_LATEX = {letter: re.compile(rf"(?:{after})(?![a-zA-Z])") for letter, after in _LATEX_AFTER.items()}
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -430,7 +432,7 @@ BROKEN = [
     ("nemo_skills", {"problem": "another"}, "another problem than row 1 of output-rs2.jsonl"),
     ("openr", {"output": []}, "output = list, empty"),
     ("openr", {"output": [{"value": [1]}]}, "no field text"),
-    ("verl_dump", {"gts": ["2", "3"]}, "of type list; expected text"),
+    ("verl_dump", {"gts": [["2", "3"]]}, "of type list; expected text"),
     ("lighteval", {"model_response": {"text": "x"}}, "model_response.text of type str"),
     ("lighteval", {"doc": {"choices": ["2"]}}, "a doc without a query"),
 ]
@@ -461,6 +463,32 @@ def test_the_archive_that_inspect_ai_wrote(tmp_path: Path) -> None:
     assert any("scorer includes" in note for note in report.notes)
 
 
+def test_an_archive_is_opened_once_whatever_its_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each opening reads the list of all samples, so that one for each sample takes time with their square."""
+    monkeypatch.setattr("prm_eval.importers.formats.inspect_logs.find_spec", lambda name: None)
+    opened: list[object] = []
+    real = zipfile.ZipFile
+
+    def counted(*args: object, **options: object) -> zipfile.ZipFile:
+        opened.append(args[0])
+        return real(*args, **options)  # type: ignore[arg-type]
+
+    counts = []
+    for n in (2, 40):
+        path = tmp_path / f"log{n}.eval"
+        with real(path, "w") as archive:
+            archive.writestr("header.json", json.dumps({k: v for k, v in INSPECT.items() if k != "samples"}))
+            for k in range(n):
+                sample = {**INSPECT["samples"][1], "id": f"s{k}", "input": f"What is 1+{k}?"}
+                archive.writestr(f"samples/s{k}_epoch_1.json", json.dumps(sample))
+        opened.clear()
+        monkeypatch.setattr(zipfile, "ZipFile", counted)
+        assert import_pool(path, tmp_path / f"pool{n}").pool.info.n_problems == n
+        monkeypatch.setattr(zipfile, "ZipFile", real)
+        counts.append(len(opened))
+    assert counts[0] == counts[1] <= 3
+
+
 def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
     """An epoch that ended in an error is no wrong answer of the policy: its slot is missing."""
     failed = {**INSPECT["samples"][0], "epoch": 1, "error": {"message": "x"}, "output": {"choices": []}, "scores": {}}
@@ -472,8 +500,6 @@ def test_samples_that_failed_are_missing_slots(tmp_path: Path) -> None:
 
 def test_several_targets_and_other_archives(tmp_path: Path) -> None:
     """One of several golds taken silently would make right answers wrong; a zip of anything else is no log."""
-    import zipfile
-
     log = {**INSPECT, "samples": [{**INSPECT["samples"][0], "target": ["2", "two"]}]}
     report = import_pool(made(tmp_path, {"log.json": log}), tmp_path / "several")
     assert [problem.gold for problem in report.pool.problems.values()] == [None]
@@ -482,6 +508,53 @@ def test_several_targets_and_other_archives(tmp_path: Path) -> None:
         archive.writestr("a.txt", "x")
     with pytest.raises(DataError, match=r"an inspect_ai log: an archive with header\.json"):
         import_pool(tmp_path / "other.zip", tmp_path / "pool")
+
+
+def test_lighteval_results_are_those_of_the_date(tmp_path: Path) -> None:
+    """The policy of a run stands in its results; torn ones, read as none, would leave a pool without its policy."""
+    (row,) = CASES["lighteval"].files["details_t.parquet"]
+    root = tmp_path / "run"
+    details = made(root, {"details/org/m/D2/details_t_D2.parquet": [row]})
+    general = {"model_name": "org/m", "generation_parameters": {"temperature": 0.5, "seed": None}}
+    made(root, {"results/org/m/results_D1.json": {}, "results/org/m/results_D2.json": {"config_general": general}})
+    pool = import_pool(details, tmp_path / "pool").pool
+    assert (pool.info.policy["id"], pool.info.sampling) == ("org/m", {"temperature": 0.5})
+    (root / "results/org/m/results_D2.json").write_text("{")
+    with pytest.raises(DataError, match=r"results_D2\.json: found not JSON"):
+        import_pool(details, tmp_path / "torn")
+
+
+# (format, what its first row has where one gold is expected)
+TARGETS = [
+    ("inspect", lambda target: {"samples": [{**INSPECT["samples"][1], "target": target}]}),
+    ("opencompass", lambda target: {"0": {"origin_prompt": "What is 1+1?", "prediction": ONE, "gold": target}}),
+    ("verl_dump", lambda target: {"gts": target}),
+    ("verl_generation", lambda target: {"reward_model": {"ground_truth": target}}),
+    ("lighteval", lambda target: {"doc": {"query": "?", "choices": target, "gold_index": list(range(len(target)))}}),
+]
+
+
+@pytest.mark.parametrize("target, gold", [(["2"], "2"), (["2", "2"], "2"), (["2", "two"], None), (["0"], "0")])
+@pytest.mark.parametrize("form, changes", TARGETS, ids=[form for form, _ in TARGETS])
+def test_a_list_of_targets_has_one_rule(
+    tmp_path: Path, form: str, changes: Callable[[list[str]], dict], target: list[str], gold: str | None
+) -> None:
+    """A format that took the first of several would grade right answers as wrong; one rule holds for all."""
+    file, content = next(iter(CASES[form].files.items()))
+    row = {**(content if isinstance(content, dict) else content[0]), **changes(target)}
+    rows = {file: {"0": row["0"]} if form == "opencompass" else row if isinstance(content, dict) else [row]}
+    report = import_pool(made(tmp_path / "s", rows), tmp_path / "pool")
+    assert [problem.gold for problem in report.pool.problems.values()] == [gold]
+    assert any(note.startswith("several targets") for note in report.notes) == (gold is None)
+
+
+def test_zero_is_a_target(tmp_path: Path) -> None:
+    """A number 0 as target is an answer, not a missing one."""
+    prediction, review = SCOPE[0]
+    for name, target in (("number", 0), ("list", [0])):
+        files = {"predictions/m/b.jsonl": [prediction], "reviews/m/b.jsonl": [{**review, "target": target}]}
+        pool = import_pool(made(tmp_path / name, files), tmp_path / f"{name}_pool").pool
+        assert [problem.gold for problem in pool.problems.values()] == ["0"]
 
 
 def test_multiple_choice_keeps_its_choices(tmp_path: Path) -> None:
@@ -518,6 +591,32 @@ def test_copies_of_searches_are_said(tmp_path: Path) -> None:
     padded = {**row, "completions": [ONE] * 4, "scores": [[0.5, 0.75]] * 4, "completion_tokens": None}
     report = import_pool(made(tmp_path, {"c.jsonl": [padded]}), tmp_path / "pool")
     assert any(note.startswith("3 of 4 candidates are copies") for note in report.notes)
+
+
+def test_outcome_rewards_in_lists_of_one(tmp_path: Path) -> None:
+    """RewardMATH's ORMs write [[3.2], [1.0]]: read as steps, they would be refused as no probabilities."""
+    asked = [{"problem": p, "solution_reference": ["human", "small"]} for p in ("p", "q")]
+    orm = [{**asked[0], "score": [[3.2], [1.0]]}, {**asked[1], "score": [[-2.5], [7]]}]
+    # a PRM whose candidates of one problem have one step each is a PRM there, too
+    prm = [{**asked[0], "score": [[0.5], [0.25]]}, {**asked[1], "score": [[0.5, 0.75], [0.25]]}]
+    for order in (1, -1):
+        files = {"orm_reward.json": orm[::order], "prm_reward.json": prm[::order]}
+        pool = import_pool(made(tmp_path / f"s{order}", files), tmp_path / f"pool{order}").pool
+        found = {name: RewardFile(pool.path / "rewards" / name) for name in ("orm", "prm")}
+        assert [(name, each.info.kind) for name, each in found.items()] == [("orm", "orm"), ("prm", "prm")]
+        assert sorted(e.values for _, _, e in found["orm"].rows()) == [(-2.5,), (1.0,), (3.2,), (7.0,)]
+        assert sorted(e.values for _, _, e in found["prm"].rows()) == [(0.25,), (0.25,), (0.5,), (0.5, 0.75)]
+
+
+def test_step_scores_of_which_one_problem_has_only_single_ones(tmp_path: Path) -> None:
+    """Qwen's evaluation of a PRM: responses of one step each in one row are no other kind than the rest of the file."""
+    (row,) = CASES["qwen_eval"].files["out.jsonl"]
+    short = {**row, "idx": 1, "question": "What is 1+2?", "code": ["a", "b"], "pred_score": [[0.5], [0.25]]}
+    long = {**row, "code": ["a\nb", "b"], "pred_score": [[0.5, 0.75], [0.25]]}
+    pool = import_pool(made(tmp_path, {"out.jsonl": [short, long]}), tmp_path / "pool").pool
+    found = RewardFile(pool.path / "rewards/pred_score")
+    assert found.info.kind == "prm"
+    assert [e.values for _, _, e in found.rows()] == [(0.5,), (0.25,), (0.5, 0.75), (0.25,)]
 
 
 def test_dumps_of_two_training_steps_are_two_policies(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.evaluation.golds import unreadable_golds
 from prm_eval.importers import detect_format, import_pool
 from prm_eval.rewards.files.reward_file import RewardFile
 from tests.conftest import PLAIN, write_jsonl
@@ -291,3 +293,16 @@ def test_a_file_with_steps_keeps_them(tmp_path) -> None:
     assert import_pool(write_jsonl(tmp_path / "mixed.jsonl", [mixed]), tmp_path / "mixed").pool.info.splitter == "line"
     named = import_pool(tmp_path / "mixed.jsonl", tmp_path / "named", splitter="paragraph:tools=drop").pool
     assert named.info.splitter == "paragraph:tools=drop"
+
+
+def test_unreadable_golds_are_those_of_evaluation(tmp_path: Path) -> None:
+    """Two rules would let an import say nothing of a gold that evaluation then finds no right answer to."""
+    long = "The plane goes up and then it comes down again, which is what we wanted to show"
+    golds = ["5", "\\frac{1}{", "1/0", long, "Anna", "10^{10^6}"]
+    rows = [{"problem": f"p{i}", "id": f"i{i}", "answer": g, "samples": [{"text": "x"}]} for i, g in enumerate(golds)]
+    report = import_pool(write_jsonl(tmp_path / "p.jsonl", rows), tmp_path / "pool")
+    unread = [each.problem_id for each in unreadable_golds(report.pool.problems.values())]
+    assert unread == ["i1", "i2", "i3"]
+    (note,) = [each for each in report.notes if "our grader cannot read" in each]
+    assert note.startswith("3 problems with a gold answer")
+    assert all(name in note for name in unread)

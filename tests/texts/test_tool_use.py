@@ -68,6 +68,39 @@ def test_actions_and_observations() -> None:
 
 
 @pytest.mark.parametrize("text", [
+    "Observation: since x is even, so is y.\nSo 4.",
+    "Action: calc[1+1] is what we need.\nNothing came back.",
+    "Observation: x is even.\nAction: calc[x]\nSo 4.",
+    "Let x = 1.\nAction: we simplify both sides.\nObservation: since x is even, y is odd.\nSo 4.",
+    "Action: Simplify\nObservation: x = 2 solves it.\nSo 2.",
+    "Output: the answer is 5\nSo 5.",
+    "We set:\n```python\nx = 1\n```\nOutput: the answer is 5, since x is 1.\nSo 5.",
+    "```python\ndef f(x):\n    return x\n```\nOutput: the answer is 5.\nSo 5.",
+])  # fmt: skip
+def test_prose_that_is_called_output_or_observation_is_kept(text: str) -> None:
+    """Reasoning that no call stands before would vanish under tools=drop, or be judged with its neighbours."""
+    assert drop_tools(text) == text
+    assert split_steps(text, "line:tools=drop") == split_steps(text, "line")
+
+
+@pytest.mark.parametrize("tool", [
+    "Action: calc[1+1]\nObservation: 2",
+    "Action 1: calc[1+1]\nObservation 1: 2\nAction 2: Finish[2]",
+    "Action: Calculator\nAction Input: 1+1\nObservation: 2",
+    "Action: calculator(1 + 1)\nObservation: two\nObservation: 2",
+    "Action: `1+1`\nObservation: 2",
+    'Action: {"name": "calc"}\nObservation: 2',
+    "```python\nx = 1\nprint(x)\n```\nOutput: 1",
+    "```python\nx = 1\nx + 1\n```\nOutput: 2",
+    "```sage\nfactor(6)\n```\n**Output:** 2 * 3",
+])  # fmt: skip
+def test_a_call_before_it_makes_it_a_tool(tool: str) -> None:
+    """The contrast: what came back from a call is no reasoning, and stays with the step that planned it."""
+    assert split_steps(f"Plan.\n{tool}\nSo 2.", "line:tools=drop") == ("Plan.", "So 2.")
+    assert split_steps(f"Plan.\n{tool}\nSo 2.", "line") == (f"Plan.\n{tool}", "So 2.")
+
+
+@pytest.mark.parametrize("text", [
     f"Run:\n{CODE}\nSo 2.", "```\nx\n```\nand\n```\ny\n```", "a <output>2</output> b", "<code>x</code>", "2 << 3 >> 1",
     "a [Step](2) b", "```text\nx\n```\n```text\ny\n```",
 ])  # fmt: skip

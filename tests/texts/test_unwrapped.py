@@ -41,6 +41,24 @@ def test_a_solution_in_json_is_cut_as_what_it_says(why: str, text: str, steps: t
     assert split_steps(text.replace("\n", "\r\n"), "line") == steps or "\n" in "".join(steps)
 
 
+@pytest.mark.parametrize("word", [
+    "othing", "otice", "egative", "equations", "early", "umber", "uclear", "middle", "length", "ever", "eqs",
+])  # fmt: skip
+def test_a_line_break_before_a_word_is_no_command(word: str) -> None:
+    r"""A command ends where its letters do: the break before "otice" is not ``\not`` and "ice"."""
+    assert split_steps(f'{{"reasoning": "a b\\n{word} c"}}', "line") == ("a b", f"{word} c")
+
+
+@pytest.mark.parametrize("command", [
+    r"\not\in", r"\notin", r"\neq", r"\ne", r"\neg", r"\nu", r"\nabla", r"\nearrow", r"\nleq 2", r"\text{ if }",
+    r"\textstyle\sum", r"\textbf{a}", r"\times2", r"\to", r"\tan", r"\tanh", r"\triangleq", r"\right)", r"\rightarrow",
+    r"\rightleftharpoons", r"\rangle", r"\rho_1",
+])  # fmt: skip
+def test_a_command_that_begins_like_an_escape_is_kept(command: str) -> None:
+    """The contrast: a sign of LaTeX that JSON would read as a tab or a line break stays whole, long names too."""
+    assert split_steps(f'{{"reasoning": "a {command} b"}}', "line") == (f"a {command} b",)
+
+
 @pytest.mark.parametrize("text", [
     '```json\n{"answer": "8"}\n```', '{"name": "calc", "arguments": {"text": "a b"}}', "The set is {1, 2}.",
     '{"a": [1, 2]}',

@@ -6,7 +6,8 @@ extracted_prediction, prediction}, group_id, generation_index}``.
 
 Read: predictions are joined to the reviews of the same file name by ``index``. Repeats are further indices: rows of one
 ``group_id`` are one problem, without reviews those of one prompt. ``target`` is gold, the main score (0 or 1) a label,
-``extracted_prediction`` the source's answer. Reviews alone are read, too, as they repeat the texts.
+``extracted_prediction`` the source's answer. Reviews alone are read, too, as they repeat the texts. The folders of two
+models, or of two runs, are refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from prm_eval.importers.building import Given, build, label_of, problem_of, sing
 from prm_eval.importers.chats import content_of, statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import RowIndex, grouped_problems
+from prm_eval.importers.rows import of_metadata
+from prm_eval.importers.runs import OneModel, require_one_run
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import Row
 
@@ -32,9 +35,10 @@ class OutputsReader:
     """A reader of predictions with their reviews."""
 
     def __init__(self, source: Source) -> None:
-        predictions = [file for file in source.files if "reviews" not in file.path.parts]
+        predictions = [file for file in source.files if not _is_review(file.path)]
         self._texts = Source(source.name, predictions or source.files, source.root)
-        given = {file.path: file for file in source.files if "reviews" in file.path.parts}
+        require_one_run(self._texts)
+        given = {file.path: file for file in source.files if _is_review(file.path)}
         self._reviews = [
             given.get(path) or SourceFile(path)
             for path in (_review_of(file.path) for file in predictions)
@@ -43,22 +47,27 @@ class OutputsReader:
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every problem, by first appearance."""
-        with RowIndex(Source("reviews", self._reviews), _index_key) as reviews:
+        models = OneModel(self._texts)
+        for row in self._texts.rows():
+            models.require(row.fields.get("model"), row.path)
+        with RowIndex(Source("reviews", self._reviews), lambda row: _index_key(row, row.path)) as reviews:
 
             def review(row: Row) -> Row | None:
-                key = _index_key(row)
+                key = _index_key(row, _review_of(row.path))
                 return reviews.rows(key)[-1] if key in reviews.places else None
 
-            def key(row: Row) -> str:
+            def name(row: Row) -> str:
                 found = review(row) or row
                 score = found.fields.get("sample_score")
                 group = score.get("group_id") if isinstance(score, dict) else None
-                place = row.path.stem
-                return f"{place}/{group}" if group is not None else f"{place}/{_statement(row)}"
+                return str(group) if group is not None else _statement(row)
 
-            yield from grouped_problems(
-                self._texts, key, lambda rows, name: _problem(rows, [review(row) for row in rows], name, wanted)
-            )
+            def read(rows: list[Row], _: str) -> ImportedProblem:
+                default_id = f"{rows[0].path.stem}/{name(rows[0])}"
+                return _problem(rows, [review(row) for row in rows], default_id, wanted)
+
+            # by the whole path: two files of one name never are one problem
+            yield from grouped_problems(self._texts, lambda row: f"{row.path}/{name(row)}", read)
 
     def about(self) -> About:
         """Return the models that the predictions name."""
@@ -76,6 +85,11 @@ def _are_reviews(source: Source) -> bool:
     return any("sample_score" in row.fields for row in source.rows())
 
 
+def _is_review(path: Path) -> bool:
+    """Say whether a file is one of reviews: the nearest folder of the two names decides."""
+    return next((part for part in reversed(path.parts) if part in ("predictions", "reviews")), None) == "reviews"
+
+
 def _review_of(path: Path) -> Path:
     """Return the place of the reviews of a file of predictions: the same path, below ``reviews``."""
     parts = list(path.parts)
@@ -85,8 +99,8 @@ def _review_of(path: Path) -> Path:
     return Path(*parts[:at], "reviews", *parts[at + 1 :])
 
 
-def _index_key(row: Row) -> str:
-    return f"{row.path.stem}/{row.required_text('index')}"
+def _index_key(row: Row, path: Path) -> str:
+    return f"{path}/{row.required_text('index')}"
 
 
 def _statement(row: Row) -> str:
@@ -100,19 +114,13 @@ def _statement(row: Row) -> str:
 
 def _problem(rows: list[Row], reviews: list[Row | None], name: str, wanted: Wanted) -> ImportedProblem:
     first = rows[0]
-    target = next((each.fields.get("target") for each in [*reviews, first] if each and each.fields.get("target")), None)
+    targets = (each.fields.get("target") for each in [*reviews, first] if each)
     remarks: list[str] = []
-    target = single_target(target, remarks)
+    target = single_target(next((each for each in targets if each not in (None, "", [])), None), remarks)
     default_id = name if len(name) <= 100 else f"{first.path.stem}/{first.required_text('index')}"
-    problem = problem_of(first, _statement(first), target, default_id, **_of_metadata(first))
+    problem = problem_of(first, _statement(first), target, default_id, **of_metadata(first))
     given = [_given(row, review or row) for row, review in zip(rows, reviews, strict=True)]
     return build(first, problem, given, wanted, remarks=remarks)
-
-
-def _of_metadata(row: Row) -> dict[str, Any]:
-    metadata = row.fields.get("metadata")
-    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
-    return {name: value for name, value in found.items() if isinstance(value, (str, int))}
 
 
 def _given(row: Row, review: Row) -> Given:

@@ -23,6 +23,8 @@ from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import content_of, statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.rows import of_metadata
+from prm_eval.importers.runs import OneModel
 from prm_eval.importers.sources import Source, SourceFile
 from prm_eval.store.jsonl import MAX_LINE_BYTES, Row
 
@@ -44,21 +46,23 @@ class LogReader:
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every sample id, in the order of its first epoch."""
+        models = OneModel(self._source)
         for file in self._source.files:
-            log = open_log(file)
-            for number, (name, epochs) in enumerate(log.groups().items(), 1):
-                yield partial(_problem, log, name, epochs, number, wanted)
+            with open_log(file) as log:
+                models.require(_model(log), file.path)
+                for number, (name, epochs) in enumerate(log.groups().items(), 1):
+                    yield partial(_problem, log, name, epochs, number, wanted)
 
     def about(self) -> About:
         """Return model, sampling and task of the first log."""
-        log = open_log(self._source.files[0])
+        with open_log(self._source.files[0]) as log:
+            policy = _model(log)
         run = log.header.get("eval", {})
         plan = log.header.get("plan") or {}
         config = {**(plan.get("config") or {}), **(run.get("model_generate_config") or {})}
-        models = {str(open_log(file).header.get("eval", {}).get("model")) for file in self._source.files}
         packages = run.get("packages")
         return About(
-            policy=" + ".join(sorted(models)),
+            policy=policy,
             sampling={name: value for name, value in config.items() if value is not None},
             source={"inspect_ai": {"task": run.get("task"), "created": run.get("created"), "packages": packages}},
         )
@@ -67,16 +71,32 @@ class LogReader:
 FORMAT = Format("inspect", "inspect_ai logs (.eval, .json)", recognise, LogReader)
 
 
+def _model(log: Log) -> str:
+    return str(log.header.get("eval", {}).get("model"))
+
+
 class Log:
-    """A log: its header, and its samples by id and epoch.
+    """A log: its header, and its samples by id and epoch, which can be read until it is closed.
 
     Attributes:
         path: The file.
         header: The header.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], samples: dict[tuple[str, int], Callable[[], Any]]) -> None:
-        self.path, self.header, self._samples = path, header, samples
+    def __init__(
+        self,
+        path: Path,
+        header: dict[str, Any],
+        samples: dict[tuple[str, int], Callable[[], Any]],
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.header, self._samples, self._close = path, header, samples, close
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
     def groups(self) -> dict[str, list[int]]:
         """Return the epochs of every sample id."""
@@ -114,16 +134,8 @@ def header_of(path: Path) -> dict[str, Any]:
     Raises:
         DataError: It is no log of inspect_ai.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = _json(path, _member(path, archive, "header.json"))
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise DataError(
-            path, None, f"a zip archive ({error})", "an inspect_ai log: an archive with header.json"
-        ) from None
-    if not isinstance(header, dict):
-        raise DataError(path, None, f"a header.json of type {type(header).__name__}", "an object", HINT)
-    return header
+    with _Archive(path) as archive:
+        return archive.header()
 
 
 def _by_package(path: Path) -> Log:
@@ -165,41 +177,87 @@ def _key(path: Path, sample: dict[str, Any]) -> tuple[str, int]:
 
 
 def _archive(path: Path) -> Log:
-    header = header_of(path)
-    found: dict[tuple[str, int], Callable[[], Any]] = {}
-    with zipfile.ZipFile(path) as archive:
-        names = [info.filename for info in archive.infolist() if info.filename.startswith("samples/")]
-    for name in names:
-        stem, _, epoch = name.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
-        if epoch.isdecimal():
-            found[stem, int(epoch)] = partial(_read_member, path, name)
-    return Log(path, header, found)
-
-
-def _read_member(path: Path, name: str) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        return _json(path, _member(path, archive, name))
-
-
-def _member(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return a file of an archive, which may be compressed with zstd."""
-    info = archive.getinfo(name)
-    if info.file_size > MAX_LINE_BYTES:
-        raise DataError(path, None, f"{name} of {info.file_size:,} bytes", f"at most {MAX_LINE_BYTES:,} bytes")
-    if info.compress_type != _ZSTD:
-        with archive.open(info) as stream:
-            return stream.read(MAX_LINE_BYTES)
-    import pyarrow as pa
-
-    with path.open("rb") as stream:
-        stream.seek(info.header_offset + 26)
-        lengths = stream.read(4)
-        stream.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
-        packed = stream.read(info.compress_size)
+    archive = _Archive(path)
     try:
-        return bytes(pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(info.file_size))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(path, None, f"{name} that cannot be unpacked ({error})", "a whole archive", HINT) from None
+        samples: dict[tuple[str, int], Callable[[], Any]] = {}
+        for key, name in archive.samples().items():
+            samples[key] = partial(archive.value, name)
+        return Log(path, archive.header(), samples, archive.close)
+    except DataError:
+        archive.close()
+        raise
+
+
+class _Archive:
+    """An archive that is opened once, whatever the number of its samples: its list of files grows with them, too."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream = path.open("rb")
+        try:
+            self._zip = zipfile.ZipFile(self._stream)
+        except zipfile.BadZipFile as error:
+            self._stream.close()
+            raise _no_log(path, error) from None
+
+    def __enter__(self) -> _Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._zip.close()
+        self._stream.close()
+
+    def header(self) -> dict[str, Any]:
+        try:
+            header = self.value("header.json")
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise _no_log(self._path, error) from None
+        if not isinstance(header, dict):
+            raise DataError(self._path, None, f"a header.json of type {type(header).__name__}", "an object", HINT)
+        return header
+
+    def samples(self) -> dict[tuple[str, int], str]:
+        """Return the names of the samples' files by id and epoch."""
+        found = {}
+        for info in self._zip.infolist():
+            stem, _, epoch = info.filename.removeprefix("samples/").removesuffix(".json").rpartition("_epoch_")
+            if info.filename.startswith("samples/") and epoch.isdecimal():
+                found[stem, int(epoch)] = info.filename
+        return found
+
+    def value(self, name: str) -> Any:
+        """Return the JSON value of a file, which may be compressed with zstd."""
+        info = self._zip.getinfo(name)
+        if info.file_size > MAX_LINE_BYTES:
+            raise DataError(
+                self._path, None, f"{name} of {info.file_size:,} bytes", f"at most {MAX_LINE_BYTES:,} bytes"
+            )
+        return _json(self._path, self._zstd(info) if info.compress_type == _ZSTD else self._plain(info))
+
+    def _plain(self, info: zipfile.ZipInfo) -> bytes:
+        with self._zip.open(info) as stream:
+            return stream.read(MAX_LINE_BYTES)
+
+    def _zstd(self, info: zipfile.ZipInfo) -> bytes:
+        import pyarrow as pa
+
+        self._stream.seek(info.header_offset + 26)
+        lengths = self._stream.read(4)
+        self._stream.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
+        packed = self._stream.read(info.compress_size)
+        try:
+            return bytes(pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(info.file_size))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                self._path, None, f"{info.filename} that cannot be unpacked ({error})", "a whole archive", HINT
+            ) from None
+
+
+def _no_log(path: Path, error: Exception) -> DataError:
+    return DataError(path, None, f"a zip archive ({error})", "an inspect_ai log: an archive with header.json")
 
 
 def _json(path: Path, data: bytes) -> Any:
@@ -234,7 +292,9 @@ def _problem(log: Log, name: str, epochs: list[int], number: int, wanted: Wanted
     first = rows[epochs[0]]
     remarks: list[str] = []
     target = single_target(first.fields.get("target"), remarks)
-    problem = problem_of(first, _statement(first), target, name, **_of_metadata(first))
+    # the row's own id is the name of the problem, which may not be a text
+    named = {"problem_id": str(first.fields.get("id")), **of_metadata(first)}
+    problem = problem_of(first, _statement(first), target, name, **named)
     scorer = _scorer(list(rows.values()))
     given = [_given(rows[epoch], scorer) if epoch in rows else None for epoch in range(1, max(epochs) + 1)]
     if any(each is None for each in given):
@@ -253,13 +313,6 @@ def _statement(row: Row) -> str:
         lines = (f"{chr(ord('A') + i)}) {choice}" for i, choice in enumerate(choices))
         return "\n".join([found, *lines])
     return found
-
-
-def _of_metadata(row: Row) -> dict[str, Any]:
-    metadata = row.fields.get("metadata")
-    found = {name: metadata.get(name) for name in ("subject", "level")} if isinstance(metadata, dict) else {}
-    # the row's own id is the name of the problem, which may not be a text
-    return {"problem_id": str(row.fields.get("id")), **{k: v for k, v in found.items() if isinstance(v, (str, int))}}
 
 
 def _scorer(rows: list[Row]) -> str | None:

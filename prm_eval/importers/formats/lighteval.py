@@ -10,19 +10,16 @@ below ``results/MODEL`` says the policy and the sampling.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
-from prm_eval.importers.sources import Place, Source
+from prm_eval.importers.rows import RowReader, object_or_empty, results_in
+from prm_eval.importers.runs import require_one_run
+from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
-
-LARGEST_RESULTS = 64 * 1024 * 1024
 
 
 def recognise(row: dict[str, Any]) -> bool:
@@ -31,56 +28,42 @@ def recognise(row: dict[str, Any]) -> bool:
     return new or ("predictions" in row and bool({"full_prompt", "example"} & set(row)))
 
 
-class DetailsReader:
+class DetailsReader(RowReader):
     """A reader of details."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
+        require_one_run(source)  # lighteval makes a folder of each model and date
 
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return _read(row, wanted)
 
     def about(self) -> About:
         """Return what ``results_*.json`` says, where it lies where lighteval puts it."""
         found = _results(self._source.files[0].path)
-        general = found.get("config_general") if found else None
-        if not isinstance(general, dict):
-            return About()
-        config = general.get("model_config")
-        config = config if isinstance(config, dict) else {}
+        general = object_or_empty(found.get("config_general"))
+        config = object_or_empty(general.get("model_config"))
         name = general.get("model_name") or config.get("model_name")
-        sampling = general.get("generation_parameters") or config.get("generation_parameters")
-        known = (
-            {key: value for key, value in sampling.items() if value is not None} if isinstance(sampling, dict) else {}
-        )
+        sampling = object_or_empty(general.get("generation_parameters") or config.get("generation_parameters"))
+        known = {key: value for key, value in sampling.items() if value is not None}
         return About(policy=str(name) if name else None, sampling=known)
 
 
 FORMAT = Format("lighteval", "lighteval details_*.parquet", recognise, DetailsReader)
 
 
-def _results(path: Path) -> dict[str, Any] | None:
-    """Return the results of the run of a file of details: those of its date."""
+def _results(path: Path) -> dict[str, Any]:
+    """Return the results of the run of a file of details: those of its date; empty where there are none."""
     for folder in path.parents:
         if folder.name == "details":
             model = path.relative_to(folder).parent.parent
-            date = path.parent.name
-            files = sorted((folder.parent / "results" / model).glob("results_*.json"))
-            chosen = [each for each in files if date in each.name] or (files if len(files) == 1 else [])
-            if not chosen or chosen[0].stat().st_size > LARGEST_RESULTS:
-                return None
-            try:
-                found = json.loads(chosen[0].read_bytes())
-            except (ValueError, RecursionError):
-                return None  # nothing but the policy's name is lost, and pool show says that it is unknown
-            return found if isinstance(found, dict) else None
-    return None
+            found = results_in(folder.parent / "results" / model, path.parent.name)
+            return found[1] if found else {}
+    return {}
 
 
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    row = place.load()
+def _read(row: Row, wanted: Wanted) -> ImportedProblem:
     doc = row.fields.get("doc")
     if not isinstance(doc, dict):
         return _old(row, wanted)
@@ -91,9 +74,10 @@ def _read(place: Place, wanted: Wanted) -> ImportedProblem:
         raise row.fault("a doc without a query", "a text")
     index = doc.get("id")
     default_id = f"{doc.get('task_name') or row.path.stem}/{index if index not in (None, '') else row.number}"
-    problem = problem_of(row, query, _gold(row, doc), default_id)
+    remarks: list[str] = []
+    problem = problem_of(row, query, single_target(_targets(doc), remarks), default_id)
     labels = row.fields.get("metric")
-    return build(row, problem, _given(row, "model_response.text", texts, labels), wanted)
+    return build(row, problem, _given(row, "model_response.text", texts, labels), wanted, remarks=remarks)
 
 
 def _old(row: Row, wanted: Wanted) -> ImportedProblem:
@@ -103,21 +87,25 @@ def _old(row: Row, wanted: Wanted) -> ImportedProblem:
     )
     if statement is None:
         raise row.fault("no example and no full_prompt", "one of them")
-    gold = _as_list(row.fields.get("gold"))
-    problem = problem_of(row, statement, gold[0] if gold else None, f"{row.path.stem}/{row.number}")
-    return build(row, problem, _given(row, "predictions", texts, row.fields.get("metrics")), wanted)
+    remarks: list[str] = []
+    problem = problem_of(
+        row, statement, single_target(row.fields.get("gold"), remarks), f"{row.path.stem}/{row.number}"
+    )
+    given = _given(row, "predictions", texts, row.fields.get("metrics"))
+    return build(row, problem, given, wanted, remarks=remarks)
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
-def _gold(row: Row, doc: dict[str, Any]) -> Any:
+def _targets(doc: dict[str, Any]) -> list[Any]:
+    """Return the choices that are right, by their numbers."""
     choices, index = doc.get("choices"), doc.get("gold_index")
-    index = index[0] if isinstance(index, list) and index else index
-    if not isinstance(choices, list) or not isinstance(index, int) or not 0 <= index < len(choices):
-        return None
-    return choices[index]
+    right = _as_list(index)
+    if not isinstance(choices, list) or not all(isinstance(each, int) and 0 <= each < len(choices) for each in right):
+        return []
+    return [choices[each] for each in right]
 
 
 def _given(row: Row, name: str, texts: list[str], metrics: Any) -> list[Given]:

@@ -18,16 +18,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, build
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.rows import object_or_empty, results_in
+from prm_eval.importers.runs import APART, OneModel, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
 
 LONGEST_PROMPT = 20_000
-LARGEST_RESULTS = 64 * 1024 * 1024
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}T[\d.:_-]+\d")
 
 
@@ -41,6 +41,7 @@ class SamplesReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)  # lm_eval makes a folder of each model
         self._homes: dict[str, dict[str, Path]] = {}  # document -> problem -> file
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
@@ -62,7 +63,7 @@ class SamplesReader:
             raise row.fault(
                 f"a document that {other.name} has with other responses",
                 "each document in one file",
-                "Two runs are two pools: import them apart.",
+                APART,
             )
         place = list(known).index(which)
         return document if not place else f"{document}/{place + 1}"
@@ -89,11 +90,15 @@ class SamplesReader:
         first = next(self._source.rows(), None)
         prompt, sampling = _request(first.fields.get("arguments")) if first is not None else (None, {})
         results = _results_beside(self._source.files[0].path)
+        models = OneModel(self._source)
+        for file in self._source.files:
+            if beside := _results_beside(file.path):
+                models.require(_policy(beside[1]).get("id"), file.path)
         if results is None:
             return About(sampling=sampling, source=_prompt(prompt, {}, {}))
         path, found = results
-        config = _object(found.get("config"))
-        policy = _policy(found, config)
+        config = object_or_empty(found.get("config"))
+        policy = _policy(found)
         return About(
             policy=policy.get("id"),
             revision=policy.get("revision"),
@@ -141,26 +146,17 @@ def _request(arguments: Any) -> tuple[str | None, dict[str, Any]]:
 
 
 def _results_beside(path: Path) -> tuple[Path, dict[str, Any]] | None:
-    """Return the ``results_*.json`` of a log: that of its date, or the only one of the folder."""
-    files = sorted(path.parent.glob("results_*.json"))
     date = _DATE.search(path.name)
-    same = [each for each in files if date and date.group() in each.name]
-    chosen = same or (files if len(files) == 1 else [])
-    if not chosen or chosen[-1].stat().st_size > LARGEST_RESULTS:
-        return None
-    try:
-        found = json.loads(chosen[-1].read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(chosen[-1], None, f"not JSON ({error})", "lm_eval's results, or no such file") from None
-    return (chosen[-1], found) if isinstance(found, dict) else None
+    return results_in(path.parent, date.group() if date else None)
 
 
-def _policy(results: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def _policy(results: dict[str, Any]) -> dict[str, Any]:
+    config = object_or_empty(results.get("config"))
     arguments = config.get("model_args")
     if isinstance(arguments, str):
         pairs = (each.partition("=") for each in arguments.split(","))
         arguments = {name.strip(): value.strip() for name, _, value in pairs}
-    arguments = _object(arguments)
+    arguments = object_or_empty(arguments)
     # without arguments lm_eval makes a model_name of random letters
     other = results.get("model_name") if arguments else config.get("model")
     named = arguments.get("pretrained") or arguments.get("model") or other
@@ -186,10 +182,6 @@ def _prompt(prompt: str | None, results: dict[str, Any], config: dict[str, Any])
     }
     known = {name: value for name, value in record.items() if value not in (None, "")}
     return {"lm_eval": known} if known else {}
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _text(text: Any) -> dict[str, Any] | None:

@@ -5,7 +5,8 @@ Shape of a row: ``problem, expected_answer, generation, predicted_answer, symbol
 i.
 
 Read: slot k is the file with the k-th number; a file that ends early leaves its slots missing; a row of another problem
-than in the first file is a fault. Labels are ``symbolic_correct`` (or ``is_correct``), else the judgement.
+than in the first file is a fault; files of several folders, or of several names but for that number, are several runs:
+refused. Labels are ``symbolic_correct`` (or ``is_correct``), else the judgement.
 ``reward_model_score`` becomes rewards. Not read: code execution, error messages.
 """
 
@@ -15,14 +16,17 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none, flag
+from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
-_JUDGEMENT = re.compile(r"judge?ment:\s*\**\s*(yes|no)\b", re.IGNORECASE)
+JUDGEMENT = re.compile(r"judge?ment:\s*(?:\*+\s*)?(yes|no)\b", re.IGNORECASE)
+"""The verdict in what a judge wrote."""
 
 
 def recognise(row: dict[str, Any]) -> bool:
@@ -36,6 +40,7 @@ class GenerationsReader:
     def __init__(self, source: Source) -> None:
         numbered = [file for file in source.files if re.search(r"-rs\d+", file.path.name)]
         self._files = numbered or list(source.files)
+        require_one_run(source, _run_of, self._files)
         self._greedy = [file.path.name for file in source.files if numbered and file not in numbered]
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
@@ -50,6 +55,11 @@ class GenerationsReader:
 
 
 FORMAT = Format("nemo_skills", "NeMo-Skills output-rs*.jsonl, one file a sample", recognise, GenerationsReader)
+
+
+def _run_of(path: Path) -> Path:
+    """Return the pattern of the files of a run: its path, with any number behind ``-rs``."""
+    return path.with_name(re.sub(r"-rs\d+", "-rs*", path.name.removesuffix(".gz")))
 
 
 def _read(places: tuple[Place | None, ...], wanted: Wanted) -> ImportedProblem:
@@ -89,13 +99,10 @@ def _given(row: Row) -> Given:
 
 def _label(row: Row) -> bool | None:
     for name in ("symbolic_correct", "is_correct"):
-        value = row.fields.get(name)
-        if value is not None:
-            if not isinstance(value, bool):
-                raise row.fault(f"{name} = {value!r}", "true or false")
+        if (value := flag(row, row.fields.get(name), name)) is not None:
             return value
     judgement = row.fields.get("judgement")
     if not isinstance(judgement, str):
         return None
-    found = _JUDGEMENT.findall(judgement)
+    found = JUDGEMENT.findall(judgement)
     return bool(found) and found[-1].lower() == "yes"  # as the tool reads a judgement without a verdict

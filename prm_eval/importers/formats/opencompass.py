@@ -4,22 +4,27 @@ Shape: an object ``{"0": {origin_prompt, prediction, gold?, res_length?}, ...}``
 ``idx``. ``origin_prompt`` is a text or a list of ``{role, prompt}``; ``prediction`` a text, or a list of texts.
 
 Read: entries of one prompt are one problem, so that the parts of a data set (``DATASET_0.json``, ``DATASET_1.json``)
-join and repeated runs fill further slots. The statement is the last turn of the user. There are no labels here (they
-are in ``results/``).
+join and its repeats fill further slots. The statement is the last turn of the user. There are no labels here (they are
+in ``results/``). The folders of two models, or of two runs, are refused, and so are two files that are no parts of one
+data set and have a prompt in common.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.importers.building import Given, build, problem_of
+from prm_eval.importers.building import Given, build, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, text_list
+from prm_eval.importers.rows import fails
+from prm_eval.importers.runs import APART, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -38,6 +43,15 @@ class PredictionsReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)
+        self._paths = {file.path for file in source.files}
+
+    def _data_set(self, path: Path) -> Path:
+        """Return what the parts of one data set have in common: they are numbered from 0."""
+        numbered = re.fullmatch(r"(.+)_\d+", path.stem)
+        if numbered and path.with_name(f"{numbered[1]}_0{path.suffix}") in self._paths:
+            return path.with_name(numbered[1] + path.suffix)
+        return path
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every prompt, by first appearance."""
@@ -46,11 +60,14 @@ class PredictionsReader:
             try:
                 entries = _entries(place.load())
             except DataError as error:
-                yield partial(_raise, error)
+                yield partial(fails, error)
                 continue
             for row in entries:
                 spelt = json.dumps(row.fields.get("origin_prompt"), sort_keys=True).encode()
-                groups.setdefault(hashlib.sha256(spelt).digest(), []).append(row)
+                known = groups.setdefault(hashlib.sha256(spelt).digest(), [])
+                if known and self._data_set(known[0].path) != self._data_set(row.path):
+                    raise row.fault(f"a prompt that {known[0].path} has, too", "each prompt in one file", APART)
+                known.append(row)
         for rows in groups.values():
             yield partial(_problem, rows, wanted)
 
@@ -60,10 +77,6 @@ class PredictionsReader:
 
 
 FORMAT = Format("opencompass", "OpenCompass predictions (origin_prompt, prediction)", recognise, PredictionsReader)
-
-
-def _raise(error: DataError) -> ImportedProblem:
-    raise error
 
 
 def _entries(row: Row) -> list[Row]:
@@ -84,13 +97,10 @@ def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     if statement is None:
         raise first.fault("an origin_prompt without a turn of the user", "a text, or a list of {role, prompt}")
     index = first.text("idx") or str(first.number - 1)
-    problem = problem_of(first, statement, _gold(first), f"{first.path.stem}/{index}")
-    return build(first, problem, [each for row in rows for each in _given(row)], wanted)
-
-
-def _gold(row: Row) -> Any:
-    gold = row.fields.get("gold")
-    return gold[0] if isinstance(gold, list) and len(gold) == 1 else gold
+    remarks: list[str] = []
+    gold = single_target(first.fields.get("gold"), remarks)
+    problem = problem_of(first, statement, gold, f"{first.path.stem}/{index}")
+    return build(first, problem, [each for row in rows for each in _given(row)], wanted, remarks=remarks)
 
 
 def _given(row: Row) -> list[Given]:

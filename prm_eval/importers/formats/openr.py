@@ -13,11 +13,13 @@ ranked by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of, steps_for
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -32,6 +34,7 @@ class RecordsReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source, _run_of)
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every question, by first appearance."""
@@ -49,10 +52,18 @@ FORMAT = Format(
 )
 
 
+def _run_of(path: Path) -> Path:
+    """Return the folder of a search: that of its questions' folders, or that of records without such folders."""
+    return path.parent.parent if _of_question(path) else path.parent
+
+
+def _of_question(path: Path) -> bool:
+    return path.parent.name.startswith("question_")
+
+
 def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     first = rows[0]
-    folder = first.path.parent.name
-    default_id = folder if folder.startswith("question_") else f"{first.path.stem}/{first.number}"
+    default_id = first.path.parent.name if _of_question(first.path) else f"{first.path.stem}/{first.number}"
     problem = problem_of(first, first.required_text("question"), first.fields.get("groundtruth"), default_id)
     given = [each for row in rows for each in _outputs(row)]
     fields = [ScoreField("value", "prm", misfits_refused=True)] if any("value" in each.scores for each in given) else []

@@ -12,14 +12,12 @@ Where the first row gives the steps of all its samples, ``given`` is the splitte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, numbers, text_list
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count, flag, numbers, text_list
+from prm_eval.importers.rows import RowReader
 from prm_eval.importers.score_types import by_format
-from prm_eval.importers.sources import Place, Source
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
 
@@ -50,16 +48,12 @@ def splitter(row: dict[str, Any]) -> str:
     return "given" if steps else "line"
 
 
-class PlainReader:
+class PlainReader(RowReader):
     """A reader of plain JSONL."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return read_problem(row, wanted)
 
     def about(self) -> About:
         """Return the names of the generators in the rows, joined by " + "."""
@@ -71,10 +65,6 @@ class PlainReader:
 
 
 FORMAT = Format("plain", "one problem a line, with samples: [{text, ...}]", recognise, PlainReader, splitter)
-
-
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    return read_problem(place.load(), wanted)
 
 
 def read_problem(row: Row, wanted: Wanted) -> ImportedProblem:
@@ -161,9 +151,8 @@ def _given(row: Row, slot: int, sample: dict[str, Any], rewards: dict[str, Any])
         text = "\n".join(steps)
     if text is None:
         raise row.fault(f"{place} without text (fields: {', '.join(sorted(sample)) or 'none'})", "a field text")
-    correct = sample.get("correct")
-    if correct is not None and not isinstance(correct, bool):
-        raise row.fault(f"{place}.correct = {correct!r}", "true or false (in every sample, or in none)")
+    in_every = "true or false (in every sample, or in none)"
+    correct = flag(row, sample.get("correct"), f"{place}.correct", in_every)
     return Given(
         place,
         text,

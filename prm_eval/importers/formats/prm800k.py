@@ -20,6 +20,7 @@ from prm_eval.importers.common import (
     published_grades,
 )
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.runs import require_one_run
 from prm_eval.importers.score_types import by_format
 from prm_eval.importers.sources import Source
 from prm_eval.pools.problem_sets import problem_from_row
@@ -41,6 +42,7 @@ class ScoredSamplesReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
         """Yield a loader for every problem, by first appearance, and for every row that names none."""

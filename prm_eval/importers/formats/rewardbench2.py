@@ -17,7 +17,7 @@ from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import content_of, statement_in
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, single
 from prm_eval.importers.sources import Place, Source
 from prm_eval.store.jsonl import Row
 
@@ -81,7 +81,7 @@ def _problem(row: Row, model: str | None, wanted: Wanted) -> ImportedProblem:
         row, statement, None, f"{subset}/{row.number}", problem_id=f"{subset}/{name or row.number}", subject=subset
     )
     given = [
-        Given(f"text[{i}]", text, answer=str(i), correct=i < right, scores={"scores": _single(scores[i])})
+        Given(f"text[{i}]", text, answer=str(i), correct=i < right, scores={"scores": single(scores[i])})
         for i, text in enumerate(responses)
     ]
     label = model or row.text("model") or row.path.stem
@@ -91,10 +91,6 @@ def _problem(row: Row, model: str | None, wanted: Wanted) -> ImportedProblem:
 def _common_start(texts: list[str]) -> str:
     first, last = min(texts), max(texts)
     return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
-
-
-def _single(score: Any) -> Any:
-    return score[0] if isinstance(score, list) and len(score) == 1 else score
 
 
 def _parts(row: Row, texts: list[Any]) -> tuple[str, list[str]]:

@@ -13,13 +13,11 @@ said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from prm_eval.importers.building import Given, ScoreField, build, steps_for
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none, one_each, text_list
-from prm_eval.importers.sources import Place, Source
+from prm_eval.importers.common import Format, ImportedProblem, Wanted, count_or_none, one_each, text_list
+from prm_eval.importers.rows import RowReader
 from prm_eval.pools.problem_sets import problem_from_row
 from prm_eval.store.jsonl import Row
 
@@ -30,20 +28,12 @@ def recognise(row: dict[str, Any]) -> bool:
     return "completions" in row and named and bool({"scores", "pred", "completion_tokens"} & set(row))
 
 
-class CompletionsReader:
+class CompletionsReader(RowReader):
     """A reader of completions."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
-        """Yield a loader for every row."""
-        for place in self._source.places():
-            yield partial(_read, place, wanted)
-
-    def about(self) -> About:
-        """Return nothing: the file names neither policy nor sampling."""
-        return About()
+    def read(self, row: Row, wanted: Wanted) -> ImportedProblem:
+        """Return the problem of a row."""
+        return _read(row, wanted)
 
 
 FORMAT = Format(
@@ -51,8 +41,7 @@ FORMAT = Format(
 )
 
 
-def _read(place: Place, wanted: Wanted) -> ImportedProblem:
-    row = place.load()
+def _read(row: Row, wanted: Wanted) -> ImportedProblem:
     fields = row.fields if "problem" in row.fields else {**row.fields, "question": row.text("question", "prompt")}
     problem = problem_from_row(Row(row.path, row.number, fields), f"{row.path.stem}/{row.number}")
     texts = text_list(row, row.fields.get("completions"), "completions")

@@ -18,8 +18,9 @@ from typing import Any
 from prm_eval.errors import DataError
 from prm_eval.importers.building import Given, ScoreField, build, problem_of
 from prm_eval.importers.chats import without_prompt
-from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none
+from prm_eval.importers.common import About, Format, ImportedProblem, Wanted, count_or_none, flag
 from prm_eval.importers.grouped import RowIndex, grouped_problems
+from prm_eval.importers.runs import APART
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -80,7 +81,8 @@ FORMAT = Format("strictprmbench", "StrictPRMBench pools, with step scores", reco
 def _problem(rows: list[Row], scores: list[Row], names: list[str], wanted: Wanted) -> ImportedProblem:
     row = rows[0]
     if len(rows) > 1:
-        raise rows[1].fault(f"the problem {row.fields['problem_id']!r} again", "each problem once")
+        again = f"the problem {row.fields['problem_id']!r} again (first in {row.path})"
+        raise rows[1].fault(again, "each problem once", APART)
     candidates = row.fields.get("candidates")
     if not isinstance(candidates, list) or not candidates or not all(isinstance(each, dict) for each in candidates):
         raise row.fault("candidates that are no list of objects", "at least one candidate")
@@ -122,15 +124,12 @@ def _given(row: Row, i: int, each: dict[str, Any], statement: str, scores: dict[
     texts = [row.required_text("text", where=step, label=f"{place}.steps[{k}].text") for k, step in enumerate(steps)]
     texts[0] = without_prompt(texts[0], statement)
     raw = row.text("raw_text", where=each, label=f"{place}.raw_text")
-    correct = each.get("is_correct")
-    if correct is not None and not isinstance(correct, bool):
-        raise row.fault(f"{place}.is_correct = {correct!r}", "true or false")
     return Given(
         place,
         without_prompt(raw, statement) if raw is not None else "\n".join(texts),
         tuple(texts),
         row.text("extracted_answer", where=each, label=f"{place}.extracted_answer") or "",
-        correct,
+        flag(row, each.get("is_correct"), f"{place}.is_correct"),
         count_or_none(each.get("num_tokens")),
         scores=scores,
     )

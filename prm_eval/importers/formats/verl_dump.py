@@ -5,7 +5,8 @@ Shape of a row: ``input`` (the rendered prompt), ``output, gts, score, step``, a
 
 Read: rows of one ``input`` are one problem, its statement the last turn of the user in it; ``gts`` is gold; ``acc`` are
 labels and ``pred`` answers, where they are; ``score`` becomes rewards. verl's rewards for mathematics are made from
-gold: said, since such a reward is no verifier. Files of several training steps are of several policies: refused.
+gold: said, since such a reward is no verifier. Files of several training steps are of several policies, and those of
+several folders, or two files of one step, are of several runs: refused.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from prm_eval.importers.building import Given, ScoreField, build, label_of, problem_of
+from prm_eval.importers.building import Given, ScoreField, build, label_of, problem_of, single_target
 from prm_eval.importers.chats import statement_in
 from prm_eval.importers.common import About, Format, ImportedProblem, Wanted
 from prm_eval.importers.grouped import grouped_problems
+from prm_eval.importers.runs import APART, require_one_run
 from prm_eval.importers.sources import Source
 from prm_eval.store.jsonl import Row
 
@@ -31,6 +33,7 @@ class DumpReader:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        require_one_run(source)
         self._first: Row | None = None
 
     def problems(self, wanted: Wanted) -> Iterator[Callable[[], ImportedProblem]]:
@@ -46,6 +49,8 @@ class DumpReader:
                 "one training step, which is one policy",
                 "Import the files apart.",
             )
+        if row.path != self._first.path:
+            raise row.fault(f"the step of {self._first.path}", "one file a step", APART)
         return row.required_text("input")
 
     def about(self) -> About:
@@ -62,15 +67,15 @@ FORMAT = Format("verl_dump", "verl rollout dumps STEP.jsonl (input, output, scor
 def _problem(rows: list[Row], wanted: Wanted) -> ImportedProblem:
     first = rows[0]
     statement = statement_in(first.required_text("input")) or ""
-    problem = problem_of(first, statement, gold_of(first, first.fields.get("gts")), f"{first.path.stem}/{first.number}")
-    return build(first, problem, [_given(row) for row in rows], wanted, [ScoreField("score", "orm")])
+    remarks: list[str] = []
+    gold = single_target(ground_truth(first.fields.get("gts")), remarks)
+    problem = problem_of(first, statement, gold, f"{first.path.stem}/{first.number}")
+    return build(first, problem, [_given(row) for row in rows], wanted, [ScoreField("score", "orm")], remarks=remarks)
 
 
-def gold_of(row: Row, value: Any) -> Any:
-    """Return a gold answer that may stand in a list of one, or in an object with ``ground_truth``."""
-    if isinstance(value, dict):
-        value = value.get("ground_truth")
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def ground_truth(value: Any) -> Any:
+    """Return the target of verl's reward function, which may stand in an object."""
+    return value.get("ground_truth") if isinstance(value, dict) else value
 
 
 def _given(row: Row) -> Given:
