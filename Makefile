@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 
 test: lint browser
 	rm -f .coverage .coverage.*
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --cov --cov-report=
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	$(VENV)/bin/python -m tests.floors
 
 # What the documents take from code and results: the command line, the recipes, the board and its head.

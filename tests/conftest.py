@@ -32,7 +32,8 @@ def pytest_runtest_protocol(item: pytest.Item):
     """
     plugin = item.config.pluginmanager.getplugin("_cov")
     room = item.path.relative_to(ROOT / "tests").parts[0]
-    measured = room in MEASURED and item.get_closest_marker("unmeasured") is None
+    measured = room in MEASURED or item.get_closest_marker("measured") is not None
+    measured = measured and item.get_closest_marker("unmeasured") is None
     if measured or plugin is None or getattr(plugin, "cov_controller", None) is None:
         return (yield)
     plugin.cov_controller.pause()

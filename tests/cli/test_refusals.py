@@ -84,6 +84,8 @@ def test_a_disk_that_refuses_to_make_a_file_is_a_line(here, capsys, monkeypatch,
 LIMITED = """
 import resource, signal, sys
 from prm_eval.cli.commands import main
+
+pytestmark = pytest.mark.measured  # what the board and the commands refuse, rooms with a floor decide
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))

@@ -23,8 +23,6 @@ from prm_eval.texts.steps import split_steps
 from tests.rewards import reference_models as reference
 from tests.rewards import tiny as tiny_models
 
-pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
-
 ITEM = ScoringItem("What is 1+1?", "We add.\n\nSo 3.", ("We add.", "So 3."))
 
 

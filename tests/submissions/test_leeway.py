@@ -35,8 +35,6 @@ from prm_eval.submissions.trust import MOST_FOLLOWED
 from tests.conftest import ROOT, write_jsonl
 from tests.leaderboard.board import COMMIT, add_submission, rows_of, write_rows
 
-pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quicker tests
-
 
 def points(table: np.ndarray, correct: np.ndarray, n: int) -> float:
     rewards = np.where(np.isneginf(table), np.nan, table)
@@ -95,6 +93,7 @@ def test_half_a_distance_that_is_rounded_still_counts() -> None:
     assert gain == 0.5 and sum(part(problem, slot, float(again[slot]), none) for slot in range(2)) >= gain
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("mean", [0.002, 0.02, 0.2])
 @pytest.mark.parametrize("kind", ["whole", "small"])
 def test_the_limit_is_too_low_as_seldom_as_it_says(mean: float, kind: str) -> None:
@@ -219,6 +218,7 @@ def figure(results: Path, n: int = 16) -> float:
     return 100 * float(best_of_n_table(read_rewards(one, pool), correct, [n]).mean())
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("aggregation", ["prod", "last"])
 def test_an_honest_run_earns_both_tiers(results: Path, known, aggregation: str) -> None:
     """In half precision too: what agrees is told apart from what was edited, not from what was rounded."""
@@ -235,6 +235,7 @@ def test_an_honest_run_earns_both_tiers(results: Path, known, aggregation: str) 
     assert find_submissions(results)[0].tier == "reproduced"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("size", "share", "last"), [(0.0965, 0.95, True), (0.0965, 0.3, True), (0.06, 1.0, False)])
 @pytest.mark.parametrize("aggregation", ["last"])
 def test_edits_inside_the_tolerance_of_a_dtype_are_seen(results, known, size, share, last, aggregation) -> None:
@@ -248,6 +249,7 @@ def test_edits_inside_the_tolerance_of_a_dtype_are_seen(results, known, size, sh
         assert find_submissions(results)[0].tier == "recomputed"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("aggregation", "share"), [("last", 0.1), ("last", 1.0), ("prod", 1.0)])
 def test_edits_inside_the_measured_tolerance_gain_nothing(results, known, aggregation, share) -> None:
     """On a machine whose runs differ much, edits can hide in the noise: then a tier bounds what they are worth."""
