@@ -19,6 +19,8 @@ from prm_eval.cli.printing import in_words, say
 from prm_eval.store.rules import harmless
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.measured  # what the commands refuse, rooms with a floor decide
+
 
 def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
@@ -64,14 +66,15 @@ def test_a_long_name_is_a_line(here, capsys, name) -> None:
 def test_a_disk_that_refuses_to_make_a_file_is_a_line(here, capsys, monkeypatch, name, code) -> None:
     """A read-only or a full disk, for the first file of each command; and nothing is left."""
     there = set(here.rglob("*"))
-    opened = Path.open
+    opened = os.open
 
-    def refuse(self, mode="r", *arguments, **options):
-        if "w" in mode:
-            raise OSError(code, os.strerror(code), str(self))
-        return opened(self, mode, *arguments, **options)
+    def refuse(path, flags, *arguments, **options):
+        # the journal is there before the first file that a command makes
+        if flags & os.O_CREAT and flags & os.O_EXCL:
+            raise OSError(code, os.strerror(code), str(path))
+        return opened(path, flags, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     line = refused(COMMANDS[name], capsys)
     assert os.strerror(code) in line
     assert "PLACE" in line
@@ -85,7 +88,6 @@ LIMITED = """
 import resource, signal, sys
 from prm_eval.cli.commands import main
 
-pytestmark = pytest.mark.measured  # what the board and the commands refuse, rooms with a floor decide
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))
