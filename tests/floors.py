@@ -18,12 +18,12 @@ from pathlib import Path
 FLOORS: dict[str, int] = {
     "evaluation": 93,
     "grading": 90,
-    "importers": 88,
-    "pools": 93,
+    "importers": 89,
+    "pools": 90,
     "rewards/files": 88,
     "selection": 98,
     "store": 97,
-    "submissions": 91,
+    "submissions": 92,
     "texts": 92,
 }
 

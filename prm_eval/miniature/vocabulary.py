@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,16 @@ def split_text(text: str) -> list[str]:
     return re.findall(_PATTERN, text)
 
 
-def vocabulary() -> list[str]:
-    """Return every token in the order of its id: special tokens, numbers, parts of solutions, words of statements."""
+@cache
+def vocabulary() -> tuple[str, ...]:
+    """Return every token in the order of its id: special tokens, numbers, parts of solutions, words of statements.
+
+    It takes a second, for thousands of problems are drawn, and is made once a process.
+    """
     numbers = [str(value) for value in range(-LARGEST, LARGEST + 1)]
     statements = (each.problem.statement for each in islice(iter_problems("train", 0), SURVEYED))
     words = sorted({token for statement in statements for token in split_text(statement)})
-    return list(dict.fromkeys([PAD, END, UNKNOWN, *numbers, *_ALWAYS, *words]))
+    return tuple(dict.fromkeys([PAD, END, UNKNOWN, *numbers, *_ALWAYS, *words]))
 
 
 def make_tokenizer() -> Any:

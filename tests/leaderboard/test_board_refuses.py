@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ import pytest
 
 from prm_eval.cli.commands import main
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.leaderboard import build
-from prm_eval.submissions import check_paths
+from prm_eval.pools.pool import Pool
+from prm_eval.submissions import Fault, check_paths
+from prm_eval.submissions.checking.check import Checker
+from prm_eval.submissions.checking.refused import screened
 from tests.leaderboard.board import edit_json, rows_of, write_rows
-from tests.leaderboard.leaderboards import demo_results
+from tests.leaderboard.leaderboards import demo_results, disclosure, made_up, submit
 
 pytestmark = pytest.mark.measured  # what the board and the commands refuse, rooms with a floor decide
 
@@ -105,20 +110,44 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module")
+def spoilt(made, tmp_path_factory) -> tuple[Path, dict[str, Path], dict[Path, list[Fault]], dict[str, Any]]:
+    """(results, folder of each case, what `check` finds in them, the board): each case is a submission of its own."""
+    results = tmp_path_factory.mktemp("spoilt") / "results"
+    shutil.copytree(made, results)
+    arrays = load_arrays(Pool(results / "pools" / "demo-35x8"))
+    folders = {}
+    for number, case in enumerate(CASES):
+        # names that nobody takes for one another
+        name = f"{chr(ord('a') + number) * 4}/Model-{chr(ord('z') - number) * 4}"
+        revision = sha256(case.encode()).hexdigest()[:40]
+        values = made_up(arrays, 100 + number)
+        folders[case] = submit(
+            results, arrays, "demo-35x8", values, name=name, revision=revision, disclosure=disclosure()
+        )
+    assert not any(check_paths([*folders.values()]).values())
+    for case, (_, spoil) in CASES.items():
+        spoil(folders[case])
+    return results, folders, check_paths([*folders.values()]), board_of(results)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_the_board_leaves_out_what_check_refuses(results, capsys, case: str) -> None:
+def test_the_board_leaves_out_what_check_refuses(spoilt, case: str) -> None:
     """A rank for rewards that the checker refuses would make the checker's word worth nothing."""
-    kind, spoil = CASES[case]
-    folder = one(results)
-    spoil(folder)
-    assert kind in {each.kind for each in check_paths([folder])[folder]}
-    board = board_of(results)
-    names = {row["page"] for each in board["boards"] for row in each["rows"]}
-    assert len(names) == 7 and not any("Careful" in name and "35x8" in name for name in names)
-    place = folder.relative_to(results).as_posix()
+    results, folders, found, board = spoilt
+    folder, (kind, _) = folders[case], CASES[case]
+    assert kind in {each.kind for each in found[folder]}
+    # the model's folder: a link in the place of a submission has another beside it
+    place, model = folder.relative_to(results).as_posix(), folder.parents[1].name
+    assert not any(model in row["page"] for each in board["boards"] for row in each["rows"])
     why = {each["path"]: each["why"] for each in board["left_out"]}
     assert place in why and "found" in why[place]
     assert place in (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_others_stay(spoilt) -> None:
+    """What is wrong with one submission is nobody else's fault."""
+    assert sum(len(each["rows"]) for each in spoilt[3]["boards"]) == 8
 
 
 def test_a_good_folder_has_no_fault_and_loses_nothing(results) -> None:
@@ -218,11 +247,14 @@ def test_names_that_look_alike_are_refused(results, name: str) -> None:
     rename(one(results), name)
     found = check_paths([results])[results]
     assert {each.kind for each in found} == {"name"}
-    left = board_of(results)["left_out"]
-    assert len(left) in (1, 2) and all("looks like" in each["why"] for each in left)
-    assert all(
-        each["path"].count("/") == 3 for each in left
-    )  # submissions, each once, and not the folders above them too
+    checker = Checker(results)
+    try:
+        left = screened(checker).refused
+    finally:
+        checker.close()
+    assert len(left) in (1, 2) and all("looks like" in each.found for faults in left.values() for each in faults)
+    # submissions, each once, and not the folders above them too
+    assert all(len(path.relative_to(results).parts) == 4 for path in left)
 
 
 def test_registered_pools_do_not_look_alike(results) -> None:

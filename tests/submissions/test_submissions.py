@@ -778,7 +778,7 @@ def test_verify_itself_catches_at_the_stated_rate(folder: Path) -> None:
     """The same through the whole of verify: files, sampling, scoring, comparing."""
     edited = {7, 99, 215}  # 1 % of 280
     edit_rewards(folder, edited, 0.5)
-    trials, sample = 60, 70
+    trials, sample = 30, 70
     caught = 0
     for seed in range(trials):
         (folder / "verification.json").unlink(missing_ok=True)  # drawing again is refused
