@@ -92,8 +92,8 @@ accuracies are in per cent, with 95 % limits over problems in brackets. `prod`, 
 [numbers.md](numbers.md#limits-and-p), and `?` marks where limits and p disagree.
 
 What the tables say: a candidate without an answer is no rare case, and who is in the running decides more than which
-model it is. With the labels alone, skywork-prm-7b is 3 points above the mean by `prod`; if those in which we find no
-answer lose, it is 9 points above it, and most of that is the selection of candidates that end with an answer.
+model it is. On GSM8K every model stands higher if those in which we find no answer lose (third column) than with the
+labels alone (second column), and most of that is the selection of candidates that end with an answer.
 """
 
 

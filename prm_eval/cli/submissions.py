@@ -31,8 +31,12 @@ def _check(options: argparse.Namespace) -> int:
     from prm_eval.submissions import Options, check_paths
     from prm_eval.submissions.doubted import doubts_at
 
-    found = check_paths(options.paths, Options(new=options.new, tokenizer=options.model))
-    odd = {path: doubts_at(path) for path, faults in found.items() if not faults}
+    odd: dict[Path, dict[str, list[Suspicion]]] = {}
+    found = check_paths(
+        options.paths,
+        Options(new=options.new, tokenizer=options.model),
+        lambda path, checker: odd.update({path: doubts_at(path, checker)}),
+    )
     if options.json:
         print(json.dumps([_as_json(path, faults, odd.get(path, {})) for path, faults in found.items()], indent=2))
         return 1 if any(found.values()) else 0

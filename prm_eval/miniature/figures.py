@@ -26,7 +26,7 @@ from prm_eval.miniature.make import checkpoint_name
 from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
 from prm_eval.miniature.sampling import sample
 from prm_eval.miniature.train import load_model, require_models
-from prm_eval.pools.format import software_versions, write_json
+from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.writer import PoolWriter
 from prm_eval.progress import EVALUATING, SAMPLING, Bars, no_bars
@@ -35,6 +35,7 @@ from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.selectors import DEFAULT_SEED
 from prm_eval.store.jsonl import file_sha256
+from prm_eval.store.writing import write_json
 
 Floats = npt.NDArray[np.float64]
 ORACLE: CurveKey = ("oracle", None)

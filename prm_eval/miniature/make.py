@@ -31,8 +31,9 @@ from prm_eval.miniature.plan import Plan, normal_form
 from prm_eval.miniature.train import Schedule, Shape, fit, load_model, new_model, save_model
 from prm_eval.miniature.verifiers import train_verifier
 from prm_eval.miniature.vocabulary import Encoder
-from prm_eval.pools.format import software_versions, write_json
+from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, Progress, no_bars, silent
+from prm_eval.store.writing import write_json
 
 # the stages, and those that each of them is made from
 NEEDS: dict[str, tuple[str, ...]] = {

@@ -17,7 +17,6 @@ from prm_eval.errors import DataError
 from prm_eval.records import Candidate, GradeRow
 from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.jsonl import canonical_json
-from prm_eval.store.writing import write_json as write_json
 
 SCHEMA_VERSION = "prm_eval.pool/1"
 # More than anybody samples. An evaluation holds some numbers for each slot, so a pool.json with more is no pool.

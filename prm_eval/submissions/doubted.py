@@ -11,35 +11,32 @@ from prm_eval.pools.pool import Pool
 from prm_eval.rewards.aggregate import aggregate_all
 from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.submissions.alike import Ordered, copies, ordered
-from prm_eval.submissions.checking.check import Checker, read_rows, results_of
+from prm_eval.submissions.checking.check import Checker, read_rows
 from prm_eval.submissions.readers import submission_folders
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.suspicion import suspicions
 
 
-def doubts_at(path: Path) -> dict[str, list[Suspicion]]:
+def doubts_at(path: Path, checker: Checker) -> dict[str, list[Suspicion]]:
     """Return the suspicions of every submission at a path, by its folder below the results.
 
     Args:
         path: A results folder, or the folder of a submission; without faults.
+        checker: The checker of its results folder.
     """
-    results = results_of(path)
+    results = checker.results
     found: dict[str, list[Suspicion]] = {}
     by_pool: dict[str, dict[str, Ordered]] = {}
-    checker = Checker(results)
-    try:
-        for folder in submission_folders(results) if results == path else [path]:
-            look = checker.look(folder)
-            if look.pool is None or (pool := look.pool.pool) is None or not pool.grades_path("own").is_file():
-                continue
-            if (read := read_rows(look, pool, checker.reader)) is None:
-                continue
-            submission, rewards = read[0], rewards_of(*read, pool)
-            name = folder.relative_to(results).as_posix()
-            found[name] = suspicions(submission, pool, rewards, look.pool.headline_n)
-            by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
-    finally:
-        checker.close()
+    for folder in submission_folders(results) if results == path else [path]:
+        look = checker.look(folder)
+        if look.pool is None or (pool := look.pool.pool) is None or not pool.grades_path("own").is_file():
+            continue
+        if (read := read_rows(look, pool, checker.reader)) is None:
+            continue
+        submission, rewards = read[0], rewards_of(*read, pool)
+        name = folder.relative_to(results).as_posix()
+        found[name] = suspicions(submission, pool, rewards, look.pool.headline_n)
+        by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
     for several in by_pool.values():
         for name, more in zip(several, copies(list(several.values())), strict=True):
             found[name] += more

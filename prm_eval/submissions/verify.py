@@ -16,7 +16,7 @@ import numpy.typing as npt
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.curves import graded_slots
 from prm_eval.evaluation.measured import board_settings
-from prm_eval.pools.format import software_versions, write_json
+from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.records import LOG_ODDS, ScoringItem, StepRewards
 from prm_eval.rewards.aggregate import aggregate_lists
@@ -28,6 +28,7 @@ from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
+from prm_eval.store.writing import write_json
 from prm_eval.submissions.compare import Scored, compare, differences, mean_of, spread_of, worst_of
 from prm_eval.submissions.formats import VerificationFile
 from prm_eval.submissions.leeway import Problem, follows_grade, leeway, none_drawn, part, sample_needed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -275,8 +275,17 @@ def check_submission(folder: str | Path, results: str | Path, options: Options |
         checker.close()
 
 
-def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> dict[Path, list[Fault]]:
+def check_paths(
+    paths: Sequence[str | Path],
+    options: Options | None = None,
+    sound: Callable[[Path, Checker], None] | None = None,
+) -> dict[Path, list[Fault]]:
     """Return the faults of each of several results folders and submission folders.
+
+    Args:
+        paths: The folders.
+        options: How strict the checks are.
+        sound: Called with each folder that has no fault and its checker, which has read the pools already.
 
     Raises:
         PrmEvalError: A path is neither a results folder nor a submission.
@@ -292,6 +301,8 @@ def check_paths(paths: Sequence[str | Path], options: Options | None = None) -> 
                 raise PrmEvalError(f"{path} is neither: give a submission or a results folder ({LAYOUT})")
             checker = checkers.setdefault(results, Checker(results, options))
             found[path] = checker.everything() if results == path else checker.submission(path)
+            if sound is not None and not found[path]:
+                sound(path, checker)
     finally:
         for checker in checkers.values():
             checker.close()
