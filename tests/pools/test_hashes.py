@@ -21,12 +21,12 @@ from prm_eval.pools.format import (
     pool_hash,
     read_pool_info,
     software_versions,
-    write_json,
 )
 from prm_eval.pools.pool import Pool, text_lengths
 from prm_eval.pools.problem_sets import problems_hash
 from prm_eval.pools.writer import PoolWriter
 from prm_eval.records import Candidate, GradeRow, Problem
+from prm_eval.store.writing import write_json
 
 PROBLEM = Problem("p", "What is 1+1?", "2", "Algebra", 3)
 CANDIDATE = Candidate("p", 0, "1+1 = 2", ("1+1", "= 2"), 7, "stop")
