@@ -432,6 +432,7 @@ def test_a_yes_or_no_that_cannot_be_read_does_not_vote(server, causal) -> None:
         ({" yes": math.nan, "no": math.nan}, None),
         ({" yes": -math.inf, "no": -math.inf}, None),
         ({" yes": 900.0, "no": -1.0}, 1.0),
+        ({" yes": -(10**400), "no": 10**400}, None),
     ],
 )
 def test_a_log_probability_that_is_none_ends_no_run(server, causal, top, read) -> None:

@@ -21,6 +21,8 @@ TRIES = 5
 FIRST_WAIT_SECONDS = 1.0
 TIMEOUT_SECONDS = 600
 MAX_REPLY_BYTES = 10_000_000
+# of what counts as a number; whole numbers in JSON may be larger than any float
+LARGEST = 1e300
 TOP_TOKENS = 20
 SERVER_REFUSED = "the server refused the text"
 # a server's words for a request that asks for more tokens than it has room for, and for its room
@@ -123,7 +125,7 @@ class HttpWriter:
                 f"{self.base_url} gives no top_logprobs; its /completions must support logprobs={TOP_TOKENS}"
             )
         # JSON of a server may say -Infinity, NaN, or a "probability" above 1: what is no logarithm of one says nothing
-        top = {token: min(float(value), 0.0) for token, value in top.items() if math.isfinite(value)}
+        top = {token: min(float(value), 0.0) for token, value in top.items() if abs(value) < LARGEST}
         found = [[value for token, value in top.items() if token.strip().lower() == choice] for choice in choices]
         if not any(found):
             raise Unread(
