@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,24 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.evaluation.curves import graded_slots
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.records import LOG_ODDS, ScoringItem, StepRewards
-from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.engine.machine import device_name
-from prm_eval.rewards.files.reward_file import VERIFIED, NamedRewards, RewardFile, RewardWriter
+from prm_eval.rewards.files.reward_file import VERIFIED, RewardFile, RewardWriter
 from prm_eval.rewards.protocol import RewardModel, free
 from prm_eval.rewards.scoring import score_distinct, scoring_item
-from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.store.json_files import read_typed
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
 from prm_eval.store.writing import write_json
 from prm_eval.submissions.compare import Scored, compare, differences, mean_of, spread_of, worst_of
 from prm_eval.submissions.formats import VerificationFile
-from prm_eval.submissions.leeway import Problem, follows_grade, leeway, none_drawn, part, sample_needed
+from prm_eval.submissions.gains import Figures, figures_of
+from prm_eval.submissions.leeway import sample_needed
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.trust import (
     MEAN_SHARE,
@@ -41,9 +38,6 @@ from prm_eval.submissions.trust import (
     measured_tolerance,
     verified_digest,
 )
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 # candidates scored at a time, at least
 CHUNK = 256
@@ -64,23 +58,6 @@ class Run:
     scored: Sequence[Scored]
     noise: float
     spread: float
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the differences can be worth.
-
-    Attributes:
-        headline_n: The n of the figures.
-        leeway: The most points, with 95 % confidence; 0 where everything was scored again.
-        follows_grade: How far the signs of differences follow the grade, in standard errors.
-        gained: The points that the submitted rewards have more than the model's own; None for a sample.
-    """
-
-    headline_n: int
-    leeway: float
-    follows_grade: float
-    gained: float | None
 
 
 def sample_rows(of: int, sample: int, seed: int) -> npt.NDArray[np.int64]:
@@ -144,7 +121,7 @@ def verify_submission(
     rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
     _require_more_than_before(folder / "verification.json", file_sha256(rewards.path), len(rows))
     run = _run(rewards, at_hand, model, rows, progress, otherwise)
-    figures = _figures(rewards, at_hand, headline_n(pool), run.scored, everything=sample is None)
+    figures = figures_of(rewards, at_hand, headline_n(pool), run.scored, everything=sample is None)
     result = _verification(rewards, model, run, figures, of, None if sample is None else seed, verified_by)
     result = replace(result, verified_sha256=_keep(folder, rewards, model, run, result))
     write_json(folder / "verification.json", as_json(result))
@@ -158,9 +135,9 @@ def _at_hand(pool: RegisteredPool) -> Pool:
 
 
 def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) -> None:
-    """Insist that no verification of the same rewards has agreed on more candidates, or on a sample as large.
+    """Insist that a verification of the same rewards says more than the one that is there, whatever that one said.
 
-    A smaller one would only lower the tier, and one as large would draw again until it fits.
+    A smaller one would only lower the tier, and one about as large would draw again until it fits.
 
     Raises:
         PrmEvalError: There is such a verification.
@@ -170,18 +147,19 @@ def _require_more_than_before(path: Path, rewards_sha256: str, compared: int) ->
     except DataError:
         # there is none, or one that cannot be read and will be overwritten
         return
-    if before.verdict != "agrees" or before.rewards_sha256 != rewards_sha256:
+    if before.rewards_sha256 != rewards_sha256:
         return
-    if before.compared > compared:
+    if before.verdict == "agrees" and before.compared > compared:
         raise PrmEvalError(
             f"{path}: {before.compared:,} candidates agreed before; {compared:,} would say less. "
             "Remove that file first to write it again"
         )
     # 95 % is what one draw says: whoever draws until it fits has no 95 %
-    if before.scope == "sample" and before.compared == compared:
+    if before.scope == "sample" and compared < min(2 * before.compared, before.of):
         raise PrmEvalError(
-            f"{path}: a sample of {compared:,} was drawn already, and another of that size would be a second chance. "
-            f"Take more (--sample {2 * compared}), or all (--all)"
+            f"{path}: a sample of {before.compared:,} was drawn already, and another of less than twice that would be "
+            f"a second chance. Take more (--sample {2 * before.compared}), or all (--all). Where that run was made "
+            "wrongly, remove the file first"
         )
 
 
@@ -359,65 +337,3 @@ def _keep(folder: Path, rewards: RewardFile, model: RewardModel, run: Run, resul
             # all but the numbers is what agreed; a refusal keeps its words, which the totals count
             writer.add_row(each.problem_id, each.candidate_id, replace(each.submitted, values=each.again.values))
     return verified_digest(folder)
-
-
-# --- the figures
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """The submitted rewards of a pool, all (problems, M).
-
-    Attributes:
-        rewards: The aggregated rewards; minus infinity for what is never chosen (no reward, no answer, no candidate).
-        correct: Whether a slot is right.
-        answered: Whether a slot has an answer.
-        twins: In how many slots of the problem the same text has the same reward.
-    """
-
-    rewards: Floats
-    correct: Bools
-    answered: Bools
-    twins: npt.NDArray[np.int64]
-
-
-def _submitted(pool: Pool, rewards: RewardFile) -> Submitted:
-    named = NamedRewards("", rewards)
-    graded = list(graded_slots(pool, "own", [named]))
-    correct = np.stack([each.correct for each in graded])
-    answered = np.stack([each.classes >= 0 for each in graded])
-    found = np.stack([each.rewards[named.label].rewards for each in graded])
-    table = np.where(answered & ~np.isnan(found), found, -np.inf)
-    twins = np.ones(table.shape, dtype=np.int64)
-    # given steps may differ where texts do not
-    if (rewards.info.splitter or pool.info.splitter) != "given":
-        for row, (_, block) in enumerate(pool.blocks(["problem_id", "slot", "text"])):
-            alike: defaultdict[tuple[str, float], list[int]] = defaultdict(list)
-            for slot, text in zip(block.column("slot").to_pylist(), block.column("text").to_pylist(), strict=True):
-                alike[text, float(table[row, slot])].append(slot)
-            for slots in alike.values():
-                twins[row, slots] = len(slots)
-    return Submitted(table, correct, answered, twins)
-
-
-def _figures(rewards: RewardFile, pool: Pool, n: int, scored: Sequence[Scored], *, everything: bool) -> Figures:
-    """Return what the differences between submitted rewards and those scored again can be worth."""
-    own = _submitted(pool, rewards)
-    found, _ = aggregate_lists([one.again.values for one in scored], rewards.aggregation, rewards.info.score_type)
-    problem = np.array([one.problem for one in scored], dtype=np.int64)
-    slot = np.array([one.slot for one in scored], dtype=np.int64)
-    again = np.where(own.answered[problem, slot] & ~np.isnan(found), found, -np.inf)
-    followed = follows_grade(own.rewards[problem, slot], again, own.correct[problem, slot], problem)
-    if everything:
-        table = own.rewards.copy()
-        table[problem, slot] = again
-        ours, theirs = (
-            float(best_of_n_table(np.where(np.isneginf(each), np.nan, each), own.correct, [n]).mean())
-            for each in (table, own.rewards)
-        )
-        return Figures(n, 0.0, followed, 100 * (theirs - ours))
-    none = none_drawn(pool.info.m, n)
-    problems = [Problem(*each) for each in zip(own.rewards, own.correct, own.twins, strict=True)]
-    parts = [part(problems[p], s, value, none) for p, s, value in zip(problem, slot, again.tolist(), strict=True)]
-    most = leeway(np.array(parts), n, pool.info.m, pool.info.n_candidates, len(problems))
-    return Figures(n, most, followed, None)
