@@ -99,6 +99,65 @@ class GradeRow:
     rule: str
 
 
+Rating = Literal[-1, 0, 1]
+"""A judgement on one step: wrong, neutral, right (PRM800K's ratings; Lightman et al. 2023, section 2.4)."""
+
+LabelKind = Literal["first_error", "every_step", "rated", "soft"]
+"""What the labels of a step set say. "first_error": where the first wrong step is, and nothing of the steps after it.
+"every_step": whether each step is right. "rated": a rating of each step, or none. "soft": the share of continuations of
+each step that end right, which a model made."""
+LABEL_KINDS: tuple[LabelKind, ...] = get_args(LabelKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """A solution with given steps, of a step set; the labels are apart (:class:`StepLabel`).
+
+    Attributes:
+        solution_id: Unique within the set.
+        statement: The problem statement.
+        steps: The steps, at least one.
+        problem_id: The problem that the solution is of. Solutions of one problem are no independent evidence: limits
+            are over problems.
+        group: The part of the set that it is reported under: a subset, a subject, a class of errors.
+        generator: Who wrote it.
+        final_answer: As the source gives it.
+        twin_id: The solution that it was made from, as an item of PRMBench or a perturbed text.
+        remarks: What the source says of it besides (``screening=true``, ``finish=give_up``, ...).
+    """
+
+    solution_id: str
+    statement: str
+    steps: tuple[str, ...]
+    problem_id: str
+    group: str | None = None
+    generator: str | None = None
+    final_answer: str | None = None
+    twin_id: str | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepLabel:
+    """What is known of the steps of a solution; made by :mod:`prm_eval.stepsets.labels`, which checks it.
+
+    Attributes:
+        first_error: The 0-based index of the first wrong step, -1 if no step is wrong, None if nobody knows.
+        ratings: A rating a step, None where a step has none: -1 wrong, 0 neutral, 1 right. With the kind "first_error"
+            the steps after the first wrong one have none.
+        soft: The share of right continuations a step, in [0, 1], None where a step has none.
+        final_correct: Whether the final answer is right, as the source says. It is not the label: a right answer may
+            be reached by a wrong step.
+        source_label: The label as the source writes it.
+    """
+
+    first_error: int | None
+    ratings: tuple[Rating | None, ...] | None = None
+    soft: tuple[float | None, ...] | None = None
+    final_correct: bool | None = None
+    source_label: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoringItem:
     """The input of a reward model: a statement and a candidate cut into steps, without the gold answer."""

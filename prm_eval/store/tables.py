@@ -158,6 +158,16 @@ def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None)
         yield held_row, held_id, pa.Table.from_batches(held)
 
 
+def iter_table_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file as dictionaries, a batch in memory at a time.
+
+    Raises:
+        DataError: Not there, not Parquet, damaged, or a column is missing or of another type.
+    """
+    for batch in _batches(path, open_table(path, schema), schema.names):
+        yield from batch.to_pylist()
+
+
 def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table:
     """Return ``count`` rows from row ``start`` (counted from 0) on, reading only the row groups that hold them.
 
