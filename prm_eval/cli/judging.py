@@ -121,9 +121,53 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     return 0
 
 
+POOLS_ALONE = ("n", "selectors", "aggregation", "score_type")
+STEPS_ALONE = ("threshold", "missing", "neutral")
+"""Options of ``prm-eval evaluate`` that have a meaning for one of the two only."""
+
+
+def _require_fitting(options: argparse.Namespace, names: tuple[str, ...], what: str) -> None:
+    for name in names:
+        if getattr(options, name) is not None:
+            raise PrmEvalError(f"--{name.replace('_', '-')} is for {what}; {options.pool} is none")
+
+
 def _evaluate(options: argparse.Namespace) -> int:
+    from prm_eval.stepsets import is_step_set
+
+    if is_step_set(options.pool):
+        _require_fitting(options, POOLS_ALONE, "a pool of candidates")
+        return _evaluate_steps(options)
+    _require_fitting(options, STEPS_ALONE, "a step set")
+    return _evaluate_pool(options)
+
+
+def _evaluate_steps(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.stepwise.jobs import run_step_evaluation
+    from prm_eval.evaluation.stepwise.measuring import Settings
+    from prm_eval.evaluation.stepwise.report import text_report, to_json
+
+    settings = Settings(
+        resamples=options.resamples or Settings.resamples,
+        seed=options.seed or 0,
+        neutral=options.neutral or Settings.neutral,
+    )
+    found = run_step_evaluation(
+        options.pool,
+        options.rewards,
+        threshold=options.threshold or "recipe",
+        missing=options.missing or "refuse",
+        settings=settings,
+        bars=Bar,
+    )
+    print(json.dumps(to_json(found), indent=2, allow_nan=False) if options.json else text_report(found))
+    return 0
+
+
+def _evaluate_pool(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
+    from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
     from prm_eval.store.writing import write_text
 
     found = run_evaluation(
@@ -137,7 +181,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         selectors=options.selectors,
         draws=options.draws,
         seed=options.seed,
-        resamples=options.resamples,
+        resamples=options.resamples or DEFAULT_RESAMPLES,
         no_answer=options.no_answer,
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))

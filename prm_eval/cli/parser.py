@@ -108,13 +108,52 @@ def _evaluate(commands: Any) -> None:
     evaluate = add_command(
         commands,
         "evaluate",
-        "all selectors at all n, with limits and paired differences",
+        "a pool: all selectors at all n; a step set: where reward models put the first mistake; with limits",
         "POOL POOL/rewards/qwen --n 1,8,64 --html report.html",
     )
-    evaluate.add_argument("pool", type=Path, help="a pool folder")
+    evaluate.add_argument("pool", type=Path, metavar="POOL", help="a pool folder, or a step set (docs/step-sets.md)")
     evaluate.add_argument(
-        "rewards", type=Path, nargs="*", metavar="REWARDS", help="reward folders (default: those in the pool)"
+        "rewards",
+        type=Path,
+        nargs="*",
+        metavar="REWARDS",
+        help="reward folders (default: those in the pool); of a step set also JSON lines of scores or predictions",
     )
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with charts")
+    evaluate.add_argument("--title", help="of that page")
+    evaluate.add_argument(
+        "--resamples",
+        type=positive,
+        metavar="N",
+        help="bootstrap resamples (default: 10,000; of a step set 1,000)",
+    )
+    _evaluate_pool(evaluate.add_argument_group("of a pool"))
+    _evaluate_steps(evaluate.add_argument_group("of a step set"))
+
+
+def _evaluate_steps(steps: Any) -> None:
+    steps.add_argument(
+        "--threshold",
+        metavar="T",
+        help="a step is wrong if its score is below it: recipe (the model's own, 0.5 on probabilities), a number, or "
+        "chosen:GROUP[:exact], the best on that group (default: recipe)",
+    )
+    add_choice(
+        steps,
+        "--missing",
+        choices=Later("prm_eval.evaluation.stepwise.jobs:MISSING"),
+        help="where a score is missing: refuse, or count the solution as wrong (default: refuse)",
+    )
+    add_choice(
+        steps,
+        "--neutral",
+        choices=Later("prm_eval.evaluation.stepwise.arrays:NEUTRAL"),
+        help="what neutral steps count as (default: good)",
+    )
+
+
+def _evaluate_pool(evaluate: Any) -> None:
     evaluate.add_argument(
         "--grades",
         default="auto",
@@ -154,21 +193,11 @@ def _evaluate(commands: Any) -> None:
         help="permutations a problem where no exact form is affordable (default: %(default)s)",
     )
     evaluate.add_argument(
-        "--resamples",
-        type=positive,
-        metavar="N",
-        default=Later("prm_eval.evaluation.stats:DEFAULT_RESAMPLES"),
-        help="bootstrap resamples (default: %(default)s)",
-    )
-    evaluate.add_argument(
         "--seed",
         type=int,
         default=Later("prm_eval.selection.selectors:DEFAULT_SEED"),
         help="of permutations and resamples (default: %(default)s)",
     )
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object with a tidy list, rows")
-    evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with the chart")
-    evaluate.add_argument("--title", help="of that page")
 
 
 def _explain(commands: Any) -> None:

@@ -60,21 +60,25 @@ class ClusterBootstrap:
     def means(self, values: Floats) -> Floats:
         """Return (resamples, columns): resampled means of the columns of (problems, columns)."""
         columns = values.reshape(self.n, -1)
+        return np.concatenate([block @ columns / self.n for block in self.count_blocks()])
+
+    def count_blocks(self) -> Iterator[Floats]:
+        """Yield the number of times that each problem is drawn in each resample, in blocks of resamples."""
         # 64 MB of counts at once
         rows = max(1, 8_000_000 // self.n)
+        if rows < self.resamples:
+            yield from self._drawn(rows)
+            return
         # a single block is kept for the next columns
-        if rows >= self.resamples:
-            if self._counts is None:
-                self._counts = next(self._count_blocks(rows)).astype(np.float64)
-            return self._counts @ columns / self.n
-        return np.concatenate([block @ columns / self.n for block in self._count_blocks(rows)])
+        if self._counts is None:
+            self._counts = next(self._drawn(rows))
+        yield self._counts
 
-    def _count_blocks(self, rows: int) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield the number of times that each problem is drawn in each resample, in blocks of resamples."""
+    def _drawn(self, rows: int) -> Iterator[Floats]:
         generator = np.random.default_rng([self.seed, self.n])
         for start in range(0, self.resamples, rows):
             count = min(rows, self.resamples - start)
-            yield generator.multinomial(self.n, np.full(self.n, 1 / self.n), size=count)
+            yield generator.multinomial(self.n, np.full(self.n, 1 / self.n), size=count).astype(np.float64)
 
     def limits(self, resampled: Floats) -> tuple[Floats, Floats]:
         """Return (low, high) of every column of resampled means, or of differences of them."""

@@ -172,9 +172,14 @@ _TRANSFORMS: dict[Transform, Callable[[Floats], Floats]] = {
 
 def as_probability(reward: float, score_type: ScoreType) -> float:
     """Return one step reward as the probability that its score type says it is; a raw number as it is."""
+    return float(as_probabilities(np.array([reward], dtype=np.float64), score_type)[0])
+
+
+def as_probabilities(rewards: Floats, score_type: ScoreType) -> Floats:
+    """Return step rewards as :func:`as_probability` does, all at once."""
     if score_type in LOG_ODDS:
-        return sigmoid(reward)
-    return reward / 100 if score_type == "percent" else reward
+        return _sigmoid(rewards)
+    return rewards / 100 if score_type == "percent" else rewards
 
 
 def sigmoid(x: float) -> float:

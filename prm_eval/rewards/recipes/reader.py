@@ -17,10 +17,11 @@ from prm_eval.store.safe_json import read_bytes
 from prm_eval.store.typed import Malformed, build
 from prm_eval.texts.steps import SPLITTERS
 
-UNHASHED = frozenset({"models", "architectures", "checked_against", "source", "notes"})
+UNHASHED = frozenset({"models", "architectures", "checked_against", "source", "notes", "threshold"})
 """The keys that are not part of a recipe's identity.
 
-They say whom a recipe is for and why. Rewards stay those of the same recipe if a model or a better word is added.
+They say whom a recipe is for and why, and decide no reward: rewards stay those of the same recipe if a model or a
+better word is added.
 """
 
 REQUIRED = ("name", "kind", "checked_against", "source")

@@ -159,6 +159,8 @@ class Recipe:
         score_type: The meaning of the numbers.
         aggregation: The authors' step aggregation.
         max_tokens: The length limit that the authors state; the config's limit holds too.
+        threshold: The probability below which the authors call a step wrong, where they say another than 0.5. It
+            decides no reward, only where ``prm-eval evaluate`` puts the first mistake.
         tokens: Texts and the id that each must have in the tokenizer: a wrong tokenizer is an error at load, not a
             wrong number.
         generate: See :class:`Generate`.
@@ -182,6 +184,7 @@ class Recipe:
     score_type: ScoreType = "logodds"
     aggregation: Aggregation = "last"
     max_tokens: Positive | None = None
+    threshold: Annotated[float, Number(0, 1)] | None = None
     tokens: TokenIds = field(default_factory=dict)
     generate: Generate | None = None
     refused: str | None = None
