@@ -1,0 +1,104 @@
+"""The options that ``--metadata`` gives to the step tasks (ProcessBench, PRMBench)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.stepwise.jobs import Missing
+from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS
+from prm_eval.evaluation.stepwise.thresholds import Ask, parse_ask
+from prm_eval.harness.critics import Reading
+from prm_eval.harness.metadata import options_of, read_metadata, refuse_unknown
+from prm_eval.harness.options import DUMP_DIR
+from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
+from prm_eval.store.rules import Number, Words
+
+ROLE = "prm"
+
+
+@dataclass(frozen=True)
+class StepMetadata:
+    """The keys of a step task that do not concern reward models, as types.
+
+    Attributes:
+        suite: The format of the solutions (set in the task's YAML).
+        subset: The group that the task is (set in its YAML).
+        problems: A file of labelled solutions in place of the hub; ``{subset}`` in it stands for the subset's name.
+        strip_numbers: Whether "Step 3. " or "3. " in front of a step goes.
+        step_set: The folder that the step set is kept in, with its rewards.
+        threshold: A step is wrong if its score is below it: recipe, a number, or chosen:GROUP[:exact].
+        missing: Whether solutions that are not scored stop the evaluation ("refuse") or are never a match ("wrong").
+            "auto" refuses for reward models; a critic's answer that cannot be read is a wrong one.
+        votes: Answers of a critic a solution.
+        answers: What is read in a critic's box: an "integer" alone, as published, or also "words" (Step 3,
+            paragraph_3).
+        answer_base: The number that the critic gives the first step.
+        resamples: Resamples of the limits.
+        dump_dir: The folder of the journal that keeps a critic's answers as they come.
+    """
+
+    suite: Annotated[Literal["processbench", "prmbench"], Words("processbench or prmbench")]
+    subset: str = ""
+    problems: str | None = None
+    strip_numbers: bool = False
+    step_set: str | None = None
+    threshold: str = "recipe"
+    missing: Annotated[Literal["auto", "refuse", "wrong"], Words("auto, refuse or wrong")] = "auto"
+    votes: Annotated[int, Number(1, 1_000)] = 1
+    answers: Annotated[Literal["integer", "words"], Words("integer or words")] = "integer"
+    answer_base: Annotated[int, Number(0, 1)] = 0
+    resamples: Annotated[int, Number(2)] = DEFAULT_DRAWS
+    dump_dir: str = DUMP_DIR
+
+
+STEP_KEYS = tuple(each.name for each in fields(StepMetadata))
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """The options of one step task, checked."""
+
+    plain: StepMetadata
+    ask: Ask
+    model: str | None = None
+    model_options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def judged_by(self) -> Literal["prm", "critic"]:
+        """Who judges the steps: a reward model, or the language model that lm_eval runs."""
+        return "critic" if self.model is None else "prm"
+
+    @property
+    def missing(self) -> Missing:
+        """What happens with solutions that are not scored."""
+        if self.plain.missing == "auto":
+            return "refuse" if self.judged_by == "prm" else "wrong"
+        return self.plain.missing
+
+    @property
+    def reading(self) -> Reading:
+        """How a critic's answers are read."""
+        return Reading(
+            every_step=self.plain.suite == "prmbench",
+            words=self.plain.answers == "words",
+            base=self.plain.answer_base,
+        )
+
+
+def read_step_options(metadata: Mapping[str, Any]) -> StepOptions:
+    """Return the options of a step task from its metadata, checked.
+
+    Raises:
+        PrmEvalError: A key is unknown, a value is of the wrong type, or options contradict each other.
+    """
+    refuse_unknown(metadata, {*STEP_KEYS, *(f"{ROLE}_{name}" for name in ("model", *MODEL_OPTIONS))}, (ROLE,))
+    plain = read_metadata(StepMetadata, metadata)
+    model = str(metadata[f"{ROLE}_model"]) if metadata.get(f"{ROLE}_model") else None
+    if model is None and metadata.get("orm_model"):
+        raise PrmEvalError("orm_model gives one number a solution, which places no mistake; name a PRM: prm_model=...")
+    if model is not None and plain.votes > 1:
+        raise PrmEvalError(f"votes={plain.votes} is for critics; a generative verifier has prm_votes={plain.votes}")
+    return StepOptions(plain, parse_ask(plain.threshold), model, options_of(metadata, ROLE))
