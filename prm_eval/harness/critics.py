@@ -22,6 +22,7 @@ from prm_eval.store.writing import write_text
 from prm_eval.texts.boxed import last_boxed
 
 PREDICTIONS, TEXTS = "predictions.jsonl", "texts.jsonl"
+MOST_WRAPPINGS = 8  # a text in more of them is a model's loop
 _WRAPPED = re.compile(r"(?:\\(?:text|textbf|textrm|mathrm|mathbf|boxed|fbox)\s*)?\{(.*)\}", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _NAMED = re.compile(
@@ -112,7 +113,9 @@ def boxed_text(text: str) -> str | None:
     if content is None:
         return None
     content = content.strip()
-    while (wrapped := _WRAPPED.fullmatch(content)) is not None:
+    for _ in range(MOST_WRAPPINGS):
+        if (wrapped := _WRAPPED.fullmatch(content)) is None:
+            break
         content = wrapped[1].strip()
     return content
 

@@ -13,10 +13,9 @@ from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers.sources import open_source
+from prm_eval.importers.steps import recognise_steps
 from prm_eval.importers.steps.found import REPEATED, Found, LeftOut, StepFormat, Wanted
 from prm_eval.store.jsonl import Row
-
-SUBSET = "{subset}"
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,16 @@ class Labelled:
         ]
 
 
-def of_file(name: str, form: StepFormat, subset: str, wanted: Wanted) -> Labelled:
-    """Return the solutions of a local file, in which ``{subset}`` stands for the name of the subset.
+def of_files(name: str, form: StepFormat, subset: str, wanted: Wanted) -> Labelled:
+    """Return the solutions of a subset in a local file, a folder or a glob; files of other formats are left out.
 
     Raises:
         DataError: A row has a fault.
         PrmEvalError: Nothing is there, or nothing of this subset.
     """
-    source = open_source(name.replace(SUBSET, subset) if subset else name)
-    return labelled((place.load() for place in source.places()), form, subset, wanted, source.description())
+    source = recognise_steps(open_source(name), form.name).source
+    rows = [place.load() for place in source.places()]
+    return labelled(rows, form, subset, wanted, source.description())
 
 
 def of_dataset(

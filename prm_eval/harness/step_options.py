@@ -26,7 +26,7 @@ class StepMetadata:
     Attributes:
         suite: The format of the solutions (set in the task's YAML).
         subset: The group that the task is (set in its YAML).
-        problems: A file of labelled solutions in place of the hub; ``{subset}`` in it stands for the subset's name.
+        problems: A file, a folder or a glob of labelled solutions in place of the hub.
         strip_numbers: Whether "Step 3. " or "3. " in front of a step goes.
         step_set: The folder that the step set is kept in, with its rewards.
         threshold: A step is wrong if its score is below it: recipe, a number, or chosen:GROUP[:exact].
@@ -94,7 +94,9 @@ def read_step_options(metadata: Mapping[str, Any]) -> StepOptions:
     Raises:
         PrmEvalError: A key is unknown, a value is of the wrong type, or options contradict each other.
     """
-    refuse_unknown(metadata, {*STEP_KEYS, *(f"{ROLE}_{name}" for name in ("model", *MODEL_OPTIONS))}, (ROLE,))
+    # a run may have best-of-n tasks too, with a model that is not for these
+    ours = {key: value for key, value in metadata.items() if not str(key).startswith("orm_")}
+    refuse_unknown(ours, {*STEP_KEYS, *(f"{ROLE}_{name}" for name in ("model", *MODEL_OPTIONS))}, (ROLE,))
     plain = read_metadata(StepMetadata, metadata)
     model = str(metadata[f"{ROLE}_model"]) if metadata.get(f"{ROLE}_model") else None
     if model is None and metadata.get("orm_model"):

@@ -27,7 +27,7 @@ from prm_eval.harness.critics import judge
 from prm_eval.harness.journal_hook import nothing_to_ask, unhook
 from prm_eval.harness.policy_identity import unwrapped
 from prm_eval.harness.said import speak_in_lm_eval
-from prm_eval.harness.step_docs import Labelled, of_dataset, of_file
+from prm_eval.harness.step_docs import Labelled, of_dataset, of_files
 from prm_eval.harness.step_figures import (
     LOWER_IS_BETTER,
     Figures,
@@ -105,7 +105,7 @@ class StepTask(ConfigurableTask):
         plain = self.options.plain
         wanted = Wanted(strip_numbers=plain.strip_numbers)
         if plain.problems is not None:
-            self.labelled: Labelled = of_file(plain.problems, self.form, plain.subset, wanted)
+            self.labelled: Labelled = of_files(plain.problems, self.form, plain.subset, wanted)
         else:
             about = {"dataset": self.DATASET_PATH, "split": self.config.test_split, **(dataset_kwargs or {})}
             try:
@@ -295,9 +295,11 @@ class StepTask(ConfigurableTask):
         return Part(self.labelled, asked, tuple(judged))
 
     def _critic_name(self) -> str:
-        metadata = self.config.metadata or {}
-        given = next((str(metadata[key]) for key in ("pretrained", "model", "path") if metadata.get(key)), None)
-        return short_names([given])[given] if given else type(unwrapped(self.language_model)).__name__
+        metadata, model = self.config.metadata or {}, unwrapped(self.language_model)
+        given = [metadata.get(key) for key in ("pretrained", "model", "path")]
+        given += [getattr(model, key, None) for key in ("pretrained", "model")]
+        name = next((each for each in given if isinstance(each, str) and each), None)
+        return short_names([name])[name] if name else type(model).__name__
 
     def _figures_of(self, run: StepRun) -> Figures:
         measured = run.measured(self.options.plain.subset)
