@@ -122,8 +122,9 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     if taken is not None:
         print(f"taken      from {taken}; nothing was computed")
     elif did := found.work:
+        what = "prefixes" if rewards.info.model.get("prefixes") else "candidates"
         print(
-            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct {what}, {did['tokens']:,} tokens: "
             f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
         )
     for line in found.refusal_lines:

@@ -1,4 +1,4 @@
-"""The commands about the miniature: ``check``, ``policy``, ``orm``, ``prm``, ``all``, ``figures``, ``steps``, ``study``."""
+"""The actions of ``miniature``: ``check``, ``policy``, ``orm``, ``prm``, ``all``, ``study``, ``figures``, ``steps``."""
 
 from __future__ import annotations
 

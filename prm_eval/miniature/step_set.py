@@ -112,8 +112,10 @@ def choose(plan: Plan, candidates: Sequence[Candidate]) -> list[Judged]:
 
     Equal texts count once, and a text without a step is none. Where one sort is lacking, the other one fills its place.
     """
-    different = list({each.text: each for each in reversed(candidates)}.values())[::-1]
-    judged = [(each, judge(plan, each.text)) for each in different]
+    different: dict[str, Candidate] = {}
+    for each in candidates:
+        different.setdefault(each.text, each)
+    judged = [(each, judge(plan, text)) for text, each in different.items()]
     sound = [each for each in judged if each[1].labels and each[1].first_wrong is None]
     wrong = [each for each in judged if each[1].first_wrong is not None]
     first, others = [*sound[:1], *wrong[:1]], [*sound[1:], *wrong[1:]]
