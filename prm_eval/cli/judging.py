@@ -56,6 +56,7 @@ def _score(options: argparse.Namespace) -> int:
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
     from prm_eval.rewards.taking import same_rewards
+    from prm_eval.stepsets import is_step_set
 
     if options.engine == OLD_RAY:
         say_renamed("--engine ray", "--runner ray")
@@ -68,6 +69,8 @@ def _score(options: argparse.Namespace) -> int:
     model = load_reward_model(options.reward_model, **given)
     if fed := how_fed(model):
         print(f"recipe     {fed}")
+    if options.prefixes or (model.kind == "orm" and is_step_set(options.pool)):
+        model = _by_prefixes(model, options)
     folder = _reward_folder(options, model, pool)
     if model.kind == "prm" and not (folder / "submission.json").is_file():
         for line in report_on_steps(pool, model.splitter, bars=Bar).lines():
@@ -78,6 +81,21 @@ def _score(options: argparse.Namespace) -> int:
     found = run_scoring(pool, model, folder, runner=runner, name=options.submission, source=options.taken, bars=Bar)
     require_declared_aggregation(found.rewards, pool)
     return _say_scored(found, pool, options.submission, options.taken)
+
+
+def _by_prefixes(model: RewardModel, options: argparse.Namespace) -> RewardModel:
+    """Return an ORM as a model that reads every prefix, after saying so.
+
+    Raises:
+        PrmEvalError: It is no ORM, or Ray's workers would load the plain one.
+    """
+    from prm_eval.rewards.models.prefixes import by_prefixes
+
+    found = by_prefixes(model, options.aggregation)
+    if options.runner != "local":
+        raise PrmEvalError(f"prefixes are read in this process alone; leave out --runner {options.runner}")
+    print("prefixes   the ORM reads every prefix: one number a step")
+    return found
 
 
 def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) -> Path:
@@ -104,8 +122,9 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     if taken is not None:
         print(f"taken      from {taken}; nothing was computed")
     elif did := found.work:
+        what = "prefixes" if rewards.info.model.get("prefixes") else "candidates"
         print(
-            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct {what}, {did['tokens']:,} tokens: "
             f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
         )
     for line in found.refusal_lines:
