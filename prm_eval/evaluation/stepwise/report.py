@@ -86,12 +86,13 @@ def head_lines(evaluation: StepEvaluation) -> list[str]:
 def text_report(evaluation: StepEvaluation) -> str:
     """Return the tables of an evaluation: the headline, where the first error is put, and the differences."""
     rows = [*ordered(evaluation), *evaluation.rules]
-    lines = [*head_lines(evaluation), "", *aligned(_head_table(evaluation, rows)), "", *aligned(_detail_table(rows))]
+    lines = [*head_lines(evaluation), "", *aligned(head_table(evaluation, rows)), "", *aligned(detail_table(rows))]
     lines += ["", *_rule_lines(evaluation), *_difference_lines(evaluation)]
     return "\n".join([*lines, *(f"note: {note}" for note in notes(evaluation))])
 
 
-def _head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str]]:
+def head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str]]:
+    """Return the cells of the table of headlines, its head first."""
     headline = evaluation.headline
     groups = list(rows[0].groups)[:MOST_GROUPS]
     names = [SHORT.get(name, name) for name in groups]
@@ -127,7 +128,8 @@ def _group_value(row: Row, name: str, headline: str) -> str:
     return per_cent(row.prmbench.classes[long].prm_score)
 
 
-def _detail_table(rows: Sequence[Row]) -> list[list[str]]:
+def detail_table(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the cells of the table of what lies behind the headlines, its head first."""
     cells = [
         "|error acc|correct acc|F1|step AUC|AP bad|ECE|too early|exact|too late|none|lowest is first|AUC min|"
         "not scored".split("|")
@@ -169,11 +171,12 @@ def _difference_lines(evaluation: StepEvaluation) -> list[str]:
     level = round(100 * evaluation.settings.level)
     lines = ["", f"paired differences of {HEADLINES[evaluation.headline]}, in points; a chosen threshold is held fixed"]
     cells = [["", "difference", f"[{level} %]", "p", "p (Holm)"]]
-    cells += [_difference_cells(each) for each in shown]
+    cells += [difference_cells(each) for each in shown]
     return lines + aligned(cells)
 
 
-def _difference_cells(each: Difference) -> list[str]:
+def difference_cells(each: Difference) -> list[str]:
+    """Return the cells of one paired difference."""
     found = each.difference
     value = NOTHING if found.value is None else f"{100 * found.value:+.2f}"
     ends = NOTHING
