@@ -14,6 +14,7 @@ from prm_eval.cli.parser import build_parser
 from prm_eval.cli.pools import POOL_ACTIONS
 from prm_eval.cli.printing import finish_output, give_up_output, in_words, prepare_output, say
 from prm_eval.cli.seeing import SEEING_ACTIONS
+from prm_eval.cli.steps import STEPS_ACTIONS
 from prm_eval.cli.submissions import SUBMISSION_ACTIONS
 from prm_eval.cli.types import settled
 from prm_eval.errors import PrmEvalError
@@ -28,6 +29,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **POOL_ACTIONS,
     **MINIATURE_ACTIONS,
     **SEEING_ACTIONS,
+    **STEPS_ACTIONS,
     **SUBMISSION_ACTIONS,
 }
 """The function of each command; it returns the exit status."""

@@ -10,6 +10,7 @@ from prm_eval import __version__
 from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
 from prm_eval.cli.parser_seeing import rank_parser, show_parser
+from prm_eval.cli.parser_steps import steps_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
 from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
+    steps_parser(commands)
     miniature_parser(commands)
     _submit_form(commands)
     _check(commands)
