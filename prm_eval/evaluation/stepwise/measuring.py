@@ -19,6 +19,7 @@ from prm_eval.evaluation.stepwise.locating import (
     predictions,
     resampled_f1,
 )
+from prm_eval.evaluation.stepwise.pairs import Pairs, pairs
 from prm_eval.evaluation.stepwise.prmbench import PRMBench, is_prmbench, prmbench, resampled_score
 from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS, Estimate, Resampled, estimate, mean_of
 from prm_eval.evaluation.stepwise.scores import StepScores
@@ -170,6 +171,7 @@ class Row:
         curves: F1 at each threshold of the grid, by group; "" is the whole set. Empty for a critic.
         own_best: For each group the threshold that is best on it, and its F1 there: an upper bound.
         chosen: What best of n would choose among the solutions of each problem.
+        pairs: Whether originals are preferred to what was made from them; None for a set without such.
         compared: The measures by which rows are compared, with their resamples.
     """
 
@@ -182,6 +184,7 @@ class Row:
     curves: dict[str, Curve]
     own_best: dict[str, tuple[float, float]]
     chosen: Chosen | None
+    pairs: Pairs | None
     compared: dict[str, Resampled]
 
 
@@ -219,6 +222,7 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
         _curves(scores, parts, bench) if of_steps else {},
         {name: each for name, each in best.items() if each is not None},
         _chosen(scores, bench.whole.arrays, aggregation) if of_steps else None,
+        pairs(scores, bench.whole.arrays),
         compared,
     )
 

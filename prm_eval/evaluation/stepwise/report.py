@@ -87,7 +87,7 @@ def text_report(evaluation: StepEvaluation) -> str:
     """Return the tables of an evaluation: the headline, where the first error is put, and the differences."""
     rows = [*ordered(evaluation), *evaluation.rules]
     lines = [*head_lines(evaluation), "", *aligned(head_table(evaluation, rows)), "", *aligned(detail_table(rows))]
-    lines += ["", *_rule_lines(evaluation), *_difference_lines(evaluation)]
+    lines += ["", *_rule_lines(evaluation), *_difference_lines(evaluation), *_pair_lines(evaluation)]
     return "\n".join([*lines, *(f"note: {note}" for note in notes(evaluation))])
 
 
@@ -164,6 +164,22 @@ def _rule_lines(evaluation: StepEvaluation) -> list[str]:
     ]
 
 
+def _pair_lines(evaluation: StepEvaluation) -> list[str]:
+    """Return how often originals are preferred to what was made from them, where the set has such."""
+    rows = [row for row in (*ordered(evaluation), *evaluation.rules) if row.pairs is not None and "min" in row.pairs.by]
+    if not rows or evaluation.headline == "prm_score" or rows[0].pairs is None:
+        return []
+    groups = list(rows[0].pairs.by["min"].win_rate)[:MOST_GROUPS]
+    cells = [["", *groups, "best of all"]]
+    for row in rows:
+        found = None if row.pairs is None else row.pairs.by["min"]
+        if found is not None and row.pairs is not None:
+            best = f"{found.strictly_best:,} of {row.pairs.n_originals:,}"
+            name = f"({row.scores.name})" if row.scores.kind == "rule" else row.scores.name
+            cells.append([name, *(per_cent(found.win_rate.get(group)) for group in groups), best])
+    return ["", "how often the original has the larger lowest step than what was made from it", *aligned(cells)]
+
+
 def _difference_lines(evaluation: StepEvaluation) -> list[str]:
     shown = [each for each in evaluation.pairs if each.measure == evaluation.headline]
     if not shown:
@@ -210,6 +226,13 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     for row in evaluation.rows:
         if (upper := None if row.averages is None else row.averages.upper_bound) is not None:
             found.append(f"{row.scores.name}: upper bound with each group's own best threshold {per_cent(upper)}")
+    for row in evaluation.rows:
+        if row.chosen is not None and row.chosen.wrong_step_of_these is not None and row.chosen.by_chance is not None:
+            found.append(
+                f"{row.scores.name}: of the right answers that it would choose among the solutions of a problem, "
+                f"{per_cent(row.chosen.wrong_step_of_these)} % have a wrong step; of right answers chosen at random "
+                f"{per_cent(row.chosen.by_chance)} % ({row.chosen.n_problems:,} problems)"
+            )
     if (reason := headline_value(rows[0], "f1").reason) and evaluation.headline == "step_auc":
         found.append(f"F1 is not defined: {reason}")
     found += [f"of the set: {note}" for note in evaluation.info.notes]
@@ -257,6 +280,7 @@ def _row(row: Row, evaluation: StepEvaluation) -> dict[str, Any]:
             for name, each in row.curves.items()
         },
         "chosen": None if row.chosen is None else asdict(row.chosen),
+        "pairs": None if row.pairs is None else asdict(row.pairs),
     }
 
 

@@ -418,3 +418,72 @@ def test_stored_outputs_on_prmbench(tmp_path: Path, expected: dict[str, Any], ca
         rows = evaluated(capsys, step_set, list(step_set.pool.reward_folders()), "--threshold", threshold)
         _compare_prmbench(compared, key, rows[name]["prmbench"], wanted)
     compared.finish(100)
+
+
+def test_perturbed_pairs(tmp_path: Path, expected: dict[str, Any], capsys: Any) -> None:
+    """How often a right solution is liked better than what was made from it, by kind of change and aggregation."""
+    import_step_set(STEPS / "prm800k_perturbed_with_prm_scores.jsonl", tmp_path / "set")
+    step_set, compared = StepSet(tmp_path / "set"), Compared()
+    rows = evaluated(capsys, step_set, list(step_set.pool.reward_folders()))
+    for scorer, wanted in expected["perturbed_pairs"].items():
+        found = (rows.get(scorer) or rows[scorer.replace("(", "_").replace(")", "_")])["pairs"]
+        compared.same(f"{scorer} originals", found["n_originals"], wanted["references"])
+        compared.same(f"{scorer} pairs", found["n_pairs"], wanted["pairs"])
+        for name in ("prod", "min", "mean", "last"):
+            of = found["by"][name]
+            compared.same(f"{scorer} {name} best", of["strictly_best"], wanted[name]["reference_strictly_best"])
+            for group, rate in wanted[name]["win_rate"].items():
+                compared.same(f"{scorer} {name} {group}", of["win_rate"][group], rate)
+    compared.finish(50)
+
+
+def test_mrben_average(tmp_path: Path, expected: dict[str, Any], capsys: Any) -> None:
+    """The plain mean of subjects of what MR-Score has without reasons: 0.2 max(0, MCC) + 0.3 of the first error."""
+    shares: dict[str, list[float]] = {}
+    for name in ("mrben_math", "mrben_physics", "mrben_chemistry"):
+        import_step_set(STEPS / f"{name}.jsonl", tmp_path / name)
+        step_set = StepSet(tmp_path / name)
+        for scorer, row in evaluated(capsys, step_set, write_scores(tmp_path / f"{name}-scores", step_set)).items():
+            if scorer:
+                shares.setdefault(scorer, []).append(row["whole"]["located"]["mr_share"])
+    compared = Compared()
+    for scorer, wanted in expected["mrben_average"].items():
+        compared.same(scorer, sum(shares[scorer]) / 3 * 0.5, wanted)
+    compared.finish(12)
+
+
+def test_small_cases(tmp_path: Path, expected: dict[str, Any], capsys: Any) -> None:
+    """Ties at the threshold, one class, missing scores: the cases in which published scripts print nan, -1 or 0."""
+    compared = Compared()
+    for name, wanted in expected["micro"].items():
+        if isinstance(wanted, str):
+            continue
+        rows = wanted["input"]
+        texts = [
+            {"id": row["id"], "problem": row["id"], "steps": ["a step"] * row["n_steps"], "label": row["first_error"]}
+            for row in rows
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, texts)))
+        import_step_set(tmp_path / f"{name}.jsonl", tmp_path / name, form="plain")
+        scores = [{"id": row["id"], "scores": row["scores"], "threshold": 0.5} for row in rows]
+        file = tmp_path / f"scores-{name}.jsonl"
+        file.write_text("\n".join(map(json.dumps, scores)))
+        found = evaluated(capsys, StepSet(tmp_path / name), [file])[file.stem]["whole"]
+        place, steps = found["located"], found["separated"]
+        for field in ("error_acc", "correct_acc"):
+            compared.same(f"{name} {field}", place[field], wanted[field])
+        compared.same(f"{name} f1", place["f1"]["value"], wanted["f1"])
+        assert place["f1"]["value"] is not None or place["f1"]["reason"]
+        compared.same(f"{name} auc", steps["auc"]["value"], wanted["step_auc"])
+        compared.same(f"{name} ap", steps["ap_bad"], wanted["step_ap_bad"])
+        compared.same(f"{name} ece", steps["calibration"]["ece"], wanted["ece"])
+        compared.same(f"{name} min", found["solution_auc"]["min"]["value"], wanted["solution_auc_min"])
+        compared.same(f"{name} mcc", place["mcc"], wanted["mr"]["mcc"])
+        compared.same(f"{name} mr", place["mr_share"], wanted["mr"]["partial"])
+    compared.finish(50)
+
+
+def test_the_hash_of_the_artificial_scorers(expected: dict[str, Any]) -> None:
+    """Another hash would compare other numbers with the expected ones, and every difference would be ours."""
+    for text, value in expected["hash_examples"].items():
+        assert unit(text) == pytest.approx(value, abs=1e-10)
