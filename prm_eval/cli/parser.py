@@ -138,8 +138,8 @@ def _evaluate_steps(steps: Any) -> None:
     steps.add_argument(
         "--threshold",
         metavar="T",
-        help="a step is wrong if its score is below it: recipe (the model's own, 0.5 on probabilities), a number, or "
-        "chosen:GROUP[:exact], the best on that group (default: recipe)",
+        help="a step is wrong if its score is below it: recipe (the model's own, 0.5 on probabilities), a number "
+        "(>0.5: good only above it), or chosen:GROUP[:exact], the best on that group (default: recipe)",
     )
     add_choice(
         steps,

@@ -135,9 +135,12 @@ def evaluate_steps(
 def misses_of(evaluation: StepEvaluation, folder: str | Path) -> list[tuple[str, list[Miss]]]:
     """Return, for every reward model, the solutions of the set in a folder that it gets most wrong."""
     solutions = StepSet(folder).solutions
-    strict = evaluation.headline == "prm_score" or evaluation.settings.strict
+    bench = Bench(evaluation.arrays, evaluation.settings)
     return [
-        (row.scores.name, worst_misses(row.scores, evaluation.arrays, row.threshold, solutions, strict=strict))
+        (
+            row.scores.name,
+            worst_misses(row.scores, evaluation.arrays, row.threshold, solutions, strict=bench.strict(row.threshold)),
+        )
         for row in evaluation.rows
     ]
 

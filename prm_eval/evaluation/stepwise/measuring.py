@@ -45,7 +45,6 @@ class Settings:
     seed: int = 0
     level: float = DEFAULT_LEVEL
     neutral: Neutral = "good"
-    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,9 @@ class Bench:
             return "mean_f1"
         return "f1" if _two_classes(self.whole.arrays) else "step_auc"
 
-    @property
-    def strict(self) -> bool:
-        """Whether a step is good only above the threshold: as PRMBench has it, or as the user asks."""
-        return self.settings.strict or self.is_prmbench
+    def strict(self, threshold: Threshold) -> bool:
+        """Say whether a step is good only above the threshold: as the user asks, or else as PRMBench has it."""
+        return self.is_prmbench if threshold.strict is None else threshold.strict
 
     def of(self, scores: StepScores, name: str) -> StepScores:
         """Return the scores of a group."""
@@ -210,8 +208,9 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
     found = None
     if bench.is_prmbench and of_steps:
         arrays, bootstrap = bench.whole.arrays, bench.whole.bootstrap
-        compared["prm_score"] = resampled_score(scores, arrays, threshold.value, bootstrap)
-        found = prmbench(scores, arrays, threshold.value, compared["prm_score"], bootstrap)
+        strict, at = bench.strict(threshold), threshold.value
+        compared["prm_score"] = resampled_score(scores, arrays, at, bootstrap, strict=strict)
+        found = prmbench(scores, arrays, at, compared["prm_score"], bootstrap, strict=strict)
     return Row(
         scores,
         threshold,
@@ -236,7 +235,7 @@ def _measured(
     scores: StepScores, threshold: Threshold, part: Part, bench: Bench
 ) -> tuple[Measured, dict[str, Resampled]]:
     """Return the measures on a set or group, and the resamples of those by which rows are compared."""
-    arrays, bootstrap, strict = part.arrays, part.bootstrap, bench.strict
+    arrays, bootstrap, strict = part.arrays, part.bootstrap, bench.strict(threshold)
     predicted = predictions(scores, arrays, threshold.value, strict=strict)
     compared = {"f1": resampled_f1(predicted, arrays, bootstrap)}
     told_apart, areas = None, {}
@@ -278,7 +277,7 @@ def _averages(
     bootstrap = ClusterBootstrap(problems, seed=0, level=bench.settings.level, resamples=bench.settings.resamples)
     reason = f"{', '.join(empty)}: one class only" if empty else ""
     mean = estimate(mean_f1, bootstrap, reason)
-    predicted = predictions(scores, bench.whole.arrays, threshold.value, strict=bench.strict)
+    predicted = predictions(scores, bench.whole.arrays, threshold.value, strict=bench.strict(threshold))
     pooled = f1_of_hits(hit_columns(predicted, bench.whole.arrays).sum(axis=0)[None, :])[0]
     if empty:
         return Averages(mean, None, None, None, None)

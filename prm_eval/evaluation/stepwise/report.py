@@ -209,11 +209,15 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     if chosen := [row for row in evaluation.rows if row.threshold.origin == "chosen"]:
         on = chosen[0].threshold.on
         found.append(f"*: the threshold was chosen on {on}, whose own figure is therefore optimistic")
-    if evaluation.headline == "prm_score":
+    if rows[0].threshold.strict is not None:
+        sign = "above" if rows[0].threshold.strict else "at least"
+        found.append(f"a step is good if its score is {sign} the threshold, as asked")
+    elif evaluation.headline == "prm_score":
         found.append("a step is good if its score is above the threshold (PRMBench's rule: strictly)")
-        found.append("PRMScore is over all steps together; a dimension is the mean of its classes; MS is F1 alone")
     else:
         found.append("a step is wrong if its score is below the threshold")
+    if evaluation.headline == "prm_score":
+        found.append("PRMScore is over all steps together; a dimension is the mean of its classes; MS is F1 alone")
     missing = [row for row in evaluation.rows if row.whole.n_not_scored]
     for row in missing:
         why = (

@@ -262,6 +262,11 @@ def test_prmbench(tmp_path: Path, expected: dict[str, Any], capsys: Any) -> None
     for scorer, wanted in expected["prmbench"].items():
         if "," not in scorer:
             _compare_prmbench(compared, scorer, rows[scorer]["prmbench"], wanted)
+    # the same scores, good at the threshold too: eight points from one sign
+    tenths = [each for each in write_scores(tmp_path / "again", step_set) if each.stem == "noisy_oracle_tenths"]
+    rows = evaluated(capsys, step_set, tenths, "--threshold", ">=0.5")
+    wanted = expected["prmbench"]["noisy_oracle_tenths, good iff score >= 0.5"]
+    _compare_prmbench(compared, ">=", rows["noisy_oracle_tenths"]["prmbench"], wanted)
     compared.finish(400)
 
 
