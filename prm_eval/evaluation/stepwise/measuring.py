@@ -167,7 +167,7 @@ class Row:
         averages: Over the groups; None for a set without groups, and for PRMBench.
         prmbench: PRMBench's figures; None for other sets and for a critic.
         curves: F1 at each threshold of the grid, by group; "" is the whole set. Empty for a critic.
-        own_best: For each group the threshold that is best on it, and its F1 there: an upper bound.
+        own_best: For the whole set ("") and each group the threshold that is best on it, with its F1: an upper bound.
         chosen: What best of n would choose among the solutions of each problem.
         pairs: Whether originals are preferred to what was made from them; None for a set without such.
         compared: The measures by which rows are compared, with their resamples.
@@ -201,6 +201,7 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
     on_groups = {name: _measured(parts[name], threshold, bench.groups[name], bench) for name in bench.groups}
     groups = {name: each for name, (each, _) in on_groups.items()}
     best = {name: _best(parts[name], bench.groups[name].arrays) for name in bench.groups} if of_steps else {}
+    own_best = {"": _best(scores, bench.whole.arrays), **best} if of_steps else {}
     averages = None
     if groups and not bench.is_prmbench:
         compared["mean_f1"] = mean_of([each["f1"] for _, each in on_groups.values()])
@@ -219,7 +220,7 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
         averages,
         found,
         _curves(scores, parts, bench) if of_steps else {},
-        {name: each for name, each in best.items() if each is not None},
+        {name: each for name, each in own_best.items() if each is not None},
         _chosen(scores, bench.whole.arrays, aggregation) if of_steps else None,
         pairs(scores, bench.whole.arrays),
         compared,

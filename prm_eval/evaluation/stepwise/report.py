@@ -202,6 +202,23 @@ def difference_cells(each: Difference) -> list[str]:
     return [f"{each.one} - {each.other}", value, ends, *ps]
 
 
+def upper_bound(row: Row, headline: str) -> float | None:
+    """Return the headline F1 with the thresholds that are best on the set itself: no estimate of anything."""
+    if headline == "mean_f1":
+        return None if row.averages is None else row.averages.upper_bound
+    return row.own_best[""][1] if headline == "f1" and "" in row.own_best else None
+
+
+def rule_bounds(evaluation: StepEvaluation) -> str:
+    """Return in words what the rules reach with the thresholds that are best on the set itself; empty without F1."""
+    bounds = {row.scores.name: upper_bound(row, evaluation.headline) for row in evaluation.rules}
+    found = sorted(((value, name) for name, value in bounds.items() if value), reverse=True)
+    if not found:
+        return ""
+    listed = ", ".join(f"({name}) {per_cent(value)}" for value, name in found)
+    return f"rules with the best threshold of the set itself, which no model should fail to beat: {listed}"
+
+
 def notes(evaluation: StepEvaluation) -> list[str]:
     """Return what a reader of the figures should know, in sentences."""
     rows = (*evaluation.rows, *evaluation.rules)
@@ -228,8 +245,10 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     if evaluation.info.labels == "rated":
         found.append(f"neutral steps count as {neutral} where good and bad steps are told apart (--neutral)")
     for row in evaluation.rows:
-        if (upper := None if row.averages is None else row.averages.upper_bound) is not None:
-            found.append(f"{row.scores.name}: upper bound with each group's own best threshold {per_cent(upper)}")
+        if (upper := upper_bound(row, evaluation.headline)) is not None:
+            found.append(f"{row.scores.name}: upper bound with the best threshold of the set itself {per_cent(upper)}")
+    if said := rule_bounds(evaluation):
+        found.append(said)
     for row in evaluation.rows:
         if row.chosen is not None and row.chosen.wrong_step_of_these is not None and row.chosen.by_chance is not None:
             found.append(
@@ -274,7 +293,7 @@ def _row(row: Row, evaluation: StepEvaluation) -> dict[str, Any]:
         "averages": None if row.averages is None else asdict(row.averages),
         "prmbench": None if row.prmbench is None else asdict(row.prmbench),
         "own_best_threshold": {
-            name: {"threshold": value, "f1_upper_bound": f1} for name, (value, f1) in row.own_best.items()
+            name or "all": {"threshold": value, "f1_upper_bound": f1} for name, (value, f1) in row.own_best.items()
         },
         "f1_by_threshold": {
             name or "all": [
