@@ -8,7 +8,7 @@ training and evaluation read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, LabelKind, Problem, Solution, StepLabel
 from prm_eval.stepsets.format import LABELS, LabelSource
 from prm_eval.stepsets.labels import fault_of
-from prm_eval.stepsets.step_set import StepSet, stored_label
+from prm_eval.stepsets.step_set import StepSet, is_step_set, stored_label
 from prm_eval.stepsets.writer import StepSetWriter
 from prm_eval.store.json_files import build_from, read_own_json
 from prm_eval.store.rules import Number, Text
@@ -256,6 +256,8 @@ def to_step_set(pool: Pool, labels: LabelFile, folder: Path, name: str | None = 
         PrmEvalError: The folder exists and is not empty, or a label has a fault.
     """
     own = str(pool.info.problem_set.get("name") or pool.path.name)
+    # a step set that is labelled again keeps its solutions' problems and groups
+    of_set = {each.solution_id: each for each in StepSet(pool.path).solutions} if is_step_set(pool.path) else {}
     source = {"pool": pool.info.content_hash, "labelled_by": labels.info.by, "settings": labels.info.settings}
     with StepSetWriter(
         folder,
@@ -267,16 +269,12 @@ def to_step_set(pool: Pool, labels: LabelFile, folder: Path, name: str | None = 
     ) as writer:
         for each in labels.labelled(pool):
             candidate = each.candidate
-            writer.add(
-                Solution(
-                    f"{candidate.problem_id}#{candidate.slot}",
-                    each.problem.statement,
-                    each.steps,
-                    candidate.problem_id,
-                    remarks=each.remarks,
-                ),
-                each.label,
-            )
+            if (known := of_set.get(candidate.problem_id)) is not None:
+                writer.add(replace(known, steps=each.steps, remarks=each.remarks), each.label)
+                continue
+            name_of = f"{candidate.problem_id}#{candidate.slot}"
+            solution = Solution(name_of, each.problem.statement, each.steps, candidate.problem_id, remarks=each.remarks)
+            writer.add(solution, each.label)
     if writer.step_set is None:
         raise PrmEvalError(f"{folder} was not written")
     return writer.step_set
