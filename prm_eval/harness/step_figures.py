@@ -54,7 +54,7 @@ def metric_names(suite: str, judged_by: str) -> tuple[str, ...]:
     """Return the names of all metrics that a task may have."""
     if suite == "prmbench":
         return PRMBENCH
-    return (*LOCATING, *SEPARATING) if judged_by == "prm" else LOCATING
+    return LOCATING if judged_by == "critic" else (*LOCATING, *SEPARATING)
 
 
 def of_processbench(found: Measured) -> Figures:

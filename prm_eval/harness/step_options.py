@@ -12,11 +12,11 @@ from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS
 from prm_eval.evaluation.stepwise.thresholds import Ask, parse_ask
 from prm_eval.harness.critics import Reading
 from prm_eval.harness.metadata import options_of, read_metadata, refuse_unknown
-from prm_eval.harness.options import DUMP_DIR
-from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
+from prm_eval.harness.options import DUMP_DIR, ROLE_KEYS, ROLES
 from prm_eval.store.rules import Number, Words
 
-ROLE = "prm"
+JudgedBy = Literal["prm", "orm", "critic"]
+"""Who judges: a PRM, an ORM that is asked about every beginning of a solution, or the model that lm_eval runs."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,27 @@ STEP_KEYS = tuple(each.name for each in fields(StepMetadata))
 
 @dataclass(frozen=True)
 class StepOptions:
-    """The options of one step task, checked."""
+    """The options of one step task, checked.
+
+    Attributes:
+        plain: Those that do not concern a reward model.
+        ask: The threshold that is asked for.
+        judged_by: Who judges the steps.
+        model: The reward model; None for a critic.
+        model_options: Its options.
+    """
 
     plain: StepMetadata
     ask: Ask
+    judged_by: JudgedBy = "critic"
     model: str | None = None
     model_options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def judged_by(self) -> Literal["prm", "critic"]:
-        """Who judges the steps: a reward model, or the language model that lm_eval runs."""
-        return "critic" if self.model is None else "prm"
 
     @property
     def missing(self) -> Missing:
         """What happens with solutions that are not scored."""
         if self.plain.missing == "auto":
-            return "refuse" if self.judged_by == "prm" else "wrong"
+            return "wrong" if self.judged_by == "critic" else "refuse"
         return self.plain.missing
 
     @property
@@ -94,13 +98,26 @@ def read_step_options(metadata: Mapping[str, Any]) -> StepOptions:
     Raises:
         PrmEvalError: A key is unknown, a value is of the wrong type, or options contradict each other.
     """
-    # a run may have best-of-n tasks too, with a model that is not for these
-    ours = {key: value for key, value in metadata.items() if not str(key).startswith("orm_")}
-    refuse_unknown(ours, {*STEP_KEYS, *(f"{ROLE}_{name}" for name in ("model", *MODEL_OPTIONS))}, (ROLE,))
+    refuse_unknown(metadata, {*STEP_KEYS, *ROLE_KEYS}, ROLES)
     plain = read_metadata(StepMetadata, metadata)
-    model = str(metadata[f"{ROLE}_model"]) if metadata.get(f"{ROLE}_model") else None
-    if model is None and metadata.get("orm_model"):
-        raise PrmEvalError("orm_model gives one number a solution, which places no mistake; name a PRM: prm_model=...")
-    if model is not None and plain.votes > 1:
-        raise PrmEvalError(f"votes={plain.votes} is for critics; a generative verifier has prm_votes={plain.votes}")
-    return StepOptions(plain, parse_ask(plain.threshold), model, options_of(metadata, ROLE))
+    named = [role for role in ROLES if metadata.get(f"{role}_model")]
+    if len(named) > 1:
+        raise PrmEvalError("a step task has one judge: prm_model=... or orm_model=..., not both")
+    try:
+        ask = parse_ask(plain.threshold)
+    except PrmEvalError as error:
+        raise as_metadata(error) from None
+    if not named:
+        return StepOptions(plain, ask)
+    role: JudgedBy = "prm" if named == ["prm"] else "orm"
+    if plain.votes > 1:
+        raise PrmEvalError(f"votes={plain.votes} is for critics; a generative verifier has {role}_votes={plain.votes}")
+    return StepOptions(plain, ask, role, str(metadata[f"{role}_model"]), options_of(metadata, role))
+
+
+def as_metadata(error: PrmEvalError, role: str = "prm") -> PrmEvalError:
+    """Return an error of the other door with its options as they are spelt behind this one."""
+    said = str(error)
+    for flag, key in (("threshold", "threshold"), ("missing", "missing"), ("splitter", f"{role}_splitter")):
+        said = said.replace(f"--{flag} ", f"{key}=")
+    return PrmEvalError(said.replace("a larger --max-tokens", f"a larger {role}_max_tokens"))

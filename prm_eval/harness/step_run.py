@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.evaluation.stepwise.arrays import SetArrays, load_set
 from prm_eval.evaluation.stepwise.jobs import StepEvaluation, run_step_evaluation
 from prm_eval.evaluation.stepwise.locating import predictions
 from prm_eval.evaluation.stepwise.measuring import Measured, Row, Settings
@@ -27,7 +26,7 @@ from prm_eval.harness.critics import Judged, unread_line, write_judged
 from prm_eval.harness.said import say_last
 from prm_eval.harness.scoring import BARS, rewards_for
 from prm_eval.harness.step_docs import Labelled, with_known_twins
-from prm_eval.harness.step_options import StepOptions
+from prm_eval.harness.step_options import StepOptions, as_metadata
 from prm_eval.importers.steps.found import Found, StepFormat
 from prm_eval.rewards import RewardModel, reward_slug
 from prm_eval.selection.selectors import DEFAULT_SEED
@@ -42,13 +41,11 @@ class StepRun:
 
     Attributes:
         evaluation: All measures, as ``prm-eval evaluate`` has them.
-        arrays: The set.
         record: What the results record of the set and of who judged it.
         kept: Whether the step set stays.
     """
 
     evaluation: StepEvaluation
-    arrays: SetArrays
     record: dict[str, Any]
     kept: bool
 
@@ -70,8 +67,9 @@ class StepRun:
 
     def said(self) -> dict[str, dict[str, Any]]:
         """Return what was said of each solution: the prediction (None if it is not scored), and the scores."""
-        row, arrays = self.row, self.arrays
-        predicted = predictions(row.scores, arrays, row.threshold.value, strict=is_prmbench(arrays))
+        row, arrays = self.row, self.evaluation.arrays
+        strict = is_prmbench(arrays) if row.threshold.strict is None else row.threshold.strict
+        predicted = predictions(row.scores, arrays, row.threshold.value, strict=strict)
         scored = row.scores.scored(arrays)
         said: dict[str, dict[str, Any]] = {}
         for k, (name, start, n) in enumerate(zip(arrays.ids, arrays.starts, arrays.counts, strict=True)):
@@ -131,7 +129,7 @@ def run_steps(
         if (there := Path(options.plain.step_set) if kept else folder).is_dir():  # type: ignore[arg-type]
             logger.error("The step set, with all that was said of it, is in %s", there)
         raise
-    found = StepRun(evaluation, load_set(step_set), _record(step_set, about, kept), kept)
+    found = StepRun(evaluation, _record(step_set, about, kept), kept)
     _say(found, step_set, path, options)
     shutil.rmtree(parent, ignore_errors=True)
     return found
@@ -212,9 +210,7 @@ def _evaluated(step_set: StepSet, path: Path, options: StepOptions) -> StepEvalu
     except DataError:
         raise
     except PrmEvalError as error:
-        # the same options, as they are spelt behind this door
-        said = str(error).replace("--threshold ", "threshold=").replace("--missing ", "missing=")
-        raise PrmEvalError(said.replace("a larger --max-tokens", "a larger prm_max_tokens")) from None
+        raise as_metadata(error, options.judged_by) from None
 
 
 def _record(step_set: StepSet, about: Mapping[str, Any], kept: bool) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Two ways to be judged, one set of measures (:mod:`prm_eval.evaluation.stepwise`):
 
 * a critic: the language model that lm_eval runs is asked about each solution (``votes`` times) and names the step;
-* a reward model: ``--model dummy --metadata prm_model=...``; nothing is generated, the given steps are scored.
+* a reward model: ``--model dummy --metadata prm_model=...``; nothing is generated, the given steps are scored (an ORM,
+  as ``orm_model=...``, by the beginnings of a solution).
 
 The first task of a run whose answers are filtered judges those of all tasks of its suite
 (:mod:`prm_eval.harness.step_run`); what lm_eval aggregates are those figures. A critic's answers are kept in a journal
@@ -22,6 +23,7 @@ import datasets
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError, SamplingError
+from prm_eval.evaluation.stepwise.placing import placing_model
 from prm_eval.harness import guards
 from prm_eval.harness.critics import judge
 from prm_eval.harness.journal_hook import nothing_to_ask, unhook
@@ -35,13 +37,14 @@ from prm_eval.harness.step_figures import (
     of_prmbench,
     of_processbench,
 )
-from prm_eval.harness.step_options import STEP_KEYS, StepOptions, read_step_options
+from prm_eval.harness.step_options import STEP_KEYS, StepOptions, as_metadata, read_step_options
 from prm_eval.harness.step_run import Part, StepRun, run_steps
 from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.importers.steps import STEP_FORMATS
 from prm_eval.importers.steps.found import Wanted
 from prm_eval.pools.format import software_versions
-from prm_eval.rewards import RewardModel, how_fed, load_reward_model
+from prm_eval.rewards import RewardModel, how_fed
+from prm_eval.rewards.models.prefixes import PrefixScores
 from prm_eval.texts.names import short_names
 
 logger = logging.getLogger(__name__)
@@ -151,13 +154,13 @@ class StepTask(ConfigurableTask):
                 "server, or use --model vllm with data_parallel_size"
             )
         self._require_chosen(siblings)
-        if self.options.judged_by == "prm":
+        if self.options.model is not None:
             others = (each.model for each in siblings if each.model is not None)
             self.model = None if self._predict_only else next(others, None) or self._load_model()
         else:
             self._check_critic()
         super().build_all_requests(**kwargs)
-        if self.options.judged_by == "prm":
+        if self.options.model is not None:
             self._ask_nothing()
         elif self.language_model is not None:
             self._go_on()
@@ -173,14 +176,20 @@ class StepTask(ConfigurableTask):
             )
 
     def _load_model(self) -> RewardModel:
-        name = str(self.options.model)
-        model = load_reward_model(name, **self.options.model_options)
-        if model.kind != "prm":
+        role, name = self.options.judged_by, str(self.options.model)
+        try:
+            model = placing_model(name, self.options.model_options)
+        except PrmEvalError as error:
+            raise as_metadata(error, role) from None
+        kind = "orm" if isinstance(model, PrefixScores) else "prm"
+        if kind != role:
             raise PrmEvalError(
-                f"prm_model={name} is an ORM: it gives one number a solution, which places no mistake. Name a PRM"
+                f"{role}_model={name} is a{'n' if kind == 'orm' else ''} {kind.upper()}; give it as {kind}_model"
             )
         if fed := how_fed(model):
-            logger.info("prm_model=%s is fed by the recipe %s", model.name, fed)
+            logger.info("%s_model=%s is fed by the recipe %s", role, model.name, fed)
+        if kind == "orm":
+            logger.info("the ORM reads every beginning of a solution: one number a step")
         return model
 
     def _ask_nothing(self) -> None:
@@ -190,8 +199,8 @@ class StepTask(ConfigurableTask):
             return
         nothing_to_ask(self.language_model)
         logger.warning(
-            "%s: prm_model=%s judges the given steps, and %s is asked nothing. Leave prm_model out to make it the "
-            "critic; use --model dummy to load none",
+            "%s: %s judges the given steps, and %s is asked nothing. Leave the reward model out to make it the critic; "
+            "use --model dummy to load none",
             self.config.task, self.options.model, type(unwrapped(self.language_model)).__name__,
         )  # fmt: skip
 

@@ -76,13 +76,13 @@ def assert_same(results: dict, measured: dict, name: str) -> None:
     assert results[f"error_acc,{name}"] == place["error_acc"]
     assert results[f"correct_acc,{name}"] == place["correct_acc"]
     assert results[f"not_scored,{name}"] == measured["n_not_scored"]
-    if name == "prm":
-        assert results["step_auc,prm"] == measured["separated"]["auc"]["value"]
-        assert results["step_auc_stderr,prm"] == measured["separated"]["auc"]["se_jackknife"]
-        assert results["ap_bad,prm"] == measured["separated"]["ap_bad"]
-        assert results["ece,prm"] == measured["separated"]["calibration"]["ece"]
-        assert results["lowest_is_first_error,prm"] == measured["separated"]["lowest_is_first_error"]
-        assert results["solution_auc_min,prm"] == measured["solution_auc"]["min"]["value"]
+    if name != "critic":
+        assert results[f"step_auc,{name}"] == measured["separated"]["auc"]["value"]
+        assert results[f"step_auc_stderr,{name}"] == measured["separated"]["auc"]["se_jackknife"]
+        assert results[f"ap_bad,{name}"] == measured["separated"]["ap_bad"]
+        assert results[f"ece,{name}"] == measured["separated"]["calibration"]["ece"]
+        assert results[f"lowest_is_first_error,{name}"] == measured["separated"]["lowest_is_first_error"]
+        assert results[f"solution_auc_min,{name}"] == measured["solution_auc"]["min"]["value"]
 
 
 def test_both_doors_give_a_reward_model_the_same_figures(here, prm, capsys) -> None:
@@ -322,7 +322,7 @@ def test_a_threshold_is_a_number_the_models_own_or_chosen_on_the_group(here, prm
 
 def test_a_threshold_cannot_be_chosen_on_what_is_not_there(here, monkeypatch) -> None:
     """A single task does not know the other subsets: found before a model is asked or loaded, not after."""
-    monkeypatch.setattr("prm_eval.harness.step_task.load_reward_model", lambda *given, **options: pytest.fail("loaded"))
+    monkeypatch.setattr("prm_eval.harness.step_task.placing_model", lambda *given, **options: pytest.fail("loaded"))
     metadata = {"problems": write_processbench(here), "prm_model": "arithmetic", "threshold": "chosen:gsm8k"}
     with pytest.raises(PrmEvalError, match=r"this run has solutions of math only.*Run the whole group \(--tasks proc"):
         run("processbench_math", metadata=metadata)
@@ -349,12 +349,14 @@ def test_solutions_that_are_not_scored_stop_the_run_or_are_misses(here, prm, cap
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"prm_model": "boxed-support"}, "is an ORM: it gives one number a solution"),
-        ({"orm_model": "boxed-support"}, "orm_model gives one number a solution"),
+        ({"prm_model": "boxed-support"}, "is an ORM; give it as orm_model"),
+        ({"orm_model": "arithmetic"}, "is a PRM; give it as prm_model"),
+        ({"orm_model": "boxed-support", "prm_model": "arithmetic"}, "a step task has one judge"),
+        ({"prm_model": "arithmetic", "prm_splitter": "line"}, "prm_splitter=line: the labels of a step set are of its"),
         ({"prm_model": "nobody/no-such-model"}, "cannot be loaded"),
         ({}, "--model dummy says nothing"),
         ({"prm_model": "arithmetic", "votes": 8}, "a generative verifier has prm_votes=8"),
-        ({"prm_model": "arithmetic", "threshold": "half"}, "expected recipe, a number, or chosen"),
+        ({"prm_model": "arithmetic", "threshold": "half"}, "threshold=half: expected recipe, a number"),
         ({"prm_model": "arithmetic", "missing": "drop"}, "expected auto, refuse or wrong"),
         ({"prm_modle": "arithmetic"}, "Did you mean prm_model?"),
         ({"prm_model": "arithmetic", "treshold": 0.5}, "Did you mean threshold?"),
@@ -518,7 +520,7 @@ def test_answers_are_on_disk_before_anything_can_fail(here, server, monkeypatch,
 
 def test_predict_only_asks_and_measures_nothing(here, monkeypatch) -> None:
     """lm_eval runs filters under --predict_only too; a reward model must not be loaded for it."""
-    monkeypatch.setattr("prm_eval.harness.step_task.load_reward_model", lambda *given, **options: pytest.fail("loaded"))
+    monkeypatch.setattr("prm_eval.harness.step_task.placing_model", lambda *given, **options: pytest.fail("loaded"))
     metadata = {"problems": write_processbench(here)}
     found = run("processbench_math", model=Canned(["\\boxed{1}"]), metadata=metadata, predict_only=True)
     assert found["results"]["processbench_math"]["bypass,none"] == 999
