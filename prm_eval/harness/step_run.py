@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import shlex
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.stepwise.jobs import StepEvaluation, run_step_evaluation
@@ -31,8 +33,11 @@ from prm_eval.importers.steps.found import Found, StepFormat
 from prm_eval.rewards import RewardModel, reward_slug
 from prm_eval.selection.selectors import DEFAULT_SEED
 from prm_eval.stepsets import StepSet, StepSetWriter, is_step_set
+from prm_eval.store.writing import NewFolder
 
 logger = logging.getLogger(__name__)
+
+TEMPORARY = "prm_eval-steps"
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,11 @@ class StepRun:
         scored = row.scores.scored(arrays)
         said: dict[str, dict[str, Any]] = {}
         for k, (name, start, n) in enumerate(zip(arrays.ids, arrays.starts, arrays.counts, strict=True)):
-            known = {"first_error": int(arrays.first_error[k]), "prediction": int(predicted[k]) if scored[k] else None}
+            prediction = int(predicted[k]) if scored[k] else None
+            said[name] = {"first_error": int(arrays.first_error[k]), "prediction": prediction}
             if row.scores.predictions is None:
                 values = row.scores.values[start : start + n]
-                known["scores"] = [None if value != value else float(value) for value in values]  # type: ignore[assignment]
-            said[name] = known
+                said[name]["scores"] = [float(value) if np.isfinite(value) else None for value in values]
         return said
 
 
@@ -116,22 +121,46 @@ def run_steps(
         PrmEvalError: The folder holds another step set, solutions are not scored and ``missing`` refuses that, or a
             threshold cannot be settled.
     """
-    kept = options.plain.step_set is not None
-    parent = Path(tempfile.mkdtemp(prefix="prm_eval-steps-"))
-    folder = parent / "set"
+    wanted = options.plain.step_set
+    if wanted is not None:
+        step_set = _kept_set(Path(wanted), parts, form)
+        with _left_on_failure(Path(wanted)):
+            return _run(step_set, parts, options, model, critic, kept=True)
+    folder = NewFolder(Path(tempfile.gettempdir()), TEMPORARY)
+    final = folder.path.with_name(folder.path.name.strip(".").removesuffix(".partial"))
     try:
-        step_set = write_set(folder, parts, form)
-        if options.plain.step_set is not None:
-            step_set = _moved(step_set, Path(options.plain.step_set))
-        path, about = _judged(step_set, parts, options, model, critic)
-        evaluation = _evaluated(step_set, path, options)
+        step_set = write_set(folder.path / "set", parts, form)
+        with _left_on_failure(final / "set"):
+            found = _run(step_set, parts, options, model, critic, kept=False)
     except BaseException:
-        if (there := Path(options.plain.step_set) if kept else folder).is_dir():  # type: ignore[arg-type]
-            logger.error("The step set, with all that was said of it, is in %s", there)
+        folder.keep(final)
         raise
-    found = StepRun(evaluation, _record(step_set, about, kept), kept)
+    folder.drop()
+    return found
+
+
+@contextmanager
+def _left_on_failure(folder: Path) -> Iterator[None]:
+    """Say where all that was said of the solutions is, if something fails."""
+    try:
+        yield
+    except BaseException:
+        logger.error("The step set, with all that was said of it so far, is in %s", folder)
+        raise
+
+
+def _run(
+    step_set: StepSet,
+    parts: Sequence[Part],
+    options: StepOptions,
+    model: RewardModel | None,
+    critic: str,
+    *,
+    kept: bool,
+) -> StepRun:
+    path, about = _judged(step_set, parts, options, model, critic)
+    found = StepRun(_evaluated(step_set, path, options), _record(step_set, about, kept), kept)
     _say(found, step_set, path, options)
-    shutil.rmtree(parent, ignore_errors=True)
     return found
 
 
@@ -156,28 +185,31 @@ def write_set(folder: Path, parts: Sequence[Part], form: StepFormat) -> StepSet:
     return writer.step_set
 
 
-def _moved(made: StepSet, folder: Path) -> StepSet:
-    """Move a step set to where the user wants it; if the same one is there, that one is used, with its rewards.
+def _kept_set(folder: Path, parts: Sequence[Part], form: StepFormat) -> StepSet:
+    """Return the step set in the folder that the user names; if the same one is there, that one, with its rewards."""
+    require_fitting(folder, parts, form)
+    return StepSet(folder) if is_step_set(folder) else write_set(folder, parts, form)
+
+
+def require_fitting(folder: Path, parts: Sequence[Part], form: StepFormat) -> None:
+    """Insist that a folder can take the solutions of a run: it has these or nothing.
 
     Raises:
         PrmEvalError: Something else is there.
     """
-    if is_step_set(folder):
-        there = StepSet(folder).require_sound()
-        if there.info.content_hash != made.info.content_hash:
-            raise PrmEvalError(
-                f"step_set={folder} has other solutions ({there.info.n_solutions:,}, {there.info.content_hash[:12]}) "
-                f"than this run ({made.info.n_solutions:,}, {made.info.content_hash[:12]}): other tasks, another "
-                "--limit, or other data. Name another folder"
-            )
-        return there
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise PrmEvalError(f"step_set={folder}: something is there that is no step set. Name another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.is_dir():
-        folder.rmdir()
-    shutil.move(made.path, folder)
-    return StepSet(folder)
+    if not is_step_set(folder):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise PrmEvalError(f"step_set={folder}: something is there that is no step set. Name another folder")
+        return
+    there = StepSet(folder).require_sound()
+    with NewFolder(Path(tempfile.gettempdir()), TEMPORARY) as unfinished:
+        made = write_set(unfinished / "set", parts, form).info
+    if there.info.content_hash != made.content_hash:
+        raise PrmEvalError(
+            f"step_set={folder} has other solutions ({there.info.n_solutions:,}, {there.info.content_hash[:12]}) than "
+            f"this run ({made.n_solutions:,}, {made.content_hash[:12]}): other tasks, another --limit, or other data. "
+            "Name another folder"
+        )
 
 
 def _judged(
@@ -191,6 +223,12 @@ def _judged(
     path = write_judged(step_set.path / "critics" / reward_slug(critic), critic, judged, options.reading)
     if (line := unread_line(judged, options.reading)) is not None:
         logger.warning("%s: %s", critic, line)
+    if options.plain.votes > 1 and all(len(set(each.texts)) == 1 for each in judged):
+        logger.warning(
+            "all %d answers about each solution are the same text, so they are one vote: a server with one seed for "
+            "all requests (--gen_kwargs seed=None), a cache, or a temperature near 0 does this",
+            options.plain.votes,
+        )
     unread = sum(each is None for one in judged for each in one.answers)
     about = {"name": critic, "votes": options.plain.votes, "unread_answers": unread}
     return path, {"critic": {**about, "answers": options.plain.answers, "answer_base": options.plain.answer_base}}

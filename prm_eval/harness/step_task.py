@@ -38,7 +38,7 @@ from prm_eval.harness.step_figures import (
     of_processbench,
 )
 from prm_eval.harness.step_options import STEP_KEYS, StepOptions, as_metadata, read_step_options
-from prm_eval.harness.step_run import Part, StepRun, run_steps
+from prm_eval.harness.step_run import Part, StepRun, require_fitting, run_steps
 from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.importers.steps import STEP_FORMATS
 from prm_eval.importers.steps.found import Wanted
@@ -160,6 +160,8 @@ class StepTask(ConfigurableTask):
         else:
             self._check_critic()
         super().build_all_requests(**kwargs)
+        if self is siblings[-1]:
+            self._require_folder(siblings, scope)
         if self.options.model is not None:
             self._ask_nothing()
         elif self.language_model is not None:
@@ -174,6 +176,21 @@ class StepTask(ConfigurableTask):
                 f"threshold={self.options.plain.threshold}: this run has solutions of {', '.join(sorted(groups))} "
                 f"only, so none can be chosen there. Run the whole group (--tasks {suite}), or give the number"
             )
+
+    def _require_folder(self, siblings: Sequence[StepTask], scope: Mapping[str, Any]) -> None:
+        """Refuse a folder for the step set that cannot take it, now that all solutions of the run are known.
+
+        Raises:
+            PrmEvalError: There are other solutions, or another benchmark in this run wants the same folder.
+        """
+        folder = self.options.plain.step_set
+        if folder is None:
+            return
+        tasks = [each.get("task") for each in scope.get("eval_results_acc", {}).values()]
+        suites = {each.options.plain.suite for each in tasks if isinstance(each, StepTask)}
+        if len(suites) > 1:
+            raise PrmEvalError(f"step_set={folder} takes one benchmark; run {' and '.join(sorted(suites))} apart")
+        require_fitting(Path(folder), [Part(task.labelled, task._asked) for task in siblings], self.form)
 
     def _load_model(self) -> RewardModel:
         role, name = self.options.judged_by, str(self.options.model)
@@ -288,10 +305,13 @@ class StepTask(ConfigurableTask):
             task.run, task.figures = run, each
             task._record(run, each)
 
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return tuple(instance.doc["problem_id"] for instance in self._instances)
+
     def _part(self) -> Part:
-        asked = tuple(instance.doc["problem_id"] for instance in self._instances)
         if self.model is not None:
-            return Part(self.labelled, asked)
+            return Part(self.labelled, self._asked)
         judged = (
             judge(
                 instance.doc["problem_id"],
@@ -301,7 +321,7 @@ class StepTask(ConfigurableTask):
             )
             for instance in self._instances
         )
-        return Part(self.labelled, asked, tuple(judged))
+        return Part(self.labelled, self._asked, tuple(judged))
 
     def _critic_name(self) -> str:
         metadata, model = self.config.metadata or {}, unwrapped(self.language_model)

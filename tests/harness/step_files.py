@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
+from prm_eval.records import StepRewards
 from tests.conftest import ROOT, write_jsonl
 
 # not tasks_path(), which an installed package answers
@@ -85,6 +87,26 @@ def run(task: str, *, model: object = "dummy", metadata: Mapping[str, object], i
     manager = TaskManager(include_path=str(include), include_defaults=False, metadata=dict(metadata))
     options.setdefault("model_args", "" if model == "dummy" else None)
     return simple_evaluate(model=model, tasks=[task], task_manager=manager, bootstrap_iters=0, **options)
+
+
+class ContextHash:
+    """A reward model without a model: a number from the hash of all text so far (acceptance values: sha_context)."""
+
+    kind, score_type, aggregation, splitter = "prm", "value", "min", None
+    name = "sha_context"
+
+    def __init__(self, argument: str | None = None) -> None: ...
+
+    def describe(self) -> dict[str, object]:
+        return {"id": "tests/sha_context", "version": 1, "weights": "none: a rule"}
+
+    def score(self, items):
+        found = []
+        for item in items:
+            texts = ["\n".join([item.statement, *item.steps[: k + 1]]) for k in range(len(item.steps))]
+            digests = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+            found.append(StepRewards(tuple(int(each[:13], 16) / 16**13 for each in digests)))
+        return found
 
 
 def steps_of(prompt: str) -> int:

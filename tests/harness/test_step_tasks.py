@@ -136,6 +136,46 @@ def test_prmbench_through_both_doors(here, prm, capsys) -> None:
     assert results["sample_len"] == 18 + 2  # with the twins of the redundant items
 
 
+def test_an_orm_is_asked_about_every_beginning(here, models, capsys) -> None:
+    """As behind the other door; one number a solution places no mistake."""
+    metadata = {
+        "problems": write_processbench(here),
+        "orm_model": str(models["orm"]),
+        "step_set": "set",
+        "threshold": 0.1,
+    }
+    results = run("processbench_math", metadata=metadata)["results"]["processbench_math"]
+    assert main(["score", "set", "--reward-model", str(models["orm"]), "-o", "scored"]) == 0
+    whole = by_command(capsys, "set", "scored", "--threshold", "0.1")["whole"]
+    assert results["f1,orm"] == whole["located"]["f1"]["value"]
+    assert results["step_auc,orm"] == whole["separated"]["auc"]["value"]
+    assert "ece,orm" not in results  # numbers of any size are no probabilities
+
+
+def test_the_acceptance_values_through_lm_eval(here, data) -> None:
+    """The figures of an independent plain reference on the real public solutions, to 1e-9."""
+    expected = json.loads((data / "steps_expected/expected_public.json").read_text())
+    metadata = {"prm_model": "tests.harness.step_files:ContextHash", "threshold": 0.5, "resamples": 20}
+    wanted = expected["processbench"]["sha_context"]
+    files = str(data / "steps/processbench_*.jsonl")
+    found = run("processbench", metadata={**metadata, "problems": files})
+    for subset in SUBSETS:
+        results, place = found["results"][f"processbench_{subset}"], wanted["subsets"][subset]["first_error"]
+        assert results["f1,prm"] == pytest.approx(place["f1"]["value"], abs=1e-9)
+        assert results["f1_stderr,prm"] == pytest.approx(place["f1"]["se_jackknife"], abs=1e-9)
+        assert results["error_acc,prm"] == pytest.approx(place["error_acc"], abs=1e-9)
+    assert found["groups"]["processbench"]["f1,prm"] == pytest.approx(0.0385, abs=5e-5)
+    assert found["groups"]["processbench"]["f1_stderr,prm"] == pytest.approx(0.0091, abs=5e-5)
+    chosen = run("processbench", metadata={**metadata, "problems": files, "threshold": "chosen:gsm8k"})
+    assert chosen["groups"]["processbench"]["f1,prm"] == pytest.approx(0.1911, abs=5e-5)
+    wanted = expected["prmbench"]["sha_context"]
+    files = str(data / "steps/prmbench_prm800k_test.jsonl")
+    results = run("prmbench", metadata={**metadata, "problems": files, "strip_numbers": False})["results"]["prmbench"]
+    for name in ("f1", "negative_f1"):
+        assert results[f"{name},prm"] == pytest.approx(wanted[name], abs=1e-9)
+    assert results["first_error_acc,prm"] == pytest.approx(wanted["first_error_accuracy"], abs=1e-9)
+
+
 def test_both_doors_give_a_critic_the_same_figures(here, server, capsys) -> None:
     """Over a real HTTP server, three votes a solution: what cannot be read is counted, and is a miss behind both
     doors."""
@@ -307,7 +347,7 @@ def test_a_threshold_is_a_number_the_models_own_or_chosen_on_the_group(here, prm
     """Trap 2: a threshold tuned on the reported subset, or one that the results do not say."""
     problems = write_processbench(here)
     f1s = {}
-    for threshold in (0.2, "recipe", "chosen:gsm8k", "chosen:math:exact"):
+    for threshold in (0.2, ">0.2", ">=0.2", "recipe", "chosen:gsm8k", "chosen:math:exact"):
         metadata = {"problems": problems, "prm_model": prm, "step_set": "set", "threshold": threshold}
         found = run("processbench", metadata=metadata)
         (rewards,) = StepSet("set").pool.reward_folders()
@@ -452,11 +492,40 @@ def test_a_kept_set_is_used_again_and_no_other_one(here, monkeypatch) -> None:
     assert StepSet("empty").info.n_solutions == 10
 
 
+def test_a_folder_that_cannot_take_the_set_is_found_before_a_critic_is_asked(here) -> None:
+    """After 27,200 answers it would be the wrong time to learn that a folder has other solutions."""
+    metadata = {"problems": write_processbench(here), "prm_model": "arithmetic", "step_set": "set"}
+    run("processbench_gsm8k", metadata=metadata)
+    del metadata["prm_model"]
+    model = Canned(["\\boxed{1}"])
+    with pytest.raises(PrmEvalError, match="has other solutions"):
+        run("processbench", model=model, metadata=metadata)
+    write_jsonl(here / "data" / "bench.jsonl", prmbench_rows())
+    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata={**metadata, "step_set": "new"})
+    with pytest.raises(PrmEvalError, match="takes one benchmark; run prmbench and processbench apart"):
+        simple_evaluate(model=model, tasks=["processbench_math", "prmbench"], task_manager=manager)
+    assert type(model).asked == 0
+
+
+def test_votes_that_are_all_the_same_are_said(here, caplog) -> None:
+    """A cache or a server's seed makes eight votes one, and the results would still say eight."""
+    with caplog.at_level(logging.WARNING):
+        metadata = {"problems": write_processbench(here), "votes": 2}
+        run("processbench_math", model=Canned(["\\boxed{1}"]), metadata=metadata)
+    assert "all 2 answers about each solution are the same text" in caplog.text
+    caplog.clear()
+    run("processbench_math", model=Canned(["\\boxed{1}", "\\boxed{0}", "?"]), metadata=metadata)
+    assert "the same text" not in caplog.text
+
+
 def test_without_a_folder_nothing_stays(here, caplog) -> None:
     """A set of 3,400 solutions for each run would fill the disk of whoever tries thresholds."""
     with caplog.at_level(logging.INFO):
         run("processbench_math", metadata={"problems": write_processbench(here), "prm_model": "arithmetic"})
-    assert list((here / "temporary").glob("prm_eval-steps-*")) == []
+    assert list((here / "temporary").iterdir()) == []
     assert "--metadata step_set=DIR" in caplog.text
 
 
@@ -543,7 +612,7 @@ def test_limit_and_one_file_of_all_subsets(here) -> None:
 def test_the_data_files_of_a_yaml(here) -> None:
     """A task of one's own over a local file in the same columns: five lines, and the same figures as problems=."""
     write_jsonl(here / "data.jsonl", processbench_rows("math", 10))
-    template = TASKS / "processbench" / "_processbench_template_yaml"
+    template = TASKS / "_processbench_template_yaml"
     (here / "mine").mkdir()
     (here / "mine" / "mine.yaml").write_text(
         f"include: {template}\ntask: mine\ndataset_path: json\ntest_split: math\n"
