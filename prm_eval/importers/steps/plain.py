@@ -27,6 +27,7 @@ from prm_eval.importers.steps.reading import (
     fault,
     id_of,
     labelled,
+    ratings_of,
     squashed,
     statement_of,
     steps_of,
@@ -135,9 +136,7 @@ def _label(row: Row, solution_id: str, n: int) -> tuple[LabelKind | None, StepLa
     if "ratings" not in given:
         assert first is not None  # noqa: S101  (one of the two is given)
         return "first_error", by_first_error(first, n, final_correct=right, source_label=spelt)
-    ratings = row.fields["ratings"]
-    if not isinstance(ratings, list):
-        raise row.fault(f"ratings of type {type(ratings).__name__}", "a list of -1, 0, 1 or null")
+    ratings = ratings_of(row, row.fields["ratings"], "ratings")
     make = partial(by_ratings, ratings, n, first_error=first, final_correct=right, source_label=spelt)
     return "rated", labelled(row, solution_id, make)
 

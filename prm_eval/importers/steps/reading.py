@@ -158,6 +158,20 @@ def fault(row: Row, solution_id: str, found: str, expected: str, hint: str = "")
     return row.fault(f"solution {solution_id!r}: {found}", expected, hint)
 
 
+def ratings_of(row: Row, value: Any, label: str) -> list[Any]:
+    """Return a list of ratings, each a number or null; which numbers, :func:`by_ratings` says.
+
+    Raises:
+        DataError: It is no list, or an entry is no number.
+    """
+    if not isinstance(value, list):
+        raise row.fault(f"{label} of type {type(value).__name__}", "a list of -1, 0, 1 or null")
+    for i, each in enumerate(value):
+        if each is not None and not isinstance(each, (int, float)):
+            raise row.fault(f"{label}[{i}] of type {type(each).__name__}", "-1, 0, 1 or null")
+    return value
+
+
 def wrong_steps(row: Row, solution_id: str, value: Any, label: str, base: int) -> list[int]:
     """Return a list of wrong steps as 0-based indices, those beyond the end among them.
 

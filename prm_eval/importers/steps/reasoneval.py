@@ -24,6 +24,7 @@ from prm_eval.importers.steps.reading import (
     id_of,
     labelled,
     numbered_error,
+    ratings_of,
     require_verdict,
     squashed,
     statement_of,
@@ -104,9 +105,7 @@ def _neutral(row: Row, wanted: Wanted) -> Found:
     solution_id = id_of(row, "id")
     statement = statement_of(row, "question", "problem")
     steps, lines = grouped_steps(row, row.fields[_GROUPS], _GROUPS, wanted)
-    ratings = row.fields["rating"]
-    if not isinstance(ratings, list):
-        raise row.fault(f"rating of type {type(ratings).__name__}", "a list of -1, 0, 1 or null")
+    ratings = ratings_of(row, row.fields["rating"], "rating")
     return Found(
         row.path,
         row.number,
