@@ -105,7 +105,10 @@ class _Reading:
             self.dropped[REPEATED] += 1
             return
         self.dropped.update(one.left)
-        self.found.append(one)
+        # what a source says in words of its own may hold half a surrogate pair, which no table can
+        solution = replace(one.solution, remarks=tuple(sound(one.solution.remarks)))
+        label = replace(one.label, source_label=sound(one.label.source_label))
+        self.found.append(replace(one, solution=solution, label=label))
 
 
 def import_step_set(
@@ -166,7 +169,7 @@ def import_step_set(
         look_at(written.solutions, written.labels, written.info),
         dict(sorted(reading.dropped.items())),
         reading.skipped,
-        dict(reading.read),
+        sound(dict(reading.read)),
         [*left_out, *said],
     )
 
@@ -229,7 +232,7 @@ def _write(
     policy = {"id": sound(generators.pop()) if len(generators) == 1 else None, "revision": None}
     about: dict[str, Any] = {**source.description(), "format": form.name}
     if reading.read:
-        about["read"] = dict(sorted(reading.read.items()))
+        about["read"] = sound(dict(sorted(reading.read.items())))
     stem = source.files[0].path.name.partition(".")[0] if len(source.files) == 1 else source.name
     writer = StepSetWriter(
         folder,

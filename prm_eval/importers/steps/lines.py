@@ -44,8 +44,8 @@ def set_lines(step_set: StepSet, looks: Looks | None = None) -> list[str]:
     whole = found.whole
     return [
         f"step set   {step_set.path}  ({info.name}, {info.content_hash[:12]})",
-        f"holds      {whole.solutions:,} solutions of {whole.problems:,} problems, {whole.steps:,} steps; "
-        f"{info.n_labelled:,} solutions labelled",
+        f"holds      {_counted(whole.solutions, 'solution')} of {_counted(whole.problems, 'problem')}, "
+        f"{_counted(whole.steps, 'step')}; {info.n_labelled:,} labelled",
         f"labels     {info.labels}: {KINDS[info.labels]}",
         f"made by    {info.label_source}: {SOURCES[info.label_source]}",
         f"balance    {_solutions(whole)}; {_steps(whole)}",
@@ -57,9 +57,13 @@ def set_lines(step_set: StepSet, looks: Looks | None = None) -> list[str]:
     ]
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _solutions(whole: Balance) -> str:
     unknown = f", {whole.unknown:,} of which that is not known" if whole.unknown else ""
-    return f"{whole.clean:,} solutions clean, {whole.wrong:,} with a wrong step{unknown}"
+    return f"{_counted(whole.clean, 'solution')} clean, {whole.wrong:,} with a wrong step{unknown}"
 
 
 def _steps(whole: Balance) -> str:
