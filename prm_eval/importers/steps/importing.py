@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers.common import ImportedProblem, RewardColumn, sound
@@ -230,16 +229,13 @@ def _write(
 ) -> tuple[StepSet, list[str]]:
     generators = {each.solution.generator for each in found}
     policy = {"id": sound(generators.pop()) if len(generators) == 1 else None, "revision": None}
-    about: dict[str, Any] = {**source.description(), "format": form.name}
-    if reading.read:
-        about["read"] = sound(dict(sorted(reading.read.items())))
     stem = source.files[0].path.name.partition(".")[0] if len(source.files) == 1 else source.name
     writer = StepSetWriter(
         folder,
         name=name or form.set_name or stem,
         labels=kind,
         label_source=label_source,
-        source=about,
+        source={**source.description(), "format": form.name},
         policy=policy,
     )
     with writer:
@@ -249,11 +245,17 @@ def _write(
         rewards.close(writer.pool_hash())
         writer.dropped.update(reading.dropped)
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
-        writer.notes += [*form.notes, *remarks, *_blank(found), *notes]
+        writer.notes += [*form.notes, *_read(reading), *remarks, *_blank(found), *notes]
         said = [*writer.notes, *rewards.notes()]
     if writer.step_set is None:
         raise PrmEvalError("the step set was not written")
     return writer.step_set, said
+
+
+def _read(reading: _Reading) -> list[str]:
+    counts = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in sound(dict(reading.read)).items())
+    # not in the description of the source: that one is in the pool, where nothing tells of labels
+    return [f"the source holds {counts}"] if counts else []
 
 
 def _blank(found: Sequence[Found]) -> list[str]:

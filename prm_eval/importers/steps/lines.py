@@ -28,12 +28,10 @@ _HEAD = ("group", "solutions", "problems", "clean", "wrong", "unknown", "steps",
 
 
 def report_lines(report: StepImportReport) -> list[str]:
-    """Return what an import prints: the format, what the rows held, and the set."""
+    """Return what an import prints: the format and the set."""
     recognised = " (recognised)" if report.recognised else ""
-    read = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in report.read.items())
     return [
         f"format     {report.format}{recognised}: {report.describe}",
-        *([f"read       {read}"] if read else []),
         *set_lines(report.step_set, report.looks),
     ]
 

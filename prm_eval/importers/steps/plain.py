@@ -42,6 +42,12 @@ from prm_eval.store.jsonl import Row
 
 LABELS = ("label", "ratings", "wrong_steps")
 SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
+READ = frozenset(
+    "id solution_id uuid problem question statement steps label ratings wrong_steps base group generator problem_id "
+    "twin_id final_answer final_answer_correct source_label label_source remarks prm_scores step_scores "
+    "score_type".split()
+)
+"""The fields of a plain row that are read; of others an import says that they are not."""
 _PROCESSBENCH = re.compile(r"(gsm8k|math|olympiadbench|omnimath)-\d+")
 
 
@@ -104,6 +110,7 @@ def _read(row: Row, wanted: Wanted, processbench: bool) -> Found:
         kind,
         _label_source(row),
         base_said=row.fields.get("base") is not None,
+        remarks=tuple(f"not read: the field {name!r}"[:200] for name in row.fields if name not in READ),
     )
 
 

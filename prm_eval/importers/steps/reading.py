@@ -100,23 +100,33 @@ def whole(row: Row, value: Any, label: str) -> int:
     return value
 
 
-def numbered_error(row: Row, value: Any, label: str) -> int:
+def numbered_error(row: Row, value: Any, label: str, n_steps: int | None = None) -> int:
     """Return a first wrong step that counts from 1, "N/A" for none, as a 0-based index or -1.
 
+    Args:
+        row: The row.
+        value: The number, or a text of it.
+        label: The name of the field.
+        n_steps: The number of steps, where the number is a place among them.
+
     Raises:
-        DataError: It is neither.
+        DataError: It is neither, or there is no such step.
     """
     if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
         return NO_ERROR
-    text = value.strip() if isinstance(value, str) else value
-    number = int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else value
-    if isinstance(number, str):
-        raise row.fault(f"{label} = {value!r}"[:200], 'a number from 1, or "N/A"')
-    number = whole(row, number, label)
+    last = "" if n_steps is None else f" to {n_steps}"
+    expected = f'a number from 1{last}, or "N/A"'
+    if isinstance(value, str):
+        text = value.strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise row.fault(f"{label} = {value!r}"[:200], expected)
+        value = int(text)
+    number = whole(row, value, label)
     if number < 1:
-        raise row.fault(
-            f"{label} = {number}", 'a number from 1, or "N/A"', "Did you mean base 0? This format counts from 1."
-        )
+        raise row.fault(f"{label} = {number}", expected, "Did you mean base 0? This format counts from 1.")
+    if n_steps is not None and number > n_steps:
+        steps = f"{n_steps} step{'' if n_steps == 1 else 's'}"
+        raise row.fault(f"{label} = {number} of {steps}", expected)
     return number - 1
 
 

@@ -104,6 +104,12 @@ def test_every_field(tmp_path: Path) -> None:
     assert rewards_of(report, "m")["b"].refusal == "not in the source"
 
 
+def test_fields_that_nothing_reads(tmp_path: Path) -> None:
+    """If a misspelt field were passed over in silence, a label or a group would be lost by a letter."""
+    report = imported(tmp_path, [altered(PLAIN, grupe="x"), altered(PLAIN, id="b", grupe="y")])
+    assert [note for note in report.notes if "not read" in note] == ["not read: the field 'grupe'"]
+
+
 def test_labels_that_nobody_knows(tmp_path: Path) -> None:
     """If an unknown label became "no wrong step", a set would be cleaner than anybody said."""
     report = imported(tmp_path, [altered(PLAIN, label=None), altered(PLAIN, id="b")])

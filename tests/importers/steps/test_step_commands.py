@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from prm_eval.cli.commands import main
+from prm_eval.importers.steps import STEP_FORMATS
 from prm_eval.importers.steps.explain import FIRST_WRONG, Scored
 from prm_eval.importers.steps.lines import KINDS, SOURCES
 from prm_eval.records import LABEL_KINDS
-from tests.conftest import write_jsonl
-from tests.importers.steps.rows import PLAIN, PROCESSBENCH, TRL, altered
+from tests.conftest import ROOT, write_jsonl
+from tests.importers.steps.rows import PLAIN, PROCESSBENCH, TRL, altered, lines_of
 
 
 @pytest.fixture
@@ -145,3 +146,39 @@ def test_every_kind_has_its_words() -> None:
     """If a kind of labels had no words, showing such a set would be a traceback."""
     assert set(KINDS) == set(LABEL_KINDS)
     assert set(SOURCES) == {"people", "rules", "rollouts", "model", "oracle", "unknown"}
+
+
+def printed_in_document(command: str) -> list[str]:
+    """The lines that docs/step-sets.md shows for a command, without those that are left out."""
+    page = (ROOT / "docs/step-sets.md").read_text(encoding="utf-8")
+    block = page.split(f"```text\n$ {command}", 1)[1].split("```", 1)[0]
+    return [line for line in block.splitlines()[1:] if line != "..."]
+
+
+def test_the_document_shows_what_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the page showed another output than the command's, a reader would doubt the first thing that he tries."""
+    page = (ROOT / "docs/step-sets.md").read_text(encoding="utf-8")
+    (tmp_path / "mine.jsonl").write_text(page.split("```json\n")[1].splitlines()[0], encoding="utf-8")
+    row = lines_of(tmp_path / "mine.jsonl")[0]
+    file = write_jsonl(tmp_path / "mine.jsonl", [{**row, "prm_scores": {"my-prm": [0.97, 0.31, 0.62]}}])
+    assert main(["steps", "import", str(file), "-o", str(tmp_path / "SET")]) == 0
+    capsys.readouterr()
+    assert main(["explain-steps", str(tmp_path / "SET"), "a"]) == 0
+    assert capsys.readouterr().out.splitlines() == printed_in_document("prm-eval explain-steps SET a")
+
+
+def test_the_document_shows_processbench(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the page's counts were not those of the stored part of ProcessBench, they would be invented."""
+    monkeypatch.chdir(tmp_path)
+    files = str(data / "steps/processbench_*.jsonl")
+    assert main(["steps", "import", files, "-o", "processbench"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in printed_in_document("prm-eval steps import processbench") if line not in shown] == []
+
+
+def test_the_document_names_every_format() -> None:
+    """If a format were missing in the table, its owner would think that it is not read."""
+    page = (ROOT / "docs/step-sets.md").read_text(encoding="utf-8")
+    assert [name for name in STEP_FORMATS if f"| `{name}` |" not in page] == []
