@@ -71,7 +71,7 @@ def _mrgsm8k(row: Row, wanted: Wanted) -> Found:
     statement = statement_of(row, "question")
     steps = steps_of(row, row.fields["model_output_steps"], "model_output_steps", wanted)
     name = "model_output_solution_first_error_step"
-    first = numbered_error(row, row.fields[name], name)
+    first = numbered_error(row, row.fields[name], f"solution {solution_id!r}: {name}", len(steps))
     said = verdict(
         row, row.fields.get("model_output_solution_correctness"), "model_output_solution_correctness", RIGHT_WRONG
     )
@@ -84,7 +84,7 @@ def _mrgsm8k(row: Row, wanted: Wanted) -> Found:
         row.path,
         row.number,
         Solution(solution_id, statement, steps, squashed(statement), row.text("question_type")),
-        labelled(row, solution_id, make, "This format counts from 1."),
+        labelled(row, solution_id, make),
         step_scores(
             row, solution_id, row.fields.get("prm_scores"), "prm_scores", (1,) * len(steps), wanted, PROBABILITY
         ),
@@ -136,7 +136,7 @@ def _mrben(row: Row, wanted: Wanted, given: Any) -> Found:
     if not merged:
         raise fault(row, solution_id, f"{_MRBEN} without a text", "at least one step")
     name = "Model_Solution_First_Error_Step"
-    number = numbered_error(row, given.get(name), f"{solution_id}: {name}") + 1
+    number = numbered_error(row, given.get(name), f"solution {solution_id!r}: {name}") + 1
     first = NO_ERROR if number == 0 else numbers.index(number) if number in numbers else None
     if first is None:
         shown = " ".join(str(each) for each in numbers if each is not None)
