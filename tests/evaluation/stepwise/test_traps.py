@@ -16,7 +16,7 @@ import pytest
 from prm_eval.cli.commands import main
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.stats import ClusterBootstrap
-from prm_eval.evaluation.stepwise.arrays import SetArrays
+from prm_eval.evaluation.stepwise.arrays import NEUTRAL, SetArrays
 from prm_eval.evaluation.stepwise.jobs import evaluate_steps, run_step_evaluation
 from prm_eval.evaluation.stepwise.locating import located, predictions, resampled_f1
 from prm_eval.evaluation.stepwise.measuring import Bench, Settings, measure
@@ -202,7 +202,7 @@ def test_12_neutral_steps_three_ways(tmp_path: Path) -> None:
     """Good, bad or left out are three figures of one scorer: which one is an option, and it is said."""
     small = arrays(tmp_path / "set", [{"n": 4, "ratings": [1, 0, 1, -1]}], "rated")
     scores = scored([0.9, 0.3, 0.8, 0.5])
-    values = {way: resampled_auc(scores, small, boot(small), way).value for way in ("good", "bad", "out")}  # type: ignore[arg-type]
+    values = {way: resampled_auc(scores, small, boot(small), way).value for way in NEUTRAL}
     assert values == {"good": pytest.approx(2 / 3), "bad": 1.0, "out": 1.0}
     found = evaluate_steps(
         labelled(tmp_path / "again", [{"n": 1, "ratings": [0]}], "rated").info, small, [], Ask(), FEW
@@ -273,7 +273,9 @@ def test_17_a_critic_that_cannot_be_read_is_wrong(tmp_path: Path) -> None:
     assert (found.located.error_acc, found.located.correct_acc) == (0.5, 0.0)
     assert found.n_not_scored == 1
     assert found.located.outcomes.too_late == 1, "a step beyond the end is a wrong step named, not a parse error"
-    assert read_scores(path, step_set, arrays_of(step_set.path)).predictions.tolist() == [1, NOT_SCORED, 7]  # type: ignore[union-attr]
+    read = read_scores(path, step_set, arrays_of(step_set.path)).predictions
+    assert read is not None
+    assert read.tolist() == [1, NOT_SCORED, 7]
 
 
 def test_18_templates_are_raw(tmp_path: Path) -> None:
@@ -302,7 +304,9 @@ def test_20_calibration_of_numbers_that_are_no_probabilities(tmp_path: Path) -> 
     """Signed scores have no calibration error, and nothing is divided by its maximum to get one."""
     small = arrays(tmp_path / "set", [{"n": 2, "label": 1}, {"n": 1, "label": -1}])
     raw = scored([1.4, -0.2, 0.3], score_type="raw", threshold=None)
-    assert measure(raw, Threshold(0.0, "fixed"), Bench(small, FEW)).whole.separated.calibration is None  # type: ignore[union-attr]
+    steps = measure(raw, Threshold(0.0, "fixed"), Bench(small, FEW)).whole.separated
+    assert steps is not None
+    assert steps.calibration is None
     with pytest.raises(PrmEvalError, match="no threshold of their own"):
         settle(Ask(), raw, small)
 
