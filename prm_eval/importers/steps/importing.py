@@ -112,7 +112,7 @@ class _Reading:
 
 def import_step_set(
     path: str | Path | Sequence[str | Path],
-    folder: Path,
+    folder: str | Path,
     *,
     form: str = "auto",
     name: str | None = None,
@@ -158,7 +158,7 @@ def import_step_set(
     solutions, notes = _with_known_twins(reading.found)
     kind, label_source = _meaning(found.form, solutions)
     _require_base(kind, solutions)
-    written, said = _write(folder, solutions, found.source, found.form, kind, label_source, name, reading, notes)
+    written, said = _write(Path(folder), solutions, found.source, found.form, kind, label_source, name, reading, notes)
     left_out = [f"files left out, of another shape: {', '.join(found.left_out)}"] if found.left_out else []
     return StepImportReport(
         written,

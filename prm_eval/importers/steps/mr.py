@@ -114,22 +114,22 @@ def _copy(row: Row, wanted: Wanted) -> Found:
 def mrben_items(row: Row, wanted: Wanted) -> Iterator[Item]:
     """Yield the solutions of a question."""
     if _MRBEN in row.fields:
-        yield partial(_mrben, row, wanted, row.fields)
+        yield partial(_mrben, row, wanted, row.fields, f"row{row.number}")
         return
     samples = row.fields.get("samples")
     if not isinstance(samples, list):
         raise row.fault(f"samples of type {type(samples).__name__}", "a list of solutions")
-    for each in samples:
-        yield partial(_mrben, row, wanted, each)
+    for i, each in enumerate(samples):
+        yield partial(_mrben, row, wanted, each, str(i))
 
 
-def _mrben(row: Row, wanted: Wanted, given: Any) -> Found:
+def _mrben(row: Row, wanted: Wanted, given: Any, unnamed: str) -> Found:
     if not isinstance(given, dict):
         raise row.fault(f"a sample of type {type(given).__name__}", "an object")
     sample = Row(row.path, row.number, given)
     problem_id = id_of(row, "id", "Question_UUID")
     generator = sample.text("Sampled_Model")
-    solution_id = f"{problem_id}/{generator}"
+    solution_id = f"{problem_id}/{generator or unnamed}"
     statement = statement_of(row, "problem", "Question")
     options = row.text("options", "Options")
     numbers, merged = merge_numbered(text_list(sample, given.get(_MRBEN), f"{solution_id}: {_MRBEN}"))

@@ -23,6 +23,7 @@ from tests.importers.steps.rows import (
     MRGSM8K_SCORED,
     MRMATH,
     NEUTRAL,
+    NOWHERE,
     ONE_EACH,
     PERTURBED,
     PHASE_2,
@@ -298,6 +299,9 @@ def test_mrben_numbers_are_in_the_text(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     flat = imported(tmp_path / "f", [MRBEN_FLAT])
     assert flat.step_set.solutions[0].group == "logic" and flat.step_set.labels[0].first_error == 1
+    (tmp_path / "n").mkdir()
+    unnamed = altered(MRBEN, samples__0__Sampled_Model=NOWHERE, samples__1__Sampled_Model=NOWHERE)
+    assert list(found(imported(tmp_path / "n", [unnamed]))) == ["q-1/0", "q-1/1"], "ids without models are places"
 
 
 @pytest.mark.parametrize(
@@ -346,6 +350,17 @@ def test_math_aps(tmp_path: Path) -> None:
     assert second.steps == ("It is 4.",) and other.soft == (0.0,), "the first share of a beginning counts"
     assert report.dropped == {"repeated_prefix": 1}
     assert (report.step_set.info.labels, report.step_set.info.made_by_a_model) == ("soft", True)
+
+
+def test_a_number_is_no_beginning_of_a_longer_one(tmp_path: Path) -> None:
+    """If "It is 4" were taken for a beginning of "It is 42", a share would sit on a step of another solution."""
+    nodes = [("\n\nIt is 4", 1.0), ("\n\nIt is 42", 0.0), ("\n\nIt is 4\u2003so 4", 0.5)]
+    steps = [{"solution_prefix": f"What is 2 - 2?{text}", "mc_value": share} for text, share in nodes]
+    report = imported(tmp_path, [altered(APS, reasoning_steps=steps)])
+    assert [(each.steps, label.soft) for each, label in found(report).values()] == [
+        (("It is 42",), (0.0,)),
+        (("It is 4", "so 4"), (1.0, 0.5)),
+    ]
 
 
 def test_bigbench_keeps_both_facts(tmp_path: Path) -> None:

@@ -211,6 +211,17 @@ def test_mrben(tmp_path: Path, data: Path, expected: dict[str, Any], subject: st
     assert kinds["correct_acc"] == pytest.approx(wanted["first_error"]["correct_acc"], abs=1e-7)
 
 
+def test_two_copies_of_one_set_agree(tmp_path: Path, data: Path) -> None:
+    """Traps 6 and 21: MR-GSM8K counts from 1, a converted copy of it from 0; if either base were misread, solutions
+    that both have would be labelled a step apart."""
+    own = found(imported(data / "steps/mrgsm8k_with_prm_scores.jsonl", tmp_path))
+    copy = found(imported(data / "steps_outputs/mrgsm8k_original_prms.jsonl", tmp_path / "copy"))
+    both = own.keys() & copy.keys()
+    assert len(both) == 202
+    assert [name for name in sorted(both) if own[name][1].first_error != copy[name][1].first_error] == []
+    assert all(len(own[name][0].steps) == len(copy[name][0].steps) for name in both)
+
+
 def test_bigbench(tmp_path: Path, data: Path, expected: dict[str, Any]) -> None:
     """If null were a missing label, the clean chains would be gone."""
     report = imported(data / "steps/bigbench_mistake_arithmetic.jsonl", tmp_path)
