@@ -32,7 +32,8 @@ def _steps_import(options: argparse.Namespace) -> int:
             progress=progress,
         )
     for note in report.notes:
-        print(f"note: {note}", file=sys.stderr)
+        if note not in report.step_set.info.notes:  # those are shown with the set
+            print(f"note: {note}", file=sys.stderr)
     for fault in report.skipped:
         print(f"skipped: {fault}", file=sys.stderr)
     if report.skipped:

@@ -87,7 +87,7 @@ def test_ratings_and_a_first_error(ratings: list[int | None], first: int, fits: 
         by_ratings(ratings, len(ratings), first_error=first)
 
 
-@pytest.mark.parametrize("ratings", [[2], [-2], [True], [0.5], ["1"], [1, 1]])
+@pytest.mark.parametrize("ratings", [[2], [-2], [True], [0.5], ["1"], [1, 1], [[0]], [1.0]])
 def test_no_ratings(ratings: list[object]) -> None:
     """Another scale (0 to 1, percent) read as ratings would turn good steps into neutral ones."""
     with pytest.raises(LabelError):

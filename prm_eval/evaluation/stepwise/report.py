@@ -91,6 +91,14 @@ def text_report(evaluation: StepEvaluation) -> str:
     return "\n".join([*lines, *(f"note: {note}" for note in notes(evaluation))])
 
 
+def short_report(evaluation: StepEvaluation) -> str:
+    """Return what the set is and the table of headlines."""
+    rows = [*ordered(evaluation), *evaluation.rules]
+    return "\n".join(
+        [*head_lines(evaluation), "", *aligned(head_table(evaluation, rows)), "", *_rule_lines(evaluation)]
+    )
+
+
 def head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str]]:
     """Return the cells of the table of headlines, its head first."""
     headline = evaluation.headline

@@ -69,7 +69,8 @@ def explain(
     """
     pairs = list(zip(step_set.solutions, step_set.labels, strict=True))
     if solution_id is not None and _is_rewards(solution_id, step_set):
-        solution_id, rewards = None, [Path(solution_id), *rewards]
+        rewards = [Path(solution_id), *rewards]
+        solution_id = None
     if solution_id is None:
         wrong = [each for each in pairs if each[1].first_error is not None and each[1].first_error != NO_ERROR]
         chosen = (wrong or pairs)[:FIRST_WRONG]

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers.common import ImportedProblem, RewardColumn, sound
@@ -105,12 +104,15 @@ class _Reading:
             self.dropped[REPEATED] += 1
             return
         self.dropped.update(one.left)
-        self.found.append(one)
+        # what a source says in words of its own may hold half a surrogate pair, which no table can
+        solution = replace(one.solution, remarks=tuple(sound(one.solution.remarks)))
+        label = replace(one.label, source_label=sound(one.label.source_label))
+        self.found.append(replace(one, solution=solution, label=label))
 
 
 def import_step_set(
     path: str | Path | Sequence[str | Path],
-    folder: Path,
+    folder: str | Path,
     *,
     form: str = "auto",
     name: str | None = None,
@@ -156,7 +158,7 @@ def import_step_set(
     solutions, notes = _with_known_twins(reading.found)
     kind, label_source = _meaning(found.form, solutions)
     _require_base(kind, solutions)
-    written, said = _write(folder, solutions, found.source, found.form, kind, label_source, name, reading, notes)
+    written, said = _write(Path(folder), solutions, found.source, found.form, kind, label_source, name, reading, notes)
     left_out = [f"files left out, of another shape: {', '.join(found.left_out)}"] if found.left_out else []
     return StepImportReport(
         written,
@@ -166,7 +168,7 @@ def import_step_set(
         look_at(written.solutions, written.labels, written.info),
         dict(sorted(reading.dropped.items())),
         reading.skipped,
-        dict(reading.read),
+        sound(dict(reading.read)),
         [*left_out, *said],
     )
 
@@ -227,16 +229,13 @@ def _write(
 ) -> tuple[StepSet, list[str]]:
     generators = {each.solution.generator for each in found}
     policy = {"id": sound(generators.pop()) if len(generators) == 1 else None, "revision": None}
-    about: dict[str, Any] = {**source.description(), "format": form.name}
-    if reading.read:
-        about["read"] = dict(sorted(reading.read.items()))
     stem = source.files[0].path.name.partition(".")[0] if len(source.files) == 1 else source.name
     writer = StepSetWriter(
         folder,
         name=name or form.set_name or stem,
         labels=kind,
         label_source=label_source,
-        source=about,
+        source={**source.description(), "format": form.name},
         policy=policy,
     )
     with writer:
@@ -246,11 +245,17 @@ def _write(
         rewards.close(writer.pool_hash())
         writer.dropped.update(reading.dropped)
         remarks = dict.fromkeys(remark for each in found for remark in each.remarks)
-        writer.notes += [*form.notes, *remarks, *_blank(found), *notes]
+        writer.notes += [*form.notes, *_read(reading), *remarks, *_blank(found), *notes]
         said = [*writer.notes, *rewards.notes()]
     if writer.step_set is None:
         raise PrmEvalError("the step set was not written")
     return writer.step_set, said
+
+
+def _read(reading: _Reading) -> list[str]:
+    counts = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in sound(dict(reading.read)).items())
+    # not in the description of the source: that one is in the pool, where nothing tells of labels
+    return [f"the source holds {counts}"] if counts else []
 
 
 def _blank(found: Sequence[Found]) -> list[str]:

@@ -28,12 +28,10 @@ _HEAD = ("group", "solutions", "problems", "clean", "wrong", "unknown", "steps",
 
 
 def report_lines(report: StepImportReport) -> list[str]:
-    """Return what an import prints: the format, what the rows held, and the set."""
+    """Return what an import prints: the format and the set."""
     recognised = " (recognised)" if report.recognised else ""
-    read = ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in report.read.items())
     return [
         f"format     {report.format}{recognised}: {report.describe}",
-        *([f"read       {read}"] if read else []),
         *set_lines(report.step_set, report.looks),
     ]
 
@@ -44,8 +42,8 @@ def set_lines(step_set: StepSet, looks: Looks | None = None) -> list[str]:
     whole = found.whole
     return [
         f"step set   {step_set.path}  ({info.name}, {info.content_hash[:12]})",
-        f"holds      {whole.solutions:,} solutions of {whole.problems:,} problems, {whole.steps:,} steps; "
-        f"{info.n_labelled:,} solutions labelled",
+        f"holds      {_counted(whole.solutions, 'solution')} of {_counted(whole.problems, 'problem')}, "
+        f"{_counted(whole.steps, 'step')}; {info.n_labelled:,} labelled",
         f"labels     {info.labels}: {KINDS[info.labels]}",
         f"made by    {info.label_source}: {SOURCES[info.label_source]}",
         f"balance    {_solutions(whole)}; {_steps(whole)}",
@@ -57,9 +55,13 @@ def set_lines(step_set: StepSet, looks: Looks | None = None) -> list[str]:
     ]
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def _solutions(whole: Balance) -> str:
     unknown = f", {whole.unknown:,} of which that is not known" if whole.unknown else ""
-    return f"{whole.clean:,} solutions clean, {whole.wrong:,} with a wrong step{unknown}"
+    return f"{_counted(whole.clean, 'solution')} clean, {whole.wrong:,} with a wrong step{unknown}"
 
 
 def _steps(whole: Balance) -> str:

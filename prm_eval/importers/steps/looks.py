@@ -224,7 +224,7 @@ def final_answers(pairs: Pairs) -> str | None:
         return "the final answer is right exactly where no step is wrong: checking answers is enough"
     return (
         f"every clean solution ends right, and {caught:,} of {wrong:,} wrong ones ({caught / wrong:.1%}) end wrong: "
-        "checking answers finds these"
+        "checking answers finds them"
     )
 
 

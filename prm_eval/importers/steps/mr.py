@@ -71,7 +71,7 @@ def _mrgsm8k(row: Row, wanted: Wanted) -> Found:
     statement = statement_of(row, "question")
     steps = steps_of(row, row.fields["model_output_steps"], "model_output_steps", wanted)
     name = "model_output_solution_first_error_step"
-    first = numbered_error(row, row.fields[name], name)
+    first = numbered_error(row, row.fields[name], f"solution {solution_id!r}: {name}", len(steps))
     said = verdict(
         row, row.fields.get("model_output_solution_correctness"), "model_output_solution_correctness", RIGHT_WRONG
     )
@@ -84,7 +84,7 @@ def _mrgsm8k(row: Row, wanted: Wanted) -> Found:
         row.path,
         row.number,
         Solution(solution_id, statement, steps, squashed(statement), row.text("question_type")),
-        labelled(row, solution_id, make, "This format counts from 1."),
+        labelled(row, solution_id, make),
         step_scores(
             row, solution_id, row.fields.get("prm_scores"), "prm_scores", (1,) * len(steps), wanted, PROBABILITY
         ),
@@ -114,29 +114,29 @@ def _copy(row: Row, wanted: Wanted) -> Found:
 def mrben_items(row: Row, wanted: Wanted) -> Iterator[Item]:
     """Yield the solutions of a question."""
     if _MRBEN in row.fields:
-        yield partial(_mrben, row, wanted, row.fields)
+        yield partial(_mrben, row, wanted, row.fields, f"row{row.number}")
         return
     samples = row.fields.get("samples")
     if not isinstance(samples, list):
         raise row.fault(f"samples of type {type(samples).__name__}", "a list of solutions")
-    for each in samples:
-        yield partial(_mrben, row, wanted, each)
+    for i, each in enumerate(samples):
+        yield partial(_mrben, row, wanted, each, str(i))
 
 
-def _mrben(row: Row, wanted: Wanted, given: Any) -> Found:
+def _mrben(row: Row, wanted: Wanted, given: Any, unnamed: str) -> Found:
     if not isinstance(given, dict):
         raise row.fault(f"a sample of type {type(given).__name__}", "an object")
     sample = Row(row.path, row.number, given)
     problem_id = id_of(row, "id", "Question_UUID")
     generator = sample.text("Sampled_Model")
-    solution_id = f"{problem_id}/{generator}"
+    solution_id = f"{problem_id}/{generator or unnamed}"
     statement = statement_of(row, "problem", "Question")
     options = row.text("options", "Options")
     numbers, merged = merge_numbered(text_list(sample, given.get(_MRBEN), f"{solution_id}: {_MRBEN}"))
     if not merged:
         raise fault(row, solution_id, f"{_MRBEN} without a text", "at least one step")
     name = "Model_Solution_First_Error_Step"
-    number = numbered_error(row, given.get(name), f"{solution_id}: {name}") + 1
+    number = numbered_error(row, given.get(name), f"solution {solution_id!r}: {name}") + 1
     first = NO_ERROR if number == 0 else numbers.index(number) if number in numbers else None
     if first is None:
         shown = " ".join(str(each) for each in numbers if each is not None)

@@ -27,6 +27,7 @@ from prm_eval.importers.steps.reading import (
     fault,
     id_of,
     labelled,
+    ratings_of,
     squashed,
     statement_of,
     steps_of,
@@ -41,6 +42,12 @@ from prm_eval.store.jsonl import Row
 
 LABELS = ("label", "ratings", "wrong_steps")
 SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
+READ = frozenset(
+    "id solution_id uuid problem question statement steps label ratings wrong_steps base group generator problem_id "
+    "twin_id final_answer final_answer_correct source_label label_source remarks prm_scores step_scores "
+    "score_type".split()
+)
+"""The fields of a plain row that are read; of others an import says that they are not."""
 _PROCESSBENCH = re.compile(r"(gsm8k|math|olympiadbench|omnimath)-\d+")
 
 
@@ -103,6 +110,7 @@ def _read(row: Row, wanted: Wanted, processbench: bool) -> Found:
         kind,
         _label_source(row),
         base_said=row.fields.get("base") is not None,
+        remarks=tuple(f"not read: the field {name!r}"[:200] for name in row.fields if name not in READ),
     )
 
 
@@ -135,9 +143,7 @@ def _label(row: Row, solution_id: str, n: int) -> tuple[LabelKind | None, StepLa
     if "ratings" not in given:
         assert first is not None  # noqa: S101  (one of the two is given)
         return "first_error", by_first_error(first, n, final_correct=right, source_label=spelt)
-    ratings = row.fields["ratings"]
-    if not isinstance(ratings, list):
-        raise row.fault(f"ratings of type {type(ratings).__name__}", "a list of -1, 0, 1 or null")
+    ratings = ratings_of(row, row.fields["ratings"], "ratings")
     make = partial(by_ratings, ratings, n, first_error=first, final_correct=right, source_label=spelt)
     return "rated", labelled(row, solution_id, make)
 

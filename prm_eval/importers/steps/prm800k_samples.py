@@ -13,7 +13,7 @@ from typing import Any
 from prm_eval.importers.common import count as whole_count
 from prm_eval.importers.common import flag
 from prm_eval.importers.steps.found import Found, Item, StepFormat, Wanted
-from prm_eval.importers.steps.reading import id_of, labelled, statement_of, steps_of
+from prm_eval.importers.steps.reading import id_of, labelled, ratings_of, statement_of, steps_of
 from prm_eval.records import Solution
 from prm_eval.stepsets.labels import by_ratings
 from prm_eval.store.jsonl import Row
@@ -41,9 +41,7 @@ def _read(row: Row, wanted: Wanted, i: int, given: Any) -> Found:
     problem_id = id_of(row, "id")
     solution_id = f"{problem_id}/{i}"
     steps = steps_of(sample, given.get("steps"), f"samples[{i}].steps", wanted)
-    ratings = given.get("step_labels")
-    if not isinstance(ratings, list):
-        raise row.fault(f"samples[{i}].step_labels of type {type(ratings).__name__}", "a list of -1, 0, 1 or null")
+    ratings = ratings_of(row, given.get("step_labels"), f"samples[{i}].step_labels")
     copies = whole_count(sample, given.get("copies"), f"samples[{i}].copies")
     cut = flag(sample, given.get("truncated_at_1024_tokens"), f"samples[{i}].truncated_at_1024_tokens")
     remarks = [f"copies={copies}"] * (copies is not None and copies > 1) + ["cut=1024 tokens"] * bool(cut)

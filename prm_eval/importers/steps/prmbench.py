@@ -101,8 +101,10 @@ def _stand_in(row: Row, wanted: Wanted) -> Found | LeftOut:
         return LeftOut(REPEATED)
     solution_id, _ = _ids(row)
     n = whole(row, row.fields["n_steps"], "n_steps")
-    if n < 1:
-        raise fault(row, solution_id, f"n_steps = {n}", "at least one step")
+    given = row.fields["scores"]
+    if n < 1 or not isinstance(given, list) or len(given) != n:
+        shown = f"{len(given)} scores" if isinstance(given, list) else f"scores of type {type(given).__name__}"
+        raise fault(row, solution_id, f"{shown} for n_steps = {n}", "one a step, and at least one step")
     problem = row.text("problem_sha256") or solution_id
     label, left, remarks = _label(row, solution_id, n)
     model = row.path.stem
@@ -118,7 +120,7 @@ def _stand_in(row: Row, wanted: Wanted) -> Found | LeftOut:
             remarks=tuple(remarks),
         ),
         label,
-        step_scores(row, solution_id, {model: row.fields["scores"]}, "scores", (1,) * n, wanted, PROBABILITY),
+        step_scores(row, solution_id, {model: given}, "scores", (1,) * n, wanted, PROBABILITY),
         left=left,
         remarks=("the file has no texts: solutions are stand-ins, for these labels and rewards alone",),
     )

@@ -100,23 +100,33 @@ def whole(row: Row, value: Any, label: str) -> int:
     return value
 
 
-def numbered_error(row: Row, value: Any, label: str) -> int:
+def numbered_error(row: Row, value: Any, label: str, n_steps: int | None = None) -> int:
     """Return a first wrong step that counts from 1, "N/A" for none, as a 0-based index or -1.
 
+    Args:
+        row: The row.
+        value: The number, or a text of it.
+        label: The name of the field.
+        n_steps: The number of steps, where the number is a place among them.
+
     Raises:
-        DataError: It is neither.
+        DataError: It is neither, or there is no such step.
     """
     if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
         return NO_ERROR
-    text = value.strip() if isinstance(value, str) else value
-    number = int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else value
-    if isinstance(number, str):
-        raise row.fault(f"{label} = {value!r}"[:200], 'a number from 1, or "N/A"')
-    number = whole(row, number, label)
+    last = "" if n_steps is None else f" to {n_steps}"
+    expected = f'a number from 1{last}, or "N/A"'
+    if isinstance(value, str):
+        text = value.strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise row.fault(f"{label} = {value!r}"[:200], expected)
+        value = int(text)
+    number = whole(row, value, label)
     if number < 1:
-        raise row.fault(
-            f"{label} = {number}", 'a number from 1, or "N/A"', "Did you mean base 0? This format counts from 1."
-        )
+        raise row.fault(f"{label} = {number}", expected, "Did you mean base 0? This format counts from 1.")
+    if n_steps is not None and number > n_steps:
+        steps = f"{n_steps} step{'' if n_steps == 1 else 's'}"
+        raise row.fault(f"{label} = {number} of {steps}", expected)
     return number - 1
 
 
@@ -156,6 +166,20 @@ def labelled(row: Row, solution_id: str, make: Callable[[], StepLabel], hint: st
 def fault(row: Row, solution_id: str, found: str, expected: str, hint: str = "") -> DataError:
     """Make the error for a fault of one solution of a row."""
     return row.fault(f"solution {solution_id!r}: {found}", expected, hint)
+
+
+def ratings_of(row: Row, value: Any, label: str) -> list[Any]:
+    """Return a list of ratings, each a number or null; which numbers, :func:`by_ratings` says.
+
+    Raises:
+        DataError: It is no list, or an entry is no number.
+    """
+    if not isinstance(value, list):
+        raise row.fault(f"{label} of type {type(value).__name__}", "a list of -1, 0, 1 or null")
+    for i, each in enumerate(value):
+        if each is not None and not isinstance(each, (int, float)):
+            raise row.fault(f"{label}[{i}] of type {type(each).__name__}", "-1, 0, 1 or null")
+    return value
 
 
 def wrong_steps(row: Row, solution_id: str, value: Any, label: str, base: int) -> list[int]:

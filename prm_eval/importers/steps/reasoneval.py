@@ -24,6 +24,7 @@ from prm_eval.importers.steps.reading import (
     id_of,
     labelled,
     numbered_error,
+    ratings_of,
     require_verdict,
     squashed,
     statement_of,
@@ -72,7 +73,7 @@ def _mrmath(row: Row, wanted: Wanted) -> Found:
     solution_id = id_of(row, "id")
     statement = statement_of(row, "question", "problem")
     steps, lines = grouped_steps(row, row.fields[steps_name], steps_name, wanted)
-    first = numbered_error(row, row.fields[first_name], first_name)
+    first = numbered_error(row, row.fields[first_name], f"solution {solution_id!r}: {first_name}", len(steps))
     said = verdict(row, row.fields.get(said_name), said_name, RIGHT_WRONG)
     require_verdict(row, solution_id, said, first, right=True, label=said_name)
     name = "model_output_answer_correctness"
@@ -89,7 +90,7 @@ def _mrmath(row: Row, wanted: Wanted) -> Found:
         row.path,
         row.number,
         solution,
-        labelled(row, solution_id, make, "This format counts groups of lines, from 1."),
+        labelled(row, solution_id, make),
         step_scores(row, solution_id, row.fields.get("prm_scores"), "prm_scores", lines, wanted, PROBABILITY),
         remarks=unread,
     )
@@ -104,9 +105,7 @@ def _neutral(row: Row, wanted: Wanted) -> Found:
     solution_id = id_of(row, "id")
     statement = statement_of(row, "question", "problem")
     steps, lines = grouped_steps(row, row.fields[_GROUPS], _GROUPS, wanted)
-    ratings = row.fields["rating"]
-    if not isinstance(ratings, list):
-        raise row.fault(f"rating of type {type(ratings).__name__}", "a list of -1, 0, 1 or null")
+    ratings = ratings_of(row, row.fields["rating"], "rating")
     return Found(
         row.path,
         row.number,

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from prm_eval.store.jsonl import Row
 TAG = "ки"
 _FIRST_STEP = re.compile(r"\bStep 1:")
 _AGAIN = "repeated_prefix"
+_GAP = re.compile(r"\s+")
 
 
 def is_trl(row: dict[str, Any]) -> bool:
@@ -130,9 +131,19 @@ def math_aps_items(row: Row, wanted: Wanted) -> Iterator[Item]:
     """Yield the solutions of a question: the beginnings that no other goes on from."""
     statement = statement_of(row, "question")
     shares, again = _shares(row, statement)
-    ends = [each for each in shares if not any(other != each and other.startswith(each) for other in shares)]
-    for k, end in enumerate(ends):
-        yield partial(_math_aps, row, wanted, statement, shares, end, k, 0 if k else again)
+    for k, way in enumerate(_ways(shares)):
+        yield partial(_math_aps, row, wanted, statement, [shares[each] for each in way], way, k, 0 if k else again)
+
+
+def _ways(shares: Mapping[str, float]) -> list[list[str]]:
+    """Return the ways through a tree of beginnings, from the first one to each that no other goes on from.
+
+    A text goes on from a beginning behind which it has white space: "4 apples" from "4", but "42" not.
+    """
+    cuts = {each: [each[: gap.start()] for gap in _GAP.finditer(each)] for each in shares}
+    ways = {each: [*(cut for cut in cuts[each] if cut in shares), each] for each in shares}
+    gone_on = {beginning for way in ways.values() for beginning in way[:-1]}
+    return [way for each, way in ways.items() if each not in gone_on]
 
 
 def _shares(row: Row, statement: str) -> tuple[dict[str, float], int]:
@@ -156,12 +167,11 @@ def _shares(row: Row, statement: str) -> tuple[dict[str, float], int]:
 
 
 def _math_aps(
-    row: Row, wanted: Wanted, statement: str, shares: dict[str, float], end: str, k: int, again: int
+    row: Row, wanted: Wanted, statement: str, shares: Sequence[float], way: Sequence[str], k: int, again: int
 ) -> Found:
     solution_id = f"{place_of(row)}/{k}"
-    way = sorted((each for each in shares if end.startswith(each)), key=len)
     steps = [text[len(before) :].strip() for before, text in zip(["", *way], way, strict=False)]
-    make = partial(by_soft, [shares[each] for each in way], len(way))
+    make = partial(by_soft, shares, len(way))
     solution = Solution(solution_id, statement, prepared(steps, wanted), squashed(statement))
     left = {_AGAIN: again} if again else {}
     return Found(row.path, row.number, solution, labelled(row, solution_id, make), left=left)
