@@ -174,7 +174,7 @@ def _evaluate_steps(options: argparse.Namespace) -> int:
 
     settings = Settings(
         resamples=options.resamples or Settings.resamples,
-        seed=options.seed or 0,
+        seed=options.seed,
         neutral=options.neutral or Settings.neutral,
     )
     found = run_step_evaluation(

@@ -33,6 +33,7 @@ from prm_eval.evaluation.stepwise.separating import (
 from prm_eval.evaluation.stepwise.thresholds import GRID, Curve, Threshold, choose, curve
 from prm_eval.rewards.aggregate import aggregate_all
 from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.selection.selectors import DEFAULT_SEED
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Settings:
     """The settings of a step evaluation."""
 
     resamples: int = DEFAULT_DRAWS
-    seed: int = 0
+    seed: int = DEFAULT_SEED
     level: float = DEFAULT_LEVEL
     neutral: Neutral = "good"
 
