@@ -38,7 +38,7 @@ LOADED = (
     "store.visible",
 )
 # what these import when they are first used, which each fork would do again
-LATER = ("pandas", "scipy.special", "scipy.stats", "jinja2", "latex2mathml.converter", "matplotlib.pyplot")
+LATER = ("pandas", "scipy.special", "jinja2", "latex2mathml.converter", "matplotlib.pyplot")
 # figures of a run that no two runs share
 OF_THE_RUN = ("seconds", "resumed")
 
