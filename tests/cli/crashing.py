@@ -9,7 +9,6 @@ The answer is a line with a JSON object: the number of steps, and a line for eac
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import os
@@ -21,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import PLAIN, write_jsonl
+from tests.warm import load
 
 STEPS = ("replace", "rename", "unlink", "rmdir", "fsync", "mkdir")
 DISCLOSURE = {
@@ -31,14 +31,6 @@ DISCLOSURE = {
     "contact": "someone",
 }
 SUBMISSION = Path("results/submissions/prm_eval__arithmetic/rule-1/p")
-LOADED = (
-    *("cli.commands", "importers", "evaluation.jobs", "evaluation.report", "grading", "rewards", "rewards.taking"),
-    *("leaderboard.site", "submissions.folders", "submissions.form", "submissions.verify", "submissions.suspicion"),
-    *("submissions.checking.check", "rewards.models.rules", "evaluation.ranking", "evaluation.pool_summary"),
-    "store.visible",
-)
-# what these import when they are first used, which each fork would do again
-LATER = ("pandas", "scipy.special", "jinja2", "latex2mathml.converter", "matplotlib.pyplot")
 # figures of a run that no two runs share
 OF_THE_RUN = ("seconds", "resumed")
 
@@ -117,9 +109,8 @@ def quick() -> None:
     from prm_eval.pools.pool import Pool
     from prm_eval.submissions.checking.worker import Worker
 
-    # loaded once, before the forks
-    for name in (*(f"prm_eval.{each}" for each in LOADED), *LATER):
-        importlib.import_module(name)
+    # once, before the forks
+    load()
 
     really = Worker.ask
 
