@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+# Hundreds of processes import the package, and every worker all tests: where the environment says that nothing compiled
+# is kept, each would compile them again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +19,7 @@ import pytest
 
 from tests.skips import pytest_terminal_summary  # noqa: F401  (a hook: pytest finds it by its name)
 
+sys.dont_write_bytecode = False  # of this process, as above
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
 
