@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import prm_eval
+from prm_eval import rewards
 from prm_eval.harness import tasks_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +32,18 @@ def test_import_is_light() -> None:
         )
         == "[]"
     )
+    # who reads one file of rewards needs none of what scores: the child that checks strangers' files starts so
+    loaded = "{name.partition('rewards.')[2] for name in sys.modules}"
+    ours = f"print(sorted({{'scoring', 'finding', 'engine', 'models', 'recipes'}} & {loaded}))"
+    assert python(f"import sys, prm_eval.rewards.files.step_arrays, prm_eval.pools.pool; {ours}") == "[]"
 
 
 def test_every_public_name_exists() -> None:
     """A name in __all__ that cannot be loaded breaks `from prm_eval import *`."""
     for name in prm_eval.__all__:
         assert getattr(prm_eval, name) is not None
+    for name in rewards.__all__:
+        assert getattr(rewards, name) is not None
     with pytest.raises(AttributeError):
         _ = prm_eval.nothing
 

@@ -1,14 +1,14 @@
-"""Commands that are killed at each step on the disk, and run again: ``python -m tests.cli.crashing NAME DIR STRIDE``.
+"""Commands that are killed at each step on the disk, and run again: ``python -m tests.cli.crashing``.
 
-A step is a call that renames, removes, makes or syncs something. For each one a process is forked from this one, which
-has no threads, and is killed by SIGKILL just before its call; then another one runs the same command to its end. What
-the folder holds after that is compared with what it holds after a run that nobody disturbed. The last line printed is
-a JSON object: the number of steps, and a line for each difference.
+Each line of standard input is a command and where to try it: the JSON list ``[NAME, DIR, STRIDE]``. A step is a call
+that renames, removes, makes or syncs something. For each one a process is forked from this one, which has no threads
+of its own and has imported everything, and is killed by SIGKILL just before its call; then another one runs the same
+command to its end. What the folder holds after that is compared with what it holds after a run that nobody disturbed.
+The answer is a line with a JSON object: the number of steps, and a line for each difference.
 """
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import os
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import PLAIN, write_jsonl
+from tests.warm import load
 
 STEPS = ("replace", "rename", "unlink", "rmdir", "fsync", "mkdir")
 DISCLOSURE = {
@@ -30,11 +31,6 @@ DISCLOSURE = {
     "contact": "someone",
 }
 SUBMISSION = Path("results/submissions/prm_eval__arithmetic/rule-1/p")
-LOADED = (
-    *("cli.commands", "importers", "evaluation.jobs", "evaluation.report", "grading", "rewards", "rewards.taking"),
-    *("leaderboard.site", "submissions.folders", "submissions.form", "submissions.verify", "submissions.suspicion"),
-    *("submissions.checking.check", "rewards.models.rules"),
-)
 # figures of a run that no two runs share
 OF_THE_RUN = ("seconds", "resumed")
 
@@ -113,9 +109,8 @@ def quick() -> None:
     from prm_eval.pools.pool import Pool
     from prm_eval.submissions.checking.worker import Worker
 
-    # loaded once, before the forks
-    for name in LOADED:
-        importlib.import_module(f"prm_eval.{name}")
+    # once, before the forks
+    load()
 
     really = Worker.ask
 
@@ -180,16 +175,15 @@ def content(folder: Path) -> dict[str, object]:
     return found
 
 
-def main(name: str, folder: Path, stride: int) -> None:
+def crash(name: str, folder: Path, stride: int) -> dict[str, object]:
     prepare, command = COMMANDS[name]
     log, base, work = folder / "log", folder / "base", folder / "work"
     tempfile.tempdir = str(folder / "tmp")
     for each in (base, folder / "tmp"):
         each.mkdir(parents=True)
-    quick()
     os.chdir(base)
     if in_a_child(prepare, log):
-        raise SystemExit(log.read_text())
+        return {"steps": 0, "faults": [log.read_text()]}
 
     def afresh() -> None:
         os.chdir(folder)
@@ -199,7 +193,7 @@ def main(name: str, folder: Path, stride: int) -> None:
 
     afresh()
     if in_a_child(lambda: run(*command), log):
-        raise SystemExit(log.read_text())
+        return {"steps": 0, "faults": [log.read_text()]}
     wanted, faults = content(work), []
     points = 0
     for number in itertools.count(1, stride):
@@ -216,8 +210,11 @@ def main(name: str, folder: Path, stride: int) -> None:
         litter = sorted(path.name for path in (folder / "tmp").iterdir())
         if status or differ or litter:
             faults.append(f"step {number} (left {left}): status {status}, {differ + litter}: {log.read_text()[-300:]}")
-    print(json.dumps({"steps": points, "faults": faults}))
+    return {"steps": points, "faults": faults}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    quick()
+    for line in sys.stdin:
+        name, where, stride = json.loads(line)
+        print(json.dumps(crash(name, Path(where), stride)), flush=True)

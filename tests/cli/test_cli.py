@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,17 +21,6 @@ from prm_eval.pools.pool import Pool
 from tests.conftest import PLAIN, ROOT, write_jsonl
 
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1"}
-
-
-def cli(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "prm_eval.cli", *arguments],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        cwd=cwd,
-        **options,
-    )
 
 
 def test_import_grade_score_evaluate(plain_file, tmp_path, capsys) -> None:
@@ -113,11 +102,11 @@ def test_help_names_every_command(capsys) -> None:
 
 
 @pytest.mark.slow
-def test_demo_runs_the_main_job(tmp_path) -> None:
-    """`prm-eval demo --handwritten`: the real lm_eval command over the shipped pool; its numbers are those of
-    evaluate."""
-    done = cli("demo", "--handwritten", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_demo_runs_the_main_job(tmp_path, monkeypatch, capfd) -> None:
+    """`prm-eval demo --handwritten`: the real lm_eval command over the shipped pool, in a process of its own; its
+    numbers are those of evaluate."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--handwritten", "-o", "out"]) == 0, capfd.readouterr().err
     results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"][
         "problems_bon"
     ]
@@ -137,11 +126,22 @@ def test_demo_runs_the_main_job(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_demo_samples_the_policy_that_ships(tmp_path) -> None:
+def test_demo_samples_the_policy_that_ships(
+    tmp_path, monkeypatch, capfd, machine_described_once, no_tasks_of_lm_eval
+) -> None:
     """`prm-eval demo`: lm_eval samples the shipped policy; both doors give one number, and the PRM picks better than a
     vote."""
-    done = cli("demo", "--problems", "35", "--samples", "4", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    commands: list[list[str]] = []
+
+    def here(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:
+        """Run what the demonstration runs in a process of its own, which the other demonstration's test does."""
+        commands.append(command)
+        return subprocess.CompletedProcess(command, main(command[command.index("run") :]))
+
+    monkeypatch.setattr("prm_eval.demo.running.subprocess", SimpleNamespace(run=here))
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--problems", "35", "--samples", "4", "-o", "out"]) == 0, capfd.readouterr().err
+    assert len(commands) == 1
     results = json.loads(next((tmp_path / "out").glob("lm_eval/*/results_*.json")).read_text())["results"]
     found = json.loads((tmp_path / "out/evaluation.json").read_text())
     accuracy = {(row["selector"], row["reward_model"], row["n"]): row["value"] for row in found["rows"]}
@@ -170,13 +170,16 @@ scoring.CHUNK = scoring.LARGEST_CHUNK = 2
 
 
 @pytest.mark.slow
-def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None:
-    """The lm_eval command with an hf model is killed while it scores; replay= finishes: nothing is generated again, and
-    what
-    was scored is not scored again."""
+def test_kill_9_in_the_middle_of_scoring_costs_nothing(
+    tmp_path, models, monkeypatch, machine_described_once, no_tasks_of_lm_eval
+) -> None:
+    """The lm_eval command with an hf model is killed while it scores; replay= finishes, in another process: nothing is
+    generated again, and what was scored is not scored again."""
+    from lm_eval.__main__ import cli_evaluate
+
     write_jsonl(tmp_path / "p.jsonl", [{k: v for k, v in row.items() if k != "samples"} for row in PLAIN])
     (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(tmp_path)}
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     tail = [
         "--tasks",
         "problems_bon",
@@ -186,11 +189,11 @@ def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None
         "out",
         "--metadata",
     ]
-    lm_eval = [sys.executable, "-m", "lm_eval", "run"]
-    command = [*lm_eval, "--model", "hf", "--model_args", f"pretrained={models['policy']},dtype=float32", "--device",
-    "cpu", "--batch_size", "8",
-               "--gen_kwargs", "max_gen_toks=12", *tail, "problems=p.jsonl", "n_samples=8",
-               "prm_model=slow_model:make"]  # fmt: skip
+    command = [
+        *(sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--device", "cpu", "--batch_size", "8"),
+        *("--model_args", f"pretrained={models['policy']},dtype=float32", "--gen_kwargs", "max_gen_toks=12"),
+        *(*tail, "problems=p.jsonl", "n_samples=8", "prm_model=slow_model:make"),
+    ]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
         try:
@@ -209,18 +212,15 @@ def test_kill_9_in_the_middle_of_scoring_costs_nothing(tmp_path, models) -> None
     assert not (tmp_path / "out").exists()
     (tmp_path / "go_on").touch()
     before = len((tmp_path / "scored").read_text())
-    command = [
-        *lm_eval,
-        "--model",
-        "dummy",
-        "--model_args",
-        "pretrained=policy",
-        *tail,
-        f"replay={pool.path.relative_to(tmp_path)}",
-        "prm_model=slow_model:make",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("CHUNK", "LARGEST_CHUNK"):  # the slow model sets them when it is imported
+        monkeypatch.setattr(f"prm_eval.rewards.scoring.{name}", 2)
+    replay = f"replay={pool.path.relative_to(tmp_path)}"
+    dummy = ["--model", "dummy", "--model_args", "pretrained=policy"]
+    monkeypatch.setattr(sys, "argv", ["lm_eval", "run", *dummy, *tail, replay, "prm_model=slow_model:make"])
+    cli_evaluate()
+    del sys.modules["slow_model"]
     results = json.loads(next(tmp_path.glob("out/policy/results_*.json")).read_text())
     assert "acc@8,prm" in results["results"]["problems_bon"]
     assert before == 2

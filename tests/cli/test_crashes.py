@@ -20,15 +20,39 @@ STRIDES |= {"page": 4, "board": 17, "board again": 19}
 LEAST = {"import": 30, "grade": 3, "register": 15, "score": 10, "from": 10, "board": 10}
 
 
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory):
+    """The process that all commands are forked from: what they import, it imports once."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    log = tmp_path_factory.mktemp("crashing") / "log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.cli.crashing"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+
+        def crash(*question: object) -> dict:
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            assert answer, log.read_text()
+            return json.loads(answer)
+
+        yield crash
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_killed_command_is_finished_by_the_same_command(tmp_path, name) -> None:
+def test_a_killed_command_is_finished_by_the_same_command(crashing, tmp_path, name) -> None:
     """Wherever it was killed: the folder holds what an undisturbed run leaves, to the byte, and nothing else."""
-    command = [sys.executable, "-m", "tests.cli.crashing", name, str(tmp_path / "work"), str(STRIDES.get(name, 1))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = crashing(name, str(tmp_path / "work"), STRIDES.get(name, 1))
     assert found["faults"] == []
     # a hook that no longer finds the calls would find no fault either
     assert found["steps"] >= LEAST.get(name, 1)

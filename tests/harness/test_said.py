@@ -158,14 +158,7 @@ class Server:
 
 
 @pytest.fixture
-def server(monkeypatch):
-    import functools
-
-    from lm_eval.tasks import TaskManager
-
-    # lm_eval's own 14,000 task files take 11 s to list
-    init = functools.partialmethod(TaskManager.__init__, include_defaults=False)
-    monkeypatch.setattr(TaskManager, "__init__", init)
+def server(no_tasks_of_lm_eval):
     made = Server()
     made.start(5)
     # Sessions that a failed run left open complain when they are collected, and what they say is parsed. In the middle

@@ -129,7 +129,9 @@ metric_list: [{metric: exact_match}]
 
 
 @pytest.mark.slow
-def test_a_log_that_lm_eval_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_lm_eval_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_described_once: None, no_tasks_of_lm_eval: None
+) -> None:
     """A real run (dummy model, three repeats, two filters) and its results, from the folder that it wrote."""
     from lm_eval.__main__ import cli_evaluate
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prm_eval.errors import DataError
@@ -91,6 +91,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw of a checkout makes tables of Unicode
 @given(st.dictionaries(st.text("abcd", min_size=1, max_size=3), VALUES, max_size=3))
 def test_json_means_the_same_as_yaml(value) -> None:
     """Every JSON text is YAML, and must mean what JSON says."""

@@ -132,6 +132,12 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def tokenizer_of():
+    """Return the references' reader of tokenizers, which reads each folder once: a real tokenizer takes a second."""
+    return functools.cache(reference.tokenizer_of)
+
+
+@pytest.fixture(scope="module")
 def solutions(data):
     """Return 50 real solutions of 20 problems: (problem, text)."""
     found = []
@@ -195,9 +201,9 @@ def test_every_recipe_has_real_tokenizers() -> None:
 
 
 @pytest.mark.parametrize(("name", "tokenizer"), [(name, each) for name, some in TOKENIZERS.items() for each in some])
-def test_ids_and_positions_are_the_references(name, tokenizer, made, solutions, monkeypatch) -> None:
+def test_ids_and_positions_are_the_references(name, tokenizer, made, tokenizer_of, solutions, monkeypatch) -> None:
     """A model that is fed other ids, or read elsewhere, gives other numbers under the same name."""
-    monkeypatch.setattr(reference, "tokenizer_of", functools.cache(reference.tokenizer_of))  # a real one takes a second
+    monkeypatch.setattr(reference, "tokenizer_of", tokenizer_of)
     folder, recipe = made(tokenizer), named_recipe(name)
     renderer = Renderer(recipe, reference.tokenizer_of(folder), name)
     refused = tokens = positions = 0

@@ -519,6 +519,9 @@ def test_the_reader_is_limited(good: Path, checker: Checker) -> None:
     limits = Path(f"/proc/{checker._worker._child.pid}/limits").read_text()
     (line,) = [line for line in limits.splitlines() if line.startswith("Max address space")]
     assert line.split()[3] == str(MEMORY_BYTES)
+    # nothing is in it that no question needs: pyarrow imports pandas where it can
+    loaded = Path(f"/proc/{checker._worker._child.pid}/maps").read_text()
+    assert "pyarrow" in loaded and "pandas" not in loaded
 
 
 def test_the_checker_goes_on_after_a_file_that_killed_its_reader(good: Path) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from prm_eval.leaderboard import build
 from prm_eval.submissions import registered_pools
+from tests import warm
 from tests.conftest import ROOT
 from tests.leaderboard.board import add_submission, edit_json
 
@@ -22,12 +23,18 @@ pytestmark = pytest.mark.unmeasured  # what is measured here is measured by quic
 
 SCRIPT = ROOT / ".github" / "check_touched.sh"
 # the checks themselves, and a board that is made at once: tests of what a check finds need none
-CHECKS = f"""#!/bin/sh
+CHECKS = """#!/bin/sh
 [ "$1" = leaderboard ] && {{ mkdir -p "$4"; touch "$4/leaderboard.md"; exit 0; }}
-exec "{sys.executable}" -m prm_eval.cli "$@"
+exec "{warm}" "$@"
 """
 # nothing at all: what the script itself decides
-NOTHING = CHECKS.replace("exec", "exit 0; exec")
+NOTHING = CHECKS.format(warm="").replace("exec", "exit 0; exec")
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory):
+    with warm.program(tmp_path_factory.mktemp("warm")) as program:
+        yield CHECKS.format(warm=program)
 
 
 def git(folder: Path, *command: str) -> str:
@@ -118,49 +125,49 @@ def test_what_the_board_cannot_show_fails_the_check(request_, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_checkouts_are_left_as_they_were(request_, tmp_path) -> None:
+def test_the_checkouts_are_left_as_they_were(request_, tmp_path, checks) -> None:
     """A check that edits what it checks can be made to check something else."""
     base, head, commit = request_
     submit(head, "new-org/good")
-    run(base, head, commit, tmp_path, CHECKS)
+    assert "in order" in run(base, head, commit, tmp_path, checks).stdout
     assert git(head, "status", "--porcelain") == git(base, "status", "--porcelain") == ""
 
 
 @pytest.mark.slow
-def test_a_request_that_links_is_refused(request_, tmp_path) -> None:
+def test_a_request_that_links_is_refused(request_, tmp_path, checks) -> None:
     """A link in the place of a folder would show the files of the machine that checks."""
     base, head, commit = request_
     folder = submit(head, "new-org/good")
     shutil.copytree(folder, tmp_path / "aside")
     shutil.rmtree(folder)
     folder.symlink_to(tmp_path / "aside")
-    done = run(base, head, commit, tmp_path, CHECKS)
-    assert done.returncode == 1, done.stdout
+    done = run(base, head, commit, tmp_path, checks)
+    assert done.returncode == 1 and "[path]" in done.stdout, done.stdout
 
 
 @pytest.mark.slow
-def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, tmp_path) -> None:
+def test_a_fault_fails_the_check_and_a_request_cannot_bring_its_pool(request_, tmp_path, checks) -> None:
     """A request that edits the pool it is checked against would pass with any rewards."""
     base, head, commit = request_
     good, bad = submit(head, "new-org/good"), submit(head, "new-org/bad")
     edit_json(bad / "submission.json", disclosure=None)
     (head / "results" / "pools" / "demo-35x8.json").write_text("{}")
-    done = run(base, head, commit, tmp_path, CHECKS)
+    done = run(base, head, commit, tmp_path, checks)
     assert done.returncode == 1
     assert "[disclosure]" in done.stdout and "for a maintainer to look at: results/pools/demo-35x8.json" in done.stdout
     assert f"{good.relative_to(head)}: in order" in done.stdout
 
 
 @pytest.mark.slow
-def test_only_a_maintainer_brings_a_verification(request_, tmp_path) -> None:
+def test_only_a_maintainer_brings_a_verification(request_, tmp_path, checks) -> None:
     """Whoever could write his own verification.json would give himself the highest tier."""
     base, head, commit = request_
     own = head / "results" / "submissions" / "prm_eval__arithmetic" / "rule-1" / "demo-35x8"
     edit_json(own / "verification.json", verified_by="somebody else")
-    done = run(base, head, commit, tmp_path, CHECKS)
+    done = run(base, head, commit, tmp_path, checks)
     assert done.returncode == 1 and "[verification-own]" in done.stdout
     edit_json(own / "verification.json", verified_by="a maintainer")
-    done = run(base, head, commit, tmp_path, CHECKS, FROM="maintainer")
+    done = run(base, head, commit, tmp_path, checks, FROM="maintainer")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -175,7 +182,7 @@ def test_a_file_between_the_folders_fails_the_check(request_, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path) -> None:
+def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path, checks) -> None:
     """A single folder can be in order and still be another's rewards, or another's name with a capital letter."""
     base, head, commit = request_
     submit(head, "new-org/good")
@@ -185,7 +192,7 @@ def test_copies_and_names_are_compared_with_what_is_there(request_, tmp_path) ->
     edit_json(copy / "submission.json", aggregation="prod")
     submit(head, "New-Org/good")
     submit(head, "prm_eva1/other")
-    done = run(base, head, commit, tmp_path, CHECKS)
+    done = run(base, head, commit, tmp_path, checks)
     assert done.returncode == 1 and "[name]" in done.stdout and "[copy]" in done.stdout
     assert "looks like 'new-org'" in done.stdout and "looks like 'prm_eval'" in done.stdout
 

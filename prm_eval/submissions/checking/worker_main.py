@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,28 @@ OUT_OF_MEMORY = 77
 MOST_FAULTS = 100_000
 
 
+class WithoutPandas(MetaPathFinder):
+    """Lets pyarrow do without pandas: it would import it, if it can, for nothing that is asked of it here.
+
+    That takes as long as everything else that the child imports, and memory under its limit.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Refuse pandas, and leave every other module to the finders that follow.
+
+        Raises:
+            ModuleNotFoundError: The module is pandas.
+        """
+        if name == "pandas":
+            raise ModuleNotFoundError("the reader of Parquet files does without pandas", name=name)
+
+
 def main() -> None:
     """Answer questions from standard input."""
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.meta_path.insert(0, WithoutPandas())
     from prm_eval.errors import PrmEvalError
     from prm_eval.rewards.files.step_arrays import Form, StepArrays
     from prm_eval.submissions.checking.rows import Expected, expected_of, read_rows, size_limit
