@@ -53,7 +53,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
-    from prm_eval.evaluation.stepwise.placing import placing_options
+    from prm_eval.evaluation.stepwise.placing import placing_options, require_given_steps
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
     from prm_eval.rewards.taking import same_rewards
@@ -73,6 +73,8 @@ def _score(options: argparse.Namespace) -> int:
     model = load_reward_model(options.reward_model, **given)
     if fed := how_fed(model):
         print(f"recipe     {fed}")
+    if of_steps:
+        require_given_steps(model)
     if options.prefixes or (model.kind == "orm" and of_steps):
         model = _by_prefixes(model, options)
     folder = _reward_folder(options, model, pool)
@@ -180,7 +182,7 @@ def _evaluate_steps(options: argparse.Namespace) -> int:
     found = run_step_evaluation(
         options.pool,
         options.rewards,
-        threshold=options.threshold or "recipe",
+        threshold="recipe" if options.threshold is None else options.threshold,
         missing=options.missing or "refuse",
         settings=settings,
         bars=Bar,

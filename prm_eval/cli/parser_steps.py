@@ -103,8 +103,7 @@ def _explain(commands: Any) -> None:
     )
     explain.add_argument(
         "--threshold",
-        type=float,
+        default="recipe",
         metavar="T",
-        help="a step is called wrong if its score is below it (default: 0.5 for probabilities and log-odds, which are "
-        "shown as probabilities; 0 for raw numbers)",
+        help="a step is called wrong if its score is below it; as for prm-eval evaluate (default: recipe)",
     )

@@ -65,7 +65,7 @@ def _steps_verify(options: argparse.Namespace) -> int:
 
 
 def _explain_steps(options: argparse.Namespace) -> int:
-    from prm_eval.importers.steps.explain import explain
+    from prm_eval.evaluation.stepwise.explain import explain
     from prm_eval.stepsets import StepSet
 
     step_set = StepSet(options.step_set)

@@ -10,6 +10,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 Size = tuple[float, float]
 
 
+def plain(text: str) -> str:
+    """Return a stranger's text as matplotlib draws it: a dollar sign opens no formula there."""
+    return text.replace("$", r"\$")
+
+
 def svg_of(draw: Callable[[Any], None], size: Size, panels: int = 1, columns: int = 1) -> str:
     """Return a chart.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import Evaluation
-from prm_eval.evaluation.drawing import COLOURS, svg_of
+from prm_eval.evaluation.drawing import COLOURS, plain, svg_of
 from prm_eval.evaluation.no_answer import BothFigures
 from prm_eval.evaluation.summary import CHANCE, ORACLE, CurveKey, Difference, Row
 from prm_eval.pools.format import policy_name
@@ -181,7 +181,7 @@ def _draw(evaluation: Evaluation, axes: Any) -> None:
     for (selector, model), rows in _by_curve(evaluation).items():
         style = _style(selector, colours)
         xs, ys = [row.n for row in rows], [100 * row.value for row in rows]
-        axes.plot(xs, ys, label=names.curve(selector, model), **style)
+        axes.plot(xs, ys, label=plain(names.curve(selector, model)), **style)
         if model is not None or selector == "majority":
             lows, highs = [100 * row.low for row in rows], [100 * row.high for row in rows]
             axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.12, linewidth=0)

@@ -115,6 +115,9 @@ class StepSet:
             for each in solutions
             if each.twin_id is not None and each.twin_id not in ids
         ]
+        faults += [
+            f"solution {each.solution_id!r} is its own twin" for each in solutions if each.twin_id == each.solution_id
+        ]
         labelled = sum(is_labelled(label) for label in labels)
         for name, count, claimed in (
             ("solutions", len(solutions), self.info.n_solutions),

@@ -97,6 +97,8 @@ class StepSetWriter:
         """
         if not solution.steps:
             raise PrmEvalError(f"solution {solution.solution_id!r} has no step")
+        if solution.twin_id == solution.solution_id:
+            raise PrmEvalError(f"solution {solution.solution_id!r} is its own twin; expected another solution's id")
         if (fault := fault_of(label, len(solution.steps), self._kind)) is not None:
             raise PrmEvalError(f"solution {solution.solution_id!r}: {fault}")
         candidate = candidate_of(solution)

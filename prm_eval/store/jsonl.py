@@ -96,12 +96,12 @@ def parse_line(path: Path, row: int, line: bytes, *, unique: bool = False) -> di
     return value
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (1-based row number, object) for every line that is not blank."""
+def read_jsonl(path: Path, *, unique: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (1-based row number, object) for every line that is not blank; ``unique`` as for :func:`parse_line`."""
     with open_binary(path) as lines:
         for row, line in enumerate(lines, 1):
             if line.strip():
-                yield row, parse_line(path, row, line)
+                yield row, parse_line(path, row, line, unique=unique)
 
 
 def canonical_json(value: Any) -> bytes:

@@ -27,8 +27,9 @@ class Difference:
         one: The row that is ahead where the difference is positive.
         other: The other row.
         difference: With its limits.
-        p: Two-sided, from the resamples: twice the share of them on the other side of 0.
-        p_holm: The same, adjusted for all differences of this measure in the table.
+        p: Two-sided, from the resamples: twice the share of them on the other side of 0; at least 2^(1 - P) of P
+            problems, as no test by signs can say more.
+        p_holm: The same, adjusted for all differences of this measure in the list.
     """
 
     measure: str
@@ -49,8 +50,10 @@ def differences(
         bootstrap: What they were resampled with.
         against: Compare every row with this one; None compares every pair.
     """
-    names = list(measures)[:MOST_ROWS]
-    pairs = list(combinations(names, 2)) if against is None else [(each, against) for each in names if each != against]
+    if against is None:
+        pairs = list(combinations(list(measures)[:MOST_ROWS], 2))
+    else:
+        pairs = [(each, against) for each in measures if each != against]
     found: list[Difference] = []
     for measure in dict.fromkeys(name for own in measures.values() for name in own):
         rows = []
@@ -72,4 +75,5 @@ def _p(paired: Resampled) -> float | None:
     if not np.isfinite(paired.value) or len(drawn) < 2:
         return None
     fewer = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    return min(1.0, 2 * (1 + fewer) / (1 + len(drawn)))
+    floor = 2.0 ** (1 - len(paired.without))
+    return min(1.0, max(2 * (1 + fewer) / (1 + len(drawn)), floor))

@@ -22,8 +22,10 @@ from prm_eval.progress import EVALUATING, Bars, no_bars
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.stepsets.format import StepSetInfo
 from prm_eval.stepsets.step_set import StepSet
+from prm_eval.store.visible import one_line
 from prm_eval.texts.names import short_names
 
+LONGEST_NAME = 80
 Missing = Literal["refuse", "wrong"]
 """What happens where a score is missing: nothing is computed, or such a solution is never a match."""
 MISSING: tuple[Missing, ...] = get_args(Missing)
@@ -101,15 +103,15 @@ def evaluate_steps(
     """Measure rows of scores on a step set, as :func:`run_step_evaluation` does with files."""
     bench = Bench(arrays, settings)
     rules = rule_rows(arrays)
-    asked = [settle(ask, each, arrays) for each in scores]
+    asked = [settle(ask, each, arrays, bench.choose_by) for each in scores]
     # a threshold that is chosen for models is chosen for rules too: the choice alone is worth many points
-    own = [settle(ask if ask.on else Ask(), each, arrays) for each in rules]
+    own = [settle(ask if ask.on else Ask(), each, arrays, bench.choose_by) for each in rules]
     found: list[Row] = []
     with bars(EVALUATING, len(scores) + len(rules), "row") as progress:
         for done, (each, at) in enumerate(zip([*scores, *rules], [*asked, *own], strict=True), 1):
             found.append(measure(each, at, bench))
             progress(done, 0)
-    measures = {row.scores.name: row.compared for row in found}
+    measures = {row.scores.name: comparable(row) for row in found}
     headline = bench.headline
     of_rules = {rule.name: measures[rule.name] for rule in rules}
     best = max(of_rules, key=lambda name: _number(of_rules[name].get(headline)))
@@ -130,6 +132,17 @@ def evaluate_steps(
         tuple(differences(with_rule, bootstrap, best)) if best in with_rule else (),
         tuple(differences(models, bootstrap)),
     )
+
+
+CONDITIONAL = ("prm_score", "step_auc", "solution_auc_min")
+"""Measures of what is scored: leaving out hard solutions makes them larger."""
+
+
+def comparable(row: Row) -> dict[str, Resampled]:
+    """Return the measures by which a row may be compared: of one with missing scores only those that count them."""
+    if not row.whole.n_not_scored:
+        return row.compared
+    return {name: each for name, each in row.compared.items() if name not in CONDITIONAL}
 
 
 def misses_of(evaluation: StepEvaluation, folder: str | Path) -> list[tuple[str, list[Miss]]]:
@@ -170,9 +183,11 @@ def named_apart(scores: Sequence[StepScores]) -> list[StepScores]:
     taken = {name.lower() for name in RULES}
     found: list[StepScores] = []
     for each in scores:
-        name, n = short.get(each.name, each.name), 2
-        while name.lower() in taken:
-            name, n = f"{short.get(each.name, each.name)} ({n})", n + 1
-        taken.add(name.lower())
+        # a name is a stranger's: one line, and no rule's in its brackets
+        own = one_line(short.get(each.name, each.name), LONGEST_NAME) or "unnamed"
+        name, n = own, 2
+        while name.lower().strip("() ") in taken or name.startswith("("):
+            name, n = f"{own.strip('() ')} [{n}]", n + 1
+        taken.add(name.lower().strip("() "))
         found.append(replace(each, name=name))
     return found

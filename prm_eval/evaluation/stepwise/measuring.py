@@ -20,8 +20,8 @@ from prm_eval.evaluation.stepwise.locating import (
     resampled_f1,
 )
 from prm_eval.evaluation.stepwise.pairs import Pairs, pairs
-from prm_eval.evaluation.stepwise.prmbench import PRMBench, is_prmbench, prmbench, resampled_score
-from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS, Estimate, Resampled, estimate, mean_of
+from prm_eval.evaluation.stepwise.prmbench import PRMBench, is_prmbench, prmbench, resampled_score, score_by
+from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS, Estimate, Resampled, estimate, mean_of, of_sums
 from prm_eval.evaluation.stepwise.scores import StepScores
 from prm_eval.evaluation.stepwise.separating import (
     Separated,
@@ -30,9 +30,17 @@ from prm_eval.evaluation.stepwise.separating import (
     separated,
     solution_areas,
 )
-from prm_eval.evaluation.stepwise.thresholds import GRID, Curve, Threshold, choose, curve
+from prm_eval.evaluation.stepwise.thresholds import (
+    GRID,
+    ChooseBy,
+    Curve,
+    Threshold,
+    best_of,
+    curve,
+    f1_by,
+    f1_strictly_by,
+)
 from prm_eval.rewards.aggregate import aggregate_all
-from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.selectors import DEFAULT_SEED
 
 Floats = npt.NDArray[np.float64]
@@ -79,6 +87,13 @@ class Bench:
         return Part(arrays, bootstrap)
 
     @property
+    def groups_share_problems(self) -> bool:
+        """Whether some problem has solutions in several groups."""
+        arrays = self.whole.arrays
+        pairs = np.unique(np.stack([arrays.problem, arrays.group], axis=1), axis=0)
+        return len(pairs) > arrays.n_problems
+
+    @property
     def headline(self) -> str:
         """The measure that rows are ordered by: the set's published one where it is defined, else F1, else step AUC."""
         if self.is_prmbench:
@@ -86,6 +101,11 @@ class Bench:
         if self.groups and all(_two_classes(part.arrays) for part in self.groups.values()):
             return "mean_f1"
         return "f1" if _two_classes(self.whole.arrays) else "step_auc"
+
+    @property
+    def choose_by(self) -> ChooseBy:
+        """Return the figure that a chosen threshold makes largest: PRMScore on PRMBench, F1 elsewhere."""
+        return score_by if self.is_prmbench else f1_by
 
     def strict(self, threshold: Threshold) -> bool:
         """Say whether a step is good only above the threshold: as the user asks, or else as PRMBench has it."""
@@ -144,12 +164,14 @@ class Chosen:
     """What best of n chooses among the solutions of each problem, where final answers and steps are both labelled.
 
     Attributes:
+        aggregation: How steps become the reward by which is chosen: the declared one.
         n_problems: Problems with at least two such solutions.
         right_answer: The share of chosen solutions with a right final answer.
         wrong_step_of_these: Among those, the share with a wrong step: right answer by wrong process.
         by_chance: The same share for a solution chosen at random.
     """
 
+    aggregation: str
     n_problems: int
     right_answer: float
     wrong_step_of_these: float | None
@@ -187,30 +209,32 @@ class Row:
     compared: dict[str, Resampled]
 
 
-def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation: Aggregation = "min") -> Row:
+def measure(scores: StepScores, threshold: Threshold, bench: Bench) -> Row:
     """Return all measures of one row.
 
     Args:
         scores: What was said of the steps of the whole set.
         threshold: Below which a step is wrong.
         bench: The set.
-        aggregation: By which best of n chooses (:class:`Chosen`).
     """
     of_steps = scores.predictions is None
     parts = {name: bench.of(scores, name) for name in bench.groups}
     whole, compared = _measured(scores, threshold, bench.whole, bench)
     on_groups = {name: _measured(parts[name], threshold, bench.groups[name], bench) for name in bench.groups}
     groups = {name: each for name, (each, _) in on_groups.items()}
-    best = {name: _best(parts[name], bench.groups[name].arrays) for name in bench.groups} if of_steps else {}
-    own_best = {"": _best(scores, bench.whole.arrays), **best} if of_steps else {}
+    strict = bench.strict(threshold)
+    best: dict[str, tuple[float, float] | None] = {}
+    if of_steps:
+        best = {name: _best(parts[name], part.arrays, strict=strict) for name, part in bench.groups.items()}
+    own_best = {"": _best(scores, bench.whole.arrays, strict=strict), **best} if of_steps else {}
     averages = None
     if groups and not bench.is_prmbench:
-        compared["mean_f1"] = mean_of([each["f1"] for _, each in on_groups.values()])
+        compared["mean_f1"] = _mean_f1(scores, threshold, bench, [each["f1"] for _, each in on_groups.values()])
         averages = _averages(scores, threshold, bench, groups, best, compared["mean_f1"])
     found = None
     if bench.is_prmbench and of_steps:
         arrays, bootstrap = bench.whole.arrays, bench.whole.bootstrap
-        strict, at = bench.strict(threshold), threshold.value
+        at = threshold.value
         compared["prm_score"] = resampled_score(scores, arrays, at, bootstrap, strict=strict)
         found = prmbench(scores, arrays, at, compared["prm_score"], bootstrap, strict=strict)
     return Row(
@@ -220,17 +244,40 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
         groups,
         averages,
         found,
-        _curves(scores, parts, bench) if of_steps else {},
+        _curves(scores, parts, bench, strict=strict) if of_steps else {},
         {name: each for name, each in own_best.items() if each is not None},
-        _chosen(scores, bench.whole.arrays, aggregation) if of_steps else None,
+        _chosen(scores, bench.whole.arrays) if of_steps else None,
         pairs(scores, bench.whole.arrays),
         compared,
     )
 
 
-def _curves(scores: StepScores, parts: dict[str, StepScores], bench: Bench) -> dict[str, Curve]:
-    on_groups = {name: curve(parts[name], part.arrays, GRID) for name, part in bench.groups.items()}
-    return {"": curve(scores, bench.whole.arrays, GRID), **on_groups}
+def _mean_f1(scores: StepScores, threshold: Threshold, bench: Bench, parts: list[Resampled]) -> Resampled:
+    """Return the mean of the groups' F1 with its resamples.
+
+    Groups of separate problems are strata, which are resampled apart. Where a problem is in several groups (solutions
+    of several policies), problems are resampled over the whole set: apart, they would count as different problems.
+    """
+    if not bench.groups_share_problems:
+        return mean_of(parts)
+    arrays, names = bench.whole.arrays, list(bench.groups)
+    predicted = predictions(scores, arrays, threshold.value, strict=bench.strict(threshold))
+    hits = hit_columns(predicted, arrays)
+    columns = np.zeros((arrays.n, len(names), hits.shape[1]))
+    for row, name in enumerate(names):
+        own = arrays.group == arrays.groups.index(name)
+        columns[own, row] = hits[own]
+
+    def mean(sums: Floats) -> Floats:
+        of_group: Floats = f1_of_hits(sums.reshape(*sums.shape[:-1], len(names), hits.shape[1])).mean(axis=-1)
+        return of_group
+
+    return of_sums(columns.reshape(arrays.n, -1), arrays.problem, bench.whole.bootstrap, mean)
+
+
+def _curves(scores: StepScores, parts: dict[str, StepScores], bench: Bench, *, strict: bool) -> dict[str, Curve]:
+    on_groups = {name: curve(parts[name], part.arrays, GRID, strict=strict) for name, part in bench.groups.items()}
+    return {"": curve(scores, bench.whole.arrays, GRID, strict=strict), **on_groups}
 
 
 def _measured(
@@ -276,6 +323,8 @@ def _averages(
     empty = [name for name, each in groups.items() if each.located.f1.value is None]
     # every group is a stratum with the number of its problems
     problems = sum(each.n_problems for each in groups.values())
+    if bench.groups_share_problems:
+        problems = bench.whole.arrays.n_problems
     bootstrap = ClusterBootstrap(problems, seed=0, level=bench.settings.level, resamples=bench.settings.resamples)
     reason = f"{', '.join(empty)}: one class only" if empty else ""
     mean = estimate(mean_f1, bootstrap, reason)
@@ -301,16 +350,14 @@ def _two_classes(arrays: SetArrays) -> bool:
     return bool(arrays.wrong.any() and arrays.clean.any())
 
 
-def _best(scores: StepScores, arrays: SetArrays) -> tuple[float, float] | None:
+def _best(scores: StepScores, arrays: SetArrays, *, strict: bool) -> tuple[float, float] | None:
     """Return the threshold that is best on a set itself, and its F1; None where F1 is not defined."""
-    if not _two_classes(arrays):
-        return None
-    value = choose(scores, arrays, "exact")
-    return value, float(curve(scores, arrays, np.array([value])).f1[0])
+    return best_of(scores, arrays, "exact", f1_strictly_by if strict else f1_by)
 
 
-def _chosen(scores: StepScores, arrays: SetArrays, aggregation: Aggregation) -> Chosen | None:
+def _chosen(scores: StepScores, arrays: SetArrays) -> Chosen | None:
     """Return what best of n chooses among the solutions of each problem; None where too little is labelled."""
+    aggregation = scores.aggregation
     known = np.isfinite(arrays.final_correct) & (arrays.wrong | arrays.clean) & scores.scored(arrays)
     per_problem = np.bincount(arrays.problem[known], minlength=arrays.n_problems)
     used = known & (per_problem[arrays.problem] >= 2)
@@ -330,6 +377,7 @@ def _chosen(scores: StepScores, arrays: SetArrays, aggregation: Aggregation) -> 
     n = len(np.unique(problem))
     hits = float((weight * right).sum())
     return Chosen(
+        aggregation,
         n,
         hits / n,
         float((weight * (right & wrong)).sum()) / hits if hits else None,

@@ -13,6 +13,8 @@ from prm_eval.evaluation.stepwise.scores import NOT_SCORED, StepScores
 from prm_eval.evaluation.stepwise.thresholds import Threshold
 from prm_eval.records import Solution
 
+MOST_STEPS = 60
+LONGEST_STEP = 2_000
 MARKS = {1: "good", 0: "neutral", -1: "bad", UNKNOWN: ""}
 
 
@@ -50,23 +52,25 @@ class Miss:
 
     @property
     def words(self) -> str:
-        """What is wrong, in words; steps are counted from 1."""
-        truth = "no step is wrong" if self.first_error == NO_ERROR else f"step {self.first_error + 1} is wrong"
-        said = "none was found" if self.predicted == NO_ERROR else f"step {self.predicted + 1} was called wrong"
+        """What is wrong, in words; steps are counted from 0, as in every label."""
+        truth = "no step is wrong" if self.first_error == NO_ERROR else f"step {self.first_error} is wrong"
+        said = "none was found" if self.predicted == NO_ERROR else f"step {self.predicted} was called wrong"
         return f"{truth}, {said}"
 
 
 def marked(
-    solution: Solution, row: int, scores: StepScores, arrays: SetArrays, threshold: float
+    solution: Solution, row: int, scores: StepScores, arrays: SetArrays, threshold: float, *, strict: bool = False
 ) -> tuple[MarkedStep, ...]:
-    """Return the steps of a solution with their marks and scores."""
+    """Return the first steps of a solution with their marks and scores, each text up to what a page can hold."""
     start = int(arrays.starts[row])
     steps = []
-    for index, text in enumerate(solution.steps):
+    for index, text in enumerate(solution.steps[:MOST_STEPS]):
         value = float(scores.values[start + index])
         there = np.isfinite(value)
         mark = MARKS[int(arrays.ratings[start + index])]
-        steps.append(MarkedStep(text, mark, value if there else None, bool(there and value < threshold)))
+        called = value <= threshold if strict else value < threshold
+        cut = text if len(text) <= LONGEST_STEP else text[:LONGEST_STEP] + " ..."
+        steps.append(MarkedStep(cut, mark, value if there else None, bool(there and called)))
     return tuple(steps)
 
 
@@ -101,8 +105,8 @@ def worst_misses(
             Miss(
                 int(row),
                 solution.solution_id,
-                solution.statement,
-                marked(solution, int(row), scores, arrays, threshold.value),
+                solution.statement[:LONGEST_STEP],
+                marked(solution, int(row), scores, arrays, threshold.value, strict=strict),
                 int(arrays.first_error[row]),
                 int(said[row]),
                 float(margin[row]),

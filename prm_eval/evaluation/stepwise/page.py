@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from prm_eval.evaluation.drawing import COLOURS, svg_of
+from prm_eval.evaluation.drawing import COLOURS, plain, svg_of
 from prm_eval.evaluation.stepwise.jobs import StepEvaluation
 from prm_eval.evaluation.stepwise.measuring import Row
 from prm_eval.evaluation.stepwise.misses import Miss
@@ -101,11 +101,11 @@ def _draw_curves(rows: Sequence[Row], panels: Sequence[str], axes: Any) -> None:
     for axis, name in zip(every, panels, strict=True):
         for row, colour in zip(rows, COLOURS, strict=False):
             curve = row.curves[name]
-            axis.plot(curve.thresholds, 100 * curve.f1, color=colour, label=row.scores.name, linewidth=1.6)
+            axis.plot(curve.thresholds, 100 * curve.f1, color=colour, label=plain(row.scores.name), linewidth=1.6)
             place = row.groups.get(name, row.whole).located.f1.value
             if place is not None and 0 <= row.threshold.value <= 1:
                 axis.plot([row.threshold.value], [100 * place], marker="o", color=colour, markersize=6)
-        axis.set_title(name or "all solutions", fontsize=11)
+        axis.set_title(plain(name) or "all solutions", fontsize=11)
         axis.set_xlabel("threshold")
         axis.set_ylabel("F1, %")
         axis.set_ylim(0, 100)
@@ -130,7 +130,7 @@ def _draw_outcomes(rows: Sequence[Row], axis: Any) -> None:
         if widths.any():
             axis.barh(places, widths, left=start, color=colour, label=label, height=0.72)
         start += widths
-    axis.set_yticks(places, [row.scores.name for row in rows])
+    axis.set_yticks(places, [plain(row.scores.name) for row in rows])
     axis.set_xlim(0, 100)
     axis.set_xlabel("solutions with a wrong step, %")
     axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -143,7 +143,7 @@ def _draw_reliability(rows: Sequence[Row], axis: Any) -> None:
         if calibration is None:
             continue
         predicted, observed = np.array(calibration.predicted), np.array(calibration.observed)
-        label = f"{row.scores.name} (ECE {100 * calibration.ece:.1f})"
+        label = f"{plain(row.scores.name)} (ECE {100 * calibration.ece:.1f})"
         axis.plot(100 * predicted, 100 * observed, color=colour, marker="o", markersize=4, label=label)
     axis.set_xlabel("score, %")
     axis.set_ylabel("good steps, %")
@@ -153,7 +153,7 @@ def _draw_reliability(rows: Sequence[Row], axis: Any) -> None:
 
 def _draw_profiles(rows: Sequence[Row], profiles: Sequence[Profile], axis: Any) -> None:
     for row, found, colour in zip(rows, profiles, COLOURS, strict=False):
-        axis.plot(found.places, found.good, color=colour, label=row.scores.name, linewidth=1.8)
+        axis.plot(found.places, found.good, color=colour, label=plain(row.scores.name), linewidth=1.8)
         axis.plot(found.places, found.bad, color=colour, marker="x", linestyle="none")
     axis.set_xlabel("place of the step: 0 the first, 1 the last one shown")
     axis.set_ylabel("mean score")
@@ -173,7 +173,7 @@ def _draw_classes(rows: Sequence[Row], axis: Any) -> None:
         values = np.array([np.nan if each is None else 100 * each for each in scores])
         rule = row.scores.kind == "rule"
         marker: dict[str, Any] = {"color": "#999999", "s": 16} if rule else {"color": next(colours), "s": 46}
-        axis.scatter(values, places, label=None if rule else row.scores.name, zorder=1 if rule else 2, **marker)
+        axis.scatter(values, places, label=None if rule else plain(row.scores.name), zorder=1 if rule else 2, **marker)
     axis.set_yticks(places, [f"{name} ({SHORT[name]})" for name in names])
     axis.set_xlabel("PRMScore, %")
     axis.set_xlim(0, 100)

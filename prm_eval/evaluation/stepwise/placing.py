@@ -33,6 +33,19 @@ def placing_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "splitter": GIVEN} if own else dict(options)
 
 
+def require_given_steps(model: RewardModel) -> None:
+    """Insist that a model reads given steps, before it scores hours of others.
+
+    Raises:
+        PrmEvalError: It cuts texts itself although it was told not to.
+    """
+    if model.kind == "prm" and model.splitter not in (None, GIVEN):
+        raise PrmEvalError(
+            f"{model.name} cuts texts by {model.splitter!r} even when told to take given steps (splitter='given'); the "
+            "labels of a step set are of its own steps"
+        )
+
+
 def placing_model(name: str, options: Mapping[str, Any]) -> RewardModel:
     """Return a reward model that gives every given step a number; an ORM does so by prefixes.
 
@@ -40,4 +53,5 @@ def placing_model(name: str, options: Mapping[str, Any]) -> RewardModel:
         PrmEvalError: See :func:`placing_options`.
     """
     model = load_reward_model(name, **placing_options(name, options))
+    require_given_steps(model)
     return model if model.kind == "prm" else by_prefixes(model, options.get("aggregation"))

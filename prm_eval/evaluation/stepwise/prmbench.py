@@ -113,6 +113,17 @@ def resampled_score(
     return of_sums(columns, arrays.problem, bootstrap, _score)
 
 
+def score_by(scores: StepScores, arrays: SetArrays, thresholds: Floats) -> Floats:
+    """Return PRMScore at each of these thresholds, a step being good above it."""
+    good = arrays.good()
+    used = np.repeat(_items(arrays) & scores.scored(arrays), arrays.counts) & np.isfinite(good)
+    right, wrong = (np.sort(scores.values[used & (good == of)]) for of in (1.0, 0.0))
+    tp = len(right) - np.searchsorted(right, thresholds, "right")
+    fp = len(wrong) - np.searchsorted(wrong, thresholds, "right")
+    sums = np.stack([tp, fp, len(wrong) - fp, len(right) - tp], axis=1).astype(np.float64)
+    return _score(sums)
+
+
 def prmbench(
     scores: StepScores,
     arrays: SetArrays,

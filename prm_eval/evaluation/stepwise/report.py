@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from prm_eval.evaluation.report import aligned
-from prm_eval.evaluation.stepwise.comparing import Difference
-from prm_eval.evaluation.stepwise.jobs import StepEvaluation
+from prm_eval.evaluation.stepwise.comparing import MOST_ROWS, Difference
+from prm_eval.evaluation.stepwise.jobs import CONDITIONAL, StepEvaluation
 from prm_eval.evaluation.stepwise.measuring import Measured, Row
 from prm_eval.evaluation.stepwise.prmbench import DIMENSIONS, SHORT
 from prm_eval.evaluation.stepwise.resampling import Estimate
@@ -53,8 +53,17 @@ def headline_value(row: Row, headline: str) -> Estimate:
 
 
 def ordered(evaluation: StepEvaluation) -> list[Row]:
-    """Return the reward models and critics, the largest headline first."""
-    return sorted(evaluation.rows, key=lambda row: -(headline_value(row, evaluation.headline).value or -1.0))
+    """Return the reward models and critics, the largest headline first.
+
+    Where the headline leaves out what is not scored, rows with missing scores come last.
+    """
+    conditional = evaluation.headline in CONDITIONAL
+
+    def key(row: Row) -> tuple[bool, float]:
+        value = headline_value(row, evaluation.headline).value
+        return conditional and bool(row.whole.n_not_scored), -1.0 if value is None else -value
+
+    return sorted(evaluation.rows, key=key)
 
 
 def beats(evaluation: StepEvaluation, name: str) -> str:
@@ -62,7 +71,8 @@ def beats(evaluation: StepEvaluation, name: str) -> str:
     for each in evaluation.to_best_rule:
         found = each.difference
         if each.one == name and found.value is not None and found.low is not None and found.high is not None:
-            said = "yes" if found.low > 0 else ("no" if found.high < 0 else "open")
+            sure = each.p is not None and each.p <= 1 - evaluation.settings.level
+            said = "open" if not sure else "yes" if found.low > 0 else "no" if found.high < 0 else "open"
             return f"{said}: {100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
     return NOTHING
 
@@ -103,25 +113,22 @@ def head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str
     """Return the cells of the table of headlines, its head first."""
     headline = evaluation.headline
     groups = list(rows[0].groups)[:MOST_GROUPS]
-    names = [SHORT.get(name, name) for name in groups]
+    names = groups if headline == "mean_f1" else []
     if headline == "prm_score":
-        names = [short for name, short in SHORT.items() if name in groups] + list(DIMENSIONS)
-    elif headline != "mean_f1":
-        names = []
+        names = [name for name in SHORT if name in groups] + list(DIMENSIONS)
     title = HEADLINES[headline]
-    cells = [
-        ["", "wrong if below", *names, title, f"[{round(100 * evaluation.settings.level)} %]", "beats the best rule"]
-    ]
+    level = f"[{round(100 * evaluation.settings.level)} %]"
+    shown = [SHORT[name] if headline == "prm_score" and name in SHORT else name for name in names]
+    cells = [["", "threshold", *shown, title, level, "beats the best rule"]]
     for row in rows:
-        chosen_on = row.threshold.on
-        values = [
-            _group_value(row, name, headline) + ("*" if name == chosen_on and chosen_on else "") for name in names
-        ]
+        marks = {name: "*" if name == row.threshold.on else "" for name in names}
+        values = [_group_value(row, name, headline) + marks[name] for name in names]
         found = headline_value(row, headline)
         said = "" if row.scores.kind == "rule" else beats(evaluation, row.scores.name)
         threshold = NOTHING if math.isnan(row.threshold.value) else f"{row.threshold.value:g}"
         name = f"({row.scores.name})" if row.scores.kind == "rule" else row.scores.name
-        cells.append([name, threshold, *values, per_cent(found.value), limits(found), said])
+        star = "*" if row.threshold.origin == "chosen" else ""
+        cells.append([name, threshold, *values, per_cent(found.value) + star, limits(found), said])
     return cells
 
 
@@ -132,8 +139,7 @@ def _group_value(row: Row, name: str, headline: str) -> str:
         return NOTHING
     if name in row.prmbench.dimensions:
         return per_cent(row.prmbench.dimensions[name])
-    long = next(each for each, short in SHORT.items() if short == name)
-    return per_cent(row.prmbench.classes[long].prm_score)
+    return per_cent(row.prmbench.classes[name].prm_score)
 
 
 def detail_table(rows: Sequence[Row]) -> list[list[str]]:
@@ -194,6 +200,8 @@ def _difference_lines(evaluation: StepEvaluation) -> list[str]:
         return []
     level = round(100 * evaluation.settings.level)
     lines = ["", f"paired differences of {HEADLINES[evaluation.headline]}, in points; a chosen threshold is held fixed"]
+    if len(evaluation.rows) > MOST_ROWS:
+        lines.append(f"of the first {MOST_ROWS} rows only; p (Holm) is for the differences that are shown")
     cells = [["", "difference", f"[{level} %]", "p", "p (Holm)"]]
     cells += [difference_cells(each) for each in shown]
     return lines + aligned(cells)
@@ -224,7 +232,18 @@ def rule_bounds(evaluation: StepEvaluation) -> str:
     if not found:
         return ""
     listed = ", ".join(f"({name}) {per_cent(value)}" for value, name in found)
-    return f"rules with the best threshold of the set itself, which no model should fail to beat: {listed}"
+    return f"rules with the best threshold of the set itself, an upper bound: {listed}"
+
+
+def _missing_words(row: Row) -> str:
+    """Return what is said of a row with missing scores."""
+    unread = "no judgement that could be read" if row.scores.predictions is not None else "a score is missing"
+    why = ", ".join(f"{reason} ({count:,})" for reason, count in row.scores.refusals.items()) or unread
+    return (
+        f"{row.scores.name}: {row.whole.n_not_scored:,} of {row.whole.n_solutions:,} solutions not scored ({why}): "
+        "never a match of the first wrong step; PRMScore, areas and calibration are of the others alone, and are not "
+        "compared with other rows"
+    )
 
 
 def notes(evaluation: StepEvaluation) -> list[str]:
@@ -233,9 +252,9 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     found: list[str] = []
     if chosen := [row for row in evaluation.rows if row.threshold.origin == "chosen"]:
         on = chosen[0].threshold.on
-        found.append(f"*: the threshold was chosen on {on}, whose own figure is therefore optimistic")
-    if rows[0].threshold.strict is not None:
-        sign = "above" if rows[0].threshold.strict else "at least"
+        found.append(f"*: the threshold was chosen on {on}, so that figures of it, or with it in them, are optimistic")
+    if (asked := next((row.threshold.strict for row in rows if row.threshold.strict is not None), None)) is not None:
+        sign = "above" if asked else "at least"
         found.append(f"a step is good if its score is {sign} the threshold, as asked")
     elif evaluation.headline == "prm_score":
         found.append("a step is good if its score is above the threshold (PRMBench's rule: strictly)")
@@ -245,10 +264,7 @@ def notes(evaluation: StepEvaluation) -> list[str]:
         found.append("PRMScore is over all steps together; a dimension is the mean of its classes; MS is F1 alone")
     missing = [row for row in evaluation.rows if row.whole.n_not_scored]
     for row in missing:
-        why = (
-            ", ".join(f"{reason} ({count:,})" for reason, count in row.scores.refusals.items()) or "a score is missing"
-        )
-        found.append(f"{row.scores.name}: {row.whole.n_not_scored:,} solutions not scored, never a match: {why}")
+        found.append(_missing_words(row))
     neutral = {"good": "good", "bad": "bad", "out": "neither good nor bad"}[evaluation.settings.neutral]
     if evaluation.info.labels == "rated":
         found.append(f"neutral steps count as {neutral} where good and bad steps are told apart (--neutral)")
@@ -260,9 +276,9 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     for row in evaluation.rows:
         if row.chosen is not None and row.chosen.wrong_step_of_these is not None and row.chosen.by_chance is not None:
             found.append(
-                f"{row.scores.name}: of the right answers that it would choose among the solutions of a problem, "
-                f"{per_cent(row.chosen.wrong_step_of_these)} % have a wrong step; of right answers chosen at random "
-                f"{per_cent(row.chosen.by_chance)} % ({row.chosen.n_problems:,} problems)"
+                f"{row.scores.name}: of the right answers that its {row.chosen.aggregation} would choose among the "
+                f"solutions of a problem, {per_cent(row.chosen.wrong_step_of_these)} % have a wrong step; of right "
+                f"answers chosen at random {per_cent(row.chosen.by_chance)} % ({row.chosen.n_problems:,} problems)"
             )
     if (reason := headline_value(rows[0], "f1").reason) and evaluation.headline == "step_auc":
         found.append(f"F1 is not defined: {reason}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.stepwise.arrays import SetArrays
+from prm_eval.importers.common import finite
 from prm_eval.pools.format import CANDIDATES
 from prm_eval.records import LOG_ODDS, ScoreType
 from prm_eval.rewards.aggregate import as_probabilities
+from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.stepsets.step_set import StepSet
@@ -44,6 +46,7 @@ class StepScores:
         score_type: What the native numbers are.
         predictions: (S,) what a critic said: the first wrong step, -1 for none, :data:`NOT_SCORED`; None for scores.
         threshold: The model's own threshold; None where it has none.
+        aggregation: The declared step aggregation, by which best of n would choose; the minimum where none is declared.
         refusals: How often each reason for missing scores was given.
         origin: The folder or file.
     """
@@ -57,6 +60,7 @@ class StepScores:
     threshold: float | None = None
     refusals: dict[str, int] = field(default_factory=dict)
     origin: str = ""
+    aggregation: Aggregation = "min"
 
     @property
     def probabilities(self) -> bool:
@@ -86,7 +90,9 @@ def read_scores(path: Path, step_set: StepSet, arrays: SetArrays) -> StepScores:
         DataError: It is of another set, or a row has a fault.
         PrmEvalError: The rewards are of an outcome reward model, with one number a solution.
     """
-    if path.is_file() and path.suffix != ".parquet":
+    if not path.exists():
+        raise PrmEvalError(f"{path}: no such file or folder; expected a reward folder, or JSON lines of scores")
+    if path.is_file() and not (path.suffix == ".parquet" and (path.parent / "submission.json").is_file()):
         return read_score_file(path, arrays)
     rewards = RewardFile(path)
     if rewards.info.kind == "orm":
@@ -108,7 +114,9 @@ def read_scores(path: Path, step_set: StepSet, arrays: SetArrays) -> StepScores:
     if own is None and score_type in (*LOG_ODDS, "probability", "percent"):
         own = HALF
     values = as_probabilities(native, score_type)
-    return StepScores(rewards.name, "prm", values, native, score_type, None, own, found.refusals, str(path))
+    return StepScores(
+        rewards.name, "prm", values, native, score_type, None, own, found.refusals, str(path), rewards.aggregation
+    )
 
 
 def read_score_file(path: Path, arrays: SetArrays) -> StepScores:
@@ -125,9 +133,10 @@ def read_score_file(path: Path, arrays: SetArrays) -> StepScores:
     values = np.full(len(arrays.lengths), np.nan)
     predictions = np.full(arrays.n, NOT_SCORED, dtype=np.int64)
     seen: dict[str, int] = {}
+    first: dict[str, Any] = {}
     form: str | None = None
     name, threshold = path.stem, None
-    for number, fields in read_jsonl(path):
+    for number, fields in read_jsonl(path, unique=True):
         row = Row(path, number, fields)
         solution = row.required_text("id", "solution_id")
         if solution not in place:
@@ -136,7 +145,10 @@ def read_score_file(path: Path, arrays: SetArrays) -> StepScores:
             raise row.fault(f"the solution {solution!r} again (first in row {seen[solution]})", "each solution once")
         if not seen:
             name = row.text("name") or name
-            threshold = None if fields.get("threshold") is None else _number(row, fields["threshold"], "threshold")
+            threshold = None if fields.get("threshold") is None else finite(row, fields["threshold"], "threshold")
+            first = fields
+        elif any(fields.get(key, first.get(key)) != first.get(key) for key in ("name", "threshold")):
+            raise row.fault("another name or threshold than in the first row", "the same: they are of the whole file")
         seen[solution] = number
         given = [key for key in ("scores", "prediction") if key in fields]
         if len(given) != 1 or given[0] != (form or given[0]):
@@ -188,13 +200,7 @@ def _scores(row: Row, value: object, n_steps: int) -> list[float]:
         raise row.fault(f"scores of type {type(value).__name__}", "a list of numbers, or null for a missing one")
     if len(value) != n_steps:
         raise row.fault(f"{len(value)} scores for {n_steps} steps", "one a step (null for a missing one)")
-    return [np.nan if each is None else _number(row, each, f"scores[{i}]") for i, each in enumerate(value)]
-
-
-def _number(row: Row, value: object, label: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(float(value)):
-        raise row.fault(f"{label} = {str(value)[:60]}", "a finite number")
-    return float(value)
+    return [np.nan if each is None else finite(row, each, f"scores[{i}]") for i, each in enumerate(value)]
 
 
 def _prediction(row: Row, value: object, n_steps: int) -> int:
@@ -202,7 +208,7 @@ def _prediction(row: Row, value: object, n_steps: int) -> int:
     if value is None:
         return NOT_SCORED
     if isinstance(value, bool) or not isinstance(value, int):
-        raise row.fault(f"prediction = {str(value)[:60]}", "a whole number, or null")
+        raise row.fault(f"prediction of type {type(value).__name__}", "a whole number, or null")
     if value < -1:
-        raise row.fault(f"prediction = {value}", f"-1 for no wrong step, or an index below {n_steps}")
+        raise row.fault("a prediction below -1", f"-1 for no wrong step, or an index below {n_steps}")
     return min(value, 1 << 30)

@@ -7,6 +7,8 @@ of ends, without walking the steps again.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +23,7 @@ from prm_eval.evaluation.stepwise.scores import HALF, StepScores
 Floats = npt.NDArray[np.float64]
 
 How = Literal["grid", "exact"]
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
 GRID: Floats = np.arange(101) / 100
 """The thresholds of the grid, k / 100."""
 
@@ -88,33 +91,39 @@ def parse_ask(text: str) -> Ask:
     """
     if text == "recipe":
         return Ask()
-    parts = text.split(":")
-    if parts[0] == "chosen" and len(parts) in (2, 3) and parts[1]:
-        how: dict[str, How] = {"grid": "grid", "exact": "exact"}
-        if parts[2:] and parts[2] not in how:
-            raise PrmEvalError(f"--threshold {text}: {parts[2]!r} is no way to choose; expected grid or exact")
-        return Ask(on=parts[1], how=how[parts[2]] if parts[2:] else "grid")
+    kind, _, group = text.partition(":")
+    if kind == "chosen" and group:
+        # the name of a group may have a colon
+        exact = group.endswith(":exact") and len(group) > len(":exact")
+        return Ask(on=group.removesuffix(":exact"), how="exact") if exact else Ask(on=group)
     sign = ">=" if text.startswith(">=") else ">" if text.startswith(">") else ""
-    try:
-        value = float(text.removeprefix(sign))
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
+    if re.fullmatch(NUMBER, text.removeprefix(sign)) is None:
         raise PrmEvalError(
             f"--threshold {text}: expected recipe, a number (also >0.5 or >=0.5), or chosen:GROUP[:exact]"
         )
-    return Ask(value=value, strict={">": True, ">=": False}.get(sign))
+    return Ask(value=float(text.removeprefix(sign)), strict={">": True, ">=": False}.get(sign))
 
 
-def settle(ask: Ask, scores: StepScores, arrays: SetArrays) -> Threshold:
+def settle(ask: Ask, scores: StepScores, arrays: SetArrays, choose_by: ChooseBy | None = None) -> Threshold:
     """Return the threshold that is meant for these scores.
+
+    Args:
+        ask: What the user asks for.
+        scores: The scores.
+        arrays: The set.
+        choose_by: The figure that a chosen threshold makes largest; F1 by default.
 
     Raises:
         PrmEvalError: The set has no such group or F1 is not defined on it, or nobody said what the scores' scale is.
     """
     if scores.predictions is not None:
         return Threshold(float("nan"), "none")
+    if not np.isfinite(scores.values).any():
+        # nothing is scored: no threshold would say otherwise
+        return Threshold(HALF, "fixed")
     if ask.value is not None:
+        if scores.probabilities and not 0 <= ask.value <= 1:
+            raise PrmEvalError(f"--threshold {ask.value:g}: the scores of {scores.name} are from 0 to 1")
         return Threshold(ask.value, "fixed", strict=ask.strict)
     if ask.on:
         if ask.on not in arrays.groups:
@@ -124,9 +133,15 @@ def settle(ask: Ask, scores: StepScores, arrays: SetArrays) -> Threshold:
             )
         mask = arrays.group == arrays.groups.index(ask.on)
         on = arrays.take(mask, ask.on)
-        if not (on.wrong.any() and on.clean.any()):
-            raise PrmEvalError(f"--threshold chosen:{ask.on}: F1 is not defined there: it has one class only")
-        return Threshold(choose(scores.take(mask, arrays), on, ask.how), "chosen", ask.on, ask.how)
+        if ask.how == "grid" and not scores.probabilities:
+            raise PrmEvalError(
+                f"--threshold chosen:{ask.on}: tries k / 100, and the scores of {scores.name} are not from 0 to 1; say "
+                f"chosen:{ask.on}:exact"
+            )
+        best = best_of(scores.take(mask, arrays), on, ask.how, choose_by or f1_by)
+        if best is None:
+            raise PrmEvalError(f"--threshold chosen:{ask.on}: the figure is not defined there: it has one class only")
+        return Threshold(best[0], "chosen", ask.on, ask.how)
     if scores.threshold is not None:
         return Threshold(scores.threshold, "recipe")
     if scores.score_type == "raw" or not scores.probabilities:
@@ -137,14 +152,16 @@ def settle(ask: Ask, scores: StepScores, arrays: SetArrays) -> Threshold:
     return Threshold(HALF, "recipe")
 
 
-def curve(scores: StepScores, arrays: SetArrays, thresholds: Floats) -> Curve:
-    """Return F1 at each of these thresholds."""
+def curve(scores: StepScores, arrays: SetArrays, thresholds: Floats, *, strict: bool = False) -> Curve:
+    """Return F1 at each of these thresholds; ``strict`` as for :func:`.locating.predictions`."""
     low, high, wrong = _ends(scores, arrays)
     hits = []
     for kind in (wrong, ~wrong):
         of = kind & (low < high)
-        started = np.searchsorted(np.sort(low[of]), thresholds, "left")
-        ended = np.searchsorted(np.sort(high[of]), thresholds, "left")
+        # a score at the threshold is wrong only if the threshold is strict
+        side: Literal["left", "right"] = "right" if strict else "left"
+        started = np.searchsorted(np.sort(low[of]), thresholds, side)
+        ended = np.searchsorted(np.sort(high[of]), thresholds, side)
         hits.append((started - ended).astype(np.float64))
     n_error, n_clean = int(arrays.wrong.sum()), int(arrays.clean.sum())
     error = hits[0] / n_error if n_error else np.full(len(thresholds), np.nan)
@@ -162,16 +179,31 @@ def candidates(scores: StepScores, how: How) -> Floats:
     return np.concatenate([values[:1] - 1, (values[1:] + values[:-1]) / 2, values[-1:] + 1])
 
 
-def choose(scores: StepScores, arrays: SetArrays, how: How) -> float:
-    """Return the threshold with the largest F1 on a set, the smallest of several.
+ChooseBy = Callable[[StepScores, SetArrays, Floats], Floats]
+"""(scores, set, thresholds) -> the figure at each of them, NaN where it is not defined."""
 
-    The F1 on the same set is then an upper bound, no estimate.
+
+def f1_by(scores: StepScores, arrays: SetArrays, thresholds: Floats) -> Floats:
+    """Return ProcessBench's F1 at each threshold."""
+    return curve(scores, arrays, thresholds).f1
+
+
+def f1_strictly_by(scores: StepScores, arrays: SetArrays, thresholds: Floats) -> Floats:
+    """Return the same where a step is right only above the threshold."""
+    return curve(scores, arrays, thresholds, strict=True).f1
+
+
+def best_of(scores: StepScores, arrays: SetArrays, how: How, by: ChooseBy) -> tuple[float, float] | None:
+    """Return the threshold with the largest figure on a set, the smallest of several, and the figure.
+
+    On the same set the figure is an upper bound, no estimate. None where it is not defined.
     """
     tried = candidates(scores, how)
-    found = curve(scores, arrays, tried).f1
+    found = by(scores, arrays, tried)
     if not len(tried) or not np.isfinite(found).any():
-        return HALF
-    return float(tried[int(np.nanargmax(np.round(found, 12)))])
+        return None
+    at = int(np.nanargmax(np.round(found, 12)))
+    return float(tried[at]), float(found[at])
 
 
 def _ends(scores: StepScores, arrays: SetArrays) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:

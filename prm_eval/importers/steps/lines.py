@@ -20,7 +20,8 @@ SOURCES: dict[LabelSource, str] = {
     "people": "people",
     "rules": "rules of the authors",
     "rollouts": "a model's completions, which were graded: no person looked at a step",
-    "model": "a model that was asked: no person looked at a step",
+    "model": "a reward model's scores: no person looked at a step",
+    "judge": "a language model that was asked: no person looked at a step",
     "oracle": "an oracle that knows",
     "unknown": "not said",
 }

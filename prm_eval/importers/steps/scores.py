@@ -41,6 +41,8 @@ def step_scores(
         return {}
     if not isinstance(models, Mapping):
         raise row.fault(f"{label} of type {type(models).__name__}", "an object with a list of numbers a reward model")
+    if any(not str(name).strip() for name in models):
+        raise row.fault(f"a reward model without a name in {label}", "its name")
     return {
         str(name): _column(row, solution_id, str(name), value, f"{label}[{name}]", lines, wanted, default)
         for name, value in models.items()

@@ -16,7 +16,7 @@ from prm_eval.evaluation.stepwise.prmbench import prmbench, resampled_score
 from prm_eval.evaluation.stepwise.resampling import area, average_precision, estimate, mean_of
 from prm_eval.evaluation.stepwise.scores import NOT_SCORED
 from prm_eval.evaluation.stepwise.separating import lowest_is_first_error, resampled_auc
-from prm_eval.evaluation.stepwise.thresholds import candidates, choose, curve
+from prm_eval.evaluation.stepwise.thresholds import best_of, candidates, curve, f1_by
 from tests.evaluation.stepwise.sets import scored
 
 examples = settings(deadline=None, max_examples=80)
@@ -89,10 +89,12 @@ def test_the_curve_is_f1_at_each_threshold(case: tuple[SetArrays, list[float | N
     chosen that does not give the F1 it promises."""
     arrays, values = case
     grid = np.arange(12) / 10
-    found = curve(scored(values), arrays, grid).f1
-    for threshold, f1 in zip(grid, found, strict=True):
-        expected = plain_f1(arrays, values, threshold)
-        assert (np.isnan(f1) and expected is None) or f1 == pytest.approx(expected)
+    for strict in (False, True):
+        found = curve(scored(values), arrays, grid, strict=strict).f1
+        for threshold, f1 in zip(grid, found, strict=True):
+            # a step is wrong strictly not above t: below the next tenth
+            expected = plain_f1(arrays, values, threshold + (0.05 if strict else 0.0))
+            assert (np.isnan(f1) and expected is None) or f1 == pytest.approx(expected)
 
 
 @examples
@@ -107,7 +109,9 @@ def test_the_chosen_threshold_is_the_smallest_best(case: tuple[SetArrays, list[f
         return
     best = max(f1 for f1 in f1s if f1 is not None)
     first = next(t for t, f1 in zip(tried, f1s, strict=True) if f1 is not None and f1 >= best - 1e-12)
-    assert choose(scores, arrays, how) == first  # type: ignore[arg-type]
+    found = best_of(scores, arrays, how, f1_by)  # type: ignore[arg-type]
+    assert found is not None
+    assert found == (first, pytest.approx(best))
 
 
 def plain_area(scores: np.ndarray, good: np.ndarray, weights: np.ndarray) -> float | None:

@@ -320,8 +320,9 @@ def test_21_converted_copies_are_not_trusted(tmp_path: Path) -> None:
 
 def test_22_rows_without_a_model_stand_in_every_table(tmp_path: Path, capsys: Any) -> None:
     """A table without them hides that a published model is below "the first 70 % of the steps are right"."""
-    step_set = labelled(tmp_path / "set", [{"n": 2, "label": -1}, {"n": 3, "label": 1}, {"n": 2, "label": 0}])
-    path = scores_of(tmp_path, step_set, [[0.9, 0.9], [0.9, 0.2, 0.9], [0.1, 0.9]])
+    rows = [{"n": 2, "label": -1}, {"n": 3, "label": 1}, {"n": 2, "label": 0}] * 4
+    step_set = labelled(tmp_path / "set", [{**row, "id": f"r{i}"} for i, row in enumerate(rows)])
+    path = scores_of(tmp_path, step_set, [[0.9, 0.9], [0.9, 0.2, 0.9], [0.1, 0.9]] * 4)
     assert main(["evaluate", str(step_set.path), str(path), "--resamples", "50"]) == 0
     shown = capsys.readouterr().out
     assert all(f"({name})" in shown for name in RULES)

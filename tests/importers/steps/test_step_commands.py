@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import get_args
 
 import pyarrow.parquet as pq
 import pytest
 
 from prm_eval.cli.commands import main
+from prm_eval.evaluation.stepwise.explain import FIRST_WRONG
 from prm_eval.importers.steps import STEP_FORMATS
-from prm_eval.importers.steps.explain import FIRST_WRONG, Scored
 from prm_eval.importers.steps.lines import KINDS, SOURCES
 from prm_eval.records import LABEL_KINDS
+from prm_eval.stepsets.format import LabelSource
 from tests.conftest import ROOT, write_jsonl
-from tests.importers.steps.rows import PLAIN, PROCESSBENCH, TRL, altered, lines_of
+from tests.importers.steps.rows import PLAIN, TRL, altered, lines_of
 
 
 @pytest.fixture
@@ -105,19 +106,12 @@ def test_explain_an_unknown_one(step_set: Path, capsys: pytest.CaptureFixture[st
     assert "prm-eval steps import FILE -o FOLDER" in capsys.readouterr().err
 
 
-def test_shares_and_log_odds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If log-odds were shown as they are, a bar from 0 to 1 and the threshold 0.5 would mean nothing."""
-    rows = [altered(TRL, labels=[0.5, 0.0]), altered(PROCESSBENCH, label=0)]
-    soft = str(write_jsonl(tmp_path / "soft.jsonl", rows[:1]))
+def test_shares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the share of right continuations stood nowhere, a soft label would look like a hard one."""
+    soft = str(write_jsonl(tmp_path / "soft.jsonl", [altered(TRL, labels=[0.5, 0.0])]))
     assert main(["steps", "import", soft, "-o", str(tmp_path / "soft")]) == 0
     assert main(["explain-steps", str(tmp_path / "soft")]) == 0
     assert "1 - 1 = 0. (0.5 end right)" in capsys.readouterr().out
-    log_odds = Scored("m", "logodds", 0.5, {})
-    assert log_odds.shown(0.0) == 0.5 and log_odds.bar(log_odds.shown(50.0)) == "#" * 20
-    assert log_odds.shown(-1000.0) == pytest.approx(0.0) and log_odds.shown(1000.0) == pytest.approx(1.0)
-    assert math.isclose(log_odds.shown(-2.0) + log_odds.shown(2.0), 1.0)
-    raw = Scored("m", "raw", 0.0, {})
-    assert raw.bar(3.0) == "" and raw.shown(-7.0) == -7.0
 
 
 def test_faults_and_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +139,7 @@ def test_help_has_an_example(words: list[str], capsys: pytest.CaptureFixture[str
 def test_every_kind_has_its_words() -> None:
     """If a kind of labels had no words, showing such a set would be a traceback."""
     assert set(KINDS) == set(LABEL_KINDS)
-    assert set(SOURCES) == {"people", "rules", "rollouts", "model", "oracle", "unknown"}
+    assert set(SOURCES) == set(get_args(LabelSource))
 
 
 def printed_in_document(command: str) -> list[str]:
