@@ -220,9 +220,10 @@ def _leaderboard(options: argparse.Namespace) -> int:
         update_readme(options.readme, output, write=True)
     for each in built.left_out:
         print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    sets = f" and {counted(built.step_sets, 'step set')}" if built.step_sets else ""
     print(f"board      {built.folder / 'index.html'}")
     print(
-        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}; "
+        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}{sets}; "
         f"{built.changed} of {counted(built.files, 'file')} changed"
     )
     return 0

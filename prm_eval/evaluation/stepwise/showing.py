@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.stats import ClusterBootstrap
-from prm_eval.evaluation.stepwise.arrays import SetArrays
+from prm_eval.evaluation.stepwise.arrays import NO_ERROR, SetArrays
 from prm_eval.evaluation.stepwise.locating import predictions
 from prm_eval.evaluation.stepwise.measuring import Bench, Row
 from prm_eval.evaluation.stepwise.prmbench import resampled_score
@@ -87,6 +87,12 @@ def _thresholds(scores: StepScores, n: int) -> Floats:
     low, high = np.quantile(there, [0.005, 0.995]) if len(there) else (0.0, 1.0)
     margin = 0.05 * (high - low) or 1.0
     return np.linspace(low - margin, high + margin, n)
+
+
+def of_clean(row: Row, arrays: SetArrays, *, strict: bool) -> tuple[int, int, int]:
+    """Return how many solutions without a wrong step are called right, called wrong, and not scored."""
+    said = predictions(row.scores, arrays, row.threshold.value, strict=strict)[arrays.clean]
+    return int((said == NO_ERROR).sum()), int((said >= 0).sum()), int((said == NOT_SCORED).sum())
 
 
 def by_position(scores: StepScores, arrays: SetArrays) -> list[Place]:
