@@ -99,11 +99,11 @@ def csv_text(boards: Sequence[Shown]) -> str:
     writer.writerow([field for _, form in CSV for field in form.fields])
     for table in tables:
         for row in (*table.rows, *(table.baselines[name] for name in BASELINES)):
-            writer.writerow(csv_row(row))
+            writer.writerow(csv_row(row, CSV))
     return stream.getvalue()
 
 
-def csv_row(row: TableRow, columns: Sequence[tuple[Column[Any, Any, Any], InCsv]] = CSV) -> list[str]:
+def csv_row(row: TableRow, columns: Sequence[tuple[Column[Any, Any, Any], InCsv]]) -> list[str]:
     """Return the values of a row, field by field."""
     values: list[str] = []
     for column, form in columns:

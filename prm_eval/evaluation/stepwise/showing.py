@@ -11,7 +11,7 @@ from prm_eval.evaluation.stats import ClusterBootstrap
 from prm_eval.evaluation.stepwise.arrays import NO_ERROR, SetArrays
 from prm_eval.evaluation.stepwise.locating import predictions
 from prm_eval.evaluation.stepwise.measuring import Bench, Row
-from prm_eval.evaluation.stepwise.prmbench import resampled_score
+from prm_eval.evaluation.stepwise.prmbench import CORRECT, resampled_score
 from prm_eval.evaluation.stepwise.scores import NOT_SCORED, StepScores
 from prm_eval.evaluation.stepwise.thresholds import GRID, curve
 
@@ -115,6 +115,9 @@ def worst_misses(row: Row, bench: Bench, most: int = 3) -> list[Miss]:
     scores, arrays, threshold = row.scores, bench.whole.arrays, row.threshold.value
     said = predictions(scores, arrays, threshold, strict=bench.strict)
     missed = (said != arrays.first_error) & (said != NOT_SCORED) & (arrays.wrong | arrays.clean)
+    if bench.is_prmbench and CORRECT in arrays.groups:
+        # the unchanged twins count nowhere
+        missed &= arrays.group != arrays.groups.index(CORRECT)
     early = missed & (said >= 0) & (arrays.clean | (said < arrays.first_error))
     blamed = np.where(early, said, np.clip(arrays.first_error, 0, None))
     far = np.abs(scores.values[arrays.starts + np.clip(blamed, 0, arrays.counts - 1)] - threshold)

@@ -53,7 +53,7 @@ def threshold_chart(lines: Sequence[Line], declared: float, title: str) -> Marku
     parts.append(svg.line(LEFT, bottom, right, bottom, "ax"))
     parts.append(svg.line(x(declared), TOP, x(declared), bottom, "l mj"))
     for place, (_, points) in reversed(list(enumerate(drawn))):
-        kind = "l c0" if place == 0 else f"ax c{place}"
+        kind = "l c0" if place == 0 else f"l c{place} dim"
         parts.append(svg.polyline([(x(at), y(value)) for at, value in points], kind))
     ends = apart([y(points[-1][1]) for _, points in drawn], 15.0, TOP + 4, bottom)
     for place, ((name, _), end) in enumerate(zip(drawn, ends, strict=True)):
@@ -128,10 +128,11 @@ def position_chart(places: Sequence[Place], title: str) -> Markup:
         return TOP + (bottom - TOP) * (high - value) / (high - low)
 
     parts = []
-    for place in range(5):
-        tick = low + (high - low) * (place + 0.5) / 5
+    # round numbers for probabilities; raw numbers may be of any size
+    marks = ticks(low, high, 5) if low + margin >= 0 and high - margin <= 1 else []
+    for tick in marks or [low + (high - low) * (place + 0.5) / 5 for place in range(5)]:
         parts.append(svg.line(LEFT, y(tick), right, y(tick), "gr"))
-        parts.append(svg.text(LEFT - 7, y(tick) + 4, f"{round(tick, 6):.2g}", "t", "end"))
+        parts.append(svg.text(LEFT - 7, y(tick) + 4, f"{round(tick, 6):.3g}", "t", "end"))
     for place in range(len(places)):
         parts.append(svg.text(x(place), bottom + 17, str(place + 1), "t", "middle"))
     parts.append(svg.line(LEFT, bottom, right, bottom, "ax"))

@@ -15,7 +15,7 @@ from prm_eval.leaderboard.charts import mini
 from prm_eval.leaderboard.fills import tier_cell
 from prm_eval.leaderboard.layout import Unranked
 from prm_eval.leaderboard.steps.rows import StepEntry
-from prm_eval.leaderboard.words import grouped, p_value, percent, points, rounded, span
+from prm_eval.leaderboard.words import MINUS, grouped, p_value, percent, points, rounded, span
 from prm_eval.submissions import STEP_TIERS
 from prm_eval.submissions.thresholds import ORIGINS
 
@@ -98,12 +98,13 @@ SHORT_ORIGINS = {"declared": "declared", "recipe": "the recipe\u2019s", "half": 
 def threshold(line: StepEntry, scene: StepScene) -> Cell:
     """Return the cell of the threshold, with where it comes from under it."""
     at = line.threshold
+    text = f"{at.value:.4g}".replace("-", MINUS)
     return Cell(
-        f"{at.value:.4g}",
+        text,
         sort=f"{at.value:.6f}",
         title=ORIGINS[at.origin],
         notes=(SHORT_ORIGINS[at.origin],),
-        markdown=f"{at.value:.4g} ({SHORT_ORIGINS[at.origin]})",
+        markdown=f"{text} ({SHORT_ORIGINS[at.origin]})",
         csv=(at.value, at.origin),
         json={"origin": at.origin, "value": rounded(at.value)},
     )
