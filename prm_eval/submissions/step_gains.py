@@ -39,6 +39,8 @@ Ints = npt.NDArray[np.int64]
 
 # more changed solutions than these are never worth less than the tier allows
 MOST_CHANGED = 400
+# Fewer say too little of the model, even where its figure is so low that it can have gained nothing.
+LEAST_SAMPLE = 200
 # a sample that leaves less than this share of what the tier allows has room for rounding
 ROOM = 0.95
 
@@ -145,9 +147,9 @@ def step_sample(folder: Path, path: Path) -> int | None:
     """Return how many solutions a spot check needs for its tier where no call changes; None: only all will do."""
     own = SubmittedScores(folder, path)
     n = own.arrays.n
-    if _leeway(own, np.zeros(n - 1)) > ROOM * MOST_LEEWAY:
+    if n <= LEAST_SAMPLE or _leeway(own, np.zeros(n - 1)) > ROOM * MOST_LEEWAY:
         return None
-    low, high = 0, n - 1
+    low, high = LEAST_SAMPLE - 1, n - 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _leeway(own, np.zeros(middle)) <= ROOM * MOST_LEEWAY else (middle, high)

@@ -40,8 +40,8 @@ STEP_NAMES = {
     "own-recipe": "fed by a recipe that does not ship",
     "unrun-rule": "a rule that nobody here has run",
 }
-# Of the mean rank correlation within solutions, for the end of its interval that is nearer to 0. Twelve real verifiers
-# on MR-GSM8K (793 solutions) and MR-MATH (95), and R-PRM on PRMBench (3,424): the largest are 0.72 with the place
+# Of the mean rank correlation within solutions, for the end of its interval that is nearer to 0. Of nine real
+# verifiers on MR-GSM8K (793 solutions), MR-MATH (95) and PRMBench (3,424) the largest are 0.72 with the place
 # (Math-Shepherd, whose scores fall all the way) and 0.42 with the length, with standard errors of 0.01 to 0.04. The
 # rules have 1. An honest model would have to lie 0.18 above the largest that we have seen: in 200 simulated sets of 60
 # solutions, an honest noisy model was flagged in none (tests/submissions/test_step_doubts.py), so that with 95 %

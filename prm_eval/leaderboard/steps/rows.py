@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.stepwise.arrays import SetArrays, load_set
 from prm_eval.evaluation.stepwise.measuring import Row
 from prm_eval.evaluation.stepwise.standing import StepStanding, StepYardstick
@@ -18,6 +18,7 @@ from prm_eval.submissions import Fault, RegisteredPool, Submission, Suspicion
 from prm_eval.submissions.alike import Ordered, copies
 from prm_eval.submissions.checking.check import Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader
+from prm_eval.submissions.checking.step_sets import registry_faults
 from prm_eval.submissions.formats import StepSetRef
 from prm_eval.submissions.step_suspicion import step_suspicions, steps_ordered
 from prm_eval.submissions.thresholds import Declared, threshold_in
@@ -87,22 +88,21 @@ class _Read:
     order: Ordered
 
 
-def opened(pool: RegisteredPool, about: StepSetRef) -> StepSet:
-    """Return the set of a registered pool, after computing again everything that its files claim.
+def opened(pool: RegisteredPool, about: StepSetRef, reader: RowReader) -> StepSet:
+    """Return the set of a registered pool, after computing again everything that its files and its entry claim.
 
     Raises:
         PrmEvalError: It is not at hand, not sound, or has other labels than the registry says.
     """
     if pool.pool is None:
         raise PrmEvalError(f"the step set {pool.pool_id} is not at hand")
-    step_set = StepSet(pool.pool.path).require_sound()
-    for fault in step_set.verify():
-        raise PrmEvalError(f"{step_set.path}: {fault}")
-    if step_set.info.content_hash != about.content_hash:
-        raise PrmEvalError(
-            f"{step_set.path} has the labels {step_set.info.content_hash}; the registry says {about.content_hash}"
-        )
-    return step_set
+    folder = pool.pool.path
+    entry = folder.parent / f"{pool.pool_id}.json"
+    for _, path, found, expected, row in registry_faults(entry, folder, about, reader.step_set(pool.pool)):
+        raise DataError(path, row, found, expected)
+    if pool.pool.info.content_hash != pool.content_hash:
+        raise DataError(entry, None, f"content_hash {pool.content_hash[:12]}", pool.pool.info.content_hash[:12])
+    return StepSet(folder)
 
 
 def step_board(
@@ -120,10 +120,8 @@ def step_board(
     Raises:
         PrmEvalError: The registered set is faulty.
     """
-    step_set = opened(pool, about)
+    step_set = opened(pool, about, reader)
     yardstick = StepYardstick(load_set(step_set))
-    if yardstick.headline != about.headline:
-        raise PrmEvalError(f"{pool.pool_id} is ranked by {yardstick.headline}; the registry says {about.headline}")
     found: list[_Read] = []
     for look in looks:
         try:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from prm_eval.errors import DataError
 from prm_eval.evaluation.stepwise.arrays import load_set
 from prm_eval.evaluation.stepwise.submitted import headline_name, stated_counts
 from prm_eval.records import LOG_ODDS
 from prm_eval.rewards.files.step_arrays import StepArrays
-from prm_eval.stepsets.format import DESCRIPTION, LABELS_FILE, SOLUTIONS_FILE
+from prm_eval.stepsets.format import DESCRIPTION, LABELS, LABELS_FILE, SOLUTIONS, SOLUTIONS_FILE
 from prm_eval.stepsets.step_set import StepSet, is_labelled, labels_hash
 from prm_eval.store.typed import Draft, shown
 from prm_eval.submissions.formats import StepSetRef, SubmissionFile
@@ -28,6 +29,8 @@ from prm_eval.submissions.whole_numbers import unattainable
 Odd = tuple[str, str, str]
 # kind, file, found, expected, row
 Placed = tuple[str, Path, str, str, "int | None"]
+# file within the set, row, found, expected
+InSet = tuple[str, "int | None", str, str]
 # faults of one kind that are told of a set
 MOST_TOLD = 20
 
@@ -44,7 +47,11 @@ def look_at(folder: Path) -> dict[str, Any]:
     except DataError as error:
         return {"found": [(_within(folder, Path(error.path)), error.row, error.found, error.expected)]}
     info = step_set.info
-    found: list[tuple[str, int | None, str, str]] = []
+    found: list[InSet] = [
+        (name, None, f"the column {shown(extra)}", f"only {', '.join(schema.names)}")
+        for name, schema in ((LABELS_FILE, LABELS), (SOLUTIONS_FILE, SOLUTIONS))
+        for extra in sorted(set(pq.read_schema(folder / name).names) - set(schema.names))[:1]
+    ]
     if (digest := labels_hash(solutions, labels)) != info.labels_hash:
         found.append((LABELS_FILE, None, f"labels_hash {digest[:12]}", f"{info.labels_hash[:12]}, as {DESCRIPTION}"))
     ids = {each.solution_id for each in solutions}
