@@ -176,7 +176,8 @@ def _print_steps(found: VerificationFile) -> None:
 
     name = HEADLINES[found.measure or "f1"]
     changed = counted(found.calls_changed or 0, "solution")
-    print(f"calls      changed in {changed}: a step is wrong if its score is below {found.threshold:g}")
+    called = "good only if its score is above" if found.measure == "prm_score" else "wrong if its score is below"
+    print(f"calls      changed in {changed}: a step is {called} {found.threshold:g}")
     if found.gained is not None:
         source = f"the board shows the model's own ({VERIFIED})" if found.verified_sha256 else "as the model's own"
         print(f"{name:<10} by the submitted scores: {found.gained:+.2f} points; {source}")

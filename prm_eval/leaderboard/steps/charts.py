@@ -22,13 +22,14 @@ MOST_LINES = 7
 NAMED = 14
 
 
-def threshold_chart(lines: Sequence[Line], declared: float, title: str) -> Markup:
+def threshold_chart(lines: Sequence[Line], declared: float, title: str, *, strict: bool = False) -> Markup:
     """Return a chart of a measure against the threshold, with the declared one as an upright line.
 
     Args:
         lines: The measure itself, and after it those of groups.
         declared: The threshold that counts.
         title: The title for screen readers.
+        strict: Whether a step is good only above the threshold.
     """
     drawn = [_defined(each) for each in lines[: 1 + MOST_LINES]]
     drawn = [(name, points) for name, points in drawn if points]
@@ -58,7 +59,8 @@ def threshold_chart(lines: Sequence[Line], declared: float, title: str) -> Marku
     ends = apart([y(points[-1][1]) for _, points in drawn], 15.0, TOP + 4, bottom)
     for place, ((name, _), end) in enumerate(zip(drawn, ends, strict=True)):
         parts.append(svg.text(right + 8, end + 4, shortened(name, 16), f"f{place}"))
-    words = "threshold: a step is wrong if its score is below it; upwards: %"
+    called = "good only if its score is above" if strict else "wrong if its score is below"
+    words = f"threshold: a step is {called} it; upwards: %"
     parts.append(svg.text((LEFT + right) / 2, HEIGHT - 8, words, "t", "middle"))
     return svg.drawing(WIDTH, HEIGHT, parts, title)
 

@@ -44,7 +44,8 @@ def columns_of(board: StepBoard) -> tuple[StepColumn, ...]:
         )
         for place, (name, heading) in enumerate(groups)
     )
-    return (*_names(), *of_groups, *_figures(headline), *_rest())
+    strict = board.yardstick.bench.strict
+    return (*_names(), _threshold(strict), *of_groups, *_headline(headline), *_shares(), *_rest())
 
 
 def _names() -> tuple[StepColumn, ...]:
@@ -87,22 +88,25 @@ def _names() -> tuple[StepColumn, ...]:
             csv=InCsv(("tier",)),
             json="tier",
         ),
-        StepColumn(
-            "threshold",
-            fills.threshold,
-            fills.rule_threshold,
-            heading="Wrong below",
-            meaning="A step is called wrong if its score is below this; declared beforehand, the recipe\u2019s own, or "
-            "0.5 on probabilities",
-            page=OnPage(menu="Threshold"),
-            markdown=InMarkdown(),
-            csv=InCsv(("threshold", "threshold_origin")),
-            json="threshold",
-        ),
     )
 
 
-def _figures(headline: str) -> tuple[StepColumn, ...]:
+def _threshold(strict: bool) -> StepColumn:
+    called = "good only if its score is above" if strict else "wrong if its score is below"
+    return StepColumn(
+        "threshold",
+        fills.threshold,
+        fills.rule_threshold,
+        heading="Good above" if strict else "Wrong below",
+        meaning=f"A step is called {called} this; declared beforehand, the recipe\u2019s own, or 0.5 on probabilities",
+        page=OnPage(menu="Threshold"),
+        markdown=InMarkdown(),
+        csv=InCsv(("threshold", "threshold_origin")),
+        json="threshold",
+    )
+
+
+def _shares() -> tuple[StepColumn, ...]:
     shares = (
         ("error", "Error acc", "Solutions with a wrong step whose first wrong step is named", fills.error_acc),
         ("correct", "Correct acc", "Solutions without a wrong step that are called right", fills.correct_acc),
@@ -115,6 +119,36 @@ def _figures(headline: str) -> tuple[StepColumn, ...]:
             fills.lowest_is_first,
         ),
     )
+    names = ("error_acc", "correct_acc", "step_auc", "ece", "lowest_is_first_error")
+    made = [
+        StepColumn(
+            key,
+            fills.share(of),
+            fills.share(of),
+            heading=heading,
+            meaning=meaning,
+            page=OnPage(menu=heading, first="asc" if key == "ece" else "desc"),
+            markdown=InMarkdown(heading[0].lower() + heading[1:] if heading != "ECE" else heading),
+            csv=InCsv((name,)),
+            json=name,
+        )
+        for (key, heading, meaning, of), name in zip(shares, names, strict=True)
+    ]
+    not_scored = StepColumn(
+        "refused",
+        fills.not_scored,
+        fills.not_scored,
+        heading="Not scored",
+        meaning="Solutions without a score for each of their steps; never a match",
+        page=OnPage(menu="Not scored"),
+        markdown=InMarkdown(),
+        csv=InCsv(("not_scored",)),
+        json="not_scored",
+    )
+    return (*made, not_scored)
+
+
+def _headline(headline: str) -> tuple[StepColumn, ...]:
     return (
         StepColumn(
             "bon",
@@ -146,35 +180,6 @@ def _figures(headline: str) -> tuple[StepColumn, ...]:
             markdown=InMarkdown("p (Holm)"),
             csv=InCsv(("p_rule_holm",)),
             json="p_rule_holm",
-        ),
-        *(
-            StepColumn(
-                key,
-                fills.share(of),
-                fills.share(of),
-                heading=heading,
-                meaning=meaning,
-                page=OnPage(menu=heading, first="asc" if key == "ece" else "desc"),
-                markdown=InMarkdown(heading[0].lower() + heading[1:] if heading != "ECE" else heading),
-                csv=InCsv((name,)),
-                json=name,
-            )
-            for (key, heading, meaning, of), name in zip(
-                shares,
-                ("error_acc", "correct_acc", "step_auc", "ece", "lowest_is_first_error"),
-                strict=True,
-            )
-        ),
-        StepColumn(
-            "refused",
-            fills.not_scored,
-            fills.not_scored,
-            heading="Not scored",
-            meaning="Solutions without a score for each of their steps; never a match",
-            page=OnPage(menu="Not scored"),
-            markdown=InMarkdown(),
-            csv=InCsv(("not_scored",)),
-            json="not_scored",
         ),
     )
 

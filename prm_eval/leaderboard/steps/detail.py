@@ -56,7 +56,8 @@ def step_chart(entry: StepEntry, board: StepBoard) -> Markup:
     """Return the chart of the headline against the threshold of one submission; nothing where none is needed."""
     title = f"{heading_of(board.yardstick.headline)} against the threshold, {entry.name}"
     drawn = lines(entry.row, board.yardstick.bench)
-    return threshold_chart(drawn, entry.threshold.value, title) if drawn else NOTHING
+    strict = board.yardstick.bench.strict
+    return threshold_chart(drawn, entry.threshold.value, title, strict=strict) if drawn else NOTHING
 
 
 def step_detail_page(entry: StepEntry, row: TableRow, of: int, board: StepBoard, drawn: Markup) -> str:
@@ -85,6 +86,7 @@ def step_detail_page(entry: StepEntry, row: TableRow, of: int, board: StepBoard,
         of=of,
         measure=heading_of(board.yardstick.headline),
         threshold={"value": f"{entry.threshold.value:.4g}", "origin": ORIGINS[entry.threshold.origin]},
+        called="good only if its score is above" if board.yardstick.bench.strict else "wrong if its score is below",
         rule=board.yardstick.best_rule.scores.name,
         threshold_chart=drawn,
         upper=_upper(measured),
@@ -139,7 +141,7 @@ def _classes(row: Row, entry: StepEntry) -> dict[str, Any] | None:
         "f1": share_cell(found.f1).text,
         "negative_f1": share_cell(found.negative_f1).text,
         "first": share_cell(found.first_error_accuracy).text,
-        "similarity": share_cell(found.similarity).text,
+        "similarity": "" if found.similarity is None else share_cell(found.similarity).text,
         "dimensions": [(name, share_cell(value).text) for name, value in found.dimensions.items()],
     }
 
