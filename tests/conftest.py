@@ -20,7 +20,18 @@ DATA = Path(os.environ.get("PRM_EVAL_DATA", ROOT.parent / "shared" / "data"))
 
 
 # The rooms with a floor of branch coverage (tests/floors.py); following each line of the others' tests takes minutes.
-MEASURED = ("evaluation", "grading", "importers", "pools", "rewards", "selection", "store", "submissions", "texts")
+MEASURED = (
+    "evaluation",
+    "grading",
+    "importers",
+    "pools",
+    "rewards",
+    "selection",
+    "stepsets",
+    "store",
+    "submissions",
+    "texts",
+)
 
 
 @pytest.hookimpl(wrapper=True)

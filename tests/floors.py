@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "pools": 90,
     "rewards/files": 88,
     "selection": 98,
+    "stepsets": 90,
     "store": 97,
     "submissions": 92,
     "texts": 92,

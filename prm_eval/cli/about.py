@@ -24,6 +24,8 @@ def _demo(options: argparse.Namespace) -> int:
             "(prm_eval/miniature/README.md)."
         )
     print(f"\n{demo.table}\n")
+    if demo.steps_table is not None:
+        print(f"Who finds the mistake? The oracle labelled steps of these candidates:\n\n{demo.steps_table}\n")
     print(about)
     print(f"pool    {demo.pool}\npage    {demo.page}\nresults {demo.results}")
     print(f"\nThe run above, as you would type it:\n  {demo.command}")

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 
 from prm_eval.cli.about import ABOUT_ACTIONS
 from prm_eval.cli.judging import JUDGING_ACTIONS
+from prm_eval.cli.label import LABEL_ACTIONS
 from prm_eval.cli.miniature import MINIATURE_ACTIONS
 from prm_eval.cli.parser import build_parser
 from prm_eval.cli.pools import POOL_ACTIONS
 from prm_eval.cli.printing import finish_output, give_up_output, in_words, prepare_output, say
 from prm_eval.cli.seeing import SEEING_ACTIONS
+from prm_eval.cli.steps import STEPS_ACTIONS
 from prm_eval.cli.submissions import SUBMISSION_ACTIONS
+from prm_eval.cli.train import TRAIN_ACTIONS
 from prm_eval.cli.types import settled
 from prm_eval.errors import PrmEvalError
 
@@ -25,10 +28,13 @@ EXIT_FAULTS = 1
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **ABOUT_ACTIONS,
     **JUDGING_ACTIONS,
+    **LABEL_ACTIONS,
     **POOL_ACTIONS,
     **MINIATURE_ACTIONS,
     **SEEING_ACTIONS,
+    **STEPS_ACTIONS,
     **SUBMISSION_ACTIONS,
+    **TRAIN_ACTIONS,
 }
 """The function of each command; it returns the exit status."""
 

@@ -53,9 +53,11 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
+    from prm_eval.evaluation.stepwise.placing import placing_options
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
     from prm_eval.rewards.taking import same_rewards
+    from prm_eval.stepsets import is_step_set
 
     if options.engine == OLD_RAY:
         say_renamed("--engine ray", "--runner ray")
@@ -64,10 +66,15 @@ def _score(options: argparse.Namespace) -> int:
     pool = Pool(options.pool).require_sound()
     if options.taken is not None and options.submission is None:
         raise PrmEvalError("--from makes a submission of rewards that are there; name it: --submission ORG/MODEL")
+    of_steps = is_step_set(options.pool)
+    if of_steps:
+        given = placing_options(options.reward_model, given)
     runner = chosen_runner(options.runner, options.reward_model, given, options.workers)
     model = load_reward_model(options.reward_model, **given)
     if fed := how_fed(model):
         print(f"recipe     {fed}")
+    if options.prefixes or (model.kind == "orm" and of_steps):
+        model = _by_prefixes(model, options)
     folder = _reward_folder(options, model, pool)
     if model.kind == "prm" and not (folder / "submission.json").is_file():
         for line in report_on_steps(pool, model.splitter, bars=Bar).lines():
@@ -78,6 +85,21 @@ def _score(options: argparse.Namespace) -> int:
     found = run_scoring(pool, model, folder, runner=runner, name=options.submission, source=options.taken, bars=Bar)
     require_declared_aggregation(found.rewards, pool)
     return _say_scored(found, pool, options.submission, options.taken)
+
+
+def _by_prefixes(model: RewardModel, options: argparse.Namespace) -> RewardModel:
+    """Return an ORM as a model that reads every prefix, after saying so.
+
+    Raises:
+        PrmEvalError: It is no ORM, or Ray's workers would load the plain one.
+    """
+    from prm_eval.rewards.models.prefixes import by_prefixes
+
+    found = by_prefixes(model, options.aggregation)
+    if options.runner != "local":
+        raise PrmEvalError(f"prefixes are read in this process alone; leave out --runner {options.runner}")
+    print("prefixes   the ORM reads every prefix: one number a step")
+    return found
 
 
 def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) -> Path:
@@ -98,14 +120,16 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
 def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path | None) -> int:
     from prm_eval.evaluation.ranking import can_be_evaluated
     from prm_eval.rewards.files.judgements import judged_lines
+    from prm_eval.stepsets import is_step_set
 
     rewards = found.rewards
     print(f"rewards    {rewards.folder}  ({rewards.info.kind}, {rewards.aggregation})")
     if taken is not None:
         print(f"taken      from {taken}; nothing was computed")
     elif did := found.work:
+        what = "prefixes" if rewards.info.model.get("prefixes") else "candidates"
         print(
-            f"computed   {did['candidates'] - did['duplicates']:,} distinct candidates, {did['tokens']:,} tokens: "
+            f"computed   {did['candidates'] - did['duplicates']:,} distinct {what}, {did['tokens']:,} tokens: "
             f"{did['prefix_tokens_saved']:,} of common prefixes saved, {did['padded_tokens']:,} of padding added"
         )
     for line in found.refusal_lines:
@@ -115,7 +139,7 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     if found.nothing_scored:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return 1
-    what = "evaluate" if can_be_evaluated(pool) else "rank"
+    what = "evaluate" if is_step_set(pool.path) or can_be_evaluated(pool) else "rank"
     step = f"{what} {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
     print(f"next       prm-eval {step}")
     return 0
@@ -143,13 +167,14 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _evaluate_steps(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.stepwise.jobs import run_step_evaluation
+    from prm_eval.evaluation.stepwise.jobs import misses_of, run_step_evaluation
     from prm_eval.evaluation.stepwise.measuring import Settings
+    from prm_eval.evaluation.stepwise.page import html_page
     from prm_eval.evaluation.stepwise.report import text_report, to_json
 
     settings = Settings(
         resamples=options.resamples or Settings.resamples,
-        seed=options.seed or 0,
+        seed=options.seed,
         neutral=options.neutral or Settings.neutral,
     )
     found = run_step_evaluation(
@@ -161,14 +186,24 @@ def _evaluate_steps(options: argparse.Namespace) -> int:
         bars=Bar,
     )
     print(json.dumps(to_json(found), indent=2, allow_nan=False) if options.json else text_report(found))
+    if options.html:
+        title = options.title or f"Who finds the mistake: {found.info.name}"
+        _write_page(options.html, html_page(found, title, misses_of(found, options.pool)))
     return 0
+
+
+def _write_page(path: Path, page: str) -> None:
+    from prm_eval.store.writing import write_text
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, page)
+    print(f"page       {path}", file=sys.stderr)
 
 
 def _evaluate_pool(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
     from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
-    from prm_eval.store.writing import write_text
 
     found = run_evaluation(
         options.pool,
@@ -186,10 +221,8 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
     if options.html:
-        options.html.parent.mkdir(parents=True, exist_ok=True)
         title = options.title or f"Best of n on {found.pool['problem_set'].get('name') or options.pool.name}"
-        write_text(options.html, html_page(found, title))
-        print(f"page       {options.html}", file=sys.stderr)
+        _write_page(options.html, html_page(found, title))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The commands about the miniature: ``check``, ``policy``, ``orm``, ``prm``, ``all``, ``figures``, ``study``."""
+"""The actions of ``miniature``: ``check``, ``policy``, ``orm``, ``prm``, ``all``, ``study``, ``figures``, ``steps``."""
 
 from __future__ import annotations
 
@@ -71,9 +71,24 @@ def _study(options: argparse.Namespace) -> int:
     return 0
 
 
+def _steps(options: argparse.Namespace) -> int:
+    from prm_eval.miniature.step_set import balance, make_step_set
+    from prm_eval.pools.pool import Pool
+
+    found = make_step_set(Pool(options.pool).require_sound(), options.output)
+    has = balance(found)
+    print(f"solutions  {has.solutions:,} of {has.problems:,} problems, {has.steps:,} steps")
+    print(f"no error   {has.solutions - has.with_error:,}")
+    print(f"an error   {has.with_error:,}, {has.false_positives:,} of them with the right answer all the same")
+    print(f"labels     every step, by the oracle: {has.wrong_steps:,} wrong")
+    print(f"step set   {found.path}  ({found.info.content_hash[:12]})")
+    return 0
+
+
 MINIATURE_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "miniature check": _check,
     "miniature make": _make,
     "miniature figures": _figures,
+    "miniature steps": _steps,
     "miniature study": _study,
 }

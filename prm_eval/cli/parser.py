@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import __version__
+from prm_eval.cli.parser_label import label_parser
 from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
 from prm_eval.cli.parser_seeing import rank_parser, show_parser
+from prm_eval.cli.parser_steps import steps_parser
+from prm_eval.cli.parser_train import train_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
 from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
@@ -41,6 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
+    steps_parser(commands)
+    label_parser(commands)
+    train_parser(commands)
     miniature_parser(commands)
     _submit_form(commands)
     _check(commands)
@@ -136,8 +142,8 @@ def _evaluate_steps(steps: Any) -> None:
     steps.add_argument(
         "--threshold",
         metavar="T",
-        help="a step is wrong if its score is below it: recipe (the model's own, 0.5 on probabilities), a number, or "
-        "chosen:GROUP[:exact], the best on that group (default: recipe)",
+        help="a step is wrong if its score is below it: recipe (the model's own, 0.5 on probabilities), a number "
+        "(>0.5: good only above it), or chosen:GROUP[:exact], the best on that group (default: recipe)",
     )
     add_choice(
         steps,

@@ -24,6 +24,7 @@ def miniature_parser(commands: Any) -> None:
         _make(actions, goal, what)
     _study(actions)
     _figures(actions)
+    _steps(actions)
 
 
 def _check(actions: Any) -> None:
@@ -78,6 +79,23 @@ def _figures(actions: Any) -> None:
     )
     figures.add_argument("--seed", type=int, default=0, help="of sampling (default: %(default)s)")
     figures.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+
+
+def _steps(actions: Any) -> None:
+    steps = add_command(
+        actions,
+        "steps",
+        "a step set of two solutions a problem, one with a wrong step and one without, every step judged by the oracle",
+        "-o miniature-steps",
+        "miniature steps",
+    )
+    steps.add_argument("-o", "--output", type=Path, required=True, help="folder of the step set")
+    steps.add_argument(
+        "--pool",
+        type=Path,
+        default=Path("results/pools/miniature-350x64"),
+        help="a pool of test or validation problems of the miniature (default: %(default)s)",
+    )
 
 
 def _study(actions: Any) -> None:

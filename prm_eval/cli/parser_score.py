@@ -91,6 +91,12 @@ def _feeds(group: Any) -> None:
     group.add_argument(
         "--separator", help="what stands after each step of a token-classification PRM (default: a newline, \\n)"
     )
+    group.add_argument(
+        "--prefixes",
+        action="store_true",
+        help="ask an ORM about the solution up to every step, so that it gives each step a number (default: on a step "
+        "set only)",
+    )
     group.add_argument("--revision", help="hub revision")
     group.add_argument(
         "--reference",

@@ -17,13 +17,17 @@ from prm_eval.store.writing import write_text
 
 @dataclass(frozen=True)
 class Demo:
-    """The files that the demonstration made, its table of results, and its command."""
+    """The files that the demonstration made, its table of results, and its command.
+
+    ``steps_table`` says who finds the mistakes; None where the candidates have no labelled steps.
+    """
 
     pool: Path
     results: Path
     page: Path
     table: str
     command: str
+    steps_table: str | None = None
 
 
 def run_command(arguments: Sequence[str]) -> str:

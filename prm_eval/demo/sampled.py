@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from prm_eval.demo.examples import find_examples, render_examples
@@ -51,7 +52,33 @@ def run_demo(
     found = evaluate(pool, [NamedRewards("ORM", orm), NamedRewards("PRM", prm)])
     section = render_examples(find_examples(pool, prm, orm))
     title = f"prm_eval: a tiny policy, {problems} miniature problems, {samples} candidates each"
-    return Demo(pool.path, folder / "lm_eval", write_page(folder, found, title, section), text_table(found), command)
+    page = write_page(folder, found, title, section)
+    steps = find_mistakes(pool, folder / "steps", models, device)
+    return Demo(pool.path, folder / "lm_eval", page, text_table(found), command, steps)
+
+
+def find_mistakes(pool: Pool, folder: Path, models: Mapping[str, Path], device: str) -> str:
+    """Return the table of who finds the mistakes in some of the candidates, whose steps the oracle labels.
+
+    Args:
+        pool: The candidates.
+        folder: Where the step set goes, in a folder of its own; one that is there already is used again.
+        models: The ORM and the PRM.
+        device: Their device.
+    """
+    from prm_eval.evaluation.stepwise.jobs import run_step_evaluation
+    from prm_eval.evaluation.stepwise.placing import placing_model
+    from prm_eval.evaluation.stepwise.report import short_report
+    from prm_eval.miniature.step_set import make_step_set
+    from prm_eval.rewards.scoring import score_pool
+    from prm_eval.stepsets import StepSet, is_step_set
+
+    path = folder / pool.info.short_hash
+    step_set = StepSet(path) if is_step_set(path) else make_step_set(pool, path)
+    for role, model in models.items():
+        loaded = placing_model(str(model), {"device": device})
+        score_pool(step_set.pool, loaded, path / "rewards" / role, name=role.upper())
+    return short_report(run_step_evaluation(path, [path / "rewards" / role for role in models]))
 
 
 def _pool_of(results: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import Evaluation
+from prm_eval.evaluation.drawing import COLOURS, svg_of
 from prm_eval.evaluation.no_answer import BothFigures
 from prm_eval.evaluation.summary import CHANCE, ORACLE, CurveKey, Difference, Row
 from prm_eval.pools.format import policy_name
@@ -18,8 +19,6 @@ from prm_eval.texts.names import short_names
 # the selectors that need a reward model; those of plugins are called by their own names
 SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}
 IF_THEY = {LOSE: "lost every comparison", COMPETE: "competed by their rewards"}
-# also told apart by readers who are colour-blind
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#5B3F8C")
 
 
 def label(selector: str, model: str | None) -> str:
@@ -172,50 +171,29 @@ def chart_svg(evaluation: Evaluation) -> str:
 
     It has a logarithmic axis, bands of the limits, the baselines and the oracle.
     """
-    import matplotlib
+    return svg_of(partial(_draw, evaluation), (9.5, 5.4))
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+
+def _draw(evaluation: Evaluation, axes: Any) -> None:
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    with matplotlib.rc_context(
-        {
-            "svg.hashsalt": "prm_eval",
-            "svg.fonttype": "none",
-            "font.size": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-        }
-    ):
-        figure, axes = pyplot.subplots(figsize=(9.5, 5.4), layout="constrained")
-        colours, names = iter(_COLOURS * 4), Names(evaluation)
-        for (selector, model), rows in _by_curve(evaluation).items():
-            style = _style(selector, colours)
-            xs, ys = [row.n for row in rows], [100 * row.value for row in rows]
-            axes.plot(xs, ys, label=names.curve(selector, model), **style)
-            if model is not None or selector == "majority":
-                axes.fill_between(
-                    xs,
-                    [100 * row.low for row in rows],
-                    [100 * row.high for row in rows],
-                    color=style["color"],
-                    alpha=0.12,
-                    linewidth=0,
-                )
-        if len(evaluation.ns) > 1:
-            axes.set_xscale("log")
-        axes.set_xticks(evaluation.ns, [f"{n:,}" for n in evaluation.ns])
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel("n, candidates a problem (log scale)")
-        axes.set_ylabel("accuracy, %")
-        axes.grid(axis="y", alpha=0.25)
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-        pyplot.close(figure)
-    svg = stream.getvalue()
-    return svg[svg.index("<svg") :]
+    colours, names = iter(COLOURS * 4), Names(evaluation)
+    for (selector, model), rows in _by_curve(evaluation).items():
+        style = _style(selector, colours)
+        xs, ys = [row.n for row in rows], [100 * row.value for row in rows]
+        axes.plot(xs, ys, label=names.curve(selector, model), **style)
+        if model is not None or selector == "majority":
+            lows, highs = [100 * row.low for row in rows], [100 * row.high for row in rows]
+            axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.12, linewidth=0)
+    if len(evaluation.ns) > 1:
+        axes.set_xscale("log")
+    axes.set_xticks(evaluation.ns, [f"{n:,}" for n in evaluation.ns])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("n, candidates a problem (log scale)")
+    axes.set_ylabel("accuracy, %")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _style(selector: str, colours: Any) -> dict[str, Any]:

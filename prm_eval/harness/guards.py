@@ -44,7 +44,7 @@ def check_generation(arguments: Mapping[str, Any], n: int, model: Any) -> None:
         raise SamplingError(
             f"{n} candidates a problem, but temperature=0 gives the same text {n} times. Choose one above 0."
         )
-    if _sends_one_seed(model) and arguments.get("seed", "unset") is not None:
+    if sends_one_seed(model) and arguments.get("seed", "unset") is not None:
         raise SamplingError(
             f"{type(unwrapped(model)).__name__} sends one seed with every request, so a server that honours seeds "
             f"gives the same answer {n} times. Add: --gen_kwargs seed=None"
@@ -70,7 +70,7 @@ def check_gold(problems: Sequence[Problem], source: str) -> None:
         )
 
 
-def _sends_one_seed(model: Any) -> bool:
+def sends_one_seed(model: Any) -> bool:
     """Say whether a model is one of lm_eval's API models, which put their seed into each payload."""
     from lm_eval.models.api_models import TemplateAPI
 

@@ -129,10 +129,7 @@ def token_counter(model: Any) -> CountTokens | None:
 
 
 def say_table(found: Evaluation, pool: Pool, names: Mapping[str, str]) -> None:
-    """Hand out our table, to be read after everything else.
-
-    ``prm-eval run`` gets it in its notes and prints it. Elsewhere it is logged: under plain ``lm_eval run`` when the
-    process ends, because lm_eval prints its own long table until then, and from Python at once.
+    """Hand out our table, to be read after everything else (:func:`say_last`).
 
     Args:
         found: The evaluation of the run.
@@ -141,7 +138,15 @@ def say_table(found: Evaluation, pool: Pool, names: Mapping[str, str]) -> None:
     """
     models = "".join(f"{label}: {name}\n" for label, name in names.items())
     page = f"limits of all n, a chart and a page: prm-eval evaluate {pool.path} --html report.html"
-    text = f"\n{text_table(found)}\n{models}{page}"
+    say_last(f"\n{text_table(found)}\n{models}{page}")
+
+
+def say_last(text: str) -> None:
+    """Hand out a text to be read after everything else.
+
+    ``prm-eval run`` gets it in its notes and prints it. Elsewhere it is logged: under plain ``lm_eval run`` when the
+    process ends, because lm_eval prints its own long table until then, and from Python at once.
+    """
     notes = current_notes()
     if notes is not None:
         notes.last_words.append(text)

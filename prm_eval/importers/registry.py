@@ -163,9 +163,9 @@ def _hint(row: dict[str, Any]) -> str:
         or {"completions", "labels"} <= names
         or names & {"reasoning_steps", "modified_process"}
     ):
-        return "These are labelled steps: a step set, not the candidates of a pool."
+        return "These are labelled steps: a step set, not the candidates of a pool. Try: prm-eval steps import."
     if isinstance(row.get("label"), dict) and "question" in names:
-        return "These are labelled steps (PRM800K): a step set, not the candidates of a pool."
+        return "These are labelled steps (PRM800K): a step set. Try: prm-eval steps import."
     if names & {"problem", "question", "statement"}:
         return "A problem set has no candidates; a plain line has samples: [{text, ...}, ...]."
     return ""

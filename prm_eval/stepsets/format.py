@@ -48,9 +48,9 @@ LABELS = pa.schema(
     ]
 )
 
-LabelSource = Literal["people", "rules", "rollouts", "model", "oracle", "unknown"]
+LabelSource = Literal["people", "rules", "rollouts", "model", "judge", "oracle", "unknown"]
 """Who made labels: people; an author's rule (a sentence exchanged by hand or by program); completions that were graded;
-a model that was asked; an oracle that knows."""
+a reward model; a language model that was asked; an oracle that knows."""
 LongText = Annotated[str, Text(10_000)]
 Count = Annotated[int, Number(0)]
 
@@ -93,7 +93,7 @@ class StepSetInfo:
     @property
     def made_by_a_model(self) -> bool:
         """Whether no person, rule or oracle stands behind the labels, which is said wherever they are shown."""
-        return self.label_source in ("rollouts", "model")
+        return self.label_source in ("rollouts", "model", "judge")
 
 
 def read_step_set_info(path: Path) -> StepSetInfo:

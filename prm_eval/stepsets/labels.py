@@ -75,7 +75,7 @@ def by_ratings(
     for index, rating in enumerate(ratings):
         if rating is None:
             kept.append(None)
-        elif isinstance(rating, bool) or rating not in _RATINGS:
+        elif isinstance(rating, bool) or not isinstance(rating, int) or rating not in _RATINGS:
             raise LabelError(f"the rating {rating!r} of step {index}", "-1, 0, 1 or null")
         else:
             kept.append(_RATINGS[rating])

@@ -91,7 +91,7 @@ class StepSet:
             if row["solution_id"] != solution.solution_id:
                 wanted = f"solution {solution.solution_id!r}"
                 raise DataError(path, number, f"solution {row['solution_id']!r}", wanted)
-            label = _label(row)
+            label = stored_label(row)
             if (fault := fault_of(label, len(solution.steps), self.info.labels)) is not None:
                 raise DataError(path, number, f"solution {solution.solution_id!r}: {fault.found}", fault.expected)
             found.append(label)
@@ -153,7 +153,8 @@ def is_labelled(label: StepLabel) -> bool:
     return label.first_error is not None or rated
 
 
-def _label(row: dict[str, Any]) -> StepLabel:
+def stored_label(row: dict[str, Any]) -> StepLabel:
+    """Return the label of a row of a file of labels, unchecked."""
     ratings, soft = row["step_ratings"], row["step_soft"]
     return StepLabel(
         row["first_error"],

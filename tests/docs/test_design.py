@@ -29,14 +29,6 @@ def test_every_room_is_named_and_no_other() -> None:
     assert set(named) == rooms()
 
 
-def test_planned_rooms_are_not_there_yet() -> None:
-    """A room that was built is no longer planned."""
-    (planned,) = re.findall(r"^Planned, .*?\n\n", DESIGN, flags=re.MULTILINE | re.DOTALL)
-    names = re.findall(r"`(\w+)/`\s\(", planned)
-    assert {"labelling", "training"} <= set(names)
-    assert not [name for name in names if (PACKAGE / name).exists()]
-
-
 def test_the_layers_are_those_of_the_contract() -> None:
     """The picture of who may import whom is the one that is checked."""
     first = re.search(r'name = "Data flows one way".*?layers = \[\n(.*?)\n\]', CONTRACT, flags=re.DOTALL)

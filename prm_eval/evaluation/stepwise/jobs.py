@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.stepwise.arrays import SetArrays, load_set
 from prm_eval.evaluation.stepwise.comparing import Difference, differences
 from prm_eval.evaluation.stepwise.measuring import Bench, Row, Settings, measure
+from prm_eval.evaluation.stepwise.misses import Miss, worst_misses
+from prm_eval.evaluation.stepwise.resampling import Resampled
 from prm_eval.evaluation.stepwise.rules import RULES, rule_rows
 from prm_eval.evaluation.stepwise.scores import StepScores, read_scores, require_scored
 from prm_eval.evaluation.stepwise.thresholds import Ask, parse_ask, settle
@@ -31,6 +35,7 @@ class StepEvaluation:
 
     Attributes:
         info: What ``stepset.json`` says.
+        arrays: The labels.
         settings: The settings.
         headline: The measure that rows are ordered by (:attr:`.measuring.Bench.headline`).
         rows: The reward models and critics, in the order they were named.
@@ -41,6 +46,7 @@ class StepEvaluation:
     """
 
     info: StepSetInfo
+    arrays: SetArrays
     settings: Settings
     headline: str
     rows: tuple[Row, ...]
@@ -106,14 +112,16 @@ def evaluate_steps(
     measures = {row.scores.name: row.compared for row in found}
     headline = bench.headline
     of_rules = {rule.name: measures[rule.name] for rule in rules}
-    best = max(of_rules, key=lambda name: of_rules[name][headline].value)
+    best = max(of_rules, key=lambda name: _number(of_rules[name].get(headline)))
     bootstrap = bench.whole.bootstrap
-    models = {each.name: measures[each.name] for each in scores}
+    by_headline = sorted(scores, key=lambda each: -(_number(measures[each.name].get(headline))))
+    models = {each.name: measures[each.name] for each in by_headline}
     with_rule = {
         name: {headline: own[headline]} for name, own in {**models, best: of_rules[best]}.items() if headline in own
     }
     return StepEvaluation(
         info,
+        arrays,
         settings,
         headline,
         tuple(found[: len(scores)]),
@@ -122,6 +130,23 @@ def evaluate_steps(
         tuple(differences(with_rule, bootstrap, best)) if best in with_rule else (),
         tuple(differences(models, bootstrap)),
     )
+
+
+def misses_of(evaluation: StepEvaluation, folder: str | Path) -> list[tuple[str, list[Miss]]]:
+    """Return, for every reward model, the solutions of the set in a folder that it gets most wrong."""
+    solutions = StepSet(folder).solutions
+    bench = Bench(evaluation.arrays, evaluation.settings)
+    return [
+        (
+            row.scores.name,
+            worst_misses(row.scores, evaluation.arrays, row.threshold, solutions, strict=bench.strict(row.threshold)),
+        )
+        for row in evaluation.rows
+    ]
+
+
+def _number(found: Resampled | None) -> float:
+    return -1.0 if found is None or not np.isfinite(found.value) else found.value
 
 
 def placing_rewards(step_set: StepSet) -> list[Path]:

@@ -90,8 +90,8 @@ def hit_columns(predicted: Ints, arrays: SetArrays) -> Floats:
 
 def f1_of_hits(sums: Floats) -> Floats:
     """Return F1 of (..., 4) sums of :func:`hit_columns`: 0 if both accuracies are 0, NaN if a class is absent."""
-    error, correct = sums[..., 0] / sums[..., 1], sums[..., 2] / sums[..., 3]
-    return harmonic(error, correct)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return harmonic(sums[..., 0] / sums[..., 1], sums[..., 2] / sums[..., 3])
 
 
 def harmonic(one: Floats, other: Floats) -> Floats:

@@ -19,6 +19,7 @@ from prm_eval.evaluation.stepwise.locating import (
     predictions,
     resampled_f1,
 )
+from prm_eval.evaluation.stepwise.pairs import Pairs, pairs
 from prm_eval.evaluation.stepwise.prmbench import PRMBench, is_prmbench, prmbench, resampled_score
 from prm_eval.evaluation.stepwise.resampling import DEFAULT_DRAWS, Estimate, Resampled, estimate, mean_of
 from prm_eval.evaluation.stepwise.scores import StepScores
@@ -32,6 +33,7 @@ from prm_eval.evaluation.stepwise.separating import (
 from prm_eval.evaluation.stepwise.thresholds import GRID, Curve, Threshold, choose, curve
 from prm_eval.rewards.aggregate import aggregate_all
 from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.selection.selectors import DEFAULT_SEED
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,10 +43,9 @@ class Settings:
     """The settings of a step evaluation."""
 
     resamples: int = DEFAULT_DRAWS
-    seed: int = 0
+    seed: int = DEFAULT_SEED
     level: float = DEFAULT_LEVEL
     neutral: Neutral = "good"
-    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,9 @@ class Bench:
             return "mean_f1"
         return "f1" if _two_classes(self.whole.arrays) else "step_auc"
 
-    @property
-    def strict(self) -> bool:
-        """Whether a step is good only above the threshold: as PRMBench has it, or as the user asks."""
-        return self.settings.strict or self.is_prmbench
+    def strict(self, threshold: Threshold) -> bool:
+        """Say whether a step is good only above the threshold: as the user asks, or else as PRMBench has it."""
+        return self.is_prmbench if threshold.strict is None else threshold.strict
 
     def of(self, scores: StepScores, name: str) -> StepScores:
         """Return the scores of a group."""
@@ -168,8 +168,9 @@ class Row:
         averages: Over the groups; None for a set without groups, and for PRMBench.
         prmbench: PRMBench's figures; None for other sets and for a critic.
         curves: F1 at each threshold of the grid, by group; "" is the whole set. Empty for a critic.
-        own_best: For each group the threshold that is best on it, and its F1 there: an upper bound.
+        own_best: For the whole set ("") and each group the threshold that is best on it, with its F1: an upper bound.
         chosen: What best of n would choose among the solutions of each problem.
+        pairs: Whether originals are preferred to what was made from them; None for a set without such.
         compared: The measures by which rows are compared, with their resamples.
     """
 
@@ -182,6 +183,7 @@ class Row:
     curves: dict[str, Curve]
     own_best: dict[str, tuple[float, float]]
     chosen: Chosen | None
+    pairs: Pairs | None
     compared: dict[str, Resampled]
 
 
@@ -200,6 +202,7 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
     on_groups = {name: _measured(parts[name], threshold, bench.groups[name], bench) for name in bench.groups}
     groups = {name: each for name, (each, _) in on_groups.items()}
     best = {name: _best(parts[name], bench.groups[name].arrays) for name in bench.groups} if of_steps else {}
+    own_best = {"": _best(scores, bench.whole.arrays), **best} if of_steps else {}
     averages = None
     if groups and not bench.is_prmbench:
         compared["mean_f1"] = mean_of([each["f1"] for _, each in on_groups.values()])
@@ -207,8 +210,9 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
     found = None
     if bench.is_prmbench and of_steps:
         arrays, bootstrap = bench.whole.arrays, bench.whole.bootstrap
-        compared["prm_score"] = resampled_score(scores, arrays, threshold.value, bootstrap)
-        found = prmbench(scores, arrays, threshold.value, compared["prm_score"], bootstrap)
+        strict, at = bench.strict(threshold), threshold.value
+        compared["prm_score"] = resampled_score(scores, arrays, at, bootstrap, strict=strict)
+        found = prmbench(scores, arrays, at, compared["prm_score"], bootstrap, strict=strict)
     return Row(
         scores,
         threshold,
@@ -217,8 +221,9 @@ def measure(scores: StepScores, threshold: Threshold, bench: Bench, aggregation:
         averages,
         found,
         _curves(scores, parts, bench) if of_steps else {},
-        {name: each for name, each in best.items() if each is not None},
+        {name: each for name, each in own_best.items() if each is not None},
         _chosen(scores, bench.whole.arrays, aggregation) if of_steps else None,
+        pairs(scores, bench.whole.arrays),
         compared,
     )
 
@@ -232,7 +237,7 @@ def _measured(
     scores: StepScores, threshold: Threshold, part: Part, bench: Bench
 ) -> tuple[Measured, dict[str, Resampled]]:
     """Return the measures on a set or group, and the resamples of those by which rows are compared."""
-    arrays, bootstrap, strict = part.arrays, part.bootstrap, bench.strict
+    arrays, bootstrap, strict = part.arrays, part.bootstrap, bench.strict(threshold)
     predicted = predictions(scores, arrays, threshold.value, strict=strict)
     compared = {"f1": resampled_f1(predicted, arrays, bootstrap)}
     told_apart, areas = None, {}
@@ -274,7 +279,7 @@ def _averages(
     bootstrap = ClusterBootstrap(problems, seed=0, level=bench.settings.level, resamples=bench.settings.resamples)
     reason = f"{', '.join(empty)}: one class only" if empty else ""
     mean = estimate(mean_f1, bootstrap, reason)
-    predicted = predictions(scores, bench.whole.arrays, threshold.value, strict=bench.strict)
+    predicted = predictions(scores, bench.whole.arrays, threshold.value, strict=bench.strict(threshold))
     pooled = f1_of_hits(hit_columns(predicted, bench.whole.arrays).sum(axis=0)[None, :])[0]
     if empty:
         return Averages(mean, None, None, None, None)

@@ -86,12 +86,21 @@ def head_lines(evaluation: StepEvaluation) -> list[str]:
 def text_report(evaluation: StepEvaluation) -> str:
     """Return the tables of an evaluation: the headline, where the first error is put, and the differences."""
     rows = [*ordered(evaluation), *evaluation.rules]
-    lines = [*head_lines(evaluation), "", *aligned(_head_table(evaluation, rows)), "", *aligned(_detail_table(rows))]
-    lines += ["", *_rule_lines(evaluation), *_difference_lines(evaluation)]
+    lines = [*head_lines(evaluation), "", *aligned(head_table(evaluation, rows)), "", *aligned(detail_table(rows))]
+    lines += ["", *_rule_lines(evaluation), *_difference_lines(evaluation), *_pair_lines(evaluation)]
     return "\n".join([*lines, *(f"note: {note}" for note in notes(evaluation))])
 
 
-def _head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str]]:
+def short_report(evaluation: StepEvaluation) -> str:
+    """Return what the set is and the table of headlines."""
+    rows = [*ordered(evaluation), *evaluation.rules]
+    return "\n".join(
+        [*head_lines(evaluation), "", *aligned(head_table(evaluation, rows)), "", *_rule_lines(evaluation)]
+    )
+
+
+def head_table(evaluation: StepEvaluation, rows: Sequence[Row]) -> list[list[str]]:
+    """Return the cells of the table of headlines, its head first."""
     headline = evaluation.headline
     groups = list(rows[0].groups)[:MOST_GROUPS]
     names = [SHORT.get(name, name) for name in groups]
@@ -127,7 +136,8 @@ def _group_value(row: Row, name: str, headline: str) -> str:
     return per_cent(row.prmbench.classes[long].prm_score)
 
 
-def _detail_table(rows: Sequence[Row]) -> list[list[str]]:
+def detail_table(rows: Sequence[Row]) -> list[list[str]]:
+    """Return the cells of the table of what lies behind the headlines, its head first."""
     cells = [
         "|error acc|correct acc|F1|step AUC|AP bad|ECE|too early|exact|too late|none|lowest is first|AUC min|"
         "not scored".split("|")
@@ -162,6 +172,22 @@ def _rule_lines(evaluation: StepEvaluation) -> list[str]:
     ]
 
 
+def _pair_lines(evaluation: StepEvaluation) -> list[str]:
+    """Return how often originals are preferred to what was made from them, where the set has such."""
+    rows = [row for row in (*ordered(evaluation), *evaluation.rules) if row.pairs is not None and "min" in row.pairs.by]
+    if not rows or evaluation.headline == "prm_score" or rows[0].pairs is None:
+        return []
+    groups = list(rows[0].pairs.by["min"].win_rate)[:MOST_GROUPS]
+    cells = [["", *groups, "best of all"]]
+    for row in rows:
+        found = None if row.pairs is None else row.pairs.by["min"]
+        if found is not None and row.pairs is not None:
+            best = f"{found.strictly_best:,} of {row.pairs.n_originals:,}"
+            name = f"({row.scores.name})" if row.scores.kind == "rule" else row.scores.name
+            cells.append([name, *(per_cent(found.win_rate.get(group)) for group in groups), best])
+    return ["", "how often the original has the larger lowest step than what was made from it", *aligned(cells)]
+
+
 def _difference_lines(evaluation: StepEvaluation) -> list[str]:
     shown = [each for each in evaluation.pairs if each.measure == evaluation.headline]
     if not shown:
@@ -169,11 +195,12 @@ def _difference_lines(evaluation: StepEvaluation) -> list[str]:
     level = round(100 * evaluation.settings.level)
     lines = ["", f"paired differences of {HEADLINES[evaluation.headline]}, in points; a chosen threshold is held fixed"]
     cells = [["", "difference", f"[{level} %]", "p", "p (Holm)"]]
-    cells += [_difference_cells(each) for each in shown]
+    cells += [difference_cells(each) for each in shown]
     return lines + aligned(cells)
 
 
-def _difference_cells(each: Difference) -> list[str]:
+def difference_cells(each: Difference) -> list[str]:
+    """Return the cells of one paired difference."""
     found = each.difference
     value = NOTHING if found.value is None else f"{100 * found.value:+.2f}"
     ends = NOTHING
@@ -183,6 +210,23 @@ def _difference_cells(each: Difference) -> list[str]:
     return [f"{each.one} - {each.other}", value, ends, *ps]
 
 
+def upper_bound(row: Row, headline: str) -> float | None:
+    """Return the headline F1 with the thresholds that are best on the set itself: no estimate of anything."""
+    if headline == "mean_f1":
+        return None if row.averages is None else row.averages.upper_bound
+    return row.own_best[""][1] if headline == "f1" and "" in row.own_best else None
+
+
+def rule_bounds(evaluation: StepEvaluation) -> str:
+    """Return in words what the rules reach with the thresholds that are best on the set itself; empty without F1."""
+    bounds = {row.scores.name: upper_bound(row, evaluation.headline) for row in evaluation.rules}
+    found = sorted(((value, name) for name, value in bounds.items() if value), reverse=True)
+    if not found:
+        return ""
+    listed = ", ".join(f"({name}) {per_cent(value)}" for value, name in found)
+    return f"rules with the best threshold of the set itself, which no model should fail to beat: {listed}"
+
+
 def notes(evaluation: StepEvaluation) -> list[str]:
     """Return what a reader of the figures should know, in sentences."""
     rows = (*evaluation.rows, *evaluation.rules)
@@ -190,11 +234,15 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     if chosen := [row for row in evaluation.rows if row.threshold.origin == "chosen"]:
         on = chosen[0].threshold.on
         found.append(f"*: the threshold was chosen on {on}, whose own figure is therefore optimistic")
-    if evaluation.headline == "prm_score":
+    if rows[0].threshold.strict is not None:
+        sign = "above" if rows[0].threshold.strict else "at least"
+        found.append(f"a step is good if its score is {sign} the threshold, as asked")
+    elif evaluation.headline == "prm_score":
         found.append("a step is good if its score is above the threshold (PRMBench's rule: strictly)")
-        found.append("PRMScore is over all steps together; a dimension is the mean of its classes; MS is F1 alone")
     else:
         found.append("a step is wrong if its score is below the threshold")
+    if evaluation.headline == "prm_score":
+        found.append("PRMScore is over all steps together; a dimension is the mean of its classes; MS is F1 alone")
     missing = [row for row in evaluation.rows if row.whole.n_not_scored]
     for row in missing:
         why = (
@@ -205,8 +253,17 @@ def notes(evaluation: StepEvaluation) -> list[str]:
     if evaluation.info.labels == "rated":
         found.append(f"neutral steps count as {neutral} where good and bad steps are told apart (--neutral)")
     for row in evaluation.rows:
-        if (upper := None if row.averages is None else row.averages.upper_bound) is not None:
-            found.append(f"{row.scores.name}: upper bound with each group's own best threshold {per_cent(upper)}")
+        if (upper := upper_bound(row, evaluation.headline)) is not None:
+            found.append(f"{row.scores.name}: upper bound with the best threshold of the set itself {per_cent(upper)}")
+    if said := rule_bounds(evaluation):
+        found.append(said)
+    for row in evaluation.rows:
+        if row.chosen is not None and row.chosen.wrong_step_of_these is not None and row.chosen.by_chance is not None:
+            found.append(
+                f"{row.scores.name}: of the right answers that it would choose among the solutions of a problem, "
+                f"{per_cent(row.chosen.wrong_step_of_these)} % have a wrong step; of right answers chosen at random "
+                f"{per_cent(row.chosen.by_chance)} % ({row.chosen.n_problems:,} problems)"
+            )
     if (reason := headline_value(rows[0], "f1").reason) and evaluation.headline == "step_auc":
         found.append(f"F1 is not defined: {reason}")
     found += [f"of the set: {note}" for note in evaluation.info.notes]
@@ -244,7 +301,7 @@ def _row(row: Row, evaluation: StepEvaluation) -> dict[str, Any]:
         "averages": None if row.averages is None else asdict(row.averages),
         "prmbench": None if row.prmbench is None else asdict(row.prmbench),
         "own_best_threshold": {
-            name: {"threshold": value, "f1_upper_bound": f1} for name, (value, f1) in row.own_best.items()
+            name or "all": {"threshold": value, "f1_upper_bound": f1} for name, (value, f1) in row.own_best.items()
         },
         "f1_by_threshold": {
             name or "all": [
@@ -254,6 +311,7 @@ def _row(row: Row, evaluation: StepEvaluation) -> dict[str, Any]:
             for name, each in row.curves.items()
         },
         "chosen": None if row.chosen is None else asdict(row.chosen),
+        "pairs": None if row.pairs is None else asdict(row.pairs),
     }
 
 

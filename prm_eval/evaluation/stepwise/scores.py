@@ -94,6 +94,9 @@ def read_scores(path: Path, step_set: StepSet, arrays: SetArrays) -> StepScores:
             f"{path}: an outcome reward model gives one number a solution, which places no mistake. Score its "
             f"prefixes: prm-eval score {step_set.path} --reward-model ... --prefixes"
         )
+    if rewards.info.splitter not in (None, "given"):
+        cut = f"rewards of steps cut by {rewards.info.splitter!r}"
+        raise DataError(rewards.folder / "submission.json", None, cut, "rewards of the given steps")
     table = open_table(step_set.pool.candidates_path, CANDIDATES).read(columns=["problem_id", "candidate_id"])
     ids = (table.column("problem_id"), table.column("candidate_id"))
     found = rewards.read_whole(step_set.pool, ids, arrays.counts)

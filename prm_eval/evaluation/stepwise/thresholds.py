@@ -34,12 +34,14 @@ class Threshold:
         origin: "recipe", "fixed", "chosen" (on the set or group ``on``), or "none" for a critic.
         on: The set or group it was chosen on, whose own figures are therefore optimistic.
         how: "grid" or "exact", where it was chosen.
+        strict: Whether a step is good only above it; None is the set's own rule (PRMBench's is strict).
     """
 
     value: float
     origin: Literal["recipe", "fixed", "chosen", "none"]
     on: str = ""
     how: str = ""
+    strict: bool | None = None
 
     @property
     def words(self) -> str:
@@ -67,15 +69,19 @@ class Ask:
         value: A number; None for another kind.
         on: The group it is chosen on; empty for another kind.
         how: Whether from the grid or exactly.
+        strict: Whether a step is good only above the number; None is the set's own rule.
     """
 
     value: float | None = None
     on: str = ""
     how: How = "grid"
+    strict: bool | None = None
 
 
 def parse_ask(text: str) -> Ask:
     """Return what ``--threshold`` says: ``recipe``, a number, ``chosen:GROUP`` or ``chosen:GROUP:exact``.
+
+    A number may have its sign before it: with ">0.5" a step is good only above it, with ">=0.5" also at it.
 
     Raises:
         PrmEvalError: It is none of these.
@@ -88,13 +94,16 @@ def parse_ask(text: str) -> Ask:
         if parts[2:] and parts[2] not in how:
             raise PrmEvalError(f"--threshold {text}: {parts[2]!r} is no way to choose; expected grid or exact")
         return Ask(on=parts[1], how=how[parts[2]] if parts[2:] else "grid")
+    sign = ">=" if text.startswith(">=") else ">" if text.startswith(">") else ""
     try:
-        value = float(text)
+        value = float(text.removeprefix(sign))
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):
-        raise PrmEvalError(f"--threshold {text}: expected recipe, a number, or chosen:GROUP (also chosen:GROUP:exact)")
-    return Ask(value=value)
+        raise PrmEvalError(
+            f"--threshold {text}: expected recipe, a number (also >0.5 or >=0.5), or chosen:GROUP[:exact]"
+        )
+    return Ask(value=value, strict={">": True, ">=": False}.get(sign))
 
 
 def settle(ask: Ask, scores: StepScores, arrays: SetArrays) -> Threshold:
@@ -106,7 +115,7 @@ def settle(ask: Ask, scores: StepScores, arrays: SetArrays) -> Threshold:
     if scores.predictions is not None:
         return Threshold(float("nan"), "none")
     if ask.value is not None:
-        return Threshold(ask.value, "fixed")
+        return Threshold(ask.value, "fixed", strict=ask.strict)
     if ask.on:
         if ask.on not in arrays.groups:
             known = ", ".join(filter(None, arrays.groups)) or "none"

@@ -1,0 +1,1 @@
+"""Labels in, verifiers out: the one trainer of outcome and process reward models."""
