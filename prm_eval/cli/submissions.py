@@ -20,6 +20,7 @@ from prm_eval.progress import RENDERING, SCORING_AGAIN, Bar
 from prm_eval.store.rules import harmless
 
 if TYPE_CHECKING:
+    from prm_eval.rewards.protocol import RewardModel
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
     from prm_eval.submissions.formats import VerificationFile
 
@@ -95,8 +96,10 @@ def _submit_form(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.stepwise.placing import placing_model
     from prm_eval.rewards import RewardFile, load_reward_model
     from prm_eval.rewards.files.finished import FILES
+    from prm_eval.rewards.models.prefixes import by_prefixes
     from prm_eval.store.writing import remove_leftovers
     from prm_eval.submissions import check_submission, verify_submission
     from prm_eval.submissions.checking.check import results_of
@@ -115,9 +118,17 @@ def _verify(options: argparse.Namespace) -> int:
     if given["dtype"] is None:
         # another precision would differ by more than other batches do
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
-    model = load_reward_model(options.reward_model, **given)
+    prefixes = RewardFile(folder).info.model.get("prefixes") is True
+
+    def load(**asked: Any) -> RewardModel:
+        if pool.step_set is not None:
+            return placing_model(options.reward_model, asked)
+        found = load_reward_model(options.reward_model, **asked)
+        return by_prefixes(found) if prefixes and found.kind == "orm" else found
+
+    model = load(**given)
     halved = model.describe().get("dtype") in HALVES
-    otherwise = load_reward_model(options.reward_model, **given | {"dtype": "float32"}) if halved else None
+    otherwise = load(**given | {"dtype": "float32"}) if halved else None
     seed = secrets.randbits(31) if options.seed is None else options.seed
     sample = None if options.all else sample_for(pool, folder) if options.sample is None else options.sample
     with Bar(SCORING_AGAIN, sample, "candidate") as progress:

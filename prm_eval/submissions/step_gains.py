@@ -113,7 +113,7 @@ class SubmittedScores:
 
     def calls(self, scores: StepScores) -> npt.NDArray[np.int8]:
         """Return (T,) 1 for a step called good, 0 for one called bad, -1 for one that is not scored."""
-        good = scores.values > self.threshold if self.bench.strict else scores.values >= self.threshold
+        good = scores.values > self.threshold if self.bench.is_prmbench else scores.values >= self.threshold
         return np.where(np.isnan(scores.values), -1, good).astype(np.int8)
 
 
@@ -173,7 +173,7 @@ def _leeway(own: SubmittedScores, changed: Floats) -> float:
 
 def _of_solutions(scores: StepScores, arrays: SetArrays, own: SubmittedScores, most: int) -> Floats:
     """Return the most that F1 may be too high by if 0, 1, ... solutions are no match by the model's own scores."""
-    predicted = predictions(scores, arrays, own.threshold, strict=own.bench.strict)
+    predicted = predictions(scores, arrays, own.threshold, strict=own.bench.is_prmbench)
     hit, of, right, clean = hit_columns(predicted, arrays).sum(axis=0)
     found = np.zeros(most + 1)
     f1 = float(harmonic(np.array(hit / of), np.array(right / clean)))

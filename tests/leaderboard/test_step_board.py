@@ -18,7 +18,7 @@ from prm_eval.evaluation.stepwise.measuring import Settings
 from prm_eval.evaluation.stepwise.report import headline_value
 from prm_eval.evaluation.stepwise.rules import RULES
 from prm_eval.evaluation.stepwise.scores import StepScores
-from prm_eval.evaluation.stepwise.showing import by_position, lines, of_clean, worst_misses
+from prm_eval.evaluation.stepwise.showing import lines, misses, of_clean
 from prm_eval.evaluation.stepwise.standing import BOARD, StepYardstick
 from prm_eval.leaderboard import build
 from prm_eval.leaderboard.rows import Boards
@@ -349,11 +349,11 @@ def test_misses_are_the_farthest_and_of_different_problems(board: StepBoard) -> 
     """Three misses of one problem would show one mistake three times; near ones say little."""
     arrays = board.arrays
     for entry in board.entries:
-        found = worst_misses(entry.row, board.yardstick.bench, most=10)
-        assert [each.far for each in found] == sorted((each.far for each in found), reverse=True)
-        problems = [int(arrays.problem[each.solution]) for each in found]
+        found = misses(entry.row, board.yardstick.bench, board.step_set.solutions, most=10)
+        assert [each.by for each in found] == sorted((each.by for each in found), reverse=True)
+        problems = [int(arrays.problem[each.row]) for each in found]
         assert len(set(problems)) == len(problems)
-        assert all(each.said != each.truth == arrays.first_error[each.solution] for each in found)
+        assert all(each.predicted != each.first_error == arrays.first_error[each.row] for each in found)
 
 
 def test_the_step_to_blame_by_hand(board: StepBoard) -> None:
@@ -365,19 +365,14 @@ def test_the_step_to_blame_by_hand(board: StepBoard) -> None:
     values[arrays.starts[clean] + 1] = 0.05
     own = StepScores("m", "prm", values, values, "probability", None, 0.5)
     row = board.yardstick.measure(own)
-    found = {each.solution: each for each in worst_misses(row, board.yardstick.bench, most=100)}
-    assert (found[clean].said, found[clean].truth, round(found[clean].far, 9)) == (1, -1, 0.45)
-    assert (found[wrong].said, found[wrong].far) == (-1, 0.5)
-    assert of_clean(row, arrays, strict=False) == (int(arrays.clean.sum()) - 1, 1, 0)
+    found = {each.row: each for each in misses(row, board.yardstick.bench, board.step_set.solutions, most=100)}
+    assert (found[clean].predicted, found[clean].first_error, round(found[clean].by, 9)) == (1, -1, 0.45)
+    assert (found[wrong].predicted, found[wrong].by) == (-1, 0.5)
+    assert of_clean(row, board.yardstick.bench) == (int(arrays.clean.sum()) - 1, 1, 0)
 
 
-def test_positions_are_tenths_of_the_labelled_steps(board: StepBoard) -> None:
-    """Steps after the first error have no label, and must not pull the mean of either line."""
-    arrays = board.arrays
-    values = arrays.index / np.repeat(arrays.counts, arrays.counts)
-    own = StepScores("m", "prm", values, values, "probability", None, 0.5)
-    found = by_position(own, arrays)
-    assert len(found) == 10 and sum(each.n_good + each.n_bad for each in found) == int(np.isfinite(arrays.good()).sum())
-    for place, each in enumerate(found):
-        for value in (each.good, each.bad):
-            assert value is None or place / 10 - 1e-9 <= value < (place + 1) / 10
+def test_unchanged_twins_are_no_misses(results: Path) -> None:
+    """PRMBench counts them nowhere: a page that shows three of them says nothing of its figure."""
+    found = next(each for each in Boards(results) if isinstance(each, StepBoard) and each.pool.pool_id == CLASSES)
+    shown = misses(found.entries[0].row, found.yardstick.bench, found.step_set.solutions)
+    assert len(shown) == 3 and not any(each.solution_id.startswith("correct_") for each in shown)

@@ -572,6 +572,21 @@ def test_an_outcome_reward_model_is_refused(results: Path) -> None:
     assert kinds == {"stepwise"}
 
 
+def test_an_outcome_reward_model_by_prefixes_is_taken_and_verified(results: Path, capsys) -> None:
+    """Asked about every beginning of a solution it places a mistake: the same commands score and verify it so."""
+    named = ["--reward-model", "boxed-support"]
+    to = ["--submission", "prm_eval/boxed-support", "-o", str(results)]
+    assert main(["score", str(results / "pools" / SET_ID), *named, *to]) == 0
+    folder = results / "submissions" / "prm_eval__boxed-support" / "rule-1" / SET_ID
+    answers = ["--licence", "MIT", "--base-model", "none", "--training-data", "none", "--contact", "us"]
+    answers += [f"--trained-on-{name}=no" for name in ("math-test", "prm800k", "this-pool")]
+    assert main(["submit-form", str(folder), *answers]) == 0
+    assert json.loads((folder / "submission.json").read_text())["model"]["prefixes"] is True
+    assert main(["verify", str(folder), *named, "--all"]) == 0
+    assert check_paths([results])[results] == []
+    assert "prm_eval/boxed-support" in [each.name for each in board_of(results).entries]
+
+
 def test_a_pool_without_labels_takes_no_threshold(results: Path, tmp_path: Path) -> None:
     """A field without meaning beside a pool would be read as if it meant something."""
     from tests.leaderboard.board import make_results

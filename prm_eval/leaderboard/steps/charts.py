@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from prm_eval.evaluation.stepwise.locating import Outcomes
-from prm_eval.evaluation.stepwise.showing import Line, Place
+from prm_eval.evaluation.stepwise.profiles import Profile
+from prm_eval.evaluation.stepwise.showing import Line
 from prm_eval.leaderboard import svg
 from prm_eval.leaderboard.charts import Scale, apart, limits, shortened, ticks
 from prm_eval.leaderboard.words import percent
@@ -113,9 +114,14 @@ def outcome_bars(found: Outcomes, n_error: int, clean: tuple[int, int, int], tit
     return svg.drawing(width, step * len(bars) + 8, parts, title)
 
 
-def position_chart(places: Sequence[Place], title: str) -> Markup:
+def position_chart(found: Profile, title: str) -> Markup:
     """Return a chart of the mean score of good and of bad steps by where they stand in their solution."""
-    values = [value for each in places for value in (each.good, each.bad) if value is not None]
+    drawn: dict[str, tuple[str, list[float]]] = {
+        "0": ("good steps", found.good.tolist()),
+        "1": ("bad steps", found.bad.tolist()),
+    }
+    values = [value for _, means in drawn.values() for value in means if math.isfinite(value)]
+    places = range(len(found.places))
     if not values:
         return svg.NOTHING
     low, high = min(values), max(values)
@@ -135,16 +141,12 @@ def position_chart(places: Sequence[Place], title: str) -> Markup:
     for tick in marks or [low + (high - low) * (place + 0.5) / 5 for place in range(5)]:
         parts.append(svg.line(LEFT, y(tick), right, y(tick), "gr"))
         parts.append(svg.text(LEFT - 7, y(tick) + 4, f"{round(tick, 6):.3g}", "t", "end"))
-    for place in range(len(places)):
+    for place in places:
         parts.append(svg.text(x(place), bottom + 17, str(place + 1), "t", "middle"))
     parts.append(svg.line(LEFT, bottom, right, bottom, "ax"))
     ends: list[tuple[str, str, float]] = []
-    for name, colour in (("good steps", "0"), ("bad steps", "1")):
-        there = [
-            (x(place), y(value))
-            for place, each in enumerate(places)
-            if (value := each.good if colour == "0" else each.bad) is not None
-        ]
+    for colour, (name, means) in drawn.items():
+        there = [(x(place), y(value)) for place, value in enumerate(means) if math.isfinite(value)]
         if there:
             parts.append(svg.polyline(there, f"l c{colour}"))
             parts += [svg.element("circle", cx=px, cy=py, r=3, class_=f"f{colour}") for px, py in there]

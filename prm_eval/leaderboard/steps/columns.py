@@ -44,7 +44,7 @@ def columns_of(board: StepBoard) -> tuple[StepColumn, ...]:
         )
         for place, (name, heading) in enumerate(groups)
     )
-    strict = board.yardstick.bench.strict
+    strict = board.yardstick.bench.is_prmbench
     return (*_names(), _threshold(strict), *of_groups, *_headline(headline), *_shares(), *_rest())
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from markupsafe import Markup
 
 from prm_eval.evaluation.stepwise.measuring import Row
+from prm_eval.evaluation.stepwise.misses import Miss
 from prm_eval.evaluation.stepwise.prmbench import SHORT
-from prm_eval.evaluation.stepwise.showing import Miss, by_position, lines, of_clean, worst_misses
+from prm_eval.evaluation.stepwise.profiles import profile
+from prm_eval.evaluation.stepwise.showing import lines, misses, of_clean
 from prm_eval.leaderboard.belief import check_lines, places_of, trust_values
 from prm_eval.leaderboard.cells import MARKS
 from prm_eval.leaderboard.charts import ranking, reliability_diagram
@@ -24,11 +26,12 @@ from prm_eval.leaderboard.steps.rows import StepBoard, StepEntry
 from prm_eval.leaderboard.steps.table import StepTable
 from prm_eval.leaderboard.svg import NOTHING, standalone
 from prm_eval.leaderboard.table import TableRow
-from prm_eval.leaderboard.words import fixed, grouped, percent
+from prm_eval.leaderboard.words import MINUS, fixed, grouped, percent
 from prm_eval.submissions import STEP_TIERS
 from prm_eval.submissions.thresholds import ORIGINS
 
 Progress = Callable[[int], None]
+MARKS_OF_PEOPLE = {"good": "\u2713", "neutral": "\u00b7", "bad": "\u2717", "": ""}
 
 
 def write_step_details(table: StepTable, folder: Path, progress: Progress | None) -> None:
@@ -56,7 +59,7 @@ def step_chart(entry: StepEntry, board: StepBoard) -> Markup:
     """Return the chart of the headline against the threshold of one submission; nothing where none is needed."""
     title = f"{heading_of(board.yardstick.headline)} against the threshold, {entry.name}"
     drawn = lines(entry.row, board.yardstick.bench)
-    strict = board.yardstick.bench.strict
+    strict = board.yardstick.bench.is_prmbench
     return threshold_chart(drawn, entry.threshold.value, title, strict=strict) if drawn else NOTHING
 
 
@@ -86,15 +89,19 @@ def step_detail_page(entry: StepEntry, row: TableRow, of: int, board: StepBoard,
         of=of,
         measure=heading_of(board.yardstick.headline),
         threshold={"value": f"{entry.threshold.value:.4g}", "origin": ORIGINS[entry.threshold.origin]},
-        called="good only if its score is above" if board.yardstick.bench.strict else "wrong if its score is below",
+        called="good only if its score is above"
+        if board.yardstick.bench.is_prmbench
+        else "wrong if its score is below",
         rule=board.yardstick.best_rule.scores.name,
         threshold_chart=drawn,
         upper=_upper(measured),
         **_reliability(measured),
         **_outcomes(measured, board),
-        positions=position_chart(by_position(measured.scores, board.arrays), f"Scores by position, {entry.name}"),
+        positions=position_chart(profile(measured.scores, board.arrays), f"Scores by position, {entry.name}"),
         classes=_classes(measured, entry),
-        misses=[_miss(each, entry, board) for each in worst_misses(measured, board.yardstick.bench)],
+        misses=[
+            _miss(each, entry, board) for each in misses(measured, board.yardstick.bench, board.step_set.solutions)
+        ],
         stated=_stated(entry),
         refusals=[(reason, grouped(count)) for reason, count in sorted(measured.scores.refusals.items())],
         **trust_values(submission, STEP_TIERS, sources, recompute + check_lines(submission, where)),
@@ -116,7 +123,7 @@ def _reliability(row: Row) -> dict[str, Any]:
 
 def _outcomes(row: Row, board: StepBoard) -> dict[str, Any]:
     place = row.whole.located
-    clean = of_clean(row, board.arrays, strict=board.yardstick.bench.strict)
+    clean = of_clean(row, board.yardstick.bench)
     return {
         "outcomes": outcome_bars(place.outcomes, place.n_error, clean, "Where the first error is put"),
         "n_error": grouped(place.n_error),
@@ -159,45 +166,42 @@ def _stated(entry: StepEntry) -> list[tuple[str, str, str]]:
 
 
 def _miss(each: Miss, entry: StepEntry, board: StepBoard) -> dict[str, Any]:
-    solution = board.step_set.solutions[each.solution]
-    arrays, scores = board.arrays, entry.row.scores
-    start = int(arrays.starts[each.solution])
     written, room = [], MOST_TEXT
-    for at, step in enumerate(solution.steps[:MOST_STEPS]):
+    for at, step in enumerate(each.steps[:MOST_STEPS]):
         if room <= 0:
             break
-        value = float(scores.values[start + at])
         written.append(
             {
-                "text": typeset(step[:room]),
-                "score": f"{value:.2f}" if scores.probabilities else f"{value:.3g}",
-                "tint": _tint(value, entry),
-                "human": _human(int(arrays.ratings[start + at]), at, each.truth),
-                "named": at == each.said,
+                "text": typeset(step.text[:room]),
+                "score": _spelt(step.score, probability=entry.row.scores.probabilities),
+                "tint": _tint(step.score, entry),
+                "human": "\u2717 first" if at == each.first_error else MARKS_OF_PEOPLE[step.mark],
+                "named": at == each.predicted,
             }
         )
-        room -= len(step)
-    left = len(solution.steps) - len(written)
+        room -= len(step.text)
+    left = len(each.steps) - len(written)
     return {
-        "id": solution.solution_id,
-        "group": solution.group or "",
-        "statement": typeset(solution.statement[:MOST_TEXT]),
-        "said": "no step is wrong" if each.said < 0 else f"step {each.said + 1} is the first wrong one",
-        "truth": "no step is wrong" if each.truth < 0 else f"step {each.truth + 1} is the first wrong one",
+        "id": each.solution_id,
+        "group": board.step_set.solutions[each.row].group or "",
+        "statement": typeset(each.statement[:MOST_TEXT]),
+        "said": _placed(each.predicted),
+        "truth": _placed(each.first_error),
         "steps": written,
         "cut": f"{left} more steps are not shown." if left else "",
     }
 
 
-def _human(rating: int, at: int, truth: int) -> str:
-    """Return the mark that the label has at a step: wrong, neutral, right, or nothing where there is none."""
-    if at == truth:
-        return "\u2717 first"
-    return {1: "\u2713", 0: "\u00b7", -1: "\u2717"}.get(rating, "")
+def _placed(step: int) -> str:
+    return "no step is wrong" if step < 0 else f"step {step + 1} is the first wrong one"
 
 
-def _tint(value: float, entry: StepEntry) -> int | None:
+def _spelt(score: float | None, *, probability: bool) -> str:
+    return "\u2013" if score is None else f"{score:.2f}" if probability else f"{score:.3g}".replace("-", MINUS)
+
+
+def _tint(score: float | None, entry: StepEntry) -> int | None:
     """Return the colour of a score, from 0 (low) to 6 (high); none for raw numbers, which have no ends."""
-    if not entry.row.scores.probabilities or value != value:
+    if score is None or not entry.row.scores.probabilities:
         return None
-    return min(TINTS - 1, max(0, int(value * TINTS)))
+    return min(TINTS - 1, max(0, int(score * TINTS)))

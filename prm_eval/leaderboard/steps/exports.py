@@ -94,6 +94,6 @@ def step_json(table: StepTable) -> dict[str, Any]:
             "neutral": settings.neutral,
             "resamples": settings.resamples,
             "seed": settings.seed,
-            "strict": board.yardstick.bench.strict,
+            "strict": board.yardstick.bench.is_prmbench,
         },
     }

@@ -27,7 +27,8 @@ SOURCES = {
     "people": "labelled by people",
     "rules": "labelled by rules",
     "rollouts": "labelled by completions that were graded: no person looked at these steps",
-    "model": "labelled by a model: no person looked at these steps",
+    "model": "labelled by a reward model: no person looked at these steps",
+    "judge": "labelled by a language model: no person looked at these steps",
     "oracle": "labelled by an oracle that knows",
     "unknown": "nobody says who labelled it",
 }
@@ -110,7 +111,7 @@ class StepView:
     @property
     def strict(self) -> bool:
         """Whether a step is good only above the threshold."""
-        return self.table.board.yardstick.bench.strict
+        return self.table.board.yardstick.bench.is_prmbench
 
     @property
     def facts(self) -> list[str]:
