@@ -56,8 +56,11 @@ def _pool_verify(options: argparse.Namespace) -> int:
 def _pool_register(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import grade_unless_graded
     from prm_eval.pools.pool import Pool
+    from prm_eval.stepsets import is_step_set
     from prm_eval.submissions import register_pool
 
+    if is_step_set(options.pool):
+        return _register_step_set(options)
     pool = Pool(options.pool).require_sound()
     if grade_unless_graded(pool, bars=Bar):
         print(f"graded     {pool.path} had no grades of this version: they were made, and stay in that folder")
@@ -66,6 +69,26 @@ def _pool_register(options: argparse.Namespace) -> int:
     )
     print(f"registered {options.output / 'pools' / entry.pool_id}  ({entry.content_hash})")
     print(f"next       prm-eval score {pool.path} --reward-model RM --submission ORG/MODEL -o {options.output}")
+    return 0
+
+
+def _register_step_set(options: argparse.Namespace) -> int:
+    from prm_eval.errors import PrmEvalError
+    from prm_eval.evaluation.stepwise.report import HEADLINES, LABELS
+    from prm_eval.stepsets import StepSet
+    from prm_eval.submissions import register_step_set
+
+    if options.headline_n is not None:
+        raise PrmEvalError(f"--headline-n: {options.pool} is a step set; its board ranks by who finds the mistake")
+    step_set = StepSet(options.pool)
+    entry = register_step_set(step_set, options.output, options.id, title=options.title, about=options.about)
+    said = entry.step_set
+    if said is not None:
+        made = " (a model made them)" if step_set.info.made_by_a_model else ""
+        print(f"step set   {said.name}: labels of {LABELS[said.labels]}, by {said.label_source}{made}")
+        print(f"ranked by  {HEADLINES[said.headline]}; grades are not needed")
+        print(f"registered {options.output / 'pools' / entry.pool_id}  ({said.content_hash})")
+    print(f"next       prm-eval score {options.pool} --reward-model RM --submission ORG/MODEL -o {options.output}")
     return 0
 
 

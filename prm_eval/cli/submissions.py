@@ -20,6 +20,7 @@ from prm_eval.progress import RENDERING, SCORING_AGAIN, Bar
 from prm_eval.store.rules import harmless
 
 if TYPE_CHECKING:
+    from prm_eval.rewards.protocol import RewardModel
     from prm_eval.submissions import Fault, RegisteredPool, Suspicion
     from prm_eval.submissions.formats import VerificationFile
 
@@ -61,28 +62,44 @@ def _as_json(path: Path, faults: list[Fault], odd: dict[str, list[Suspicion]]) -
 
 def _submit_form(options: argparse.Namespace) -> int:
     from prm_eval.store.safe_json import read_json
-    from prm_eval.submissions.form import answers_of, ask, disclosure_fields, fill_in, nested, read_submission_fields
+    from prm_eval.submissions.form import (
+        answers_of,
+        ask,
+        disclosure_fields,
+        fill_in,
+        is_for_step_set,
+        nested,
+        read_submission_fields,
+        threshold_answer,
+    )
     from prm_eval.submissions.questions import QUESTIONS
 
     fields = read_submission_fields(options.folder)
+    threshold = options.threshold
     if options.answers is not None:
         disclosure = nested(read_json(options.answers))
     else:
         given = {each.name: value for each in QUESTIONS if (value := getattr(options, each.name)) is not None}
         known = answers_of(fields.get("disclosure"))
+        if fields.get("threshold") is not None:
+            known["threshold"] = str(fields["threshold"])
         if sys.stdin.isatty():
             print("Enter keeps what stands in brackets.")
-            given = ask(given, known, lambda prompt: input(harmless(prompt)))
+            of_steps = is_for_step_set(options.folder)
+            given = ask(given, known, lambda prompt: input(harmless(prompt)), of_steps=of_steps)
         disclosure = disclosure_fields(known | given)
-    fill_in(options.folder, disclosure)
+        threshold = given.get("threshold")
+    fill_in(options.folder, disclosure, threshold=threshold_answer(threshold or ""))
     print(f"written    {options.folder / 'submission.json'}")
     print(f"next       prm-eval check {options.folder}")
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from prm_eval.evaluation.stepwise.placing import placing_model
     from prm_eval.rewards import RewardFile, load_reward_model
     from prm_eval.rewards.files.finished import FILES
+    from prm_eval.rewards.models.prefixes import by_prefixes
     from prm_eval.store.writing import remove_leftovers
     from prm_eval.submissions import check_submission, verify_submission
     from prm_eval.submissions.checking.check import results_of
@@ -101,11 +118,19 @@ def _verify(options: argparse.Namespace) -> int:
     if given["dtype"] is None:
         # another precision would differ by more than other batches do
         given["dtype"] = RewardFile(folder).info.model.get("dtype")
-    model = load_reward_model(options.reward_model, **given)
+    prefixes = RewardFile(folder).info.model.get("prefixes") is True
+
+    def load(**asked: Any) -> RewardModel:
+        if pool.step_set is not None:
+            return placing_model(options.reward_model, asked)
+        found = load_reward_model(options.reward_model, **asked)
+        return by_prefixes(found) if prefixes and found.kind == "orm" else found
+
+    model = load(**given)
     halved = model.describe().get("dtype") in HALVES
-    otherwise = load_reward_model(options.reward_model, **given | {"dtype": "float32"}) if halved else None
+    otherwise = load(**given | {"dtype": "float32"}) if halved else None
     seed = secrets.randbits(31) if options.seed is None else options.seed
-    sample = None if options.all else sample_for(pool) if options.sample is None else options.sample
+    sample = None if options.all else sample_for(pool, folder) if options.sample is None else options.sample
     with Bar(SCORING_AGAIN, sample, "candidate") as progress:
         found = verify_submission(
             folder,
@@ -135,12 +160,16 @@ def _print_verification(found: VerificationFile) -> None:
     limits = f"tolerance {found.tolerance:g}, for the mean {found.tolerance / MEAN_SHARE:g}"
     print(f"difference at most {greatest}, mean {mean} ({found.scale}; {limits}; measured noise {found.noise:.3g})")
     print(f"beyond     {found.beyond:,} candidates; {found.inputs_differ:,} with another rendered input")
-    print(f"grades     are followed by the differences with {found.follows_grade:.2f} standard errors "
+    what = "grades     are" if found.measure is None else "labels     are"
+    print(f"{what} followed by the differences with {found.follows_grade:.2f} standard errors "
           f"(at most {MOST_FOLLOWED:g})")  # fmt: skip
     for edited in sorted({math.ceil(share * of) for share in (0.001, 0.01, 0.05)}):
         chance = detection_probability(edited, compared, of)
         edit = f"an edit of {counted(edited, 'candidate')} ({edited / of:.2%})"
         print(f"would have seen {edit} with probability {chance:.4f}")
+    if found.measure is not None:
+        _print_steps(found)
+        return
     if found.gained is not None:
         source = f"the board shows the model's own ({VERIFIED})" if found.verified_sha256 else "as the model's own"
         print(f"best of {n}  by the submitted rewards: {found.gained:+.2f} points; {source}")
@@ -148,6 +177,25 @@ def _print_verification(found: VerificationFile) -> None:
     print(f"leeway     {found.leeway:.2f} points of best of {n}, with 95 % confidence (the tier: {MOST_LEEWAY:g})")
     if found.verdict == "agrees" and (found.leeway or 0.0) > MOST_LEEWAY:
         print(f"no tier    this leaves too much open; --sample {sample_needed(n or 1)} may do, --all certainly does")
+
+
+def _print_steps(found: VerificationFile) -> None:
+    """Print what the differences on a step set are worth."""
+    from prm_eval.evaluation.stepwise.report import HEADLINES
+    from prm_eval.rewards.files.reward_file import VERIFIED
+    from prm_eval.submissions.leeway import MOST_LEEWAY
+
+    name = HEADLINES[found.measure or "f1"]
+    changed = counted(found.calls_changed or 0, "solution")
+    called = "good only if its score is above" if found.measure == "prm_score" else "wrong if its score is below"
+    print(f"calls      changed in {changed}: a step is {called} {found.threshold:g}")
+    if found.gained is not None:
+        source = f"the board shows the model's own ({VERIFIED})" if found.verified_sha256 else "as the model's own"
+        print(f"{name:<10} by the submitted scores: {found.gained:+.2f} points; {source}")
+        return
+    print(f"leeway     {found.leeway:.2f} points of {name}, with 95 % confidence (the tier: {MOST_LEEWAY:g})")
+    if found.verdict == "agrees" and (found.leeway or 0.0) > MOST_LEEWAY:
+        print("no tier    this leaves too much open; --all certainly does it, a larger --sample may")
 
 
 def _pool_of(folder: Path, results: Path) -> RegisteredPool:
@@ -184,9 +232,10 @@ def _leaderboard(options: argparse.Namespace) -> int:
         update_readme(options.readme, output, write=True)
     for each in built.left_out:
         print(f"left out: {each.path}: {each.why}", file=sys.stderr)
+    sets = f" and {counted(built.step_sets, 'step set')}" if built.step_sets else ""
     print(f"board      {built.folder / 'index.html'}")
     print(
-        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}; "
+        f"holds      {counted(built.submissions, 'submission')} on {counted(built.pools, 'pool')}{sets}; "
         f"{built.changed} of {counted(built.files, 'file')} changed"
     )
     return 0

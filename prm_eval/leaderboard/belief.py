@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,30 @@ from prm_eval.submissions.trust import enough
 
 def belief_values(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> dict[str, Any]:
     """Return what the template of the page says about the trust in a submission and where it comes from."""
-    submission = entry.submission
+    grades = ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own")))
+    sources = [("pool", pool.content_hash), grades]
+    return trust_values(entry.submission, TIERS, sources, _recompute(entry.submission, yardstick))
+
+
+def trust_values(
+    submission: Submission, told: Mapping[Tier, str], sources: Sequence[tuple[str, str]], recompute: str
+) -> dict[str, Any]:
+    """Return :func:`belief_values` for a board of any kind.
+
+    Args:
+        submission: The submission.
+        told: What each tier can and cannot rule out.
+        sources: What it was measured on, by name.
+        recompute: The commands that compute it again.
+    """
     disclosure = submission.disclosure
     return {
-        "tier_text": TIERS[submission.tier],
+        "tier_text": told[submission.tier],
         "disclosure": disclosure,
         "trained": [(*ASKED[name], getattr(disclosure.trained_on, name)) for name in ASKED] if disclosure else [],
         "verification": _verification(submission.verification, submission.tier),
-        "provenance": _provenance(entry, pool, yardstick),
-        "recompute": _recompute(entry, yardstick),
+        "provenance": _provenance(submission, sources),
+        "recompute": recompute,
     }
 
 
@@ -39,7 +55,8 @@ def _verification(found: VerificationFile | None, tier: Tier) -> str:
     if tier == "recomputed":
         if found.verdict == "agrees" and not enough(found):
             left = "too much" if found.leeway is None else f"{found.leeway:.2f} points"
-            return f"{compared} of {grouped(found.of)} candidates agree. That leaves {left} open: no tier."
+            only = "" if found.measure is None else " A step set of this kind is reproduced only with --all."
+            return f"{compared} of {grouped(found.of)} candidates agree. That leaves {left} open: no tier.{only}"
         return f"Not in agreement: {found.beyond} of {compared} candidates differ, or the rewards were changed since."
     who = f"by {found.verified_by} on {found.device_name}"
     text = f"{compared} of {grouped(found.of)} candidates {who}: {found.beyond} differ"
@@ -61,13 +78,11 @@ def _verification(found: VerificationFile | None, tier: Tier) -> str:
     return text + "."
 
 
-def _provenance(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> list[tuple[str, str]]:
-    submission = entry.submission
+def _provenance(submission: Submission, sources: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     info = submission.rewards.info
     found = [
         ("revision", submission.revision),
-        ("pool", pool.content_hash),
-        ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own"))),
+        *sources,
         (f"{submission.rewards.path.name} (SHA-256)", file_sha256(submission.rewards.path)),
         ("score type", info.score_type),
         ("splitter", info.splitter or "the pool\u2019s"),
@@ -87,8 +102,16 @@ def _spelt(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)[:2_000]
 
 
-def _recompute(entry: Entry, yardstick: Yardstick) -> str:
-    submission = entry.submission
+def _recompute(submission: Submission, yardstick: Yardstick) -> str:
+    where, rewards, pool = places_of(submission)
+    ns = ",".join(map(str, yardstick.settings.ns))
+    return (
+        f"prm-eval evaluate {pool} {rewards} --n {ns}\nprm-eval grade {pool} -o grades    # judges the answers anew\n"
+    ) + check_lines(submission, where)
+
+
+def places_of(submission: Submission) -> tuple[str, str, str]:
+    """Return the folder of a submission, the rewards its figures are of, and its pool, for a command line."""
     folder = (
         Path("results")
         / "submissions"
@@ -97,15 +120,16 @@ def _recompute(entry: Entry, yardstick: Yardstick) -> str:
         / submission.pool_id
     )
     path = folder / submission.rewards.path.name if submission.rewards.path.name == VERIFIED else folder
-    where, rewards, pool = (
+    return (
         shlex.quote(folder.as_posix()),
         shlex.quote(path.as_posix()),
         shlex.quote(f"results/pools/{submission.pool_id}"),
     )
-    ns = ",".join(map(str, yardstick.settings.ns))
+
+
+def check_lines(submission: Submission, where: str) -> str:
+    """Return the commands that check a submission, and run its model again."""
     return (
-        f"prm-eval evaluate {pool} {rewards} --n {ns}\n"
-        f"prm-eval grade {pool} -o grades    # judges the answers anew\n"
         f"prm-eval check {where}\n"
         f"prm-eval verify {where} --reward-model {_reward_model(submission)}"
         "    # runs the model; writes verification.json anew, so do it in a copy"

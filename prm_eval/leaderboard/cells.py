@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from markupsafe import Markup
 
@@ -12,7 +12,32 @@ from prm_eval.evaluation.measured import Curve, Measured
 from prm_eval.evaluation.stats import Interval
 from prm_eval.leaderboard.svg import NOTHING
 from prm_eval.leaderboard.words import p_value, percent, points, rounded
-from prm_eval.submissions import Disclosure
+from prm_eval.submissions import Disclosure, Submission, Suspicion
+
+
+class Listed(Protocol):
+    """A submission as a row of any board."""
+
+    @property
+    def slug(self) -> str:
+        """The name of its page's file."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name ORGANISATION/MODEL."""
+        ...
+
+    @property
+    def submission(self) -> Submission:
+        """The submission itself."""
+        ...
+
+    @property
+    def suspicions(self) -> tuple[Suspicion, ...]:
+        """The suspicions about it."""
+        ...
+
 
 MARKS = {"baseline": "\u00b7", "recomputed": "\u25cb", "spot-checked": "\u25d0", "reproduced": "\u25cf"}
 ASKED = {

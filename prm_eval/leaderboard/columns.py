@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from prm_eval.leaderboard import fills
 from prm_eval.leaderboard.cells import ASKED, Cell, diagnostics_json, groups_json, number_cell, text_cell
-from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown, OnPage, in_order
+from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown, OnPage, Reference, Scene, in_order
 from prm_eval.leaderboard.links import hub_link
+from prm_eval.leaderboard.rows import Entry
 
 
 def _limited(name: str) -> tuple[str, str, str]:
     return name, f"{name}_low", f"{name}_high"
 
 
-COLUMNS: tuple[Column, ...] = (
+COLUMNS: tuple[Column[Entry, Reference, Scene], ...] = (
     Column("pool", fills.pool, fills.pool, csv=InCsv(("pool",))),
     Column("n", fills.headline, fills.headline, csv=InCsv(("n",))),
     Column(

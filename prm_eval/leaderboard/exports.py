@@ -11,7 +11,7 @@ from typing import Any
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.leaderboard.cells import Cell, curve_json
 from prm_eval.leaderboard.columns import COLUMNS, CSV, MARKDOWN
-from prm_eval.leaderboard.layout import InMarkdown
+from prm_eval.leaderboard.layout import Column, InCsv, InMarkdown
 from prm_eval.leaderboard.rows import BoardWithoutPool, LeftOut
 from prm_eval.leaderboard.table import Table, TableRow
 from prm_eval.leaderboard.words import plain_markdown, rounded
@@ -42,31 +42,34 @@ def markdown(boards: Sequence[Shown]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _markdown_title(pool: RegisteredPool) -> str:
+def markdown_title(pool: RegisteredPool) -> str:
+    """Return the title of a pool with its id."""
     return f"**{plain_markdown(pool.title)}** (`{pool.pool_id}`)"
 
 
 def _markdown_note(board: BoardWithoutPool) -> list[str]:
-    return [_markdown_title(board.pool), "", "This pool is not at hand, so nothing could be computed.", ""]
+    return [markdown_title(board.pool), "", "This pool is not at hand, so nothing could be computed.", ""]
 
 
 def _markdown_table(table: Table) -> list[str]:
     info, n = table.board.yardstick.arrays.info, table.n
-    title, about = _markdown_title(table.board.pool), table.board.pool.about
+    title, about = markdown_title(table.board.pool), table.board.pool.about
     lines = [f"{title}: {info.n_problems:,} problems \u00d7 {info.m} candidates, best of {n}", ""]
     lines += [plain_markdown(about), ""] if about else []
     heads = [form.heading or column.heading_at(n).lower() for column, form in MARKDOWN]
-    lines += [_markdown_line(heads), "|" + "---|" * len(heads)]
+    lines += [markdown_line(heads), "|" + "---|" * len(heads)]
     for row in (*table.ordered, *table.others):
-        lines.append(_markdown_line([_markdown_cell(form, row.cells[column.key]) for column, form in MARKDOWN]))
+        lines.append(markdown_line([markdown_cell(form, row.cells[column.key]) for column, form in MARKDOWN]))
     return [*lines, ""]
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """Return a line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_cell(form: InMarkdown, cell: Cell) -> str:
+def markdown_cell(form: InMarkdown, cell: Cell) -> str:
+    """Return a cell in the form of its column, with a stranger's words escaped."""
     text = cell.text if cell.markdown is None else cell.markdown
     if cell.foreign:
         text = plain_markdown(text)
@@ -96,13 +99,14 @@ def csv_text(boards: Sequence[Shown]) -> str:
     writer.writerow([field for _, form in CSV for field in form.fields])
     for table in tables:
         for row in (*table.rows, *(table.baselines[name] for name in BASELINES)):
-            writer.writerow(_csv_row(row))
+            writer.writerow(csv_row(row, CSV))
     return stream.getvalue()
 
 
-def _csv_row(row: TableRow) -> list[str]:
+def csv_row(row: TableRow, columns: Sequence[tuple[Column[Any, Any, Any], InCsv]]) -> list[str]:
+    """Return the values of a row, field by field."""
     values: list[str] = []
-    for column, form in CSV:
+    for column, form in columns:
         found = row.cells[column.key].csv or (None,) * len(form.fields)
         values += [_spelt(value) for _, value in zip(form.fields, found, strict=True)]
     return values
@@ -119,13 +123,15 @@ def _spelt(value: Any) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@") else text
 
 
-def json_text(boards: Sequence[Shown], left_out: Sequence[LeftOut]) -> str:
-    """Return all boards as JSON, with numbers rounded to six decimals."""
-    value = {
+def json_text(boards: Sequence[Shown], left_out: Sequence[LeftOut], step_boards: Sequence[dict[str, Any]] = ()) -> str:
+    """Return all boards as JSON, with numbers rounded to six decimals; those of step sets only where there are some."""
+    value: dict[str, Any] = {
         "boards": [_board_json(board) for board in boards],
         "left_out": [{"path": each.path, "why": each.why} for each in left_out],
         "schema": "prm_eval.leaderboard/1",
     }
+    if step_boards:
+        value["step_boards"] = list(step_boards)
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.leaderboard.cells import (
@@ -10,6 +10,7 @@ from prm_eval.leaderboard.cells import (
     MARKS,
     Cell,
     Flag,
+    Listed,
     accuracy_cell,
     curve_json,
     difference_cell,
@@ -22,7 +23,7 @@ from prm_eval.leaderboard.layout import Reference, Scene
 from prm_eval.leaderboard.links import hub_link
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.words import counted, grouped, percent, rounded, size, span
-from prm_eval.submissions import TIERS
+from prm_eval.submissions import TIERS, Tier
 
 # the resolution of the clock; a shorter time is no measurement
 LEAST_SECONDS = 1e-3
@@ -39,12 +40,12 @@ def short_revision(revision: str) -> str:
     return revision[:8] if len(revision) == 40 else revision[:15]
 
 
-def page_of(row: Entry) -> str:
+def page_of(row: Listed) -> str:
     """Return the address of a submission's page, seen from the index page."""
     return f"submissions/{row.slug}.html"
 
 
-def model(row: Entry, scene: Scene) -> Cell:
+def model(row: Listed, scene: object) -> Cell:
     """Return the cell of the model's name, with its page and its place on the hub."""
     submission = row.submission
     return Cell(
@@ -72,7 +73,7 @@ def kind(row: Entry, scene: Scene) -> Cell:
     return Cell(found.upper(), sort=found.upper(), notes=_size(row), csv=(found,), json=found)
 
 
-def _size(row: Entry) -> tuple[str, ...]:
+def _size(row: Listed) -> tuple[str, ...]:
     if row.submission.revision.startswith("rule-"):
         return ("a rule",)
     disclosure = row.submission.disclosure
@@ -84,20 +85,20 @@ def baseline_kind(row: Reference, scene: Scene) -> Cell:
     return Cell("\u2013", markdown="baseline", csv=("baseline",))
 
 
-def parameters(row: Entry, scene: Scene) -> Cell:
+def parameters(row: Listed, scene: object) -> Cell:
     """Return the cell of the number of parameters, as the submitter says."""
     found = None if row.submission.disclosure is None else row.submission.disclosure.parameters
     return Cell(csv=(found,), json=found)
 
 
-def licence(row: Entry, scene: Scene) -> Cell:
+def licence(row: Listed, scene: object) -> Cell:
     """Return the cell of the licence, with the date of the submission under it."""
     found, disclosure = row.submission.licence, row.submission.disclosure
     notes = () if disclosure is None or disclosure.date is None else (disclosure.date,)
     return Cell(found or "", sort=(found or "").lower(), foreign=True, notes=notes, csv=(found,), json=found)
 
 
-def date(row: Entry, scene: Scene) -> Cell:
+def date(row: Listed, scene: object) -> Cell:
     """Return the cell of the date of the submission, as the submitter says."""
     return text_cell(None if row.submission.disclosure is None else row.submission.disclosure.date)
 
@@ -105,8 +106,13 @@ def date(row: Entry, scene: Scene) -> Cell:
 # --- whether to believe it --------------------------------------------------------------------------------------------
 
 
-def tier(row: Entry, scene: Scene) -> Cell:
+def tier(row: Listed, scene: object) -> Cell:
     """Return the tier, with flags for the reasons against the row: doubts first, then training data."""
+    return tier_cell(row, TIERS)
+
+
+def tier_cell(row: Listed, told: Mapping[Tier, str]) -> Cell:
+    """Return the cell of :func:`tier`; ``told`` says what each tier can and cannot rule out."""
     found = row.submission.tier
     trained = trained_on(row.submission.disclosure)
     doubts = [each.text for each in row.suspicions]
@@ -115,7 +121,7 @@ def tier(row: Entry, scene: Scene) -> Cell:
     return Cell(
         found,
         sort=f"{list(MARKS).index(found)}.{9999 - weight:04d}",
-        title=TIERS[found],
+        title=told[found],
         mark=MARKS[found],
         flags=(*flags, *_trained_flags(row)),
         markdown=MARKS[found],
@@ -128,7 +134,7 @@ def _doubts_flag(count: int, text: str, link: str, where: str = "") -> Flag:
     return Flag(f"\u2691 {counted(count, 'doubt')}{where}", text, True, f"{link}#doubts")
 
 
-def _trained_flags(row: Entry) -> list[Flag]:
+def _trained_flags(row: Listed) -> list[Flag]:
     return [
         Flag(f"saw {short}", f"Trained on {long}", True)
         if answer == "yes"
@@ -155,7 +161,7 @@ def tier_over_pools(places: Places) -> Cell:
     return Cell(found if equal else f"{found} or better", title=told, mark=MARKS[found], flags=tuple(flags))
 
 
-def baseline_tier(row: Reference, scene: Scene) -> Cell:
+def baseline_tier(row: object, scene: object) -> Cell:
     """Return the tier of a baseline."""
     return Cell("baseline", mark=MARKS["baseline"], markdown=MARKS["baseline"], csv=("baseline",))
 
@@ -191,7 +197,7 @@ def refusals(row: Entry, scene: Scene) -> Cell:
     return Cell(csv=(sum(row.measured.refusals.values()),), json=row.measured.refusals)
 
 
-def doubts(row: Entry, scene: Scene) -> Cell:
+def doubts(row: Listed, scene: object) -> Cell:
     """Return the cell of the suspicions about the rewards."""
     found = row.suspicions
     return Cell(
@@ -201,7 +207,7 @@ def doubts(row: Entry, scene: Scene) -> Cell:
     )
 
 
-def trained(row: Entry, scene: Scene) -> Cell:
+def trained(row: Listed, scene: object) -> Cell:
     """Return the cell of what the submitter did not deny about training data."""
     disclosure = row.submission.disclosure
     found = trained_on(disclosure)

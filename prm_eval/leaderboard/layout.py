@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from markupsafe import Markup
 
 from prm_eval.evaluation.measured import Baseline, Curve, Settings
 from prm_eval.leaderboard.cells import Cell
 from prm_eval.leaderboard.charts import mini
-from prm_eval.leaderboard.rows import Entry
 
 
 @dataclass(frozen=True)
-class Reference:
+class Unranked:
+    """A row of a table that nobody submitted, and that has no rank."""
+
+
+@dataclass(frozen=True)
+class Reference(Unranked):
     """A baseline as a row of the board: the selector's name and its accuracies."""
 
     name: str
@@ -97,13 +101,21 @@ class InCsv:
 Form = TypeVar("Form", OnPage, InMarkdown, InCsv)
 
 
-def _nothing(row: Reference, scene: Scene) -> Cell:
+Row = TypeVar("Row")
+Other = TypeVar("Other", bound=Unranked)
+Around = TypeVar("Around")
+
+
+def _nothing(row: object, scene: object) -> Cell:
     return Cell()
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of the board: its names, its cells, and its form in each output.
+class Column(Generic[Row, Other, Around]):
+    """One column of a board: its names, its cells, and its form in each output.
+
+    Its type names the rows that were submitted, the others, and what all of them share: those of a board of a pool are
+    ``Column[Entry, Reference, Scene]``.
 
     Attributes:
         key: Its name in the page's address, in its style and in ``after``.
@@ -120,19 +132,21 @@ class Column:
     """
 
     key: str
-    entry: Callable[[Entry, Scene], Cell]
-    baseline: Callable[[Reference, Scene], Cell] = _nothing
+    entry: Callable[[Row, Around], Cell]
+    baseline: Callable[[Other, Around], Cell] = _nothing
     heading: str = ""
     meaning: str = ""
     page: OnPage | None = None
     markdown: InMarkdown | None = None
     csv: InCsv | None = None
     json: str = ""
-    over_pools: Callable[[Sequence[tuple[str, Entry]]], Cell] | None = None
+    over_pools: Callable[[Sequence[tuple[str, Row]]], Cell] | None = None
 
-    def cell(self, row: Entry | Reference, scene: Scene) -> Cell:
+    def cell(self, row: Row | Other, scene: Around) -> Cell:
         """Return the cell of a row."""
-        return self.entry(row, scene) if isinstance(row, Entry) else self.baseline(row, scene)
+        if isinstance(row, Unranked):
+            return self.baseline(cast(Other, row), scene)
+        return self.entry(row, scene)
 
     def heading_at(self, n: int) -> str:
         """Return the heading on a board with this headline n."""
@@ -143,7 +157,10 @@ class Column:
         return self.meaning.replace("{n}", str(n))
 
 
-def in_order(columns: Sequence[Column], form: Callable[[Column], Form | None]) -> tuple[tuple[Column, Form], ...]:
+Columns = TypeVar("Columns", bound=Column[Any, Any, Any])
+
+
+def in_order(columns: Sequence[Columns], form: Callable[[Columns], Form | None]) -> tuple[tuple[Columns, Form], ...]:
     """Return the columns of one output with their forms, in the table's order except where ``after`` is given.
 
     Raises:

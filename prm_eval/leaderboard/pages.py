@@ -22,11 +22,12 @@ from prm_eval.leaderboard.fills import seconds_a_candidate
 from prm_eval.leaderboard.links import PAPER, Project, pool_link
 from prm_eval.leaderboard.overview import overview_of
 from prm_eval.leaderboard.rows import Board, BoardWithoutPool, Entry, LeftOut
+from prm_eval.leaderboard.steps.views import Scatter, StepView
 from prm_eval.leaderboard.svg import NOTHING
 from prm_eval.leaderboard.table import Table
 from prm_eval.leaderboard.verdict import Verdict, makeup, verdict_of
 from prm_eval.pools.format import policy_name
-from prm_eval.submissions import TIERS, RegisteredPool, Tier
+from prm_eval.submissions import STEP_TIERS, TIERS, RegisteredPool, Tier
 
 # rows of the ranking chart
 CHARTED = 40
@@ -196,13 +197,30 @@ def _accuracy(board: Board) -> Markup:
     return draw_curves(settings.ns, strokes, f"Accuracy against n, {board.pool.title}", settings.headline_n)
 
 
-def index_page(views: Sequence[PoolView], left_out: Sequence[LeftOut], project: Project) -> str:
-    """Return ``index.html``."""
+def index_page(
+    views: Sequence[PoolView],
+    left_out: Sequence[LeftOut],
+    project: Project,
+    steps: Sequence[StepView] = (),
+    both: Scatter | None = None,
+) -> str:
+    """Return ``index.html``.
+
+    Args:
+        views: The pools.
+        left_out: What has a fault.
+        project: The addresses of this project's documents.
+        steps: The step sets.
+        both: The chart of a pool and a step set together.
+    """
     tiers = [{"mark": MARKS[name], "name": name, "text": text, "short": SHORT[name]} for name, text in TIERS.items()]
     at_hand = [each for each in views if isinstance(each, BoardView)]
     return render(
         "index.html",
         boards=views,
+        steps=steps,
+        both=both,
+        step_tiers=[{"mark": MARKS[name], "name": name, "text": text} for name, text in STEP_TIERS.items()],
         headline=next((each for each in at_hand if each.verdict), None),
         makeup=makeup([entry for each in at_hand for entry in each.table.board.entries]),
         overview=overview_of([each.table for each in at_hand]),
@@ -234,7 +252,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name, asset in (("style", "style.css"), ("script", "board.js")):
+    for name, asset in (("style", "style.css"), ("steps_style", "steps.css"), ("script", "board.js")):
         text = _asset(asset)
         environment.globals[name] = Markup(text)  # noqa: S704  (ours)
         digest = hashlib.sha256(text.encode()).digest()

@@ -15,6 +15,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
+from prm_eval.leaderboard.steps.rows import StepBoard, first_fault, step_board
 from prm_eval.leaderboard.words import slug
 from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
@@ -105,14 +106,14 @@ class Boards:
         if not self._pools:
             raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
-    def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool]:
+    def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool | StepBoard]:
         checker = Checker(self._results)
         with ExitStack() as stack:
             stack.callback(checker.close)
             readers = [checker.reader, *(stack.enter_context(RowReader()) for _ in range(self._jobs - 1))]
             seen = screened(checker)
             for path, faults in seen.refused.items():
-                self._leave_out(path, _first(faults))
+                self._leave_out(path, first_fault(faults))
             found: dict[str, list[Look]] = {name: [] for name in self._pools}
             for look in seen.taken:
                 if look.pool is not None:
@@ -120,6 +121,9 @@ class Boards:
             for name, pool in self._pools.items():
                 if pool.pool is None:
                     yield BoardWithoutPool(pool)
+                    continue
+                if pool.step_set is not None:
+                    yield step_board(pool, pool.step_set, found[name], checker.reader, self._leave_out)
                     continue
                 with self._board(pool, pool.pool, found[name], readers) as board:
                     yield board
@@ -154,7 +158,7 @@ class Boards:
             reading = _Reading(opened, readers[:jobs])
             measured = [one for chunk in crew.map(_measure, Lazily(reading.read, chunks)) for one in chunk]
             for folder, faults in reading.refused.items():
-                self._leave_out(folder, _first(faults))
+                self._leave_out(folder, first_fault(faults))
             good: list[tuple[Submission, Measured]] = []
             for submission, one in zip(reading.taken, measured, strict=True):
                 if isinstance(one, str):
@@ -201,11 +205,6 @@ class _Reading:
             return read_rows(look, self._pool, reader)
         finally:
             self._free.put(reader)
-
-
-def _first(faults: Sequence[Fault]) -> str:
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return f"{faults[0]}{more}"
 
 
 def _splitter(look: Look, pool: Pool) -> str:

@@ -17,6 +17,11 @@ from prm_eval.leaderboard.links import project_of
 from prm_eval.leaderboard.mistakes import Texts
 from prm_eval.leaderboard.pages import index_page, view_of
 from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
+from prm_eval.leaderboard.steps.detail import write_step_details
+from prm_eval.leaderboard.steps.exports import step_csv, step_json, step_markdown
+from prm_eval.leaderboard.steps.rows import StepBoard
+from prm_eval.leaderboard.steps.table import StepTable, step_table_of
+from prm_eval.leaderboard.steps.views import scatter_of, step_view_of
 from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Table, TableRow, table_of
 from prm_eval.leaderboard.workers import Workers
@@ -29,7 +34,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Built:
-    """The result of a build: its folder, the numbers of files, submissions and pools, and what was left out."""
+    """The result of a build: its folder, the numbers of files, submissions, pools and step sets, what was left out."""
 
     folder: Path
     files: int
@@ -37,6 +42,7 @@ class Built:
     submissions: int
     pools: int
     left_out: tuple[LeftOut, ...]
+    step_sets: int = 0
 
 
 def build(results: Path, output: Path | None = None, *, jobs: int = 1, progress: Progress | None = None) -> Built:
@@ -128,12 +134,17 @@ def _files(folder: Path) -> list[str]:
 def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | None) -> Built:
     """Write every file of the board; each board's table is made once, and all its outputs share it."""
     boards: list[Table | BoardWithoutPool] = []
+    steps: list[StepTable] = []
     reading = Boards(results, jobs)
     for name in ("submissions", "charts"):
         (folder / name).mkdir()
     for found in reading:
         if isinstance(found, BoardWithoutPool):
             boards.append(found)
+            continue
+        if isinstance(found, StepBoard):
+            steps.append(step_table_of(found))
+            write_step_details(steps[-1], folder, progress)
             continue
         board, workers = found
         table = table_of(board)
@@ -143,15 +154,22 @@ def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | Non
     # for readers: the pool that tells most comes first; programs find them by their ids
     shown = sorted(boards, key=_headline_first)
     views = [view_of(board) for board in shown]
-    for view in views:
-        for name, drawing in view.charts.items():
-            _write(folder / "charts" / f"{view.id}.{name}.svg", standalone(drawing))
-    _write(folder / "index.html", index_page(views, left_out, project_of(results)))
-    _write(folder / "leaderboard.md", markdown(shown))
+    step_views = [step_view_of(table) for table in steps]
+    drawings = [(view.id, view.charts) for view in views] + [(view.id, view.charts) for view in step_views]
+    for view_id, charts in drawings:
+        for name, drawing in charts.items():
+            _write(folder / "charts" / f"{view_id}.{name}.svg", standalone(drawing))
+    both = scatter_of([each for each in shown if isinstance(each, Table)], steps)
+    if both is not None:
+        _write(folder / "charts" / "both.svg", standalone(both.chart))
+    _write(folder / "index.html", index_page(views, left_out, project_of(results), step_views, both))
+    _write(folder / "leaderboard.md", markdown(shown) + step_markdown(steps))
     _write(folder / "leaderboard.csv", csv_text(boards))
-    _write(folder / "leaderboard.json", json_text(boards, left_out))
-    submissions = sum(len(board.rows) for board in boards if isinstance(board, Table))
-    return Built(folder, 0, 0, submissions, len(boards), tuple(left_out))
+    if steps:
+        _write(folder / "leaderboard.steps.csv", step_csv(steps))
+    _write(folder / "leaderboard.json", json_text(boards, left_out, [step_json(table) for table in steps]))
+    submissions = sum(len(board.rows) for board in (*boards, *steps) if not isinstance(board, BoardWithoutPool))
+    return Built(folder, 0, 0, submissions, len(boards), tuple(left_out), len(steps))
 
 
 def _headline_first(board: Table | BoardWithoutPool) -> tuple[int, int, str]:

@@ -68,12 +68,12 @@ def verdict_of(table: Table) -> Verdict | None:
         Cell() if second is None else _turned(second.cells["best"]),
         table.levels["majority"],
         top.cells["maj"],
-        _checked(entry.submission),
+        checked(entry.submission),
         _against(entry, top),
     )
 
 
-def _checked(submission: Submission) -> str:
+def checked(submission: Submission) -> str:
     """Return what was done to check a submission."""
     in_vain = submission.tier == "recomputed" and submission.verification is not None
     return RUN_IN_VAIN if in_vain else CHECKED[submission.tier]

@@ -14,17 +14,18 @@ from prm_eval.doors import door
 if TYPE_CHECKING:
     from prm_eval.submissions.checking.check import Options, check_paths, check_submission
     from prm_eval.submissions.checking.faults import KINDS
-    from prm_eval.submissions.folders import register_pool, submission_folder
+    from prm_eval.submissions.folders import register_pool, register_step_set, submission_folder
     from prm_eval.submissions.form import fill_in
     from prm_eval.submissions.formats import Disclosure, TrainedOn
     from prm_eval.submissions.readers import find_submissions, registered_pools
-    from prm_eval.submissions.records import TIERS, Cost, Fault, RegisteredPool, Submission, Suspicion, Tier
+    from prm_eval.submissions.records import STEP_TIERS, TIERS, Cost, Fault, RegisteredPool, Submission, Suspicion, Tier
     from prm_eval.submissions.suspicion import suspicions
     from prm_eval.submissions.trust import detection_probability
     from prm_eval.submissions.verify import verify_submission
 
 __all__ = [
     "KINDS",
+    "STEP_TIERS",
     "TIERS",
     "Cost",
     "Disclosure",
@@ -41,6 +42,7 @@ __all__ = [
     "fill_in",
     "find_submissions",
     "register_pool",
+    "register_step_set",
     "registered_pools",
     "submission_folder",
     "suspicions",
@@ -56,6 +58,7 @@ __getattr__, __dir__ = door(
         "KINDS": "checking.faults",
         "Options": "checking.check",
         "RegisteredPool": "records",
+        "STEP_TIERS": "records",
         "Submission": "records",
         "Suspicion": "records",
         "TIERS": "records",
@@ -67,6 +70,7 @@ __getattr__, __dir__ = door(
         "fill_in": "form",
         "find_submissions": "readers",
         "register_pool": "folders",
+        "register_step_set": "folders",
         "registered_pools": "readers",
         "submission_folder": "folders",
         "suspicions": "suspicion",

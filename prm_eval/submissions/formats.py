@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from prm_eval.pools.format import PoolInfo
-from prm_eval.records import Kind, ScoreType
+from prm_eval.records import Kind, LabelKind, ScoreType
 from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.stepsets.format import LabelSource
 from prm_eval.store.rules import Number, Size, Text
 from prm_eval.store.typed import rest
 from prm_eval.texts.steps import Splitter
@@ -40,6 +41,14 @@ Seconds = Annotated[float, Number(0, 1e9)]
 Versions = Annotated[dict[str, Word], Size(1, 50)]
 TriState = Literal["yes", "no", "unknown"]
 Parameters = Annotated[int, Number(1, 10**15)]
+Headline = Literal["mean_f1", "f1", "prm_score", "step_auc"]
+"""The measures that a board of a step set may rank by (:mod:`prm_eval.evaluation.stepwise`)."""
+# rewards are no larger
+Threshold = Annotated[float, Number(-1e250, 1e250)]
+FIGURE = r"(?:[^:=,\n\t]{1,100}:)?(?:error_acc|correct_acc)"
+PerCent = Annotated[
+    str, Text(8, r"(?:100(?:\.0{1,4})?|[0-9]{1,2}(?:\.[0-9]{1,4})?)", "per cent as printed, such as 85.9")
+]
 Date = Annotated[str, Text(10, r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])", "a date such as 2026-01-31")]
 
 
@@ -71,6 +80,8 @@ class Disclosure:
         notes: What else a reader of the board should know.
         parameters: How many parameters the reward model has; absent for a rule.
         date: The day of the submission.
+        figures: What is published of the model on this step set, as printed: "[GROUP:]error_acc" or "correct_acc", and
+            per cent. Nothing is computed from it; a figure that no whole number of solutions gives is a fault.
     """
 
     licence: Licence
@@ -81,6 +92,7 @@ class Disclosure:
     notes: Annotated[str, Text(2_000)] | None = None
     parameters: Parameters | None = None
     date: Date | None = None
+    figures: Annotated[dict[str, PerCent], Size(0, 100)] | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,8 @@ class SubmissionFile:
         model: See there.
         run: See there.
         disclosure: See there; ``prm-eval score`` leaves it null.
+        threshold: For a step set: a step is wrong if its score is below it (a probability; a raw number as it stands).
+            Declared here, not chosen on the set. Absent: the recipe's own, or 0.5 on probabilities.
     """
 
     schema: Literal["prm_eval.rewards/2"]
@@ -175,6 +189,7 @@ class SubmissionFile:
     model: ModelEntry
     run: RunEntry
     disclosure: Disclosure | None = None
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True)
@@ -240,6 +255,9 @@ class VerificationFile:
         splitter: The splitter of the submission; null for the pool's own.
         verified_sha256: Of ``verified.parquet``, which has the rewards that the model gave when all were re-scored;
             null where they are those submitted, or a sample was drawn.
+        measure: Of a step set: the measure that leeway and gained are points of; null for pools.
+        threshold: Of a step set: below which a step is called wrong.
+        calls_changed: Of a step set: solutions with a step that is called otherwise than by the submitted scores.
     """  # noqa: D205 - one sentence, which results/schema has
 
     schema: Literal["prm_eval.verification/1"]
@@ -271,6 +289,9 @@ class VerificationFile:
     score_type: str | None = None
     splitter: str | None = None
     verified_sha256: Sha256 | None = None
+    measure: Headline | None = None
+    threshold: Threshold | None = None
+    calls_changed: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +308,25 @@ class HubRef:
 
 
 @dataclass(frozen=True)
+class StepSetRef:
+    """What makes a pool of one slot a step set of the board: its labels.
+
+    Attributes:
+        content_hash: Of texts and labels together.
+        name: As ``stepset.json`` says.
+        labels: What the labels say.
+        label_source: Who made them.
+        headline: The measure that the board ranks by, which follows from the labels.
+    """
+
+    content_hash: Sha256
+    name: Filled
+    labels: LabelKind
+    label_source: LabelSource
+    headline: Headline
+
+
+@dataclass(frozen=True)
 class PoolRef:
     """``pools/<pool-id>.json``: a pool of the board.
 
@@ -299,6 +339,7 @@ class PoolRef:
         hub: Where it is to be had otherwise.
         headline_n: The n the board ranks by; by default a quarter of the slots.
         about: What the pool is, and what may not be concluded from it: a sentence or two under its title on the board.
+        step_set: Where it is a step set, whose board asks who finds the mistake.
     """
 
     schema: Literal["prm_eval.pool-ref/1"]
@@ -309,6 +350,7 @@ class PoolRef:
     hub: HubRef | None = None
     headline_n: Annotated[int, Number(1)] | None = None
     about: Annotated[str, Text(600, r"[^\n\t]*\S[^\n\t]*", "one line that is not blank", symbols=False)] | None = None
+    step_set: StepSetRef | None = None
 
 
 FILES: dict[str, tuple[str, Any]] = {

@@ -16,12 +16,14 @@ class Question:
         text: The question itself.
         choices: The possible answers; empty for free text.
         optional: Whether an empty answer leaves the field out.
+        of_steps: Whether it is asked of submissions to step sets only.
     """
 
     name: str
     text: str
     choices: tuple[str, ...] = ()
     optional: bool = False
+    of_steps: bool = False
 
 
 QUESTIONS = (
@@ -41,4 +43,17 @@ QUESTIONS = (
     Question("notes", "Notes for readers of the board", optional=True),
     Question("parameters", "Number of parameters of the reward model, in digits (nothing for a rule)", optional=True),
     Question("date", "Day of the submission, such as 2026-01-31", optional=True),
+    Question(
+        "threshold",
+        "Step sets: a step is wrong if its score is below this, as fixed before the model saw the set (nothing: the "
+        "recipe's own, or 0.5 on probabilities)",
+        optional=True,
+        of_steps=True,
+    ),
+    Question(
+        "figures",
+        "Step sets: accuracies published of the model on this set, such as gsm8k:error_acc=52.3, correct_acc=86.0",
+        optional=True,
+        of_steps=True,
+    ),
 )

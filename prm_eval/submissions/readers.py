@@ -15,6 +15,7 @@ from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.typed import as_json
 from prm_eval.submissions.formats import MODEL, ORG, PoolRef, SubmissionFile, VerificationFile
 from prm_eval.submissions.records import RegisteredPool, Submission, Tier
+from prm_eval.submissions.thresholds import threshold_said
 from prm_eval.submissions.trust import DECLARED, contradictions, enough, verified_digest
 
 LAYOUT = "submissions/<org>__<model>/<revision>/<pool-id>"
@@ -57,7 +58,9 @@ def read_pool_ref(path: Path, results: Path) -> RegisteredPool:
     folder = results / (entry.path or f"pools/{path.stem}")
     pool = Pool(folder) if (folder / "pool.json").is_file() else None
     about = entry.about or ""
-    return RegisteredPool(entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub, about)
+    return RegisteredPool(
+        entry.pool_id, entry.title, entry.content_hash, entry.headline_n, pool, entry.hub, about, entry.step_set
+    )
 
 
 def submission_folders(results: Path) -> list[Path]:
@@ -132,7 +135,7 @@ def verified_tier(folder: Path, submission: SubmissionFile, verification: Verifi
     if verification is None or not rewards.is_file():
         return "recomputed"
     said = (submission.pool_hash, submission.model, submission.run)
-    declared = {name: getattr(submission, name) for name in DECLARED}
+    declared = {name: getattr(submission, name) for name in DECLARED} | threshold_said(submission, verification)
     if any(contradictions(verification, *said, file_sha256(rewards), verified_digest(folder), declared)):
         return "recomputed"
     if not enough(verification):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.submissions.formats import Disclosure, HubRef, SubmissionFile, VerificationFile
+from prm_eval.submissions.formats import Disclosure, HubRef, StepSetRef, SubmissionFile, VerificationFile
 
 Tier = Literal["baseline", "recomputed", "spot-checked", "reproduced"]
 
@@ -36,6 +36,28 @@ TIERS: dict[Tier, str] = {
     ),
 }
 """What each trust tier can and cannot rule out, in plain words."""
+
+STEP_TIERS: dict[Tier, str] = {
+    "baseline": "A rule that looks at no content, computed here from the step set alone. There is nothing to believe.",
+    "recomputed": (
+        "The figures are computed here from the scores that were submitted, one for every step, at a threshold that "
+        "was declared. This rules out wrong formulas, other labels, left-out solutions and edited figures. It cannot "
+        "rule out that the scores were made otherwise than by the model, or the threshold chosen on this set: the "
+        "labels are public."
+    ),
+    "spot-checked": (
+        "A maintainer ran the model on a random sample of the solutions, drawn after the submission was fixed. With 95 "
+        "% confidence, the steps that the submitted scores call otherwise than the model's own are worth at most 2 "
+        "points of the figure that rows are ordered by. It cannot rule out less than that, nor that the model was "
+        "trained on the problems; areas under a curve are not bounded, and earn this tier never."
+    ),
+    "reproduced": (
+        "A maintainer ran the model on every solution, and the figures are computed from what it gave there, to the "
+        "last digit: an edit of the submitted scores is worth nothing. It cannot rule out that the model was trained "
+        "on the problems, or its threshold chosen on this set."
+    ),
+}
+"""The same for step sets."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +135,10 @@ class Submission:
 
 @dataclass(frozen=True)
 class RegisteredPool:
-    """A pool of the board; ``pool`` is None where it is not at hand, ``about`` is "" where nothing is said of it."""
+    """A pool of the board; ``pool`` is None where it is not at hand, ``about`` is "" where nothing is said of it.
+
+    ``step_set`` is what is registered of its labels, None for a pool that no step labels belong to.
+    """
 
     pool_id: str
     title: str
@@ -122,6 +147,7 @@ class RegisteredPool:
     pool: Pool | None
     hub: HubRef | None = None
     about: str = ""
+    step_set: StepSetRef | None = None
 
 
 @dataclass(frozen=True)

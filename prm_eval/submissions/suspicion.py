@@ -93,11 +93,11 @@ def suspicions(
     facts = pool_facts(str(pool.path), pool.info.content_hash)
     table = read_rewards(submission, pool) if rewards is None else rewards
     odd = outliers(table[facts.present & ~np.isnan(table)], submission.rewards.info.score_type)
-    of_the_word = [*_of_verification(submission), *doubts(submission)]
+    of_the_word = [*of_verification(submission), *doubts(submission)]
     return [*of_the_word, *([] if odd is None else [odd]), *_found(table, facts, headline_n)]
 
 
-def _of_verification(submission: Submission) -> Iterator[Suspicion]:
+def of_verification(submission: Submission) -> Iterator[Suspicion]:
     """Yield the suspicion that the model gives other rewards than these; a sample that was too small raises none."""
     found = submission.verification
     if found is None or submission.tier != "recomputed":

@@ -37,7 +37,7 @@ EDITED = 0.01
 # no pool has more candidates; nothing is computed from a larger figure
 MOST_CANDIDATES = 10**8
 DECLARED = ("aggregation", "score_type", "splitter")
-"""What a submission declares, and the figures of its verification hang on."""
+"""What a submission declares, and the figures of its verification hang on; to a step set the threshold too."""
 PINNED = ("recipe", "recipe_sha256", "revision", "version", "weights_sha256", "max_tokens", "separator")
 """The fields of a model that must be equal where two descriptions of it both have them."""
 

@@ -30,6 +30,7 @@ from prm_eval.submissions.formats import VerificationFile
 from prm_eval.submissions.gains import Figures, figures_of
 from prm_eval.submissions.leeway import sample_needed
 from prm_eval.submissions.records import RegisteredPool
+from prm_eval.submissions.step_gains import StepFigures, step_figures_of, step_sample
 from prm_eval.submissions.trust import (
     MEAN_SHARE,
     MOST_FOLLOWED,
@@ -43,6 +44,8 @@ from prm_eval.submissions.trust import (
 CHUNK = 256
 # Candidates that are scored once more to measure the noise, and how many at a time: few, for batches unlike CHUNK's.
 NOISE_CANDIDATES, NOISE_CHUNK = 256, 37
+# fields of a verification that only those of step sets have
+OF_STEPS = ("measure", "threshold", "calls_changed")
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,18 @@ def headline_n(pool: RegisteredPool) -> int:
     return board_settings(_at_hand(pool).info.m, pool.headline_n).headline_n
 
 
-def sample_for(pool: RegisteredPool) -> int:
-    """Return how many candidates a spot check of a pool needs to earn its tier, where the runs hardly differ."""
+def sample_for(pool: RegisteredPool, folder: Path | None = None) -> int | None:
+    """Return how many candidates a spot check of a pool needs to earn its tier, where the runs hardly differ.
+
+    Args:
+        pool: The pool.
+        folder: The submission; for a step set the number depends on it.
+
+    Returns:
+        The number; None where no sample of a step set is enough, and only all solutions are.
+    """
+    if pool.step_set is not None and folder is not None:
+        return step_sample(folder, _at_hand(pool).path)
     return sample_needed(headline_n(pool))
 
 
@@ -121,10 +134,16 @@ def verify_submission(
     rows = np.arange(of) if sample is None else sample_rows(of, sample, seed)
     _require_more_than_before(folder / "verification.json", file_sha256(rewards.path), len(rows))
     run = _run(rewards, at_hand, model, rows, progress, otherwise)
-    figures = figures_of(rewards, at_hand, headline_n(pool), run.scored, everything=sample is None)
+    figures: Figures | StepFigures
+    if pool.step_set is None:
+        figures = figures_of(rewards, at_hand, headline_n(pool), run.scored, everything=sample is None)
+    else:
+        figures = step_figures_of(folder, at_hand.path, run.scored, everything=sample is None)
     result = _verification(rewards, model, run, figures, of, None if sample is None else seed, verified_by)
     result = replace(result, verified_sha256=_keep(folder, rewards, model, run, result))
-    write_json(folder / "verification.json", as_json(result))
+    # what is of step sets only is left out of a pool's: older files, made again, stay byte for byte
+    said = {name: value for name, value in as_json(result).items() if value is not None or name not in OF_STEPS}
+    write_json(folder / "verification.json", said)
     return result
 
 
@@ -167,7 +186,7 @@ def _verification(
     rewards: RewardFile,
     model: RewardModel,
     run: Run,
-    figures: Figures,
+    figures: Figures | StepFigures,
     of: int,
     seed: int | None,
     verified_by: str,
@@ -201,13 +220,14 @@ def _verification(
         device_name=device_name(str(getattr(model, "device", "cpu"))),
         versions=software_versions("numpy", "pyarrow", "tokenizers", "torch", "transformers"),
         noise=run.noise,
-        headline_n=figures.headline_n,
+        headline_n=figures.headline_n if isinstance(figures, Figures) else None,
         leeway=figures.leeway,
         follows_grade=figures.follows_grade,
         gained=figures.gained,
         aggregation=rewards.info.aggregation,
         score_type=rewards.info.score_type,
         splitter=rewards.info.splitter,
+        **({} if isinstance(figures, Figures) else {name: getattr(figures, name) for name in OF_STEPS}),
     )
 
 

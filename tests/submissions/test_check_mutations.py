@@ -469,8 +469,13 @@ def test_there_are_enough_and_of_every_kind() -> None:
         "pool-content",
         "verification-own",
         "rule",
+        "stepwise",
+        "threshold",
+        "figures",
     }
-    assert {kind for _, _, kind, _, _ in CASES} | elsewhere == set(KINDS)  # test_submissions.py has the others
+    assert {kind for _, _, kind, _, _ in CASES} | elsewhere == set(
+        KINDS
+    )  # test_submissions.py and test_step_submissions.py have the others
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,13 @@ from prm_eval.submissions.checking.between_folders import between, copied
 from prm_eval.submissions.checking.between_folders import copies as pairs
 from prm_eval.submissions.checking.faults import Faults
 from prm_eval.submissions.checking.reading import ROWS_NEED, RowReader
+from prm_eval.submissions.checking.step_sets import declared_faults, figure_faults, registry_faults, score_faults
 from prm_eval.submissions.checking.structure import Outline, outline
 from prm_eval.submissions.checking.worker import Worker
 from prm_eval.submissions.formats import VerificationFile
 from prm_eval.submissions.readers import LAYOUT, REVISION, read_pool_ref, read_submission, submission_folders
 from prm_eval.submissions.records import Fault, RegisteredPool, Submission
+from prm_eval.submissions.thresholds import threshold_said
 from prm_eval.submissions.trust import DECLARED, contradictions, verified_digest
 
 
@@ -82,6 +84,8 @@ class Checker:
         self._worker = Worker()
         self.reader = RowReader(self._worker)
         self._pools: dict[str, RegisteredPool | None] = {}
+        # how many solutions the accuracies of a step set are of
+        self._counts: dict[str, dict[str, dict[str, int]]] = {}
 
     def close(self) -> None:
         """End the child process."""
@@ -110,6 +114,10 @@ class Checker:
             self._verification(folder, seen, unreadable, contradicted)
         elif VERIFIED in seen.there:
             faults.add("verification", folder / VERIFIED, "the rewards of a verification that is not there", "both")
+        if pool is not None:
+            counts = self._counts.get(pool.pool_id, {})
+            for kind, what, expected in (*declared_faults(seen.about, pool), *figure_faults(seen.about, counts)):
+                faults.add(kind, folder / "submission.json", what, expected)
         return Look(folder, seen, pool, faults, unreadable.listed(), contradicted.listed())
 
     def read(self, look: Look) -> None:
@@ -117,7 +125,9 @@ class Checker:
         if look.pool is None or look.pool.pool is None or "rewards.parquet" not in look.seen.there:
             return
         if look.seen.about.has(*ROWS_NEED):
-            self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults)
+            stepwise = look.pool.step_set is not None
+            steps = self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults, arrays=stepwise)
+            add_score_faults(look, steps)
             # what was changed since is no part of the submission, and is a fault already
             if VERIFIED in look.seen.there and not look.contradictions:
                 self.reader.read(look.folder, look.pool.pool, look.seen.about, look.faults, name=VERIFIED)
@@ -154,6 +164,14 @@ class Checker:
             if pool.hub is None:
                 faults.add("pool-registry", entry, "neither a pool that is here nor a hub id", "one of the two")
             return pool
+        if pool.step_set is not None:
+            reply = self.reader.step_set(pool.pool)
+            found = list(registry_faults(entry, pool.pool.path, pool.step_set, reply))
+            for each in found:
+                faults.add(*each)
+            if found:
+                return None
+            self._counts[pool.pool_id] = reply["counts"]
         own, why = self.reader.content_hash(pool.pool)
         if own is None:
             faults.add("pool-content", pool.pool.path, why, "a sound pool")
@@ -194,6 +212,8 @@ class Checker:
         if found.whole is not None and rewards and about.has("pool_hash", "model", "run"):
             said = (about["pool_hash"], about["model"], about["run"], file_sha256(folder / "rewards.parquet"))
             declared = {name: about[name] for name in DECLARED} if about.has(*DECLARED) else None
+            if declared is not None and about.whole is not None:
+                declared |= threshold_said(about.whole, found.whole)
             # what is no plain file of a permitted size is a fault already, and is not opened
             digest = verified_digest(folder) if VERIFIED in seen.there else None
             for what, expected in contradictions(found.whole, *said, digest, declared):
@@ -234,6 +254,16 @@ def levels(folder: Path) -> tuple[Path, Path, Path]:
     return folder.parent.parent, folder.parent, folder
 
 
+def add_score_faults(look: Look, steps: StepArrays | None) -> bool:
+    """Add the faults that the scores of a step set show beyond those of rows; say whether there is one."""
+    if steps is None or look.pool is None or look.pool.step_set is None:
+        return False
+    found = list(score_faults(look.seen.about, steps))
+    for kind, what, expected in found:
+        look.faults.add(kind, look.folder / "submission.json", what, expected)
+    return bool(found)
+
+
 def read_rows(look: Look, pool: Pool, reader: RowReader) -> tuple[Submission, StepArrays] | None:
     """Return a submission with the step rewards that its figures are of; None where it has a fault, which is added.
 
@@ -244,7 +274,7 @@ def read_rows(look: Look, pool: Pool, reader: RowReader) -> tuple[Submission, St
     """
     about = look.seen.about
     steps = reader.read(look.folder, pool, about, look.faults, arrays=True)
-    if steps is None:
+    if steps is None or add_score_faults(look, steps):
         return None
     try:
         submission = read_submission(look.folder, about.whole)

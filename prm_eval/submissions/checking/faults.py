@@ -41,12 +41,18 @@ KINDS: dict[str, str] = {
     ),
     "disclosure": "The disclosure is complete: licence, base model, training data, what it was trained on, contact.",
     "totals": "The candidates, tokens and refusals that submission.json counts are those of rewards.parquet.",
+    # submission.json, for a step set
+    "stepwise": "For a step set: a process reward model with a reward for each of its steps; for a pool: no threshold.",
+    "threshold": (
+        "Raw numbers, and others outside [0, 1], come to a step set with a threshold: declared, or their recipe's own."
+    ),
+    "figures": "Every accuracy that the disclosure states is that of a whole number of the step set's solutions.",
     # the pool
     "pool-unknown": "The pool is registered in pools/.",
     "pool-hash": "The rewards are for that pool: its content hash is the registered one.",
     "pool-absent": "The pool is at hand, so that rows can be checked (shipped, or downloaded to its place).",
     "pool-registry": "A registry entry is well formed and called like the pool it names.",
-    "pool-content": "A shipped pool has the content that its hash says.",
+    "pool-content": "A shipped pool has the content that its hash says, and so have the labels of a step set.",
     # rewards.parquet
     "parquet": "rewards.parquet is Parquet that can be read to its end in the time and memory that such a file needs.",
     "columns": "It has the columns of the format, of their types, and no others (reward is optional).",

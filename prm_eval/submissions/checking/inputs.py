@@ -11,6 +11,7 @@ from prm_eval.records import ScoringItem, StepRewards
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.inputs.renderer import Renderer
 from prm_eval.rewards.models import checkpoint
+from prm_eval.rewards.models.prefixes import hash_of_prefixes, prefix_items
 from prm_eval.rewards.recipes.catalogue import named_recipe
 from prm_eval.rewards.scoring import scoring_item
 from prm_eval.submissions.formats import ModelEntry, SubmissionFile
@@ -37,15 +38,17 @@ def input_faults(folder: Path, file: SubmissionFile, pool: RegisteredPool, token
     if pool.pool is None:
         raise PrmEvalError(f"the pool {pool.pool_id} is not at hand")
     renderer = renderer_of(file.model, tokenizer)
+    prefixes = file.model.get("prefixes") is True
     known: dict[ScoringItem, tuple[int, str]] = {}
     rows = _items(pool.pool, rewards)
     for number, (item, row) in enumerate(rows, 1):
         if row.refusal is not None and row.input_hash is None:
             continue
         if item not in known:
-            rendered = renderer.render(item)
+            parts = [renderer.render(each) for each in (prefix_items(item) if prefixes else (item,))]
+            digest = hash_of_prefixes([each.input_hash for each in parts]) if prefixes else parts[0].input_hash
             # only the last one is kept: equal texts mostly stand together
-            known = {item: (len(rendered.ids), rendered.input_hash)}
+            known = {item: (sum(len(each.ids) for each in parts), str(digest))}
         tokens, digest = known[item]
         if row.input_hash != digest:
             yield (

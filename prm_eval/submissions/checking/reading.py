@@ -52,6 +52,13 @@ class RowReader:
             return None, str(error)
         return reply.get("content_hash"), reply.get("error", "")
 
+    def step_set(self, pool: Pool) -> dict[str, Any]:
+        """Return what the child says of a step set (:func:`.step_sets.look_at`), or ``{"error": reason}``."""
+        try:
+            return self._worker.ask({"step_set": str(pool.path.absolute())}, POOL_SECONDS)
+        except WorkerDied as error:
+            return {"error": str(error)}
+
     def read(
         self,
         folder: Path,

@@ -144,7 +144,9 @@ def _description(folder: Path, kind: Kind, score_type: ScoreType, model: ModelEn
     path, recipe = folder / "submission.json", recipe_of(model)
     if recipe is None:
         return
-    if recipe.kind != kind:
-        faults.add("recipe", path, f"kind {kind}", f"{recipe.kind}, as the recipe {recipe.name} is for")
+    # an outcome reward model that was asked about every prefix gives a number a step
+    read_as = "prm" if recipe.kind == "orm" and model.get("prefixes") is True else recipe.kind
+    if read_as != kind:
+        faults.add("recipe", path, f"kind {kind}", f"{read_as}, as the recipe {recipe.name} is for")
     if recipe.score.rule != "by_labels" and recipe.score_type != score_type:
         faults.add("recipe", path, f"score_type {score_type}", f"{recipe.score_type} ({recipe.name})")

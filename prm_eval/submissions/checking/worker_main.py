@@ -52,6 +52,10 @@ def main() -> None:
         """Check a pool, or the rows of a submission, whose step rewards are returned too if they are in order."""
         from prm_eval.pools.pool import Pool
 
+        if "step_set" in question:
+            from prm_eval.submissions.checking.step_sets import look_at
+
+            return look_at(Path(question["step_set"])), None
         folder = question["pool"]
         if folder not in pools:
             pools[folder] = Pool(folder).require_sound()
