@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,58 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.progress import Bar
 
 if TYPE_CHECKING:
+    from prm_eval.labelling.completers import Completer, Frame, Sampling
+    from prm_eval.labelling.queue_rules import Ask
+    from prm_eval.labelling.rounds import Named
     from prm_eval.labelling.writing import Key, Outcome
     from prm_eval.pools.pool import Pool
     from prm_eval.records import Candidate, Problem, StepLabel
 
 LABELLING = "labelling"
+ORACLE = "the miniature's oracle"
+
+
+def _rollouts(options: argparse.Namespace) -> int:
+    from prm_eval.labelling.rollouts import Rollouts
+
+    pool, wanted = _pool_and_queue(options)
+    completer, frame, how = _policy(options, pool)
+    folder = _folder(options, f"rollouts-{how.rollouts}")
+    given = {"hard": options.hard, "stop": options.stop, "splitter": options.splitter, "grader": options.grader}
+    run = Rollouts(pool, folder, completer, frame, how, wanted=wanted, keep_texts=options.keep_texts, **given)
+    found = run.run(Bar)
+    counts = found.counts
+    saved = 1 - counts.beginnings / max(1, counts.steps)
+    print(f"candidates {counts.candidates:,}, {counts.texts:,} different texts")
+    print(f"beginnings {counts.steps:,}, {counts.beginnings:,} different: {100 * saved:.1f} % saved")
+    if found.outcome is None:
+        print(f"labels     {found.labels.folder}  (were there; nothing was asked)")
+        return 0
+    print(f"asked      {found.asked:,} beginnings, {found.resumed:,} of them by an earlier run")
+    print(f"completed  {found.completions:,}: {found.without_answer:,} without an answer, {found.cut:,} cut off")
+    for reason, count in (found.refused or {}).items():
+        print(f"refused    {counted(count, 'beginning')}: {reason}")
+    return _say_labels(found.outcome)
+
+
+def _policy(options: argparse.Namespace, pool: Pool) -> tuple[Completer, Frame, Sampling]:
+    from prm_eval.labelling.completers import Sampling, load_policy
+
+    def chosen(name: str, default: float) -> float:
+        given = getattr(options, name)
+        return float(pool.info.sampling.get(name, default) if given is None else given)
+
+    how = Sampling(
+        options.rollouts,
+        chosen("temperature", 0.7),
+        chosen("top_p", 1.0),
+        options.max_new_tokens,
+        tuple(each.replace("\\n", "\n") for each in options.until),
+        options.rollout_seed if "rollout_seed" in options else options.seed,
+    )
+    names = ("base_url", "engine", "parallel", "chat", "revision", "device", "dtype")
+    prompt = None if options.prompt is None else options.prompt.replace("\\n", "\n")
+    return *load_policy(options.policy, prompt=prompt, **{name: getattr(options, name) for name in names}), how
 
 
 def _oracle(options: argparse.Namespace) -> int:
@@ -31,7 +79,7 @@ def _oracle(options: argparse.Namespace) -> int:
             _folder(options, "oracle"),
             _oracle_says,
             source="oracle",
-            by="the miniature's oracle",
+            by=ORACLE,
             kind="every_step",
             splitter="line",
             wanted=wanted,
@@ -90,19 +138,16 @@ def _judge(options: argparse.Namespace) -> int:
 
 
 def _queue(options: argparse.Namespace) -> int:
-    from prm_eval.labelling.queue_rules import Ask
     from prm_eval.labelling.queues import ABOUT, labelled_keys, make_queue
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import RewardFile
 
     pool = Pool(options.pool).require_sound()
-    names = ("per_problem", "count", "share", "spread", "sure")
-    ask = Ask(options.by, **{name: getattr(options, name) for name in names})
     with Bar("choosing", pool.info.n_problems, "problem") as progress:
         found = make_queue(
             pool,
             options.output or options.pool / "labels" / f"{options.by}.queue.jsonl",
-            ask,
+            _ask(options),
             rewards=[RewardFile(each) for each in options.rewards],
             grades=options.grades,
             seed=options.seed,
@@ -173,6 +218,81 @@ def _filter(options: argparse.Namespace) -> int:
     return 0
 
 
+def _rounds(options: argparse.Namespace) -> int:
+    from prm_eval.labelling.rounds import Plan, as_table, run_rounds
+    from prm_eval.pools.pool import Pool
+    from prm_eval.rewards import RewardFile
+
+    pool = Pool(options.pool).require_sound()
+    if len(options.rewards) > 1:
+        raise PrmEvalError("--rewards: one model can choose in the first round; later ones choose by their own")
+    plan = Plan(
+        _ask(options),
+        _labeller(options, pool),
+        _trainer(options),
+        options.rounds,
+        start=RewardFile(options.rewards[0]) if options.rewards else None,
+        test=None if options.test is None else Pool(options.test).require_sound(),
+        grades=options.grades,
+        seed=options.seed,
+    )
+    found = run_rounds(pool, options.output, plan, Bar)
+    for line in as_table(found):
+        print(line)
+    print(f"rounds     {options.output}; the last model: {found[-1].model}")
+    return 0
+
+
+def _labeller(options: argparse.Namespace, pool: Pool) -> Named:
+    from prm_eval.labelling import round_labellers
+    from prm_eval.labelling.judging import options_of
+    from prm_eval.rewards import RewardFile
+
+    needed = {"model": "strong", "judge": "reward_model", "rollouts": "policy"}.get(options.labeller)
+    if needed is not None and getattr(options, needed) is None:
+        raise PrmEvalError(f"--labeller {options.labeller} needs --{needed.replace('_', '-')}")
+    if options.labeller == "oracle":
+        return round_labellers.oracle(_oracle_says, ORACLE, "every_step", "line")
+    if options.labeller == "model":
+        return round_labellers.model(RewardFile(options.strong), options.threshold)
+    if options.labeller == "judge":
+        return round_labellers.judge(options.reward_model, options_of(vars(options)), Bar)
+    if options.labeller == "people":
+        return round_labellers.people()
+    return round_labellers.rollouts(*_policy(options, pool), Bar, hard=options.hard, stop=options.stop)
+
+
+def _trainer(options: argparse.Namespace) -> Named:
+    from prm_eval.labelling.rounds import Named, own_trainer
+
+    if (options.base is None) == (options.trainer is None):
+        raise PrmEvalError("who trains? Give --base MODEL for prm-eval train prm, or --trainer MODULE:FUNCTION")
+    if options.trainer is not None:
+        return own_trainer(options.trainer)
+
+    def train(step_set: Path, folder: Path) -> tuple[str, dict[str, str]]:
+        from prm_eval.cli.commands import ACTIONS
+        from prm_eval.cli.parser import build_parser
+        from prm_eval.cli.types import settled
+
+        recipe = folder / "recipe.yaml"
+        # a finished training is not made again
+        if not (folder / "training.json").is_file():
+            words = ["train", "prm", str(step_set), "--base", options.base, "-o", str(folder)]
+            given = settled(build_parser().parse_args([*words, *shlex.split(options.train)]))
+            ACTIONS[given.command](given)
+        return str(folder), {"recipe": str(recipe)} if recipe.is_file() else {}
+
+    return Named({"base": options.base, "train": options.train}, train)
+
+
+def _ask(options: argparse.Namespace) -> Ask:
+    from prm_eval.labelling.queue_rules import Ask
+
+    names = ("per_problem", "count", "share", "spread", "sure")
+    return Ask(options.by, **{name: getattr(options, name) for name in names})
+
+
 def _pool_and_queue(options: argparse.Namespace) -> tuple[Pool, dict[Key, str] | None]:
     from prm_eval.labelling.queues import read_queue
     from prm_eval.pools.pool import Pool
@@ -211,6 +331,7 @@ def _say_labels(found: Outcome) -> int:
 
 
 LABELLER_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "label rollouts": _rollouts,
     "label oracle": _oracle,
     "label model": _model,
     "label judge": _judge,
@@ -218,4 +339,5 @@ LABELLER_ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "label compare": _compare,
     "label convert": _convert,
     "label filter": _filter,
+    "label rounds": _rounds,
 }
