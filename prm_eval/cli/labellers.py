@@ -155,6 +155,8 @@ def _queue(options: argparse.Namespace) -> int:
             progress=progress,
         )
     print(f"chosen     {counted(len(found.picks), 'candidate')} of {counted(found.problems, 'problem')}")
+    if options.count is not None and len(found.picks) < options.count:
+        print(f"note       {options.count:,} were asked for; the pool has no more that the rule would choose")
     if options.by == "convincing":
         print(f"wrong      {found.wrong:,} of them have a wrong answer")
     print(

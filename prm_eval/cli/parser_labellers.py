@@ -25,14 +25,15 @@ def labellers_parser(actions: Any) -> None:
     _rounds(actions)
 
 
-def _labels(command: Any) -> None:
+def _labels(command: Any, *, graded: bool = True) -> None:
     command.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="the folder of labels (default: POOL/labels/ and its name)"
     )
     command.add_argument(
         "--queue", type=Path, metavar="QUEUE", help="label these candidates only (prm-eval label queue)"
     )
-    _grades(command, "whose grades say whether an answer is right, where the pool has them")
+    if graded:
+        _grades(command, "whose grades say whether an answer is right, where the pool has them")
 
 
 def _grades(command: Any, text: str) -> None:
@@ -64,7 +65,7 @@ def _rollouts(actions: Any) -> None:
         "--grader", default="default", help="who grades completions, as for prm-eval grade (default: %(default)s)"
     )
     labels.add_argument("--keep-texts", action="store_true", help="keep what was written, in rollouts.jsonl")
-    _labels(command)
+    _labels(command, graded=False)
 
 
 def _of_shares(labels: Any) -> None:
@@ -203,11 +204,12 @@ def _chosen(command: Any) -> None:
         default=Later("prm_eval.labelling.queue_rules:SHARE"),
         help="of wrong answers, for convincing (default: %(default)s)",
     )
+    command.add_argument("--per-problem", type=positive, metavar="K", help="so many of every problem (default: 1)")
     command.add_argument(
-        "--per-problem", type=positive, default=1, metavar="K", help="the most of one problem (default: %(default)s)"
-    )
-    command.add_argument(
-        "--count", type=positive, metavar="N", help="so many of the whole pool (default: K of every problem)"
+        "--count",
+        type=positive,
+        metavar="N",
+        help="so many of the whole pool instead; with --per-problem at most K of one problem",
     )
     for flag, text in (
         ("--spread", "disagreement: a standard deviation up to which a step is trusted"),

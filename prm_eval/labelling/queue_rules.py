@@ -86,8 +86,8 @@ class Ask:
 
     Attributes:
         rule: The rule.
-        per_problem: The most picks a problem.
-        count: The picks of the whole pool; None takes ``per_problem`` of every problem.
+        per_problem: The picks of every problem, 1 by default; with ``count`` the most of one, by default all.
+        count: The picks of the whole pool.
         share: Of wrong answers, for ``convincing``.
         spread: The largest standard deviation of a trusted step, for ``disagreement``.
         sure: The least certainty of a trusted step, for ``disagreement``.
@@ -97,7 +97,7 @@ class Ask:
     """
 
     rule: RuleName
-    per_problem: int = 1
+    per_problem: int | None = None
     count: int | None = None
     share: float = SHARE
     spread: float = SPREAD
@@ -106,11 +106,23 @@ class Ask:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise PrmEvalError(f"unknown rule {self.rule!r}; expected one of {', '.join(RULES)}")
-        if self.per_problem < 1 or (self.count is not None and self.count < 1):
-            raise PrmEvalError(f"{self.per_problem} picks a problem, {self.count} in all; expected at least 1")
+        for given in (self.per_problem, self.count):
+            if given is not None and given < 1:
+                raise PrmEvalError(f"{given} picks; expected at least 1")
         for name, value, low in (("share", self.share, 0.0), ("spread", self.spread, 0.0), ("sure", self.sure, 0.5)):
             if not low <= value <= 1:
                 raise PrmEvalError(f"{name} = {value}; expected a number from {low:g} to 1")
+
+    @property
+    def of_each(self) -> int:
+        """The picks of every problem, where they are not counted over the pool."""
+        return 1 if self.per_problem is None else self.per_problem
+
+    def has_room(self, taken: int) -> bool:
+        """Say whether a problem of which so many are taken may give another one."""
+        if self.per_problem is None and self.count is not None:
+            return True
+        return taken < self.of_each
 
 
 Order = list[tuple[Row, str]]
@@ -131,13 +143,13 @@ def choose(problems: Sequence[Sequence[Row]], ask: Ask) -> list[Pick]:
         return sorted(taken, key=lambda pick: pick.row.problem)
     found: list[Pick] = []
     for number, rows in enumerate(problems, 1):
-        found += _take(order(rows, ask), ask, ask.per_problem, quota(number, ask))
+        found += _take(order(rows, ask), ask, ask.of_each, quota(number, ask))
     return found
 
 
 def quota(number: int, ask: Ask) -> int:
     """Return how many wrong answers the ``number``-th problem (from 1) should give."""
-    each = _exact(ask.share) * ask.per_problem
+    each = _exact(ask.share) * ask.of_each
     return math.floor(number * each) - math.floor((number - 1) * each)
 
 
@@ -176,7 +188,7 @@ def _take(order: Order, ask: Ask, size: int, wrong: int) -> list[Pick]:
         for row, why in rows:
             if len(taken) >= most:
                 return
-            if row not in there and of_problem[row.problem] < ask.per_problem:
+            if row not in there and ask.has_room(of_problem[row.problem]):
                 there.add(row)
                 of_problem[row.problem] += 1
                 taken.append(Pick(row, mark + why))

@@ -131,6 +131,13 @@ def test_disagreement_is_actprms_rule(pool, size, spread, sure) -> None:
         assert [pick.row for pick in found if pick.row.problem == number] == [row for *_, row in order[:size]]
 
 
+def test_without_a_most_a_problem_the_count_alone_decides() -> None:
+    """A hidden cap of 1 would give 350 of the 500 that were asked for."""
+    rows = [[Row(p, s, f"{s}", wrong=True, reward=float(-p), lot=f"{p}{s}") for s in range(3)] for p in range(2)]
+    assert [pick.row.place for pick in choose(rows, Ask("convincing", count=4))] == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    assert len(choose(rows, Ask("uniform", count=9))) == 6 and len(choose(rows, Ask("uniform"))) == 2
+
+
 def test_three_models_differ_by_the_unbiased_deviation() -> None:
     """torch.std divides by M - 1; with M the trusted region would be larger than ActPRM's."""
     steps = ((0.95,), (0.95,), (0.99,))
