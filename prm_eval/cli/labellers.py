@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prm_eval.cli.printing import say as print
-from prm_eval.cli.types import counted
+from prm_eval.cli.types import counted, settled
 from prm_eval.errors import PrmEvalError
 from prm_eval.progress import Bar
 
@@ -272,19 +272,24 @@ def _trainer(options: argparse.Namespace) -> Named:
     if options.trainer is not None:
         return own_trainer(options.trainer)
 
+    def parsed(step_set: Path, folder: Path) -> argparse.Namespace:
+        from prm_eval.cli.parser import build_parser
+
+        words = ["train", "prm", str(step_set), "--base", options.base, "-o", str(folder)]
+        return settled(build_parser().parse_args([*words, *shlex.split(options.train)]))
+
     def train(step_set: Path, folder: Path) -> tuple[str, dict[str, str]]:
         from prm_eval.cli.commands import ACTIONS
-        from prm_eval.cli.parser import build_parser
-        from prm_eval.cli.types import settled
 
-        recipe = folder / "recipe.yaml"
         # a finished training is not made again
         if not (folder / "training.json").is_file():
-            words = ["train", "prm", str(step_set), "--base", options.base, "-o", str(folder)]
-            given = settled(build_parser().parse_args([*words, *shlex.split(options.train)]))
+            given = parsed(step_set, folder)
             ACTIONS[given.command](given)
+        recipe = folder / "recipe.yaml"
         return str(folder), {"recipe": str(recipe)} if recipe.is_file() else {}
 
+    # a wrong option is found now and not after a round of labels
+    parsed(Path("SET"), Path("MODEL"))
     return Named({"base": options.base, "train": options.train}, train)
 
 

@@ -8,7 +8,7 @@ count as right, as in the paper. A candidate is compared if both sources have la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,23 @@ def _agreement(
         def statistic(sums: Floats) -> Floats:
             return np.asarray(sums[..., at[above]] / np.where(sums[..., at[below]] > 0, sums[..., at[below]], np.nan))
 
-        return estimate(of_sums(values, of, bootstrap, statistic), bootstrap, f"no {below}")
+        found = estimate(of_sums(values, of, bootstrap, statistic), bootstrap, f"no {below}")
+        return _widened(found, len(set(of[values[:, at[below]] > 0].tolist())))
 
     figures = {name: ratio(*pair) for name, pair in _RATIOS.items()}
     info, steps = other.info, int(values[:, 0].sum())
     return Agreement(other.folder.name, info.by, info.source, len(columns), len(names), steps, figures)
+
+
+def _widened(found: Estimate, problems: int) -> Estimate:
+    """Return limits that leave room where all problems are alike, by the exact binomial margin of so many problems.
+
+    No resample can vary there, and yet they are not all problems there are (:class:`ClusterBootstrap` does the same).
+    """
+    if found.value is None or found.low is None or found.high is None or found.low < found.high:
+        return found
+    margin = 1 - ((1 - LEVEL) / 2) ** (1 / problems)
+    return replace(found, low=max(0.0, found.value - margin), high=min(1.0, found.value + margin))
 
 
 def _counts(reference: Labelled, other: Labelled) -> list[float]:

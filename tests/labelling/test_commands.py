@@ -14,6 +14,7 @@ import time
 import pytest
 
 from prm_eval.cli.commands import main
+from prm_eval.cli.types import settled
 from prm_eval.stepsets.label_file import LabelFile
 from tests.conftest import ROOT
 from tests.labelling.conftest import write_rewards
@@ -139,6 +140,38 @@ def test_a_judge_is_asked_about_the_queue_alone(small, tmp_path, capsys) -> None
     found = [each.label.first_error for each in LabelFile(tmp_path / "l").labelled(small)]
     assert found == [-1, 0]
     assert "judge: some/model" in capsys.readouterr().out
+
+
+def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatch) -> None:
+    """--base and --train go to prm-eval train prm as a reader would type them, and are parsed before anybody labels; a
+    training that is finished is not made again; the recipe beside the model is the one it is scored with."""
+    from argparse import Namespace
+
+    from prm_eval.cli import commands, parser
+    from tests.conftest import tiny_model
+
+    seen = []
+
+    class Parser:
+        def parse_args(self, words):
+            seen.append(words)
+            return Namespace(command="train prm", output=words[6])
+
+    def train(options):
+        tiny_model(tmp_path / "r" / "round-1" / "model", "TokenClassification")
+        (tmp_path / "r" / "round-1" / "model" / "training.json").write_text("{}")
+        return 0
+
+    words = ["label", "rounds", str(mini.path), "--labeller", "oracle", "--by", "uniform", "--rounds", "1"]
+    words += ["--base", "some/base", "--train", "--epochs 2", "-o", str(tmp_path / "r")]
+    given = settled(parser.build_parser().parse_args(words))
+    monkeypatch.setattr(parser, "build_parser", Parser)
+    monkeypatch.setitem(commands.ACTIONS, "train prm", train)
+    for _ in range(2):
+        assert commands.ACTIONS["label rounds"](given) == 0
+    own = tmp_path / "r" / "round-1"
+    assert ["train", "prm", str(own / "set"), "--base", "some/base", "-o", str(own / "model"), "--epochs", "2"] in seen
+    assert seen[0][2] == "SET" and len(seen) == 3
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,15 @@ def test_agreement_against_a_plain_loop(tmp_path) -> None:
     assert found.figures["steps"].low < found.figures["steps"].value < found.figures["steps"].high
 
 
+def test_agreement_everywhere_is_not_certainty(small, tmp_path) -> None:
+    """Two problems on which labels agree say little of others: [100, 100] would claim to know."""
+    one = write_labels(small, tmp_path / "one", lambda each: by_first_error(-1, n_of(each)), kind="first_error")
+    [found] = compare_labels(small, one, [one])
+    figure = found.figures["steps"]
+    assert (figure.value, figure.high) == (1.0, 1.0) and figure.low == pytest.approx(0.025**0.5)
+    assert found.figures["wrong steps found"].value is None
+
+
 def test_labels_that_are_of_other_steps_or_candidates_are_not_compared(small, tmp_path) -> None:
     """A pool that another splitter cuts otherwise: index 1 is another step there, and any share would be a fiction."""
     first = next(iter(small))[1][3]
