@@ -41,12 +41,12 @@ _COLUMNS = (
     "cleared",
 )
 _RATIOS = {
-    "steps": ("agree", "steps"),
+    "steps agree": ("agree", "steps"),
     "wrong steps found": ("found", "wrong"),
     "right steps called wrong": ("alarm", "right"),
-    "first error": ("same", "known"),
-    "of those with an error": ("placed", "errors"),
-    "of those without": ("cleared", "clean"),
+    "first error agrees": ("same", "known"),
+    "with an error": ("placed", "errors"),
+    "without one": ("cleared", "clean"),
 }
 """The statistics by name, each as two of the columns."""
 
@@ -88,14 +88,16 @@ def compare_labels(
 
 
 def as_table(reference: LabelFile, found: Sequence[Agreement]) -> list[str]:
-    """Return the agreements as lines of text."""
+    """Return the agreements as lines of text, a column a source."""
     info = reference.info
     head = f"against {reference.folder.name} ({info.source}, {info.by}); 95 % limits over problems"
-    cells = [["labels", "candidates", "steps compared", *_RATIOS]]
-    for each in found:
-        row = [_cell(figure) for figure in each.figures.values()]
-        cells.append([f"{each.name} ({each.source})", f"{each.candidates:,}", f"{each.steps:,}", *row])
-    return [head, *aligned(cells)]
+    rows = [
+        ["", *(f"{each.name} ({each.source})" for each in found)],
+        ["candidates", *(f"{each.candidates:,}" for each in found)],
+        ["steps compared", *(f"{each.steps:,}" for each in found)],
+        *([name, *(_cell(each.figures[name]) for each in found)] for name in _RATIOS),
+    ]
+    return [head, *aligned(rows)]
 
 
 def as_json(reference: LabelFile, found: Sequence[Agreement]) -> dict[str, Any]:

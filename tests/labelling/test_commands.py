@@ -64,7 +64,7 @@ def test_rollouts_of_the_miniatures_policy_are_killed_and_go_on(mini, served, tm
     capsys.readouterr()
     assert main(["label", "compare", str(tmp_path / "oracle"), str(folder), *pool]) == 0
     [row] = json.loads(capsys.readouterr().out)["rows"]
-    assert row["figures"]["steps"]["value"] > 0.8 and row["figures"]["first error"]["value"] > 0.6
+    assert row["figures"]["steps agree"]["value"] > 0.8 and row["figures"]["first error agrees"]["value"] > 0.6
     assert row["candidates"] == 48 and row["source"] == "rollouts"
 
 

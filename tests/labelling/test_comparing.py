@@ -37,14 +37,14 @@ def test_agreement_counted_by_hand(small, tmp_path) -> None:
     value = {name: figure.value for name, figure in found.figures.items()}
     # compared: 2 + 1 + 2 + 3 + 1 steps of a, 1 + 2 + 1 + 2 of b (its third candidate is unknown behind the false alarm)
     assert found.steps == 15 and found.candidates == 9 and found.problems == 2
-    assert value["steps"] == 13 / 15  # "no idea", and the alarm one step too early
+    assert value["steps agree"] == 13 / 15  # "no idea", and the alarm one step too early
     assert value["wrong steps found"] == 1.0  # of the one that both have labelled
     assert value["right steps called wrong"] == 2 / 14
-    assert value["first error"] == 7 / 9
-    assert value["of those with an error"] == 1 / 2
-    assert value["of those without"] == 6 / 7
+    assert value["first error agrees"] == 7 / 9
+    assert value["with an error"] == 1 / 2
+    assert value["without one"] == 6 / 7
     lines = as_table(reference, [found])
-    assert "oracle (people, someone)" in lines[0] and lines[2].startswith("model (people)") and "86.7 [" in lines[2]
+    assert "oracle (people, someone)" in lines[0] and lines[1].endswith("model (people)") and "86.7 [" in lines[4]
     assert json.loads(json.dumps(as_json(reference, [found])))["rows"][0]["steps"] == 15
 
 
@@ -75,16 +75,16 @@ def test_agreement_against_a_plain_loop(tmp_path) -> None:
         same += both and label.first_error == theirs[key].first_error
     [found] = compare_labels(pool, one, [two], draws=200)
     assert steps > 50 and known > 10
-    assert found.figures["steps"].value == pytest.approx(agree / steps)
-    assert found.figures["first error"].value == pytest.approx(same / known)
-    assert found.figures["steps"].low < found.figures["steps"].value < found.figures["steps"].high
+    assert found.figures["steps agree"].value == pytest.approx(agree / steps)
+    assert found.figures["first error agrees"].value == pytest.approx(same / known)
+    assert found.figures["steps agree"].low < found.figures["steps agree"].value < found.figures["steps agree"].high
 
 
 def test_agreement_everywhere_is_not_certainty(small, tmp_path) -> None:
     """Two problems on which labels agree say little of others: [100, 100] would claim to know."""
     one = write_labels(small, tmp_path / "one", lambda each: by_first_error(-1, n_of(each)), kind="first_error")
     [found] = compare_labels(small, one, [one])
-    figure = found.figures["steps"]
+    figure = found.figures["steps agree"]
     assert (figure.value, figure.high) == (1.0, 1.0) and figure.low == pytest.approx(0.025**0.5)
     assert found.figures["wrong steps found"].value is None
 
