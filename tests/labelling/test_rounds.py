@@ -142,6 +142,35 @@ def test_problems_that_are_learnt_from_are_not_measured_on(mini, tmp_path) -> No
         run_rounds(mini, tmp_path / "r", plan(test=test))
 
 
+def test_policies_and_judges_label_rounds_too(small, tmp_path, monkeypatch) -> None:
+    """Each labels the queue of its round alone, and the set that is trained on says who it was."""
+    from prm_eval.labelling.completers import Frame, Sampling
+    from prm_eval.labelling.labellers import part_of
+    from tests.labelling.test_labellers import judged
+    from tests.labelling.test_rollouts import Scripted
+
+    def asked(pool, wanted, folder, name, options, bars):
+        part = part_of(pool, wanted, folder / "asked")
+        rewards = write_rewards(part, folder / "judged", lambda each: tuple(1.0 for _ in each.text.split("\n")))
+        judged(rewards.folder, part, lambda each: [-1])
+        return part, rewards
+
+    monkeypatch.setattr(round_labellers, "judged", asked)
+    policy = Scripted(lambda prompt: 4)
+    how = Sampling(rollouts=8, temperature=1.0)
+    labellers = {
+        "rollouts": round_labellers.rollouts(policy, Frame(), how, hard=0.0),
+        "judge": round_labellers.judge("processbench-judge:m", {"base_url": "http://x/v1", "votes": 1}),
+    }
+    for source, labeller in labellers.items():
+        folder = tmp_path / source
+        [found] = run_rounds(small, folder, plan(ask=Ask("uniform", 1), labeller=labeller, rounds=1))
+        assert found.labelled == found.chosen == 2
+        assert StepSet(folder / "round-1" / "set").info.label_source == source
+        assert "base_url" not in labeller.about
+    assert 0 < sum(policy.asked.values()) <= 3
+
+
 def test_nothing_left_and_a_start(tmp_path) -> None:
     """With rewards to start from, the first round is convincing already; when all is labelled it says so, with the
     rounds that are done."""
