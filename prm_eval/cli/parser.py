@@ -284,11 +284,11 @@ def _pool_register(actions: Any) -> None:
     register = add_command(
         actions,
         "register",
-        "put a graded pool on the board of a results folder",
+        "put a graded pool, or a step set, on the board of a results folder",
         "POOL --id math500-64 -o results",
         "pool register",
     )
-    register.add_argument("pool", type=Path, help="a pool folder, graded")
+    register.add_argument("pool", type=Path, help="a pool folder, graded, or a step set")
     register.add_argument("--id", required=True, metavar="NAME", help="what the pool is called in paths")
     register.add_argument(
         "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="the results folder"

@@ -17,7 +17,7 @@ from prm_eval.leaderboard.links import project_of
 from prm_eval.leaderboard.mistakes import Texts
 from prm_eval.leaderboard.pages import index_page, view_of
 from prm_eval.leaderboard.rows import Boards, BoardWithoutPool, Entry, LeftOut
-from prm_eval.leaderboard.steps.detail import write_step_details
+from prm_eval.leaderboard.steps.detail import step_details
 from prm_eval.leaderboard.steps.exports import step_csv, step_json, step_markdown
 from prm_eval.leaderboard.steps.rows import StepBoard
 from prm_eval.leaderboard.steps.table import StepTable, step_table_of
@@ -144,7 +144,8 @@ def _build_into(results: Path, folder: Path, jobs: int, progress: Progress | Non
             continue
         if isinstance(found, StepBoard):
             steps.append(step_table_of(found))
-            write_step_details(steps[-1], folder, progress)
+            for name, text in step_details(steps[-1], progress):
+                _write(folder / name, text)
             continue
         board, workers = found
         table = table_of(board)

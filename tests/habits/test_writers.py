@@ -12,7 +12,6 @@ CALLS += ("copy2", "rename", "symlink_to", "hardlink_to", "fdopen", "rmtree")
 OURS = "prm_eval/store/"
 ALLOWED = {
     ("prm_eval/leaderboard/site.py", "write_bytes"): "a page in the unfinished folder",
-    ("prm_eval/leaderboard/steps/detail.py", "write_bytes"): "a page in the unfinished folder",
     ("prm_eval/pools/writer.py", "rename"): "rewards, from the unfinished folder",
     ("prm_eval/pools/writer.py", "rmtree"): "rewards that others replace",
     ("prm_eval/importers/reward_columns.py", "rmtree"): "an empty part of the unfinished folder",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from markupsafe import Markup
@@ -34,8 +33,8 @@ Progress = Callable[[int], None]
 MARKS_OF_PEOPLE = {"good": "\u2713", "neutral": "\u00b7", "bad": "\u2717", "": ""}
 
 
-def write_step_details(table: StepTable, folder: Path, progress: Progress | None) -> None:
-    """Write the page and the chart of every submission to a step set."""
+def step_details(table: StepTable, progress: Progress | None) -> Iterator[tuple[str, str]]:
+    """Yield the page and the chart of every submission to a step set: (name of the file, text)."""
     for done, (entry, row) in enumerate(zip(table.board.entries, table.rows, strict=True), 1):
         try:
             drawn = step_chart(entry, table.board)
@@ -48,9 +47,9 @@ def write_step_details(table: StepTable, folder: Path, progress: Progress | None
             page = render(
                 "undrawn.html", org=submission.org, name=submission.model, pool=pool, fault=type(error).__name__
             )
-        (folder / "submissions" / f"{entry.slug}.html").write_bytes(page.encode("utf-8"))
+        yield f"submissions/{entry.slug}.html", page
         if drawn:
-            (folder / "charts" / f"{entry.slug}.svg").write_bytes(standalone(drawn).encode("utf-8"))
+            yield f"charts/{entry.slug}.svg", standalone(drawn)
         if progress is not None:
             progress(done)
 
