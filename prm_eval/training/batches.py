@@ -3,9 +3,9 @@
 Every pass over the data has an order of its own, drawn from the seed and the number of the pass. So the n-th batch of a
 run is the same whenever it is asked for, after an interruption and on any number of processes.
 
-Packed, examples of one problem lie together (a quarter of a batch at most): what they have in common at their start,
-the statement and in PRM800K's candidates all earlier steps, is then computed once. Padded, examples of similar lengths
-do.
+Packed, examples of one problem lie together (a quarter of a batch, more where they are long): what they have in common
+at their start, the statement and in PRM800K's candidates all earlier steps, is then computed once. Padded, examples of
+similar lengths lie together.
 """
 
 from __future__ import annotations
@@ -83,14 +83,18 @@ def make_schedule(examples: Examples, budget: int, passes: int, seed: int, *, pa
 
 
 def _bundles(examples: Examples, budget: int, kept: Ints) -> list[tuple[Ints, int]]:
-    """Return the examples of each problem in the order of their ids, in pieces of a quarter of the budget at most."""
-    most = max(1, budget // SHARE_OF_A_BATCH)
+    """Return the examples of each problem in the order of their ids, in pieces of a quarter of the budget.
+
+    Pieces of long examples may be larger: cut after each, they would share nothing.
+    """
     by_problem: dict[int, list[int]] = {}
     for index in kept.tolist():
         by_problem.setdefault(int(examples.problems[index]), []).append(index)
     pieces: list[tuple[Ints, int]] = []
     for members in by_problem.values():
         ids = {index: examples.ids(index) for index in members}
+        longest = int(examples.lengths[members].max())
+        most = min(budget, max(budget // SHARE_OF_A_BATCH, SHARE_OF_A_BATCH * longest))
         piece: list[int] = []
         used, before = 0, None
         for index in sorted(members, key=lambda each: (ids[each], each)):

@@ -236,7 +236,7 @@ class _Split:
 
 def _opened(path: str, options: TrainOptions) -> TrainingData:
     found = open_data(path, replace(options, labels=None, form="auto", soft=False), Path(path))
-    if options.kind == "prm" and found.splitter is not None:
+    if options.kind == "prm" and found.labels is not None:
         raise PrmEvalError(f"--held-out-data {path}: expected a step set (prm-eval steps import)")
     return found
 

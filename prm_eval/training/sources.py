@@ -57,7 +57,7 @@ class TrainingData:
         hashes: What identifies it, for the card and for going on.
         step_set: The labelled solutions, for a PRM, or for an ORM that learns from final answers of a step set.
         pool: The graded pool, for an ORM.
-        splitter: How a pool's candidates were cut where they were labelled; None for given steps.
+        labels: The labels of a pool's candidates, with the pool, from which the step set was made.
         left_out: Solutions without a target, by reason.
     """
 
@@ -65,7 +65,7 @@ class TrainingData:
     hashes: dict[str, str]
     step_set: StepSet | None = None
     pool: Pool | None = None
-    splitter: str | None = None
+    labels: tuple[Pool, LabelFile] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -184,7 +184,7 @@ def _labelled_pool(folder: Path, options: TrainOptions, work: Path) -> TrainingD
     hashes = {"content_hash": pool.info.content_hash, "labels_sha256": file_sha256(rows), "labelled_by": labels.info.by}
     made = work / MADE
     step_set = StepSet(made) if is_step_set(made) else to_step_set(pool, labels, made)
-    return TrainingData(folder, hashes, step_set, splitter=labels.info.splitter)
+    return TrainingData(folder, hashes, step_set, labels=(pool, labels))
 
 
 def _pool_above(labels: Path) -> Path:
@@ -242,29 +242,36 @@ def _require_targets(data: TrainingData, options: TrainOptions) -> None:
 
 
 def require_cuts(data: TrainingData, splitter: str | None) -> int:
-    """Return how many solutions a recipe's splitter cuts otherwise than their labels.
+    """Return how many solutions of a step set a recipe's splitter cuts otherwise than they are given.
 
-    Given steps win over a recipe's splitter, which is counted. Labels that say how they cut a pool's candidates must
-    have cut as the recipe will.
+    Given steps win over a recipe's splitter, which is counted. Labels of a pool, which say how they cut its candidates,
+    must have cut them as the recipe will.
 
     Raises:
         DataError: A pool's labels are of other steps than the recipe's, with the first row.
     """
-    if splitter in (None, "given") or data.step_set is None or splitter == data.splitter:
+    if splitter in (None, "given") or data.step_set is None:
         return 0
-    otherwise = 0
-    for row, solution in enumerate(data.step_set.solutions, 1):
-        text = candidate_of(solution).text
-        own = split_steps(text, str(splitter), solution.steps)
-        if own == tuple(step.strip() for step in solution.steps):
-            continue
-        if data.splitter is not None:
+    if data.labels is not None:
+        _require_own_cuts(*data.labels, str(splitter))
+        return 0
+    return sum(
+        split_steps(candidate_of(each).text, str(splitter), each.steps) != tuple(step.strip() for step in each.steps)
+        for each in data.step_set.solutions
+    )
+
+
+def _require_own_cuts(pool: Pool, labels: LabelFile, splitter: str) -> None:
+    if labels.info.splitter == splitter:
+        return
+    for row, each in enumerate(labels.labelled(pool), 1):
+        own = split_steps(each.candidate.text, splitter, each.candidate.steps)
+        if own != each.steps:
             raise DataError(
-                data.step_set.pool.candidates_path,
+                labels.folder / "labels.parquet",
                 row,
-                f"solution {solution.solution_id!r}: {len(solution.steps)} labelled steps, cut by {data.splitter!r}",
+                f"candidate {each.candidate.candidate_id} of {each.problem.problem_id!r} with {len(each.steps)} "
+                f"labelled steps, cut by {labels.info.splitter!r}",
                 f"{len(own)}, as the recipe's splitter {splitter!r} cuts it",
                 "Label again with that splitter, or train with another recipe.",
             )
-        otherwise += 1
-    return otherwise
