@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from prm_eval.training.network import logits_of, make_network, quiet, why_not_pa
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.preparing import Plan, prepare
 from prm_eval.training.saving import BEST, keep_weights, save_checkpoint, take_kept, with_lora
-from prm_eval.training.states import LOG, Log
+from prm_eval.training.states import LOG, Log, remove
 from prm_eval.training.targets import class_weights, counts
 
 SCHEMA = "prm_eval.training/1"
@@ -210,7 +209,7 @@ class _Job:
             write_text(self._out / CURVE, curve_svg(log.lines))
         write_text(self._out / CARD, card_text(record, figures))
         write_json(self._out / RECORD, record)
-        shutil.rmtree(self._work)
+        remove(self._work)
         return Trained(self._out, record, tuple(figures.lines))
 
     def _probe(self) -> list[Rendered]:
@@ -225,11 +224,10 @@ class _Job:
         """Write the checkpoint, and move it into its place when the disk has all of it."""
         folder = NewFolder(self._work, "checkpoint")
         save_checkpoint(network, self._plan.tokenizer, folder.path, self._options.save_dtype)
-        for each in sorted(folder.path.iterdir()):
-            if each.is_dir():
-                shutil.copytree(each, self._out / each.name, dirs_exist_ok=True)
-            else:
-                copy_file(each, self._out / each.name)
+        for each in sorted(path for path in folder.path.rglob("*") if path.is_file()):
+            place = self._out / each.relative_to(folder.path)
+            place.parent.mkdir(exist_ok=True)
+            copy_file(each, place)
         folder.drop()
         copy_file(self._work / RECIPE, self._out / RECIPE)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import ModelError
 from prm_eval.store.writing import NewFolder
+from prm_eval.training.states import remove
 
 BEST = "best"
 
@@ -43,9 +43,8 @@ def keep_weights(trained: Any, work: Path) -> None:
     """Keep the weights as they are, in place of those that were kept before."""
     folder = NewFolder(work, BEST)
     trained.save_pretrained(folder.path)
-    if (work / BEST).exists():
-        # a run that is killed between the two goes on from its last state, and comes here again
-        shutil.rmtree(work / BEST)
+    # a run that is killed between the two goes on from its last state, and comes here again
+    remove(work / BEST)
     folder.keep(work / BEST)
 
 

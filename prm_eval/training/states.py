@@ -14,6 +14,12 @@ STATES = "states"
 LOG = "training.jsonl"
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder of ours with all that is in it; one that is not there is removed already."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
 def folder_of(states: Path, step: int) -> Path:
     """Return the folder of a state, as transformers names it."""
     return states / f"checkpoint-{step}"
@@ -26,7 +32,7 @@ def mark_whole(states: Path, step: int) -> None:
     write_json(folder / MARK, {"step": step})
     for other in states.glob("checkpoint-*"):
         if other != folder:
-            shutil.rmtree(other)
+            remove(other)
 
 
 def last_whole(states: Path) -> Path | None:
@@ -36,7 +42,7 @@ def last_whole(states: Path) -> Path | None:
         if (folder / MARK).is_file():
             found.append((int(folder.name.rpartition("-")[2]), folder))
         else:
-            shutil.rmtree(folder)
+            remove(folder)
     return max(found)[1] if found else None
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.store.json_files import read_own_json
-from prm_eval.store.writing import sync_folder, write_json
+from prm_eval.store.writing import NewFile, write_json
 
 SCHEMA = "prm_eval.training_examples/1"
 DESCRIPTION = "examples.json"
@@ -46,7 +46,8 @@ class ExampleWriter:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DESCRIPTION).unlink(missing_ok=True)
-        self._files: dict[str, IO[bytes]] = {name: (folder / f"{name}.bin").open("wb") for name in COLUMNS}
+        self._files = {name: NewFile(folder / f"{name}.bin") for name in COLUMNS}
+        self._open = True
         self.n = 0
 
     def add(self, one: Example) -> None:
@@ -62,17 +63,14 @@ class ExampleWriter:
         self.n += 1
 
     def _put(self, name: str, values: tuple[Any, ...]) -> None:
-        self._files[name].write(np.asarray(values, dtype=COLUMNS[name]).tobytes())
+        self._files[name].stream.write(np.asarray(values, dtype=COLUMNS[name]).tobytes())
 
     def close(self, about: dict[str, Any]) -> None:
         """Complete the folder, with what its reader should know."""
-        self._close()
-        sync_folder(self.folder)
-        write_json(self.folder / DESCRIPTION, {"schema": SCHEMA, "n": self.n, "about": about})
-
-    def _close(self) -> None:
+        self._open = False
         for file in self._files.values():
-            file.close()
+            file.keep()
+        write_json(self.folder / DESCRIPTION, {"schema": SCHEMA, "n": self.n, "about": about})
 
     def __enter__(self) -> ExampleWriter:
         return self
@@ -80,7 +78,9 @@ class ExampleWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        if self._open:
+            for file in self._files.values():
+                file.drop()
 
 
 def is_complete(folder: Path) -> bool:
