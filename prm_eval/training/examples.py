@@ -30,7 +30,6 @@ from prm_eval.training.store import Example, Examples, ExampleWriter
 
 # what no recipe and no statement begins with alike, so that the rest of two inputs is the solution's
 _STANDINS = ("x", "7", "\\")
-MOST_LEFT_OUT = 0.5
 
 
 @dataclass

@@ -153,7 +153,7 @@ def token_id(tokenizer: Any, text: str, name: str) -> int:
 def _given_recipe(recipe: Recipe, kind: Kind) -> dict[str, Any]:
     """Return the content of a given recipe, as that of the model that is trained."""
     if recipe.kind != kind:
-        raise PrmEvalError(f"the recipe {recipe.name} is of a {recipe.kind.upper()}; you train a {kind.upper()}")
+        raise PrmEvalError(f"the recipe {recipe.name} is of the kind {recipe.kind}; expected {kind}, which you train")
     if recipe.refused:
         raise ModelError(f"the recipe {recipe.name} is not run: {recipe.refused}")
     content = {key: value for key, value in plain(recipe).items() if key not in UNHEARD}

@@ -27,7 +27,7 @@ from prm_eval.training.network import logits_of, make_network, quiet, why_not_pa
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.preparing import Plan, prepare
 from prm_eval.training.saving import BEST, keep_weights, save_checkpoint, take_kept, with_lora
-from prm_eval.training.states import LOG, Log, remove
+from prm_eval.training.states import LOG, STATES, Log, last_whole, remove
 from prm_eval.training.targets import class_weights, counts
 
 SCHEMA = "prm_eval.training/1"
@@ -93,6 +93,8 @@ def run_training(
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
     with _main_process_first():
+        # what a killed run left is removed before several processes look at it
+        last_whole(work / STATES)
         plan = prepare(data, base, work, options, bars)
     with quiet():
         return _Job(plan, out, options, command, bars).run(stop_after)
@@ -110,12 +112,6 @@ def _main_process_first() -> Any:
     return PartialState(cpu=os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true").main_process_first()
 
 
-def _is_main() -> bool:
-    import os
-
-    return os.environ.get("RANK", "0") == "0"
-
-
 class _Job:
     """One training whose plan is made."""
 
@@ -124,7 +120,7 @@ class _Job:
         self._options, self._command, self._bars = options, command, bars
 
     def run(self, stop_after: int | None) -> Trained:
-        from prm_eval.training.loop import WHOLE, Run, train
+        from prm_eval.training.loop import WHOLE, Run, is_main, train
 
         plan, options = self._plan, self._options
         network = make_network(plan.head, plan.base, options.revision, plan.tokenizer, options.seed)
@@ -147,7 +143,7 @@ class _Job:
             log = train(run, progress)
         if options.patience and (self._work / BEST).is_dir():
             take_kept(trained, self._work)
-        if not _is_main():
+        if not is_main():
             raise SystemExit(0)
         if options.sharded:
             network = trained = make_network(plan.head, str(self._work / WHOLE), None, plan.tokenizer, options.seed)

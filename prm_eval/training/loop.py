@@ -7,6 +7,7 @@ to nobody. A run that was killed goes on from its last whole state, to the same 
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,16 @@ from prm_eval.training.targets import losses
 TENTHS = 10
 WHOLE = "whole"
 """The folder of the weights that FSDP or DeepSpeed put together."""
+
+
+def processes() -> int:
+    """Return how many processes train together, as their launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_main() -> bool:
+    """Say whether this is the process that writes."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @dataclass
@@ -60,8 +71,13 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """The number of updates."""
-        return -(-len(self.batches) // self.options.accumulate)
+        """The number of updates: each takes so many batches on every process."""
+        return -(-len(self.batches) // self.each)
+
+    @property
+    def each(self) -> int:
+        """The batches of an update."""
+        return self.options.accumulate * processes()
 
     def every(self, given: int | None) -> int:
         """Return an interval in updates: as given, or a tenth of the run."""
@@ -76,7 +92,7 @@ def train(run: Run, progress: Progress = silent) -> Log:
         progress: Called with the updates done and the tokens computed.
     """
     state = last_whole(run.folder / STATES)
-    log = Log(run.log, step_of(state))
+    log = Log(run.log, step_of(state), writes=is_main())
     if state is not None and _has_stopped([value for _, value in log.held_out(run.watched)], run.options.patience):
         return log
     arguments = _arguments(run)
@@ -103,7 +119,7 @@ def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
 def _arguments(run: Run) -> Any:
     options = run.options
     cpu = run.device.startswith("cpu")
-    precision = options.precision or ("float32" if cpu else "bfloat16")
+    precision = options.precision or ("float32" if cpu else _half())
     found = TrainingArguments(
         output_dir=str(run.folder / STATES),
         per_device_train_batch_size=1,
@@ -136,6 +152,13 @@ def _arguments(run: Run) -> Any:
     if found.n_gpu > 1:
         found._n_gpu = 1
     return found
+
+
+def _half() -> str:
+    """Return the half precision that the GPU computes by itself."""
+    import torch
+
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def _checkpointing(options: TrainOptions) -> dict[str, Any]:
@@ -225,7 +248,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **rest: Any) -> None:
         """Write a line of loss, gradient and rate."""
-        if not state.is_world_process_zero or not logs or "loss" not in logs:
+        if not logs or "loss" not in logs:
             return
         self._write(state.global_step, {
             "loss": float(logs["loss"]),
@@ -236,7 +259,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **rest: Any) -> Any:
         """Show the update; measure and keep the best where it is time."""
         run, step = self._run, state.global_step
-        self._progress(step, int(run.batches.schedule.rows[: step * args.gradient_accumulation_steps].sum()))
+        self._progress(step, int(run.batches.schedule.rows[: step * run.each].sum()))
         last = step >= state.max_steps
         if run.evaluate is not None and (step % run.every(run.options.evaluate_every) == 0 or last):
             self._measure(step, state, control, model)
@@ -249,9 +272,8 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         before = [value for _, value in self._log.held_out(run.watched)]
         value = figures.get(run.watched)
         better = value is not None and (not before or value > max(before))
-        if state.is_world_process_zero:
-            self._write(step, {"held_out": figures})
-        if better and run.keep_best is not None:
+        self._write(step, {"held_out": figures})
+        if better and run.keep_best is not None and state.is_world_process_zero:
             run.keep_best(model)
         if run.options.patience and value is not None:
             control.should_training_stop = _has_stopped([*before, value], run.options.patience)
@@ -267,7 +289,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
     def _write(self, step: int, found: dict[str, Any]) -> None:
         run = self._run
         per = len(run.batches) / max(1, run.batches.schedule.passes)
-        done = min(step * run.options.accumulate, len(run.batches))
+        done = min(step * run.each, len(run.batches))
         tokens = int(run.batches.schedule.tokens[:done].sum())
         seconds = round(self._spent + time.monotonic() - self._started, 1)
         self._log.add({"step": step, "epoch": round(done / per, 3), "tokens": tokens, "seconds": seconds, **found})

@@ -20,7 +20,8 @@ FOUND: tuple[Found, ...] = get_args(Found)
 Packing = Literal["auto", "off"]
 PRECISIONS = ("float32", "bfloat16", "float16")
 # where the run stops, or what it says: nothing of its weights
-UNDECIDING = frozenset({"save_every", "log_every", "pool", "pool_problems", "unchecked", "against", "device"})
+UNDECIDING = frozenset({"save_every", "log_every", "unchecked", "device"})
+OF_EVALUATIONS = frozenset({"evaluate_every", "held_out_most", "pool", "pool_problems"})
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,10 @@ class TrainOptions:
         return self.fsdp is not None or self.deepspeed is not None
 
     def deciding(self) -> dict[str, Any]:
-        """Return the options that decide the weights, with those of evaluations that may stop the run."""
-        skipped = UNDECIDING if not self.patience else UNDECIDING - {"pool"}
+        """Return the options that decide the weights: those of evaluations only where they may stop the run."""
+        skipped = set(UNDECIDING) if self.patience else UNDECIDING | OF_EVALUATIONS
+        if self.contamination != "drop":
+            skipped |= {"against"}
         return {name: value for name, value in asdict(self).items() if name not in skipped}
 
     def given(self) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
     found = open_data(data, options, work)
     cut_otherwise = require_cuts(found, head.recipe.splitter if head.recipe.kind == "prm" else None)
     _same_plan(work, found, base_hashes, head, options)
-    pool = None if options.pool is None else Pool(options.pool).require_sound()
+    pool = None if options.pool is None else _graded_pool(options.pool, options.grades)
     against = (*options.against, *([] if options.pool is None else [options.pool]))
     known = known_problems(against, unchecked=options.unchecked)
     split = _Split(found, options, known)
@@ -141,6 +141,13 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
         (int(examples.about["n_problems"]), len(split.held_keys)), known, split.overlap, cut_otherwise, len(clash),
         device, batch_tokens, limit,
     )  # fmt: skip
+
+
+def _graded_pool(path: str, grades: str) -> Pool:
+    """Return a pool, after checking that it has grades: without them nothing of it can be measured."""
+    pool = Pool(path).require_sound()
+    pool.require_grades(grades)
+    return pool
 
 
 def _limit(head: HeadPlan, config: Any, asked: int | None) -> int | None:

@@ -57,16 +57,20 @@ class Log:
     Args:
         path: The file.
         step: The step of that state.
+        writes: Whether this process writes it; the others of a run know the same lines, and write none.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, step: int, *, writes: bool = True) -> None:
+        self.path, self._writes = path, writes
         self.lines: list[dict[str, Any]] = [each for each in _read(path) if each["step"] <= step]
-        write_text(path, "".join(json.dumps(each) + "\n" for each in self.lines))
+        if writes:
+            write_text(path, "".join(json.dumps(each) + "\n" for each in self.lines))
 
     def add(self, line: dict[str, Any]) -> None:
         """Add a line."""
         self.lines.append(line)
+        if not self._writes:
+            return
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -59,7 +59,7 @@ def test_a_given_recipe_keeps_what_it_reads(tmp_path) -> None:
     given = shipped_recipes()["token-classification"]
     assert (plan.recipe.render, plan.recipe.head, plan.recipe.score) == (given.render, given.head, given.score)
     assert not plan.recipe.models and "after the recipe token-classification" in plan.recipe.source
-    with pytest.raises(PrmEvalError, match="is of a PRM; you train a ORM"):
+    with pytest.raises(PrmEvalError, match="is of the kind prm; expected orm"):
         plan_head(TrainOptions("orm", recipe="token-classification"), small.tokenizer(), "tiny", tmp_path)
     with pytest.raises(ModelError, match="no class of transformers has"):
         plan_head(TrainOptions("prm", recipe="qwen2.5-math-prm"), small.tokenizer(), "tiny", tmp_path)
