@@ -18,6 +18,8 @@ ALLOWED = {
     ("prm_eval/harness/kept.py", "mkdtemp"): "for the journal, where its own disk is full",
     ("prm_eval/miniature/train.py", "open 'a'"): "a log that is cut to the last saved state",
     ("prm_eval/miniature/study/bank.py", "open 'a'"): "lines, of which an unfinished last one is removed",
+    ("prm_eval/training/states.py", "open 'a'"): "a log that is cut to the last saved state",
+    ("prm_eval/training/states.py", "rmtree"): "states and the work folder of a training that go",
     ("prm_eval/rewards/files/cache.py", "open 'a+b'"): "lines with checksums under a lock",
 }
 

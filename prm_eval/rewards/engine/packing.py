@@ -180,7 +180,7 @@ def packed_attention(
         value: (1, key-value heads, rows, width a head).
         attention_mask: Not used: the layout says who sees whom.
         scaling: The factor of the scores; None is 1/sqrt(width).
-        dropout: Not used: nothing is trained here.
+        dropout: Not used: training has none either.
         sliding_window: The number of tokens that a query sees, itself included; None is all of them.
         options: Other arguments of the layer.
 
@@ -197,7 +197,8 @@ def packed_attention(
         raise NotImplementedError(f"attention with {', '.join(wanted) or 'no causal order'}")
     layout = _layout.get()
     groups = query.shape[1] // key.shape[1]
-    out = torch.empty((1, query.shape[2], query.shape[1], value.shape[-1]), dtype=query.dtype, device=query.device)
+    # parts, not rows of one tensor that are written in place: training keeps what a backward pass needs of each
+    parts = []
     for path, (start, stop) in zip(layout.paths, layout.own, strict=True):
         if start == stop:
             continue
@@ -213,8 +214,8 @@ def packed_attention(
             is_causal=whole,
             scale=scaling,
         )
-        out[:, start:stop] = found.transpose(1, 2)
-    return out, None
+        parts.append(found.transpose(1, 2))
+    return torch.cat(parts, dim=1), None
 
 
 def _gather(rows: Any, path: Sequence[Rows], groups: int) -> Any:
