@@ -29,12 +29,12 @@ from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard import build, stale
 from prm_eval.leaderboard.charts import Stroke, draw_curves, limits, ticks
 from prm_eval.leaderboard.exports import BEGIN, END
-from prm_eval.leaderboard.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
 from prm_eval.leaderboard.words import fixed, percent, points, rounded, slug, span
 from prm_eval.pools.pool import Pool
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.submissions import detection_probability
 from prm_eval.submissions.trust import tolerance_between
+from prm_eval.texts.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
 from tests.conftest import ROOT
 from tests.leaderboard.board import edit_json
 from tests.leaderboard.leaderboards import demo_results, disclosure, made_up, register, submit
@@ -345,6 +345,7 @@ def test_a_strangers_text_is_inert(text) -> None:
         assert "".join(page.words) == text
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(
     ("tex", "holds"),
     [
@@ -361,12 +362,14 @@ def test_mathematics_is_typeset(tex, holds) -> None:
     assert made is not None and holds in made and made.startswith("<math")
 
 
+@pytest.mark.measured
 def test_a_dollar_is_not_always_mathematics() -> None:
     assert "<math" not in typeset(r"It costs \$5 and \$6.")
     assert typeset("x \\boxed{\\frac{1}{2}} y").count("<math") == 1
     assert 'class="tex"' in typeset("$" + "x" * 1_100 + "$") and "<math" not in typeset("$" + "x" * 2_000 + "$")
 
 
+@pytest.mark.measured
 def test_formulas_take_bounded_time() -> None:
     """A thousand characters of anything: well under a second each."""
     import time
