@@ -210,8 +210,8 @@
     help.hidden = false;
     help.addEventListener("click", () => keys.showModal());
     // a tab that was closed while the server was away left its marks here
-    const next = state.marks.indexOf(null);
-    go(next >= 0 ? next : 0, next > 0);
+    const next = missing() >= 0 ? missing() : Math.max(firstBad(), 0);
+    go(next, next > 0);
     show();
     flush();
   }
