@@ -37,6 +37,15 @@ def browser():
         started.close()
 
 
+def until(page, expression: str) -> None:
+    """Wait until an expression is true; the page's own policy forbids Playwright's way, which needs ``eval`` in it."""
+    for _ in range(1_000):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError(f"{expression}: {page.locator('main').text_content()}")
+
+
 class Labeller:
     """Somebody at a keyboard.
 
@@ -87,7 +96,7 @@ class Labeller:
         return self.page.locator(".message").count() > 0
 
     def stored(self) -> None:
-        self.page.wait_for_function("/^(Stored|Everything|Handed)/.test(document.getElementById('status').textContent)")
+        until(self.page, "/^(Stored|Everything|Handed)/.test(document.getElementById('status').textContent)")
 
     def marks(self, page=None) -> list[str]:
         return (page or self.page).locator(".step").evaluate_all("all => all.map((each) => each.dataset.mark)")
@@ -239,12 +248,12 @@ def test_two_tabs(browser, served) -> None:
     other = two.open()
     assert other.url == two.page.url
     two.page.keyboard.press("1")
-    other.wait_for_function("document.querySelector('.step').dataset.mark === '1'")
+    until(other, "document.querySelector('.step').dataset.mark === '1'")
     other.keyboard.press("0")  # its own place is still the first step
-    two.page.wait_for_function("document.querySelector('.step').dataset.mark === '0'")
+    until(two.page, "document.querySelector('.step').dataset.mark === '0'")
     for page, key in ((two.page, "1"), (other, "j"), (other, "j"), (other, "-")):
         page.keyboard.press(key)
-    two.page.wait_for_function("document.querySelectorAll('.step')[3].dataset.mark === '-1'")
+    until(two.page, "document.querySelectorAll('.step')[3].dataset.mark === '-1'")
     assert two.marks() == two.marks(other) == ["0", "1", "", "-1"]
     two.close()
     campaign = Campaign(pool.path / "labels" / "people")
@@ -263,10 +272,10 @@ def test_undo_flag_and_verdicts_by_keys(browser, served) -> None:
         page.keyboard.press(key)
     who.stored()
     pressed = page.locator("[aria-pressed=true]").evaluate_all("all => all.map((each) => each.value)")
-    assert pressed == ["mark:0:-1", "flag:1:0", "verdict::give_up"]
+    assert [each.rpartition(":")[0] for each in pressed] == ["mark:0", "flag:1", "verdict:"]
     for left in (["mark:0:-1", "flag:1:0"], ["mark:0:1", "flag:1:0"], ["mark:0:1"], []):
         page.keyboard.press("u")
-        page.wait_for_function(f"document.querySelectorAll('[aria-pressed=true]').length === {len(left)}")
+        until(page, f"document.querySelectorAll('[aria-pressed=true]').length === {len(left)}")
         values = page.locator("[aria-pressed=true]").evaluate_all("all => all.map((each) => each.value)")
         assert [each.rpartition(":")[0] for each in values] == [each.rpartition(":")[0] for each in left]
     page.keyboard.press("b")
@@ -330,7 +339,7 @@ def test_hostile_texts_and_names_are_inert(browser, served) -> None:
     assert name in page.locator("header").text_content()
     assert "<U+202E>" in page.locator(".step").last.text_content()
     assert page.locator(".step math").count() > 0
-    assert all(url.startswith(f"http://127.0.0.1:{server.port}/") or url.startswith("data:") for url in asked)
+    assert all(url.startswith((f"http://127.0.0.1:{server.port}/", "data:")) for url in asked)
     who.close()
 
 
@@ -360,7 +369,7 @@ def test_looks(browser, served, look) -> None:
     assert who.page.evaluate(background) != before
     for _ in range(3):
         who.page.keyboard.press("u")
-    who.page.wait_for_function("!document.querySelector('[aria-pressed=true]')")
+    until(who.page, "!document.querySelector('[aria-pressed=true]')")
     who.close()
 
 

@@ -26,7 +26,7 @@
     const steps = [...document.querySelectorAll(".step")], status = document.getElementById("status");
     const keys = document.getElementById("keys"), prefix = `label:${me}:`;
     const others = typeof BroadcastChannel === "function" ? new BroadcastChannel(`label-${me}`) : null;
-    let state = JSON.parse(main.dataset.state), at = 0, sending = false, leaving = false, pause = 0, message = "";
+    let state = JSON.parse(main.dataset.state), at = 0, sending = false, again = false, leaving = false, pause = 0, message = "";
 
     // -- time: only while the page is seen and somebody is there
     let since = performance.now(), touched = since, attention = 0;
@@ -85,7 +85,7 @@
           drop(batch.map(([name]) => name));
           pause = 0;
           const now = await answer.json();
-          if (to === path && !waiting().some(([, entry]) => entry.path === path)) { state = now; others?.postMessage(number); }
+          if (to === path) { accept(now); others?.postMessage(number); }
         }
         show();
         if (leaving && state.submitted && state.whole && !waiting().length) location.href = "/";
@@ -95,13 +95,21 @@
         say(`${n} ${n === 1 ? "mark waits" : "marks wait"} in this browser: ${why}. Trying again …`, "late");
         pause = Math.min(pause ? 2 * pause : 300, 5000);
         setTimeout(flush, pause);
-      } finally { sending = false; }
+      } finally {
+        sending = false;
+        if (again) { again = false; refresh(); }
+      }
     }
+    // what was answered before a later mark was made says less than this page knows
+    const accept = (now) => {
+      if (now.version >= state.version && !waiting().some(([, entry]) => entry.path === path)) state = now;
+    };
     async function refresh() {
-      if (sending || waiting().length) return flush();
+      if (sending) { again = true; return; }
+      if (waiting().length) { flush(); return; }
       try {
         const answer = await fetch(`/state/${number}`, { headers: { "Accept": "application/json" }, credentials: "same-origin" });
-        if (answer.ok && !waiting().length) { state = await answer.json(); show(); }
+        if (answer.ok) { accept(await answer.json()); show(); }
       } catch { /* the next mark says so */ }
     }
     others?.addEventListener("message", (event) => { if (event.data === number) refresh(); });
