@@ -109,7 +109,7 @@ def _labels_of_set(campaign: Campaign) -> dict[str, StepLabel]:
 
 
 def _refusal(campaign: Campaign, open_ones: list[Opinions], take: Take | None) -> str:
-    lines = [f"{len(open_ones):,} candidates are labelled differently and nobody decided:"]
+    lines = [f"candidates that people label differently, and nobody decided: {len(open_ones):,}"]
     for each in open_ones[:LISTED]:
         item = campaign.item(each.item)
         said = "; ".join(f"{one.marking.who}: {in_words(one.outcome)}" for one in each.people)

@@ -17,7 +17,8 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"twice        {report.several:,} candidates by several people: {report.alike:,} alike, {conflicts:,} not"
         yield f"decided      {report.decided:,} of {conflicts:,} conflicts"
         if report.same_first is not None:
-            yield f"first error  the same in {_share(report.same_first)}"
+            same = report.same_first
+            yield f"first error  the same in {same.right:,} of {same.of:,}: {same.value:.1%}"
         yield f"alpha        {_alpha(report.steps)}  marks of {report.steps.units:,} steps (ordinal)"
         yield f"             {_alpha(report.first)}  first wrong step of {report.first.units:,} solutions (nominal)"
         yield f"             Krippendorff's; limits over {report.steps.problems:,} problems"
@@ -67,7 +68,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "labelled_by_several": report.several,
         "alike": report.alike,
         "decided": report.decided,
-        "same_first_error": _share_json(report.same_first),
+        "same_first_error": None if report.same_first is None else vars(report.same_first),
         "alpha_steps": vars(report.steps),
         "alpha_first_error": vars(report.first),
         "labellers": [

@@ -98,7 +98,7 @@ def item_page(ledger: Ledger, person: Person, item: Item, number: int, csrf: str
         steps=steps,
         words=WORDS,
         others=others,
-        answer=_answer(ledger, item) if rules.show_answer or person.role == "adjudicator" else None,
+        answer=_answer(ledger, item) if rules.show_answer else None,
         state=json.dumps(state),
         shown=state,
         csrf=csrf,

@@ -181,7 +181,7 @@ def test_a_whole_campaign_by_keys(browser, tmp_path, capsys) -> None:
         bob.label()
     folder = pool.path / "labels" / "people"
     assert main(["label", "export", str(folder), "--to", "labels", "-o", str(tmp_path / "no")]) == 1
-    assert "labelled differently" in capsys.readouterr().err
+    assert "label differently, and nobody decided: 3" in capsys.readouterr().err
     _report_is_right(folder, capsys)
     assert main(["label", "adjudicate", str(folder), "--adjudicator", "eve"]) == 0  # the server is running
     eve = Labeller(browser, re.search(r"http\S+", capsys.readouterr().out)[0])  # type: ignore[index]

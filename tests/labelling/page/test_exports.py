@@ -162,7 +162,7 @@ def test_labels_that_differ_are_refused_and_listed(pool, tmp_path) -> None:
     """Merging them without a word would make a label that nobody gave."""
     with campaign_on(pool, second_opinion=1) as campaign:
         ledger = _twice(campaign, [1, -1], [1, 1, 1, 1])
-        with pytest.raises(PrmEvalError, match="1 candidates are labelled differently") as refused:
+        with pytest.raises(PrmEvalError, match="label differently, and nobody decided: 1") as refused:
             export(campaign, "labels", tmp_path / "labels")
         assert "ann: wrong at step 2; bob: no wrong step" in str(refused.value)
         assert not (tmp_path / "labels").exists()

@@ -29,16 +29,21 @@
     let state = JSON.parse(main.dataset.state), at = 0, sending = false, again = false, leaving = false, pause = 0, message = "";
 
     // -- time: only while the page is seen and somebody is there
-    let since = performance.now(), touched = since, attention = 0;
+    let since = performance.now(), touched = since, attention = 0, unsent = 0;
     const tick = () => {
       const now = performance.now();
       if (document.visibilityState === "visible" && now - touched < 60000) attention += now - since;
       since = now;
     };
-    setInterval(tick, 1000);
+    setInterval(() => { tick(); clock(); }, 1000);
     for (const kind of ["keydown", "pointermove", "pointerdown", "scroll", "wheel"])
       addEventListener(kind, () => { tick(); touched = performance.now(); }, { passive: true });
-    const spent = () => { tick(); const ms = Math.min(Math.round(attention), 600000); attention = 0; return ms; };
+    const spent = () => { tick(); const ms = Math.min(Math.round(attention), 600000); attention = 0; unsent += ms; return ms; };
+
+    const clock = () => {
+      const seconds = Math.round(state.seconds + (unsent + attention) / 1000);
+      document.getElementById("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    };
 
     // -- the outbox: one entry an event, so that two tabs never write the same one
     let memory = [];  // where the browser stores nothing
@@ -102,7 +107,7 @@
     }
     // what was answered before a later mark was made says less than this page knows
     const accept = (now) => {
-      if (now.version >= state.version && !waiting().some(([, entry]) => entry.path === path)) state = now;
+      if (now.version >= state.version && !waiting().some(([, entry]) => entry.path === path)) { state = now; unsent = 0; }
     };
     async function refresh() {
       if (sending) { again = true; return; }
@@ -179,7 +184,7 @@
       if (message) say(message, "late");
       else if (waiting().length) say("storing …");
       else if (state.submitted && whole) say("Handed in; a change counts at once.", "ok");
-      else if (whole) say("Everything needed is marked: Enter hands it in.", "ok");
+      else if (whole) say("Everything needed is marked: hand it in.", "ok");
       else say(state.changes ? "Stored." : "");
     }
     function go(step, scroll = true) {
@@ -221,6 +226,7 @@
     const next = missing() >= 0 ? missing() : Math.max(firstBad(), 0);
     go(next, next > 0);
     show();
+    clock();
     flush();
   }
 })();
