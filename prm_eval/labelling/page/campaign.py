@@ -320,7 +320,8 @@ def add_known(campaign: Campaign, kind: Kind, known: Sequence[Known]) -> int:
         (
             kind,
             each.solution_id,
-            "known",
+            # another text under the id of one that is there is another item
+            hash_of(json.dumps([each.statement, each.steps]))[:16],
             each.statement,
             json.dumps(each.steps),
             json.dumps([each.first_error, each.ratings]),

@@ -17,6 +17,8 @@ LAPSE = timedelta(hours=12)
 """Whoever opened an item and did nothing for so long is not waited for: somebody else may take it."""
 MOST_MS = 600_000
 """Of one event: whoever was away longer was away."""
+MOST_STEPS = 1_000
+"""Of a solution that people label; a longer one is no page that a browser shows."""
 COUNTED = 5_000
 """Candidates that are counted for the progress bar; more are "many"."""
 
@@ -91,13 +93,14 @@ class Ledger:
         return None
 
     def open(self, who: str, item: Item) -> bool:
-        """Give an item to somebody and return True; one without a step is left out of the queue instead."""
+        """Give an item to somebody and return True; one without a step, or with too many, is left out instead."""
+        n = len(item.steps) if len(item.steps) <= MOST_STEPS else 0
         if (who, item.item) not in self._events:
-            self._apply(Event(who, item.item, "opened", value=str(len(item.steps))))
-        if not item.steps:
+            self._apply(Event(who, item.item, "opened", value=str(n)))
+        if not n:
             kept = tuple(pair for pair in self.plan.queue if pair[0] != item.item)
             self.plan = replace(self.plan, queue=kept)
-        return bool(item.steps)
+        return n > 0
 
     def add(self, person: Person, event: Event) -> Marking:
         """Keep an event and return what somebody's events on the item come to now.

@@ -8,9 +8,10 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from prm_eval.labelling.page.campaign import Item, Person
 from prm_eval.labelling.page.choosing import Opinions, in_words
@@ -21,14 +22,17 @@ from prm_eval.texts.mathml import typeset
 
 MOST_TEXT = 20_000
 """Characters of a step, or of a statement, that are shown."""
+MOST_TYPESET = 30_000
+"""Characters of a page whose formulas are typeset; in what follows they are shown as they were written."""
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 """The only files that are served."""
 WORDS = {1: "good", 0: "neutral", -1: "bad"}
 
 
-def shown_text(text: str) -> Markup:
+def shown_text(text: str, *, formulas: bool = True) -> Markup:
     """Return a stranger's text as HTML: what acts or hides made visible, formulas typeset, the rest escaped."""
-    made = typeset(visible(text[:MOST_TEXT]))
+    safe = visible(text[:MOST_TEXT])
+    made = typeset(safe) if formulas else escape(safe)
     if len(text) > MOST_TEXT:
         cut = Markup('<span class="soft"> … {:,} characters more are not shown</span>')
         return made + cut.format(len(text) - MOST_TEXT)
@@ -73,9 +77,10 @@ def item_page(ledger: Ledger, person: Person, item: Item, number: int, csrf: str
     rules = ledger.campaign.rules
     state = state_of(ledger, person, item.item)
     said = opinions.people if opinions is not None else ()
+    ends = list(accumulate(map(len, item.steps), initial=len(item.statement)))
     steps = [
         {
-            "text": shown_text(step),
+            "text": shown_text(step, formulas=ends[i + 1] <= MOST_TYPESET),
             "mark": state["marks"][i],
             "flagged": i in state["flags"],
             "said": [

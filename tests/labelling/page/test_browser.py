@@ -241,6 +241,18 @@ def served(tmp_path_factory):
     server.stop()
 
 
+def test_a_link_in_a_mail(browser, served) -> None:
+    """A way that begins on another site carries no strict cookie: whoever clicks a link must get in all the same."""
+    _, server = served
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"data:text/html,<a href='{server.links['plain']}'>label</a>")
+    page.locator("a").click()
+    page.wait_for_url("**/item/1")
+    page.wait_for_selector(".step.here")
+    context.close()
+
+
 def test_two_tabs(browser, served) -> None:
     """What is marked in one tab is seen in the other, the last mark counts, and none is lost or stored twice."""
     pool, server = served

@@ -233,6 +233,28 @@ def test_texts_are_escaped(ann) -> None:
         assert "&lt;script&gt;" in page and "&lt;U+202E&gt;" in page and "<math" in page
 
 
+def test_a_page_is_bounded(tmp_path) -> None:
+    """A candidate that is one formula after the other, or a thousand steps, must not hold the server for all others."""
+    from prm_eval.importers import import_pool
+    from tests.conftest import write_jsonl
+
+    texts = [
+        "\n".join(" ".join(f"$x_{{{k * 1_000 + i}}}$" for i in range(20)) for k in range(200)),
+        "a\n" * 5_000,
+        "one",
+    ]
+    row = {"id": "a", "problem": "Long?", "answer": "1", "samples": [{"text": each} for each in texts]}
+    pool = import_pool(write_jsonl(tmp_path / "p.jsonl", [row]), tmp_path / "pool", policy="x").pool
+    campaign = make_campaign(pool, second_opinion=0)
+    ann = Browser(campaign)
+    assert ann.get("/").status == 303
+    page = ann.get("/item/1").text
+    assert 1_000 < page.count("<math") < 3_500 and page.count('class="step"') == 200 and "$x_{199019}$" in page
+    mark_item(ann.ledger, Person("ann", "labeller"), 1, [-1])
+    assert ann.get("/").status == 303 and ann.ledger.current("ann") == 3  # the one of 5,000 steps is passed over
+    campaign.close()
+
+
 def test_pages_do_not_tell_known_items(tmp_path) -> None:
     """If anything but the texts differed, labellers would be careful where it counts."""
     campaign = with_known(make_campaign(make_pool(tmp_path / "pool"), qc_rate=0.5, second_opinion=0), 1, 20)

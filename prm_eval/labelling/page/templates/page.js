@@ -26,7 +26,7 @@
     const steps = [...document.querySelectorAll(".step")], status = document.getElementById("status");
     const keys = document.getElementById("keys"), prefix = `label:${me}:`;
     const others = typeof BroadcastChannel === "function" ? new BroadcastChannel(`label-${me}`) : null;
-    let state = JSON.parse(main.dataset.state), at = 0, sending = false, again = false, leaving = false, pause = 0, message = "";
+    let state = JSON.parse(main.dataset.state), at = 0, sending = false, again = false, most = 50, leaving = false, pause = 0, message = "";
 
     // -- time: only while the page is seen and somebody is there
     let since = performance.now(), touched = since, attention = 0, unsent = 0;
@@ -74,14 +74,15 @@
       try {
         for (let box = waiting(); box.length; box = waiting()) {
           const to = box[0][1].path, batch = [];
-          while (batch.length < 50 && batch.length < box.length && box[batch.length][1].path === to) batch.push(box[batch.length]);
+          while (batch.length < most && batch.length < box.length && box[batch.length][1].path === to) batch.push(box[batch.length]);
           const answer = await fetch(to, {
             method: "POST", keepalive: true, credentials: "same-origin",
             headers: { "Content-Type": "application/json", "Accept": "application/json", "X-CSRF": csrf },
             body: JSON.stringify({ events: batch.map(([, entry]) => entry.event) }),
           });
           if (answer.status === 400 || answer.status === 404) {
-            // it will never be taken: said, and not sent for ever
+            // one of them will never be taken: it is found, said, and not sent for ever
+            if (batch.length > 1) { most = 1; continue; }
             message = `not stored: ${(await answer.json()).error}`;
             drop(batch.map(([name]) => name));
             continue;
@@ -92,6 +93,7 @@
           const now = await answer.json();
           if (to === path) { accept(now); others?.postMessage(number); }
         }
+        most = 50;
         show();
         if (leaving && state.submitted && state.whole && !waiting().length) location.href = "/";
       } catch (error) {
