@@ -128,7 +128,7 @@ def render_examples(examples: Sequence[Example]) -> str:
     """Return the examples as a section of a page; every text is escaped, its formulas typeset."""
     import jinja2
 
-    from prm_eval.leaderboard.mathml import typeset
+    from prm_eval.texts.mathml import typeset
 
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -8,10 +8,10 @@ from typing import Any
 
 from prm_eval.evaluation.measured import Shown
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.leaderboard.mathml import typeset
 from prm_eval.leaderboard.rows import Entry
 from prm_eval.leaderboard.words import fixed, percent
 from prm_eval.rewards.aggregate import as_probability
+from prm_eval.texts.mathml import typeset
 from prm_eval.texts.steps import split_steps
 
 Texts = Mapping[tuple[int, int], Mapping[str, Any]]

@@ -10,7 +10,7 @@ import pytest
 
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.leaderboard import build
-from prm_eval.leaderboard.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
+from prm_eval.texts.mathml import ATTRIBUTES, ELEMENTS, to_mathml, typeset
 from tests.leaderboard.leaderboards import disclosure, made_up, register, submit
 from tests.leaderboard.reading import OUTSIDE, Page
 

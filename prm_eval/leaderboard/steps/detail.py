@@ -16,7 +16,6 @@ from prm_eval.leaderboard.belief import check_lines, places_of, trust_values
 from prm_eval.leaderboard.cells import MARKS
 from prm_eval.leaderboard.charts import ranking, reliability_diagram
 from prm_eval.leaderboard.links import hub_link
-from prm_eval.leaderboard.mathml import typeset
 from prm_eval.leaderboard.mistakes import MOST_STEPS, MOST_TEXT, TINTS
 from prm_eval.leaderboard.pages import render
 from prm_eval.leaderboard.steps.charts import outcome_bars, position_chart, threshold_chart
@@ -28,6 +27,7 @@ from prm_eval.leaderboard.table import TableRow
 from prm_eval.leaderboard.words import MINUS, fixed, grouped, percent
 from prm_eval.submissions import STEP_TIERS
 from prm_eval.submissions.thresholds import ORIGINS
+from prm_eval.texts.mathml import typeset
 
 Progress = Callable[[int], None]
 MARKS_OF_PEOPLE = {"good": "\u2713", "neutral": "\u00b7", "bad": "\u2717", "": ""}

@@ -1,4 +1,4 @@
-r"""Mathematics in a stranger's text, turned into MathML when the page is built.
+r"""Mathematics in a stranger's text, turned into MathML when a page is built: the board's, and the labelling page.
 
 A reader's browser runs and fetches nothing for it. latex2mathml makes a tree of elements; when it writes the tree
 itself, it keeps ``\href`` and does not escape the content of ``\text``. So the tree is written here, with only the
