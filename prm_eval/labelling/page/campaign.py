@@ -136,7 +136,9 @@ class Campaign:
         if other != role:
             raise PrmEvalError(f"{who!r} is {other} here; whoever decides conflicts needs a name of their own for it")
         token = secrets.token_urlsafe(32)
-        self.store.run("INSERT INTO people VALUES (?, ?, ?, ?, NULL)", hash_of(token), who, role, now())
+        self.store.run(
+            "INSERT INTO people (token_hash, who, role, made) VALUES (?, ?, ?, ?)", hash_of(token), who, role, now()
+        )
         return token
 
     def revoke(self, who: str) -> int:
@@ -151,7 +153,7 @@ class Campaign:
 
     def people(self) -> dict[str, Role]:
         """Return everybody who ever had a link, with the role, in order of appearance."""
-        return dict(self.store.rows("SELECT who, role FROM people ORDER BY made"))
+        return dict(self.store.rows("SELECT who, role FROM people ORDER BY number"))
 
     # -- items
 

@@ -29,8 +29,9 @@ WHATS: tuple[What, ...] = get_args(What)
 TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE people (
-  token_hash TEXT PRIMARY KEY, who TEXT NOT NULL, role TEXT NOT NULL, made TEXT NOT NULL, revoked TEXT
-) WITHOUT ROWID;
+  number INTEGER PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, who TEXT NOT NULL, role TEXT NOT NULL,
+  made TEXT NOT NULL, revoked TEXT
+);
 CREATE TABLE items (
   item INTEGER PRIMARY KEY, kind TEXT NOT NULL, problem_id TEXT NOT NULL, candidate_id TEXT NOT NULL,
   place INTEGER, statement TEXT, steps TEXT, known TEXT, UNIQUE (kind, problem_id, candidate_id)

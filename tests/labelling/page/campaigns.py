@@ -142,6 +142,10 @@ def ask(
     return Answer(start["status"], found, b"".join(each.get("body", b"") for each in got[1:]).decode())
 
 
+STARTED: list[Server] = []
+"""Every server, so that none outlives the tests (``conftest.py``)."""
+
+
 class Server:
     """``prm-eval label serve`` as a process of its own, to be killed.
 
@@ -156,6 +160,7 @@ class Server:
         self.process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
         )
+        STARTED.append(self)
         self.links: dict[str, str] = {}
         self.said: list[str] = []
         assert self.process.stdout

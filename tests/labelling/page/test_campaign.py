@@ -95,6 +95,9 @@ def test_links(campaign) -> None:
     assert campaign.person(token) == ANN == campaign.person(again)
     with pytest.raises(PrmEvalError, match="a name of their own"):
         campaign.invite("ann", "adjudicator")
+    for who in "zyx":
+        campaign.invite(who, "labeller")  # within one millisecond, and still in order
+    assert list(campaign.people()) == ["ann", "z", "y", "x"]
     assert campaign.revoke("ann") == 2 and campaign.person(token) is None
     with pytest.raises(PrmEvalError, match="a name of"):
         campaign.invite(" ", "labeller")
@@ -153,7 +156,7 @@ def test_who_is_away_is_not_waited_for(campaign, monkeypatch) -> None:
     assert ledger.current("ann") == first  # it stays with who began it, too
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.1, 0.25, 0.5])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.25, 0.29, 0.5])
 def test_known_items_come_at_the_stated_rate(rate) -> None:
     """Exactly so many in every block of twenty, at other places for everybody: else the score has fewer trials than
     stated, or labellers learn when to be careful."""

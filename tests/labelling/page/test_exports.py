@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from prm_eval.errors import PrmEvalError
@@ -67,7 +67,8 @@ def give(ledger: Ledger, marks, person: Person = ANN) -> Outcome:
     return next(each.opinion.outcome for each in found if each.item.item == item)
 
 
-@settings(max_examples=12, deadline=None)
+# without shrinking: an example is four labels, and smaller ones would take minutes to find
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(MARKS, min_size=4, max_size=4), st.booleans())
 def test_every_form_comes_back(pool, every_marks, every) -> None:
     """Any marks, verdicts and flags: each form, imported again, says what was marked, as far as the form can say it."""
