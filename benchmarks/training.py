@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "real"))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=Path("/tmp/prm_eval-training"))
-    parser.add_argument("--records", type=int, default=40, help="records of phase 1 that speed is measured on")
+    parser.add_argument("--records", type=int, default=20, help="records of phase 1 that speed is measured on")
     parser.add_argument("--minutes", type=float, default=1.0, help="of pre-training of the small language model")
     parser.add_argument("--epochs", type=int, default=2)
     options = parser.parse_args()
@@ -125,25 +125,37 @@ def small_base(folder: Path, texts: list[str], *, width: int = 96, layers: int =
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Take one pass over the same solutions in both ways."""
+    """Take one pass over the same solutions in each way."""
+    from prm_eval.importers.steps import import_step_set
+    from prm_eval.stepsets import StepSet
+
+    chains = options.work / "validation"
+    if not chains.exists():
+        import_step_set(options.data / "steps" / VALIDATION, chains)
+    validation, completions = StepSet(chains), phase_1(options.work, options.data, options.records)
+    base = small_base(options.work / "speed-base", texts_of(completions))
+    print(f"{validation.info.n_solutions:,} whole solutions (the validation part)")
+    _compare(options.work, validation, base)
+    print(
+        f"{completions.info.n_solutions:,} rated completions of {options.records} records, with all steps before each"
+    )
+    _compare(options.work, completions, base)
+
+
+def _compare(work: Path, step_set, base: Path) -> None:
     from prm_eval.training.job import run_training
     from prm_eval.training.options import TrainOptions
 
-    step_set = phase_1(options.work, options.data, options.records)
-    base = small_base(options.work / "speed-base", texts_of(step_set))
-    print(
-        f"{step_set.info.n_solutions:,} rated completions of {options.records} records, each with the steps before it"
-    )
     common = {"kind": "prm", "rate": 1e-3, "held_out": 0.0, "unchecked": True, "contamination": "keep",
               "contradictions": "keep", "accumulate": 1, "log_every": 1_000, "save_every": 10**6}  # fmt: skip
     for name, given in (("packed, starts shared", {}), ("padded, by length", {"packing": "off"})):
-        out = options.work / f"speed-{name[:6]}"
+        out = work / f"speed-{name[:6]}"
         _remove(out)
         wall, cpu = time.monotonic(), time.process_time()
         done = run_training(str(step_set.path), str(base), out, TrainOptions(**common, **given)).record["work"]
         wall, cpu = time.monotonic() - wall, time.process_time() - cpu
         _row(name, done["tokens"], done["rows"], cpu, wall)
-    _plain(options.work, step_set, base)
+    _plain(work, step_set, base)
 
 
 def _row(name: str, tokens: int, rows: int, cpu: float, wall: float) -> None:
