@@ -266,6 +266,17 @@ def test_contamination_is_refused_unless_told(home, tmp_path) -> None:
     assert "were left out" in (tmp_path / "b" / "README.md").read_text()
 
 
+def test_problems_of_the_miniature_are_registered(home, tmp_path) -> None:
+    """Otherwise the one set that can always be had is not looked at, and its board says nothing any more."""
+    from prm_eval.pools.problem_sets import load_problems
+
+    statement = load_problems("miniature").problems[5].statement
+    rows = [{**row, "prompt": statement if k == 7 else row["prompt"]} for k, row in enumerate(TRL)]
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(PrmEvalError, match=r"in common with .* 1 of miniature \(first .*row 8: "):
+        run_training(str(file), str(home / "base"), tmp_path / "out", TrainOptions("prm", held_out=0.0, **FAST))
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "error", "said"),
     [
