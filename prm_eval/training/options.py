@@ -141,6 +141,8 @@ class TrainOptions:
                 "--lora and --patience keep weights of one process, and --fsdp and --deepspeed have them in parts; "
                 "expected one of the two. LoRA runs on several GPUs without them (accelerate launch)"
             )
+        if self.lora_alpha is not None and not self.lora:
+            raise PrmEvalError("--lora-alpha is the scale of an adapter; expected --lora RANK with it")
         if self.kind == "orm":
             self._of_an_orm()
         parse_weights(self.class_weights)

@@ -17,6 +17,7 @@ from prm_eval.progress import Bars, no_bars
 from prm_eval.records import ScoringItem
 from prm_eval.rewards.inputs.renderer import Renderer
 from prm_eval.rewards.models import checkpoint
+from prm_eval.stepsets.step_set import is_step_set
 from prm_eval.store.json_files import read_own_json
 from prm_eval.store.writing import write_json
 from prm_eval.training.examples import (
@@ -242,10 +243,12 @@ class _Split:
 
 
 def _opened(path: str, options: TrainOptions) -> TrainingData:
-    found = open_data(path, replace(options, labels=None, form="auto", soft=False), Path(path))
-    if options.kind == "prm" and found.labels is not None:
-        raise PrmEvalError(f"--held-out-data {path}: expected a step set (prm-eval steps import)")
-    return found
+    """Open what is held out, which must be made already: nothing is written beside it."""
+    graded = options.kind == "orm" and (Path(path) / "pool.json").is_file()
+    if not graded and not is_step_set(path):
+        wanted = "a step set (prm-eval steps import)" + (", or a graded pool" if options.kind == "orm" else "")
+        raise PrmEvalError(f"--held-out-data {path}: found no such folder; expected {wanted}")
+    return open_data(path, replace(options, labels=None, form="auto", candidates=False, soft=False), Path(path))
 
 
 def _examples(

@@ -145,6 +145,7 @@ def open_data(path: str, options: TrainOptions, work: Path) -> TrainingData:
         PrmEvalError: It holds nothing to train on; the message says the next step.
     """
     folder = Path(path)
+    _require_meaning(folder, options)
     if options.kind == "orm" and not is_step_set(folder) and (folder / POOL).is_file():
         return _graded_pool(folder, options)
     if is_step_set(folder) and options.labels is None:
@@ -156,6 +157,16 @@ def open_data(path: str, options: TrainOptions, work: Path) -> TrainingData:
         found = _file(path, options, work)
     _require_targets(found, options)
     return found
+
+
+def _require_meaning(folder: Path, options: TrainOptions) -> None:
+    """Refuse options that are about another sort of DATA: they would be ignored without a word."""
+    made = any((folder / each).is_file() for each in (POOL, LABELS))
+    if made and (options.candidates or options.form != "auto"):
+        flag = "--candidates" if options.candidates else "--format"
+        raise PrmEvalError(f"{flag} is about files that are imported; {folder} is made already. Leave it out")
+    if not made and options.labels is not None:
+        raise PrmEvalError(f"--labels {options.labels}: {folder} is no pool; expected one that has labels")
 
 
 def _graded_pool(folder: Path, options: TrainOptions) -> TrainingData:

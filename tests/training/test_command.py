@@ -68,8 +68,7 @@ def test_each_flag_reaches_its_option(monkeypatch, name) -> None:
     """Otherwise a flag is read and forgotten."""
     flag, value = GIVEN[name]
     words = [flag] if value is True else [flag, str(value)]
-    if name == "patience":
-        words += ["--held-out", "0.1"]
+    words += ["--lora", "8"] if name == "lora_alpha" else []
     found = getattr(options_of(monkeypatch, "prm", *words), name)
     assert found == ((value,) if name == "against" else value)
     if name in OF_STEPS:

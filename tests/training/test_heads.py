@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import transformers
 
 from prm_eval.errors import ModelError, PrmEvalError
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.rewards.recipes.reader import read_recipe
-from prm_eval.training.heads import RECIPE, plan_head, trained_as
+from prm_eval.training.heads import RECIPE, plain, plan_head, trained_as, write_recipe
 from prm_eval.training.options import HEADS, TrainOptions
 from prm_eval.training.targets import Columns
+from tests.real_tokenizers import folder, is_here
 from tests.training import small
 
 TRAINABLE = {"miniature-orm", "miniature-prm", "math-shepherd", "math-psa", "pure", "pure-prm800k", "h4-prm-0.2",
@@ -63,3 +65,32 @@ def test_a_given_recipe_keeps_what_it_reads(tmp_path) -> None:
         plan_head(TrainOptions("orm", recipe="token-classification"), small.tokenizer(), "tiny", tmp_path)
     with pytest.raises(ModelError, match="no class of transformers has"):
         plan_head(TrainOptions("prm", recipe="qwen2.5-math-prm"), small.tokenizer(), "tiny", tmp_path)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_recipe_that_is_written_reads_as_it_was(tmp_path, name) -> None:
+    """Otherwise a key, a quote or a line break of a given recipe is lost on its way into the checkpoint's folder."""
+    recipe = shipped_recipes()[name]
+    write_recipe(tmp_path / RECIPE, {key: value for key, value in plain(recipe).items() if key != "digest"})
+    again = read_recipe(tmp_path / RECIPE)
+    for key in ("kind", "splitter", "render", "head", "score", "score_type", "aggregation", "max_tokens", "tokens"):
+        assert getattr(again, key) == getattr(recipe, key), key
+
+
+@pytest.mark.parametrize("name", ["qwen2_5", "llama3_1", "llama2"])
+@pytest.mark.parametrize("head", HEADS)
+def test_own_recipes_with_real_tokenizers(tmp_path, name, head) -> None:
+    """Otherwise a head's own recipe works with tokenizers of tests alone."""
+    from prm_eval.records import ScoringItem
+    from prm_eval.rewards.inputs.renderer import Renderer
+
+    if not is_here(name):
+        pytest.skip(f"the tokenizer {name} is not here: python tests/real_tokenizers.py")
+    tokens = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder() / name / "tokenizer.json"))
+    plan = plan_head(TrainOptions("prm", head=head), tokens, name, tmp_path)
+    item = ScoringItem("What is $1+1$?", "We add.\n\nSo 2.", ("We add.", "So \\(2\\)."))
+    rendered = Renderer(plan.recipe, tokens, name).render(item)
+    assert rendered.refusal is None and len(rendered.positions) == 2
+    assert [tokens.decode([rendered.ids[at]]) for at in rendered.positions] == ["\n", "\n"]
+    if head == "lm-rows":
+        assert [tokens.decode([row]) for row in plan.rows] == ["-", "+"]

@@ -92,6 +92,7 @@ def test_malformed_weights(text) -> None:
         ({"kind": "prm", "held_out": 1.0}, "--held-out 1.0; expected a number from 0"),
         ({"kind": "prm", "held_out": 0.0, "patience": 2}, "nothing is held out"),
         ({"kind": "prm", "accumulate": 0}, "--accumulate 0"),
+        ({"kind": "prm", "lora_alpha": 8}, "expected --lora RANK with it"),
         ({"kind": "prm", "lora": 4, "fsdp": "x.json"}, "expected one of the two"),
     ],
 )

@@ -158,6 +158,9 @@ def test_a_held_out_set_of_its_own(home, tmp_path) -> None:
     small.step_set(tmp_path / "other", 8, kind="rated", final=True)
     options = TrainOptions("prm", held_out_data=str(tmp_path / "other"), **FAST)
     record = run_training(str(home / "set"), str(home / "base"), tmp_path / "out", options).record["examples"]
+    with pytest.raises(PrmEvalError, match=r"rows.jsonl: found no such folder; expected a step set"):
+        few = TrainOptions("prm", held_out_data=str(write_jsonl(tmp_path / "rows.jsonl", TRL)), **FAST)
+        run_training(str(home / "set"), str(home / "base"), tmp_path / "no", few)
     # the first four problems of both sets are the same
     assert (record["held_out_problems"], record["held_out_solutions"], record["left_out"]) == (4, 8, {"held out": 8})
 
@@ -266,6 +269,17 @@ def test_contamination_is_refused_unless_told(home, tmp_path) -> None:
     assert "were left out" in (tmp_path / "b" / "README.md").read_text()
 
 
+def test_problems_of_the_miniature_are_registered(home, tmp_path) -> None:
+    """Otherwise the one set that can always be had is not looked at, and its board says nothing any more."""
+    from prm_eval.pools.problem_sets import load_problems
+
+    statement = load_problems("miniature").problems[5].statement
+    rows = [{**row, "prompt": statement if k == 7 else row["prompt"]} for k, row in enumerate(TRL)]
+    file = write_jsonl(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(PrmEvalError, match=r"in common with .* 1 of miniature \(first .*row 8: "):
+        run_training(str(file), str(home / "base"), tmp_path / "out", TrainOptions("prm", held_out=0.0, **FAST))
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "error", "said"),
     [
@@ -292,6 +306,12 @@ def test_other_bad_input_is_refused_at_once(home, tmp_path) -> None:
         run_training(str(tmp_path / "unsaid"), str(home / "base"), tmp_path / "o", TrainOptions("orm", **FAST))
     with pytest.raises(PrmEvalError, match=r"--soft: .* has labels of the kind rated, not shares"):
         train(home / "set", home / "base", soft=True)
+    with pytest.raises(PrmEvalError, match=r"--candidates is about files that are imported"):
+        train(home / "set", home / "base", candidates=True)
+    with pytest.raises(PrmEvalError, match=r"--format is about files that are imported"):
+        train(home / "set", home / "base", form="trl")
+    with pytest.raises(PrmEvalError, match=r"--labels mine: .* is no pool"):
+        train(tmp_path / "rows.jsonl", home / "base", labels="mine")
     with pytest.raises(ModelError, match=r"nowhere.* cannot be loaded"):
         train(home / "set", tmp_path / "nowhere")
     with pytest.raises(PrmEvalError, match="none of 16 problems was drawn to be held out"):
