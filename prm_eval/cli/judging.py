@@ -195,10 +195,10 @@ def _evaluate_steps(options: argparse.Namespace) -> int:
 
 
 def _write_page(path: Path, page: str) -> None:
-    from prm_eval.store.writing import write_text
+    from prm_eval.store.writing import write_named
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page)
+    write_named(path, page)
     print(f"page       {path}", file=sys.stderr)
 
 

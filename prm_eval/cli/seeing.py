@@ -28,7 +28,7 @@ def _pool_show(options: argparse.Namespace) -> int:
         return 0
     from prm_eval.evaluation.viewing import view_candidates
     from prm_eval.evaluation.views import view_lines, view_page
-    from prm_eval.store.writing import write_text
+    from prm_eval.store.writing import write_named
 
     view = view_candidates(
         options.pool,
@@ -45,7 +45,7 @@ def _pool_show(options: argparse.Namespace) -> int:
         return 0
     try:
         options.html.parent.mkdir(parents=True, exist_ok=True)
-        write_text(options.html, view_page(view, f"Candidates of {options.pool.name}"))
+        write_named(options.html, view_page(view, f"Candidates of {options.pool.name}"))
     except OSError as error:
         raise PrmEvalError(f"--html {options.html}: {error.strerror or error}") from None
     print(f"page       {options.html}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -143,6 +144,8 @@ class Row:
                 continue
             if isinstance(value, bool) or not isinstance(value, (str, int, float)):
                 raise self.fault(f"{label or name!s} of type {type(value).__name__}", "text")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self.fault(f"{label or name} = {value}", "text; null where there is none")
             spelt = value if isinstance(value, str) else repr(value)
             try:
                 spelt.encode()

@@ -124,6 +124,16 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     write_bytes(path, text.encode("utf-8"), sync=sync)
 
 
+def write_named(path: Path, text: str) -> None:
+    """Write UTF-8 text to what a user named: a link is followed, and a device or pipe is written into, not replaced."""
+    target = path.resolve() if path.is_symlink() else path
+    if target.exists() and not target.is_file():
+        with target.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+        return
+    write_text(target, text)
+
+
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
     """Write JSON readably, with sorted keys, as :func:`write_bytes` does."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prm_eval.grading import extract_answer
 from prm_eval.grading.finding.announcements import LONGEST, sentence
 from prm_eval.grading.finding.extract import MAX_ANSWER, MAX_TEXT, Extraction, extract
 
@@ -205,3 +206,34 @@ def test_a_sentence_without_end_is_cut() -> None:
     body = "$a$ " * 10_000
     start, end = sentence(body, 0)
     assert end - start <= LONGEST
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\boxed{\,}", r"\boxed{\ }", r"\boxed{{}}", r"\boxed{\quad}", r"\boxed{\text{}}", r"\boxed{\phantom{5}}",
+        r"\boxed{\ldots}", r"\boxed{\square}", r"\boxed{~}", r"The answer is $\boxed{", r"The answer is $\boxed{}$.",
+    ],
+)  # fmt: skip
+def test_a_box_of_nothing_is_no_answer(text: str) -> None:
+    """Spacing and placeholders voted together as one answer, and were graded incorrect instead of no answer."""
+    assert extract_answer(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [(r"\boxed{\{\}}", r"\{\}"), (r"\boxed{\emptyset}", r"\emptyset"), (r"\boxed{{5}}", "{5}")]
+)
+def test_a_box_of_little_is_one(text: str, answer: str) -> None:
+    """The empty set is an answer, and so is what stands in one pair of braces too many."""
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "verb",
+    "calculated computed derived represented reported denoted defined listed displayed presented specified taken left "
+    "verified described provided evaluated approximated converted given written stated".split(),
+)
+def test_the_word_before_as_is_no_answer(verb: str) -> None:
+    """ "calculated as 80" and "calculated as 81" were one answer, "calculated", with a vote of two."""
+    assert extract_answer(f"The answer is {verb} as 80.") == "80"
+    assert extract_answer(f"The answer is {verb} to be 80.") == "80"

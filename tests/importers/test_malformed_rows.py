@@ -410,3 +410,19 @@ def test_a_pool_named_by_its_content(tmp_path: Path) -> None:
     assert first.path == again.path == tmp_path / "pools" / first.info.short_hash
     assert [each.name for each in (tmp_path / "pools").iterdir()] == [first.info.short_hash]
     assert Pool(first.path).verify() == []
+
+
+@pytest.mark.parametrize("field", ["problem", "answer", "id", "subject"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_no_text(tmp_path: Path, field: str, number: str) -> None:
+    """A gold of NaN was the text "nan", and a box of nan then correct."""
+    row = {"problem": "p", "answer": "2", "id": "a", "subject": "s", "samples": [{"text": "\\boxed{2}"}]}
+    line = json.dumps(row).replace(json.dumps(row[field]), number, 1)
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n")
+    if (field, number) == ("answer", "NaN"):
+        # what pandas writes for a missing one: no gold, as always
+        assert next(iter(import_pool(path, tmp_path / "pool").pool.problems.values())).gold is None
+        return
+    with pytest.raises(DataError, match="row 1"):
+        import_pool(path, tmp_path / "pool")

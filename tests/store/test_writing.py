@@ -314,3 +314,26 @@ def test_another_operating_system_goes_by_the_process_id(tmp_path, sleeper, monk
     path.touch()
     os.utime(path, (1_000_000_000, 1_000_000_000))
     assert remove_leftovers(tmp_path, ("x",)) == []
+
+
+def test_what_a_user_names_is_written_into(tmp_path: Path) -> None:
+    """``--html /dev/full`` became a file in place of the device, and a link lost its target's content."""
+    import os
+    import threading
+
+    from prm_eval.store.writing import write_named
+
+    target, link = tmp_path / "target.html", tmp_path / "link.html"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_named(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    write_named(pipe, "page")
+    reader.join(timeout=20)
+    assert read == ["page"]
+    assert pipe.is_fifo()

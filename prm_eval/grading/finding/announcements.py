@@ -9,6 +9,7 @@ _STARS = r"(?:\*\*|__|[*_`]|</?(?:b|strong|em|i|u)>){0,2}"
 _ADVERB = (
     r"(?:[ \t](?:therefore|thus|then|hence|indeed|simply|just|also|now|clearly|obviously|actually|exactly|precisely"
     r"|equal to|(?:given|written|stated|expressed|shown|found) (?:as|to be|by|below)|given|as follows|the following"
+    r"|(?:taken|left|known|[a-z]{3,12}ed) (?:as|to be)"
     r"|below))"
 )
 _ADVERB_ELSEWHERE = r"(?:[ \t](?:donc|also|daher|somit|quindi|dunque|portanto|então|por tanto|entonces|igual a|așadar))"

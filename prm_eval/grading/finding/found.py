@@ -12,6 +12,11 @@ _EMPTY_WORDS = frozenset(
     " of on "
     "our shown stated that the there therefore these this those thus to within written your form".split()
 )
+# a box or an announcement of nothing but spacing, empty groups and marks of something left out; \\{\\} is a set
+_NOTHING = re.compile(
+    r"(?:\\[,;:! ]|\\q?quad\b|\\(?:text|mbox|mathrm)\{\s*\}|\\[hv]?phantom\{[^{}]{0,80}\}"
+    r"|\\(?:ldots|dots|cdots|square|Box|boxed)\b|(?<!\\)[{}$~]|\s|\\(?=\s|$))+"
+)
 _FENCE = re.compile(r"```[a-zA-Z]{0,12}[ \t]{0,8}\n\s{0,40}([^\n`]{1,300}?)\s{0,40}\n?\s{0,8}```")
 _TAG = re.compile(
     r"</?(?:b|strong|em|i|u|p|div|span|mark|code|center|font)(?:\s[^<>\n]{0,80})?>|<br\s?/?>", re.IGNORECASE
@@ -48,7 +53,7 @@ def trimmed(text: str, start: int, end: int, rule: str, answer: str | None = Non
             return None
         raw = fence.group(1)
     bare = undressed(raw)
-    if not bare or len(bare) > MAX_ANSWER:
+    if not bare or len(bare) > MAX_ANSWER or _NOTHING.fullmatch(bare):
         return None
     words = bare.casefold().strip(" :.,").split()
     if len(words) <= 6 and len(bare) > 2 and _EMPTY_WORDS.issuperset(words):
