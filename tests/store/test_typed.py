@@ -207,7 +207,17 @@ ANYTHING = st.recursive(
 )
 
 
-TEXTS = ["a", "some-org/some.model_1", "0" * 64, "f" * 40, "MIT", "pools/demo-35x8", "letters and spaces", "2026-01-31"]
+TEXTS = [
+    "a",
+    "some-org/some.model_1",
+    "0" * 64,
+    "f" * 40,
+    "MIT",
+    "pools/demo-35x8",
+    "letters and spaces",
+    "2026-01-31",
+    "86.1",
+]
 
 
 @cache
