@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=120, help="training problems (default: %(default)s)")
     parser.add_argument("--samples", type=int, default=8, help="candidates of each (default: %(default)s)")
     parser.add_argument("--test-problems", type=int, default=70, help="test problems (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=4, help="of each training (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="of each training (default: %(default)s)")
     parser.add_argument("--rate", default="1e-3", help="learning rate (default: %(default)s)")
     options = parser.parse_args()
     out: Path = options.output
@@ -96,6 +96,7 @@ def labelled(out: Path, pool: Path) -> dict[str, Path]:
 def trained(out: Path, labels: dict[str, Path], options: argparse.Namespace) -> dict[str, Path]:
     """Return the checkpoints: a PRM of each source of labels, and two ORMs of the same candidates."""
     common = ["--base", BASE, "--epochs", options.epochs, "--rate", options.rate, "--held-out", "0.1", "--unchecked"]
+    common += ["--batch-tokens", "1024", "--accumulate", "1"]
     sets: dict[str, Path] = {}
     for name, folder in labels.items():
         sets[f"PRM, labels by {name}"] = stepset(out, name, folder)

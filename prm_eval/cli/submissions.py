@@ -176,7 +176,10 @@ def _print_verification(found: VerificationFile) -> None:
         return
     print(f"leeway     {found.leeway:.2f} points of best of {n}, with 95 % confidence (the tier: {MOST_LEEWAY:g})")
     if found.verdict == "agrees" and (found.leeway or 0.0) > MOST_LEEWAY:
-        print(f"no tier    this leaves too much open; --sample {sample_needed(n or 1)} may do, --all certainly does")
+        # a further sample is at least twice as large
+        more = max(sample_needed(n or 1), 2 * compared)
+        may = f"--sample {more} may do, " if more < of else ""
+        print(f"no tier    this leaves too much open; {may}--all certainly does")
 
 
 def _print_steps(found: VerificationFile) -> None:
