@@ -127,6 +127,33 @@ def follows_share(table: Floats, correct: Bools, classes: Ints) -> Floats:
     return np.array(found)
 
 
+def takes_the_most_common(table: Floats, correct: Bools, classes: Ints) -> tuple[float, int]:
+    """Return (share, problems): how often the best candidate has the most common answer, where that one is wrong.
+
+    A verifier is asked to see that it is wrong. Rewards that know only which answer is the most common take it always,
+    and follow no count of the others. Problems with one answer, or two that are the most common, are left out.
+
+    Args:
+        table: Rewards, (problems, M); NaN where there is none.
+        correct: Whether a slot is right.
+        classes: The answer class of each slot; -1 where there is no answer.
+    """
+    taken, problems = 0.0, 0
+    for rewards, right, own in zip(table, correct, classes, strict=True):
+        there = own >= 0
+        if not (there & ~np.isnan(rewards)).any():
+            continue
+        answers, counts = np.unique(own[there], return_counts=True)
+        common = there & (own == answers[counts.argmax()])
+        if len(answers) < 2 or (counts == counts.max()).sum() > 1 or right[common].any():
+            continue
+        given = np.where(there & ~np.isnan(rewards), rewards, -np.inf)
+        best = given == given.max()
+        taken += float(common[best].mean())
+        problems += 1
+    return (taken / problems if problems else 0.0), problems
+
+
 def ranks(values: Floats) -> Floats:
     """Return the ranks of numbers, ties shared."""
     ordered = np.sort(values)

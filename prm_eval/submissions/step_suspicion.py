@@ -19,7 +19,7 @@ from prm_eval.evaluation.stepwise.prmbench import is_prmbench
 from prm_eval.evaluation.stepwise.resampling import area, jackknife_error
 from prm_eval.evaluation.stepwise.rules import rule_rows
 from prm_eval.evaluation.stepwise.scores import StepScores
-from prm_eval.submissions.alike import Ordered, Prints
+from prm_eval.submissions.alike import SAME_STEPS, Ordered, Prints
 from prm_eval.submissions.checking.provenance import doubts
 from prm_eval.submissions.patterns import ranks
 from prm_eval.submissions.records import Submission, Suspicion
@@ -152,7 +152,7 @@ def _same_as(scores: StepScores, rule: Floats) -> float:
 def steps_ordered(submission: Submission, scores: StepScores, arrays: SetArrays) -> Ordered:
     """Return a submission as it is compared with others on its set: by the order of steps within solutions."""
     name = f"{submission.org}/{submission.model}"
-    return Ordered(name, submission.tier, order_of_steps(scores, arrays))
+    return Ordered(name, submission.tier, order_of_steps(scores, arrays), SAME_STEPS)
 
 
 def order_of_steps(scores: StepScores, arrays: SetArrays) -> Prints:

@@ -25,7 +25,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
-from prm_eval.submissions.patterns import by_lot, follows_share, ranks, refused
+from prm_eval.submissions.patterns import by_lot, follows_share, ranks, refused, takes_the_most_common
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.trust import enough
 
@@ -67,6 +67,9 @@ REFUSED_ERRORS_WORTH, REFUSED_POINTS = 3.0, 1.0
 # Of the correlation with the number of candidates that have an answer, among wrong ones, for the lower end: rewards
 # that count votes reach 0.62 to 0.97 on the pools here, the stored verifiers 0.25 at most.
 SHARE_LIMIT = 0.6
+# Of the share of problems whose most common answer is wrong in which the best candidate has it, for the lower end
+# (Wilson): rewards that know the most common answer take it always, the stored verifiers in 0.04 to 0.82 of them.
+COMMON_LIMIT = 0.85
 SHUFFLES = 100
 # Raw numbers have no scale and are compared in units of their spread. For log-odds the unit is at least 1: the log
 # probabilities of a sure model crowd near 0, with honest ones of -30 among them.
@@ -258,6 +261,14 @@ def _of_refusals(table: Floats, facts: PoolFacts, n: int) -> Iterator[Suspicion]
 
 
 def _of_votes(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
+    share, problems = takes_the_most_common(table, facts.correct, facts.classes)
+    if problems >= LEAST_FOR_LIMITS and _wilson_low(share, problems) > COMMON_LIMIT:
+        text = (
+            f"in {share:.0%} of the {problems} problems whose most common answer is wrong, the best candidate has that "
+            "answer: a vote of all candidates of the pool, not of n"
+        )
+        yield Suspicion("votes", text, share)
+        return
     found = follows_share(table, facts.correct, facts.classes)
     if len(found) < LEAST_FOR_LIMITS:
         return
@@ -268,6 +279,12 @@ def _of_votes(table: Floats, facts: PoolFacts) -> Iterator[Suspicion]:
             f"answers (rank correlation {mean:.2f} ± {2 * error:.2f}): a vote of all candidates, not of n"
         )
         yield Suspicion("votes", text, mean)
+
+
+def _wilson_low(share: float, n: int, z: float = 1.96) -> float:
+    """Return the lower 95 % limit of a share of n (Wilson 1927)."""
+    centre, spread = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return float((centre - spread) / (1 + z * z / n))
 
 
 def outliers(rewards: Floats, score_type: str) -> Suspicion | None:

@@ -9,7 +9,7 @@ import pytest
 
 from prm_eval.cli.commands import main
 from prm_eval.submissions.alike import Ordered, copies, order_of
-from prm_eval.submissions.patterns import by_lot, follows_share, refused
+from prm_eval.submissions.patterns import by_lot, follows_share, refused, takes_the_most_common
 from prm_eval.submissions.suspicion import PoolFacts, _found
 from tests.leaderboard.board import edit_json, make_results, rows_of, write_rows
 
@@ -131,3 +131,21 @@ def test_refusals_made_from_grades_are_marked_by_check_and_board(tmp_path, capsy
     assert main(["check", str(folder)]) == 0
     printed = capsys.readouterr().out
     assert "[suspicious: grades]" in printed and "[suspicious: refusals]" in printed
+
+
+def test_rewards_that_know_the_most_common_answer_are_told() -> None:
+    """One number for the most common answer of the whole pool, none for all others: +6.4 points over a vote of n."""
+    about = facts(problems=400)
+    most = np.zeros(about.correct.shape, dtype=bool)
+    for row, own in enumerate(about.classes):
+        answers, counts = np.unique(own[own >= 0], return_counts=True)
+        most[row] = own == answers[counts.argmax()]
+    for sigma in (0.0, 0.3):
+        table = most + sigma * noise(about)
+        share, problems = takes_the_most_common(table, about.correct, about.classes)
+        assert problems > 20
+        assert (share > 0.9) == ("votes" in names(table, about)), sigma
+        if sigma == 0.0:
+            assert share == 1.0
+    assert takes_the_most_common(noise(about), about.correct, about.classes)[0] < 0.6
+    assert takes_the_most_common(np.full(about.correct.shape, np.nan), about.correct, about.classes) == (0.0, 0)

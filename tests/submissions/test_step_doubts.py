@@ -15,7 +15,7 @@ import pytest
 from prm_eval.evaluation.stepwise.arrays import SetArrays, load_set
 from prm_eval.evaluation.stepwise.rules import RULES, rule_rows
 from prm_eval.evaluation.stepwise.scores import StepScores
-from prm_eval.submissions.alike import SAME_ORDER, Ordered, copies
+from prm_eval.submissions.alike import SAME_STEPS, Ordered, copies
 from prm_eval.submissions.step_suspicion import (
     FOLLOWS_LIMIT,
     LEAST_STEPS,
@@ -202,11 +202,11 @@ def test_copies_are_found_by_the_order_of_steps() -> None:
     arrays, chance = simulated(9), np.random.default_rng(9)
     one, other = honest(arrays, chance), honest(arrays, chance)
     shifted = np.log(one / (1 - one))
-    prints = [Ordered(name, "recomputed", order_of_steps(scores(values, "raw"), arrays))
+    prints = [Ordered(name, "recomputed", order_of_steps(scores(values, "raw"), arrays), SAME_STEPS)
               for name, values in (("a/a", one), ("b/b", shifted), ("c/c", other))]  # fmt: skip
     found = copies(prints)
     assert [len(each) for each in found] == [1, 1, 0] and "b/b" in found[0][0].text
-    assert float(prints[0].order @ prints[2].order) < 0.9 < SAME_ORDER
+    assert float(prints[0].order @ prints[2].order) < 0.9 < SAME_STEPS
 
 
 def test_ties_share_their_ranks() -> None:
