@@ -26,6 +26,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -46,6 +47,10 @@ from prm_eval.pools.pool import Pool
 from prm_eval.store.journal import read_journal
 
 TASK = "miniature_bon"
+
+
+LISTENING: list[socket.socket] = []
+"""The sockets of the servers, which forked runs inherit."""
 
 
 @dataclass
@@ -84,6 +89,7 @@ class Server:
 
         ThreadingHTTPServer.allow_reuse_address = True
         self._http = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        LISTENING.append(self._http.socket)
         self._http.daemon_threads = True
         self._http.handle_error = lambda *rest: None  # type: ignore[method-assign]
         self.port, self._alive = self._http.server_address[1], alive
@@ -172,6 +178,9 @@ def start(door: Door, folder: Path, seed: int) -> int:
     if child := os.fork():
         return child
     status = 1
+    # held by a run, the port of a server that died could not be taken by the next one
+    for each in LISTENING:
+        each.close()
     try:
         import torch
 
