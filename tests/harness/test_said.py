@@ -184,7 +184,8 @@ def api_run(folder: Path, server: Server, concurrent: int) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("concurrent", [1, 3])
 def test_a_server_that_dies_and_comes_back_costs_nothing(here, server, concurrent, caplog) -> None:  # noqa: F811
-    """The run waits, longer each time, asks only for what is missing, and ends; no reply is paid for twice."""
+    """The run waits, longer each time, asks only for what is missing, and ends; no reply that came is paid for
+    twice."""
     waits: list[float] = []
 
     def back(seconds: float) -> None:
@@ -197,7 +198,8 @@ def test_a_server_that_dies_and_comes_back_costs_nothing(here, server, concurren
         words = run_lm_eval(api_run(here, server, concurrent), sleep=back)
     except SystemError:  # CPython's gh-106905: two threads (the server is one) parse at once; nothing has run yet
         words = run_lm_eval(api_run(here, server, concurrent), sleep=back)
-    assert server.replies == 16
+    # with several requests side by side, replies of the others may be on their way when a run breaks off, twice here
+    assert 16 <= server.replies <= 16 + 2 * (concurrent - 1)
     (pool,) = dumps(here)
     assert sorted(int(c.text.split("\n")[0]) for _, cs in pool for c in cs) == list(range(1, 17))
     assert pool.info.source["lm_eval"]["chat_template"]["text"] == "the server's"
