@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.jobs import report_on_steps
+from prm_eval.evaluation.one_step import step_lines
 from prm_eval.pools.format import GRADES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
@@ -43,7 +44,7 @@ def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from report_on_steps(pool, bars=bars).lines()
+    yield from step_lines(info, report_on_steps(pool, bars=bars), None, "a PRM")
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 

@@ -267,6 +267,7 @@ def _measure_together(yardstick: Yardstick, submissions: Sequence[Submission]) -
     def remark(file: RewardFile, rewards: Floats) -> list[_Seen]:
         each = by_file[id(file)]
         doubts = suspicions(each, yardstick.arrays.pool, rewards, yardstick.settings.headline_n)
+        doubts += of_steps(each, yardstick.arrays.pool, yardstick.arrays.scored_steps(file, rewards))
         return [_Seen(tuple(doubts), ordered(each, rewards))]
 
     measured = yardstick.measure([each.rewards for each in submissions], remark)
