@@ -80,9 +80,7 @@ def _score(options: argparse.Namespace) -> int:
         model = _by_prefixes(model, options)
     folder = _reward_folder(options, model, pool)
     if model.kind == "prm" and not (folder / "submission.json").is_file():
-        for line in step_lines(
-            pool.info, report_on_steps(pool, model.splitter, bars=Bar), model.splitter, model.name
-        ):
+        for line in step_lines(pool.info, report_on_steps(pool, model.splitter, bars=Bar), model.splitter, model.name):
             print(line)
     if options.submission is not None and options.taken is None and not (folder / "submission.json").is_file():
         for there in same_rewards(pool, model):

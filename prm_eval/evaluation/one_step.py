@@ -80,9 +80,7 @@ def warnings_of(
     """Return the warnings for several reward models whose candidates are counted, by their names in tables."""
     short = short_names(each.label for each in files)
     found = [
-        one_step_warning(
-            info, each.file.info.splitter, of_one_step[each.label], scored[each.label], short[each.label]
-        )
+        one_step_warning(info, each.file.info.splitter, of_one_step[each.label], scored[each.label], short[each.label])
         for each in files
         if each.file.info.kind == "prm"
     ]

@@ -36,7 +36,11 @@ def choose_prompt(given: str | None, settings: Mapping[str, Any], replay: Replay
         return recognised(settings["doc_to_text"]) if settings.get("doc_to_text") is not None else DEFAULT_PROMPT
     found = asked_by(replay.pool.info)
     if wanted is not None and (found is None or found.template not in (wanted.template, wanted.as_jinja)):
-        by = "does not know its prompt" if found is None else f"was asked by {shown(found.name)}: {shown(found.template)}"
+        by = (
+            "does not know its prompt"
+            if found is None
+            else f"was asked by {shown(found.name)}: {shown(found.template)}"
+        )
         raise PrmEvalError(
             f"prompt={shown(given)}: nothing is generated in a replay, and {replay.pool.path} {by}. Leave prompt= out"
         )

@@ -26,6 +26,7 @@ from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
+from prm_eval.submissions.suspicion import of_steps
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
