@@ -90,7 +90,8 @@ class BestOfNTask(ConfigurableTask):
         slots = self.replay.pool.info.m if self.replay else self.n_samples
         if self.n_samples > slots:
             raise PrmEvalError(f"n_samples={self.n_samples}, but the replayed pool has {slots} slots a problem")
-        self.prompt = choose_prompt(self.options.prompt, settings, self.replay)
+        # lm_eval's own tasks have a ``prompt``, and it means another thing
+        self.asked = choose_prompt(self.options.prompt, settings, self.replay)
         self.ns = checked_ns(self.options.ns, self.n_samples)
         self.pipelines = self._choose_pipelines()
         self.models: dict[str, RewardModel] = {}
@@ -102,7 +103,7 @@ class BestOfNTask(ConfigurableTask):
         metadata["prm_eval"] = self._provenance()
         settings |= {
             "metadata": metadata,
-            "doc_to_text": doc_to_text(self.prompt, settings),
+            "doc_to_text": doc_to_text(self.asked, settings),
             "repeats": self.n_samples,
             "process_results": process_results,
             "metric_list": [
@@ -163,7 +164,7 @@ class BestOfNTask(ConfigurableTask):
             "grader": load_grader(self.options.grader).version if self.options.grades == "own" else "published",
             "ns": list(self.ns),
             "pipelines": list(self.pipelines),
-            "prompt": self.prompt and {"name": self.prompt.name, "template": self.prompt.template},
+            "prompt": self.asked and {"name": self.asked.name, "template": self.asked.template},
             "versions": software_versions("lm_eval", "torch", "transformers"),
         }
 
@@ -213,7 +214,7 @@ class BestOfNTask(ConfigurableTask):
         if self.replay is not None:
             self.replay.fill(self._instances)
             return
-        name = None if self.prompt is None else self.prompt.name
+        name = None if self.asked is None else self.asked.name
         self.made_by = prompt_record(self.config, self._instances, self.language_model, kwargs, template, name)
         if self.language_model is not None:
             self._go_on(rank=int(kwargs.get("rank", 0)))
@@ -243,8 +244,8 @@ class BestOfNTask(ConfigurableTask):
             raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
         if fed := how_fed(model):
             logger.info("%s_model=%s is fed by the recipe %s", role, model.name, fed)
-        if self.prompt is not None and self.replay is None:
-            check_fit(self.prompt, model, f"{role}_model={model.name}")
+        if self.asked is not None and self.replay is None:
+            check_fit(self.asked, model, f"{role}_model={model.name}")
         return model
 
     def apply_filters(self) -> list[Any] | None:
@@ -283,7 +284,7 @@ class BestOfNTask(ConfigurableTask):
             dict(self.config.generation_kwargs or {}),
             self.config.metadata or {},
             self.made_by | ({"seeds": self.journal.seeds} if self.journal is not None else {}),
-            pool_splitter(self.prompt),
+            pool_splitter(self.asked),
         )
         logger.info(
             "%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path
