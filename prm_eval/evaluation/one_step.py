@@ -44,7 +44,7 @@ def one_step_warning(info: PoolInfo, splitter: str | None, of_one_step: int, can
         by += ", and the policy does not write so"
         fit = [each for each in fit if each != asked.name]
     ask = f". Ask otherwise: {offered(fit)}" if fit else ""
-    return f"{text}{by}{ask}{',' if ask else '. Or'} or cut otherwise: prm-eval score POOL --splitter ..."
+    return f"{text}{by}{ask}{', or' if ask else '. Or'} cut otherwise: prm-eval score POOL --splitter ..."
 
 
 def step_lines(info: PoolInfo, report: StepReport, splitter: str | None, name: str) -> list[str]:
