@@ -129,7 +129,7 @@ def prompt_lines() -> str:
         [
             f"`{each.name}`",
             f"`{each.template}`".replace("\n", "⏎"),
-            ", ".join(f"`{name}`" for name in each.splitters) or "any: no form of steps is asked for",
+            ", ".join(f"`{name}`" for name in each.splitters) or "not known: it asks for no form of steps",
             each.answer or "as the policy has it",
             each.source,
         ]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 
 import pytest
 
@@ -195,7 +194,7 @@ def test_a_replay_says_how_its_pool_was_asked(here, caplog) -> None:
     assert config["doc_to_text"] == PROMPTS["boxed_paragraphs"].as_jinja
     assert config["metadata"]["prm_eval"]["prompt"]["name"] == "boxed_paragraphs"
     assert not said(caplog, "cuts candidates by")  # it is too late to ask otherwise
-    with pytest.raises(PrmEvalError, match="prompt='step_k': nothing is generated in a replay.*'boxed_paragraphs'"):
+    with pytest.raises(PrmEvalError, match=r"prompt='step_k': nothing is generated in a replay.*'boxed_paragraphs'"):
         run(metadata={"replay": str(pool.path), "prompt": "step_k"})
 
 
@@ -211,7 +210,7 @@ def test_a_replay_of_strangers_runs_no_template_of_theirs(here, pool) -> None:
     (pool.path / "pool.json").write_text(json.dumps(about))
     found = run(metadata={"replay": str(pool.path)})
     assert found["configs"]["problems_bon"]["metadata"]["prm_eval"]["prompt"] is None
-    with pytest.raises(PrmEvalError, match="does not know its prompt. Leave prompt= out"):
+    with pytest.raises(PrmEvalError, match=r"does not know its prompt\. Leave prompt= out"):
         run(metadata={"replay": str(pool.path), "prompt": "boxed_lines"})
 
 

@@ -36,7 +36,9 @@ OBEDIENT = {
 
 def test_the_default_is_what_it_was() -> None:
     """Another word in the default prompt, and no number of today's runs comes again."""
-    asked = "{{problem}}\n\nSolve the problem step by step, one step a line, and put your final answer within \\boxed{}."
+    asked = (
+        "{{problem}}\n\nSolve the problem step by step, one step a line, and put your final answer within \\boxed{}."
+    )
     assert DEFAULT_PROMPT.as_jinja == asked
     assert load_prompt("qwen_math").template.endswith(
         "\nPlease reason step by step, and put your final answer within \\boxed{}."
@@ -98,7 +100,10 @@ def test_a_template_is_taken_as_it_stands(around: str, statement: str) -> None:
     ("given", "message"),
     [
         ("boxed_paragraph", "'boxed_paragraph': neither a name, nor .* Did you mean boxed_paragraphs.* qwen_math"),
-        ("Solve it.", "'Solve it.': neither a name, nor a text with {problem} in it, nor a file. Expected one of boxed"),
+        (
+            "Solve it.",
+            "'Solve it.': neither a name, nor a text with {problem} in it, nor a file. Expected one of boxed",
+        ),
         ("no/such.txt", "'no/such.txt': neither .* nor a file. Expected one of boxed_lines, boxed_paragraphs, step_k"),
         ("{{problem}}\nSolve it.", "prompt=: found {{problem}; expected {problem}, in single braces"),
         ("x" * 100_000 + SLOT, "a text of 100,009 characters; expected at most 100,000 bytes"),
