@@ -16,6 +16,7 @@ from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.texts.names import short_names
 from prm_eval.texts.step_report import StepReport, mostly_one_step
+from prm_eval.texts.steps import base_splitter
 
 Ints = npt.NDArray[np.int64]
 
@@ -38,6 +39,8 @@ def one_step_warning(info: PoolInfo, splitter: str | None, of_one_step: int, can
         f"{of_one_step:,} of {candidates:,} candidates ({share:.0f} %) are one step to {name}, which cuts them by "
         f"{cut}: there a PRM is an ORM"
     )
+    if base_splitter(cut) == "given":  # nobody here can cut them otherwise
+        return text
     asked, fit = asked_by(info), fitting(cut)
     by = "" if asked is None or not asked.splitters else f". The prompt {asked.name} asked for {asked.steps}"
     if by and asked is not None and asked.fits(cut):
