@@ -1,10 +1,10 @@
 """The parts of the documents that are made from code and results: ``python -m prm_eval.cli.document [--check] [ROOT]``.
 
 It writes ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in ``docs/reward-models.md``,
-that of step aggregations in ``docs/numbers.md``, the tables of the board in ``docs/board.md`` and their head in
-``README.md`` (both from ``results/leaderboard/leaderboard.md``, as ``prm-eval leaderboard`` left it). The text depends
-on neither the terminal nor the version of Python, because it is made from the parser's actions, not from its formatted
-help.
+that of step aggregations in ``docs/numbers.md``, that of prompts in ``docs/lm_eval.md``, the tables of the board in
+``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
+``prm-eval leaderboard`` left it). The text depends on neither the terminal nor the version of Python, because it is
+made from the parser's actions, not from its formatted help.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def documents(root: Path) -> dict[Path, str]:
         root / "docs" / "reward-models.md": ("recipes", recipe_lines()),
         root / "docs" / "board.md": ("leaderboard", board),
         root / "docs" / "numbers.md": ("aggregations", aggregation_lines()),
+        root / "docs" / "lm_eval.md": ("prompts", prompt_lines()),
         root / "README.md": ("board-head", board_head(board)),
     }
     wanted = {root / "docs" / "command-line.md": command_line(build_parser())}
@@ -118,6 +119,23 @@ def aggregation_lines() -> str:
         for name, rule in AGGREGATIONS.items()
     ]
     return _table(["aggregation", "the reward is", "source", "also called"], rows)
+
+
+def prompt_lines() -> str:
+    """Return the prompts by name as a Markdown table; a line break of a prompt is shown as a sign."""
+    from prm_eval.pools.prompts import PROMPTS
+
+    rows = [
+        [
+            f"`{each.name}`",
+            f"`{each.template}`".replace("\n", "⏎"),
+            ", ".join(f"`{name}`" for name in each.splitters) or "not known: it asks for no form of steps",
+            each.answer or "as the policy has it",
+            each.source,
+        ]
+        for each in PROMPTS.values()
+    ]
+    return _table(["name", "what is asked", "fits the splitters", "final answer", "source"], rows)
 
 
 def board_head(board: str) -> str:

@@ -53,6 +53,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
+    from prm_eval.evaluation.one_step import step_lines
     from prm_eval.evaluation.stepwise.placing import placing_options, require_given_steps
     from prm_eval.pools.pool import Pool
     from prm_eval.rewards import OPTIONS, how_fed, load_reward_model
@@ -79,7 +80,7 @@ def _score(options: argparse.Namespace) -> int:
         model = _by_prefixes(model, options)
     folder = _reward_folder(options, model, pool)
     if model.kind == "prm" and not (folder / "submission.json").is_file():
-        for line in report_on_steps(pool, model.splitter, bars=Bar).lines():
+        for line in step_lines(pool.info, report_on_steps(pool, model.splitter, bars=Bar), model.splitter, model.name):
             print(line)
     if options.submission is not None and options.taken is None and not (folder / "submission.json").is_file():
         for there in same_rewards(pool, model):
@@ -120,6 +121,7 @@ def _reward_folder(options: argparse.Namespace, model: RewardModel, pool: Pool) 
 
 
 def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path | None) -> int:
+    from prm_eval.evaluation.one_step import warning_of
     from prm_eval.evaluation.ranking import can_be_evaluated
     from prm_eval.rewards.files.judgements import judged_lines
     from prm_eval.stepsets import is_step_set
@@ -141,6 +143,8 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     if found.nothing_scored:
         print("prm-eval: nothing was scored", file=sys.stderr)
         return 1
+    if warning := warning_of(pool.info, rewards.info, rewards.step_counts(), rewards.name):
+        print(f"WARNING    {warning}")
     what = "evaluate" if is_step_set(pool.path) or can_be_evaluated(pool) else "rank"
     step = f"{what} {pool.path} {rewards.folder}" if submission is None else f"submit-form {rewards.folder}"
     print(f"next       prm-eval {step}")
@@ -222,6 +226,8 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
         no_answer=options.no_answer,
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
+    for warning in found.warnings if options.json else ():
+        print(f"WARNING: {warning}", file=sys.stderr)
     if options.html:
         title = options.title or f"Best of n on {found.pool['problem_set'].get('name') or options.pool.name}"
         _write_page(options.html, html_page(found, title))

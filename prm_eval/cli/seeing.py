@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def _rank(options: argparse.Namespace) -> int:
         found = run_ranking(options.pool, options.rewards, aggregations=options.aggregation, progress=progress)
     if options.json:
         print(json.dumps(found.to_json(), indent=2, allow_nan=False))
+        for warning in found.warnings:
+            print(f"WARNING: {warning}", file=sys.stderr)
         return 0
     for line in ranking_lines(found):
         print(line)

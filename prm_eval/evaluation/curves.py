@@ -35,6 +35,7 @@ from prm_eval.evaluation.no_answer import (
     ruled,
 )
 from prm_eval.evaluation.notes import Counts, notes, reads_golds, votes
+from prm_eval.evaluation.one_step import warnings_of
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES
 from prm_eval.evaluation.summary import ORACLE, CurveKey, Difference, GroupRow, Rank, Row, Summary
 from prm_eval.pools.pool import Pool
@@ -77,7 +78,7 @@ class Evaluation:
     """The results of an evaluation.
 
     ``curves`` has e_p(n), (problems, len(ns)), for every curve; ``unread`` has the golds that grading cannot read,
-    where the grades depend on it.
+    where the grades depend on it; ``warnings`` are notes that no reader of the numbers may miss.
     """
 
     pool: dict[str, Any]
@@ -92,6 +93,7 @@ class Evaluation:
     no_answer: NoAnswer
     unread: tuple[UnreadableGold, ...] = ()
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as ``prm-eval evaluate --json`` prints it."""
@@ -106,6 +108,7 @@ class Evaluation:
             "no_answer": self.no_answer.to_json(),
             "golds": {"unreadable": len(self.unread), "first": [each.problem_id for each in self.unread[:NAMED]]},
             "notes": self.notes,
+            "warnings": self.warnings,
         }
 
 
@@ -257,6 +260,7 @@ def evaluate(
         ),
         unread=unread,
         notes=notes(pool, counts, grades, rule, unread, unavailable),
+        warnings=warnings_of(pool.info, files, counts.of_one_step, counts.scored),
     )
 
 

@@ -32,6 +32,9 @@ class Counts:
         self.no_answer = 0
         self.wrong = 0
         self.refused: dict[str, int] = {}
+        # of the candidates with rewards, by reward model: how many there are, and how many of them are one step
+        self.scored: dict[str, int] = {}
+        self.of_one_step: dict[str, int] = {}
         self.least: dict[str, float] = {}
         self.most: dict[str, float] = {}
 
@@ -44,6 +47,8 @@ class Counts:
         for name, arrays in graded.rewards.items():
             self.refused[name] = self.refused.get(name, 0) + int((present & np.isnan(arrays.rewards)).sum())
         for name, each in steps.items():
+            self.scored[name] = self.scored.get(name, 0) + int((each.counts > 0).sum())
+            self.of_one_step[name] = self.of_one_step.get(name, 0) + int((each.counts == 1).sum())
             if len(each.values):
                 self.least[name] = min(self.least.get(name, np.inf), float(each.values.min()))
                 self.most[name] = max(self.most.get(name, -np.inf), float(each.values.max()))

@@ -97,12 +97,20 @@ class PoolArrays:
         Raises:
             DataError: The file is for another pool, or a row is malformed.
         """
-        expected = np.ones(len(self.at), dtype=np.int64)
-        if rewards.info.kind == "prm":
-            splitter = rewards.info.splitter or self.info.splitter
-            self.prepare([splitter])
-            expected = self.step_counts[splitter]
-        return rewards.read_whole(self.pool, self.ids, expected)
+        return rewards.read_whole(self.pool, self.ids, self._expected(rewards))
+
+    def _expected(self, rewards: RewardFile) -> Ints:
+        """Return the number of step rewards that a file has of each candidate that it does not refuse."""
+        if rewards.info.kind != "prm":
+            return np.ones(len(self.at), dtype=np.int64)
+        splitter = rewards.info.splitter or self.info.splitter
+        self.prepare([splitter])
+        return self.step_counts[splitter]
+
+    def scored_steps(self, rewards: RewardFile, table: Floats) -> Ints:
+        """Return the number of steps of each candidate that has a reward in a (P, M) table; 0 for the others."""
+        there = ~np.isnan(table.ravel()[self.at])
+        return np.where(there, self._expected(rewards), 0)
 
 
 def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.jobs import report_on_steps
+from prm_eval.evaluation.one_step import step_lines, warning_of
 from prm_eval.pools.format import GRADES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
@@ -22,7 +23,7 @@ from prm_eval.texts.names import short_name
 # characters of a prompt, a setting or a name
 SHOWN = 200
 # what is recorded of how a prompt was made, in the order in which it is shown
-PROMPT = ("prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
+PROMPT = ("prompt_name", "prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
 
 
 def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
@@ -43,7 +44,7 @@ def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from report_on_steps(pool, bars=bars).lines()
+    yield from step_lines(info, report_on_steps(pool, bars=bars), None, "a PRM")
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 
@@ -100,20 +101,26 @@ def _grade_lines(pool: Pool) -> Iterator[str]:
 def _reward_lines(pool: Pool) -> Iterator[str]:
     folders = pool.reward_folders()
     for folder in folders:
-        yield f"rewards    {one_line(folder.name, SHOWN)}: {_of_folder(folder)}"
+        yield from _of_folder(folder, pool)
     if not folders:
         path = visible(str(pool.path))
         yield f"rewards    none yet: prm-eval score {path} --reward-model RM -o {path}/rewards/NAME"
 
 
-def _of_folder(folder: Path) -> str:
+def _of_folder(folder: Path, pool: Pool) -> Iterator[str]:
+    """Yield the line of a reward folder, and the warning where it reads most candidates as one step."""
+    head = f"rewards    {one_line(folder.name, SHOWN)}: "
     try:
         rewards = RewardFile(folder)
+        warning = warning_of(pool.info, rewards.info, rewards.step_counts(), one_line(folder.name, SHOWN))
     except PrmEvalError as error:
-        return one_line(str(error), SHOWN)
+        yield head + one_line(str(error), SHOWN)
+        return
     kind = rewards.info.kind.upper()
     how = f", {rewards.aggregation}" if rewards.info.kind == "prm" else ""
     refused = rewards.info.run.get("refused")
     counts = [each for each in refused.values() if type(each) is int] if isinstance(refused, dict) else []
     lost = f", {sum(counts):,} refused" if sum(counts) else ""
-    return f"{one_line(short_name(rewards.info.name), SHOWN)} ({kind}{how}{lost})"
+    yield f"{head}{one_line(short_name(rewards.info.name), SHOWN)} ({kind}{how}{lost})"
+    if warning is not None:
+        yield f"WARNING    {warning}"

@@ -6,6 +6,7 @@ or not a final answer is found in it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -19,6 +20,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import named_apart
 from prm_eval.evaluation.diagnostics import within_problem_correlation
 from prm_eval.evaluation.jobs import opened_rewards
+from prm_eval.evaluation.one_step import warnings_of
 from prm_eval.evaluation.report import aligned
 from prm_eval.pools.format import policy_name
 from prm_eval.pools.pool import Pool
@@ -124,6 +126,7 @@ class Ranking:
     rankers: tuple[Ranker, ...]
     chosen: tuple[Chosen, ...]
     agreements: tuple[Agreement, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the ranking as ``prm-eval rank --json`` prints it."""
@@ -142,6 +145,7 @@ class Ranking:
             "reward_models": [asdict(each) for each in self.rankers],
             "rows": rows,
             "agreement": pairs,
+            "warnings": list(self.warnings),
         }
 
 
@@ -174,11 +178,14 @@ def run_ranking(
     chosen: list[Chosen] = []
     tables: list[list[Floats]] = [[] for _ in named]
     texts: list[Ints] = []
+    scored, of_one_step = Counter[str](), Counter[str]()
     for done, (problem, table) in enumerate(pool.blocks(COLUMNS), 1):
         candidates = table.to_pylist()
         texts.append(_distinct(pool, candidates))
         for index, (each, reader) in enumerate(zip(named, readers, strict=True)):
             found = reader.take_each(problem, table)
+            scored[each.label] += sum(bool(one.values) for one in found)
+            of_one_step[each.label] += sum(len(one.values) == 1 for one in found)
             row, first = _first(pool, problem, candidates, found, each, index)
             chosen.append(first)
             tables[index].append(row)
@@ -188,7 +195,8 @@ def run_ranking(
         reader.finish()
     stacked = [np.stack(rows) for rows in tables]
     pairs = [_agreement(one, other, stacked, texts) for one, other in combinations(range(len(named)), 2)]
-    return Ranking(_about(pool), tuple(_rankers(named)), tuple(chosen), tuple(pairs))
+    warnings = warnings_of(pool.info, named, of_one_step, scored)
+    return Ranking(_about(pool), tuple(_rankers(named)), tuple(chosen), tuple(pairs), tuple(warnings))
 
 
 def can_be_evaluated(pool: Pool) -> bool:
@@ -329,6 +337,8 @@ def ranking_lines(ranking: Ranking) -> list[str]:
     if ranking.agreements:
         lines += ["", "agreement of two reward models"]
         lines += aligned([["", "same text", "by chance", "problems", "rank correlation"], *_pairs(ranking)])
+    if ranking.warnings:
+        lines += ["", *(f"WARNING: {one_line(each, 1_000)}" for each in ranking.warnings)]
     if pool["can_be_evaluated"]:
         return [*lines, "", f"accuracies, by grades: prm-eval evaluate {visible(pool['path'])}"]
     return [*lines, "", f"no accuracy: {pool['without_gold']:,} of {pool['n_problems']:,} problems have no gold answer"]

@@ -71,7 +71,7 @@ def about_p(differences: Sequence[Difference], level: float) -> list[str]:
 
 
 def text_table(evaluation: Evaluation) -> str:
-    """Return the accuracy table in per cent, with limits at the largest n, and the notes."""
+    """Return the accuracy table in per cent, with limits at the largest n, the warnings and the notes."""
     pool, names = evaluation.pool, Names(evaluation)
     policy = policy_name(pool["policy"])
     level = round(100 * evaluation.settings["level"])
@@ -122,7 +122,8 @@ def text_table(evaluation: Evaluation) -> str:
             f"rank by best of n at n = {n}: "
             + ", ".join(f"{names.model(r.reward_model)} {_span(r.best, r.worst)}" for r in ranks),
         ]
-    return "\n".join(lines + [""] * bool(evaluation.notes) + [f"note: {note}" for note in evaluation.notes])
+    said = [*(f"WARNING: {each}" for each in evaluation.warnings), *(f"note: {each}" for each in evaluation.notes)]
+    return "\n".join(lines + [""] * bool(said) + said)
 
 
 def _minus(difference: Difference, names: Names) -> str:

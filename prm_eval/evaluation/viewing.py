@@ -17,6 +17,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import named_apart
 from prm_eval.evaluation.jobs import AUTO, meant_grades
 from prm_eval.evaluation.notes import WIDER_EXTRACTION
+from prm_eval.evaluation.one_step import warning_of
 from prm_eval.grading.finding.extract import Extraction, extract
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
@@ -131,6 +132,7 @@ class View:
         models: The short names of the reward models.
         problems: The problems with their candidates.
         left: How many more candidates fit what was asked for, and are not shown.
+        warnings: What no reader of the rewards may miss.
     """
 
     pool: Pool
@@ -138,6 +140,7 @@ class View:
     models: tuple[str, ...]
     problems: tuple[ProblemView, ...]
     left: int
+    warnings: tuple[str, ...] = ()
 
 
 def view_candidates(
@@ -184,7 +187,10 @@ def view_candidates(
     if problem is not None and slot is not None and not shown and not left:
         raise PrmEvalError(_no_slot(pool, problem, slot, verdict))
     names = tuple(short_names(each.label for each in named).values())
-    return View(pool, source, names, _filled(pool, shown, named, source), left)
+    said = (warning_of(pool.info, each.file.info, each.file.step_counts(), name)
+            for each, name in zip(named, names, strict=True))  # fmt: skip
+    warnings = tuple(each for each in said if each is not None)
+    return View(pool, source, names, _filled(pool, shown, named, source), left, warnings)
 
 
 Selected = tuple[Problem, pa.Table, pa.Table | None, list[int]]

@@ -41,6 +41,9 @@ def view_lines(view: View) -> Iterator[str]:
     if view.left:
         yield ""
         yield f"{view.left:,} more fit: --most N shows more, --problem ID all of a problem"
+    if view.warnings:
+        yield ""
+        yield from (f"WARNING    {one_line(each, 1_000)}" for each in view.warnings)
 
 
 def _problem_lines(view: ProblemView) -> Iterator[str]:
@@ -195,6 +198,7 @@ def view_page(view: View, title: str) -> str:
         style=Markup(style),  # noqa: S704  (ours)
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         about=_about(view),
+        warnings=[visible(each, lines=False) for each in view.warnings],
         left=view.left,
         problems=[_problem_values(each, view) for each in view.problems],
     )

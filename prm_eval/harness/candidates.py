@@ -14,7 +14,7 @@ from prm_eval.harness.options import Options, read_options
 from prm_eval.importers import import_pool
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import ProblemSet
-from prm_eval.pools.writer import PoolWriter
+from prm_eval.pools.writer import DEFAULT_SPLITTER, PoolWriter
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel
 from prm_eval.rewards.models.stored import StoredRewardModel
@@ -32,6 +32,7 @@ def dump_candidates(
     sampling: dict[str, Any],
     metadata: dict[str, Any],
     made_by: dict[str, Any] | None = None,
+    splitter: str = DEFAULT_SPLITTER,
 ) -> Pool:
     """Write the generated candidates into a pool that is named by its content, and return it.
 
@@ -53,6 +54,7 @@ def dump_candidates(
                 problem_set={"name": problem_set.name},
                 policy=policy,
                 m=m,
+                splitter=splitter,
                 sampling={k: repr(v) for k, v in sampling.items()},
                 source={"lm_eval": made_by} if made_by else {},
             )

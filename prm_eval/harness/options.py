@@ -33,6 +33,7 @@ class Metadata:
         problems: A file, or a problem set by name.
         problem_set: The task's own problem set (set in its YAML).
         replay: A pool or a samples file, from which candidates come in place of generation.
+        prompt: How the policy is asked: a prompt by name, or a template of one's own.
         dump_dir: Where candidates are kept.
         grader: A registered grader.
         grades: "own", or "published" (with replay= of a pool that has labels).
@@ -51,6 +52,7 @@ class Metadata:
     problems: str | None = None
     problem_set: str | None = None
     replay: str | None = None
+    prompt: str | None = None
     dump_dir: str = DUMP_DIR
     grader: str = "default"
     grades: Annotated[Literal["own", "published"], Words("own or published")] = "own"
@@ -84,6 +86,7 @@ class Options:
     allow_identical: bool
     policy_offload: bool = False
     no_answer: str = "auto"
+    prompt: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -119,6 +122,7 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         allow_identical=plain.allow_identical_candidates,
         policy_offload=plain.policy_offload,
         no_answer=plain.no_answer,
+        prompt=None if plain.prompt is None else str(metadata["prompt"]),  # the space around a template is its own
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={role: options_of(metadata, role) for role in ROLES},
     )

@@ -21,7 +21,12 @@ LONGEST_TEXT = 20_000
 
 
 def prompt_record(
-    config: Any, instances: Sequence[Any], model: Any, requested: Mapping[str, Any], template: Any = None
+    config: Any,
+    instances: Sequence[Any],
+    model: Any,
+    requested: Mapping[str, Any],
+    template: Any = None,
+    prompt_name: str | None = None,
 ) -> dict[str, Any]:
     """Return a record of how the prompts of a task were made.
 
@@ -31,6 +36,7 @@ def prompt_record(
         model: The language model.
         requested: The arguments that lm_eval gave to ``build_all_requests``.
         template: The value of lm_eval's ``--apply_chat_template``: True, or the name of a template.
+        prompt_name: The name of the prompt.
     """
     digest = hashlib.sha256()
     prompts = [str(getattr(instance.args[0], "prompt", instance.args[0])) for instance in instances]
@@ -41,6 +47,7 @@ def prompt_record(
     return {
         "task": str(config.task),
         "task_version": (config.metadata or {}).get("version"),
+        "prompt_name": prompt_name,
         "prompt": asked if isinstance(asked, str) else repr(asked),
         "description": config.description or None,
         "system": requested.get("system_instruction"),

@@ -31,6 +31,7 @@ from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
 from prm_eval.harness.offload import movable_policy, offloaded
 from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
+from prm_eval.harness.prompting import check_fit, choose_prompt, doc_to_text, pool_splitter, say_one_step
 from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
 from prm_eval.harness.repeats import repeats_warning
 from prm_eval.harness.said import say_table, say_verdicts, speak_in_lm_eval
@@ -89,6 +90,8 @@ class BestOfNTask(ConfigurableTask):
         slots = self.replay.pool.info.m if self.replay else self.n_samples
         if self.n_samples > slots:
             raise PrmEvalError(f"n_samples={self.n_samples}, but the replayed pool has {slots} slots a problem")
+        # lm_eval's own tasks have a ``prompt``, and it means another thing
+        self.asked = choose_prompt(self.options.prompt, settings, self.replay)
         self.ns = checked_ns(self.options.ns, self.n_samples)
         self.pipelines = self._choose_pipelines()
         self.models: dict[str, RewardModel] = {}
@@ -100,6 +103,7 @@ class BestOfNTask(ConfigurableTask):
         metadata["prm_eval"] = self._provenance()
         settings |= {
             "metadata": metadata,
+            "doc_to_text": doc_to_text(self.asked, settings),
             "repeats": self.n_samples,
             "process_results": process_results,
             "metric_list": [
@@ -160,6 +164,7 @@ class BestOfNTask(ConfigurableTask):
             "grader": load_grader(self.options.grader).version if self.options.grades == "own" else "published",
             "ns": list(self.ns),
             "pipelines": list(self.pipelines),
+            "prompt": self.asked and {"name": self.asked.name, "template": self.asked.template},
             "versions": software_versions("lm_eval", "torch", "transformers"),
         }
 
@@ -209,7 +214,8 @@ class BestOfNTask(ConfigurableTask):
         if self.replay is not None:
             self.replay.fill(self._instances)
             return
-        self.made_by = prompt_record(self.config, self._instances, self.language_model, kwargs, template)
+        name = None if self.asked is None else self.asked.name
+        self.made_by = prompt_record(self.config, self._instances, self.language_model, kwargs, template, name)
         if self.language_model is not None:
             self._go_on(rank=int(kwargs.get("rank", 0)))
 
@@ -238,6 +244,8 @@ class BestOfNTask(ConfigurableTask):
             raise PrmEvalError(f"{role}_splitter=given, but candidates that are generated come without steps")
         if fed := how_fed(model):
             logger.info("%s_model=%s is fed by the recipe %s", role, model.name, fed)
+        if self.asked is not None and self.replay is None:
+            check_fit(self.asked, model, f"{role}_model={model.name}")
         return model
 
     def apply_filters(self) -> list[Any] | None:
@@ -276,6 +284,7 @@ class BestOfNTask(ConfigurableTask):
             dict(self.config.generation_kwargs or {}),
             self.config.metadata or {},
             self.made_by | ({"seeds": self.journal.seeds} if self.journal is not None else {}),
+            pool_splitter(self.asked),
         )
         logger.info(
             "%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path
@@ -308,6 +317,7 @@ class BestOfNTask(ConfigurableTask):
         say_verdicts(pool, self.options.grades_source, self.config.generation_kwargs or {}, self.language_model)
         with offloaded(self.policy):
             rewards = {role: rewards_for(pool, model) for role, model in self.models.items()}
+        say_one_step(pool, rewards.values())
         self.config.metadata["prm_eval"] |= {
             "pool": pool_record(pool.info, str(pool.path)),
             "reward_models": {

@@ -26,6 +26,7 @@ from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
+from prm_eval.submissions.suspicion import of_steps
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
@@ -267,6 +268,7 @@ def _measure_together(yardstick: Yardstick, submissions: Sequence[Submission]) -
     def remark(file: RewardFile, rewards: Floats) -> list[_Seen]:
         each = by_file[id(file)]
         doubts = suspicions(each, yardstick.arrays.pool, rewards, yardstick.settings.headline_n)
+        doubts += of_steps(each, yardstick.arrays.pool, yardstick.arrays.scored_steps(file, rewards))
         return [_Seen(tuple(doubts), ordered(each, rewards))]
 
     measured = yardstick.measure([each.rewards for each in submissions], remark)

@@ -30,6 +30,9 @@ from prm_eval.store.tables import TableWriter
 from prm_eval.store.writing import NewFolder, sync_folder, write_json
 from prm_eval.texts.steps import SPLITTERS
 
+DEFAULT_SPLITTER = "line"
+"""The splitter of a pool that nobody gave another one."""
+
 
 class PoolWriter:
     """A writer of a pool, problem by problem in bounded memory; the folder gets its name only when it is complete.
@@ -53,7 +56,7 @@ class PoolWriter:
         parent: Path | None = None,
         problem_set: dict[str, Any],
         policy: dict[str, Any],
-        splitter: str = "line",
+        splitter: str = DEFAULT_SPLITTER,
         m: int | None = None,
         sampling: dict[str, Any] | None = None,
         source: dict[str, Any] | None = None,

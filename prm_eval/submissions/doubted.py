@@ -18,7 +18,7 @@ from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.readers import submission_folders
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.step_suspicion import step_suspicions, steps_ordered
-from prm_eval.submissions.suspicion import suspicions
+from prm_eval.submissions.suspicion import of_steps, suspicions
 from prm_eval.submissions.thresholds import threshold_in
 
 
@@ -47,6 +47,7 @@ def doubts_at(path: Path, checker: Checker) -> dict[str, list[Suspicion]]:
             continue
         submission, rewards = read[0], rewards_of(*read, pool)
         found[name] = suspicions(submission, pool, rewards, look.pool.headline_n)
+        found[name] += of_steps(submission, pool, read[1].counts)
         by_pool.setdefault(submission.pool_id, {})[name] = ordered(submission, rewards)
     for several in by_pool.values():
         for name, more in zip(several, copies(list(several.values())), strict=True):

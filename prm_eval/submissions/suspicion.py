@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from prm_eval.evaluation.curves import graded_slots
 from prm_eval.evaluation.measured import board_settings
+from prm_eval.evaluation.one_step import warning_of
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
@@ -30,6 +31,7 @@ from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.trust import enough
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NAMES = {
@@ -39,6 +41,7 @@ NAMES = {
     "oracle": "best-of-n is close to the oracle",
     "few-values": "few distinct rewards",
     "text-blind": "the rewards know the grades, and nothing else of the texts",
+    "one-step": "the process reward model reads most candidates as one step",
     "outliers": "rewards that lie absurdly far from all others",
     "refusals": "refused candidates are wrong or long beyond chance",
     "votes": "the rewards follow how many candidates of the pool have an answer",
@@ -98,6 +101,19 @@ def suspicions(
     odd = outliers(table[facts.present & ~np.isnan(table)], submission.rewards.info.score_type)
     of_the_word = [*of_verification(submission), *doubts(submission)]
     return [*of_the_word, *([] if odd is None else [odd]), *_found(table, facts, headline_n)]
+
+
+def of_steps(submission: Submission, pool: Pool, counts: Ints) -> list[Suspicion]:
+    """Return the suspicion that a process reward model was asked about whole solutions; empty for an ordinary one.
+
+    Args:
+        submission: A submission without faults.
+        pool: Its pool.
+        counts: The number of steps of each candidate; 0 where it has no reward.
+    """
+    text = warning_of(pool.info, submission.rewards.info, counts, "it")
+    scored = max(1, int((counts > 0).sum()))
+    return [] if text is None else [Suspicion("one-step", text, float((counts == 1).sum() / scored))]
 
 
 def of_verification(submission: Submission) -> Iterator[Suspicion]:

@@ -9,6 +9,8 @@ from prm_eval.texts.marks import bare_heading, is_lead_in
 
 MANY_OF_ONE_STEP = 0.1
 """The share of candidates with one step from which the report says what that means."""
+MOST_OF_ONE_STEP = 0.5
+"""The share of candidates with one step above which every door warns."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class StepReport:
                 f"{_percent(self.headings, self.steps)} are bare headings, "
                 f"{_percent(self.lead_ins, self.steps)} end in a colon"
             )
-        if self.of_one_step >= MANY_OF_ONE_STEP * self.candidates:
+        many = self.of_one_step >= MANY_OF_ONE_STEP * self.candidates
+        if many and not mostly_one_step(self.of_one_step, self.candidates):  # above half, the doors warn
             lines.append(f"note       {one} of candidates have one step: there a PRM is an ORM. Try another --splitter")
         return lines
 
@@ -77,6 +80,11 @@ def step_report(candidates: Iterable[Sequence[str]]) -> StepReport:
             elif is_lead_in(step):
                 lead_ins += 1
     return StepReport(counted, steps_of_all, fewest, most, without_step, of_one_step, without_word, headings, lead_ins)
+
+
+def mostly_one_step(of_one_step: int, candidates: int) -> bool:
+    """Say whether so many of the candidates have one step that every door warns: more than half."""
+    return of_one_step > MOST_OF_ONE_STEP * candidates
 
 
 def _percent(part: int, whole: int) -> str:

@@ -124,6 +124,7 @@ class Server:
     def __init__(self) -> None:
         self.replies = self.leave_after = 0
         self.prompts: list[str] = []
+        self.systems: list[str] = []
         self.port = 0
         self.http: ThreadingHTTPServer | None = None
 
@@ -137,6 +138,7 @@ class Server:
                     return  # the connection breaks without an answer
                 server.replies += 1
                 server.prompts.append(request["messages"][-1]["content"])
+                server.systems += [each["content"] for each in request["messages"][:-1] if each["role"] == "system"]
                 text = f"{server.replies}\nso \\boxed{{{server.replies % 5}}}"
                 body = json.dumps({"choices": [{"index": 0, "message": {"content": text}}]}).encode()
                 self.send_response(200)

@@ -236,7 +236,7 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
 
 def test_every_doubt_has_a_line_for_the_board() -> None:
     names = {"grades", "auroc", "oracle", "few-values", "text-blind", "outliers", "own-recipe", "unrun-rule"}
-    names |= {"refusals", "votes", "alike", "differs"}
+    names |= {"refusals", "votes", "alike", "differs", "one-step"}
     assert set(NAMES) == names and all(re.match(r"[a-z][a-z ,-]+[a-z]$", line.lower()) for line in NAMES.values())
     assert all(line[0].islower() and line[-1].islower() for line in NAMES.values())
 

@@ -23,7 +23,7 @@ from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.files.step_arrays import Form, StepArrays, refusal_reason
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.store.json_files import build_from, read_own_json
-from prm_eval.store.tables import TableWriter
+from prm_eval.store.tables import TableWriter, open_table
 from prm_eval.store.writing import write_json
 from prm_eval.texts.steps import SPLITTERS
 
@@ -134,6 +134,15 @@ class RewardFile:
                 raise DataError(
                     self.folder / "submission.json", None, f"run.{name} = {said}", f"{there}, as in rewards.parquet"
                 )
+
+    def step_counts(self) -> Ints:
+        """Return the number of step rewards of every row as the file says it, unchecked; 0 where there are none.
+
+        Raises:
+            DataError: The file cannot be read.
+        """
+        column = open_table(self.path, reward_schema(single=False)).read(columns=["n_steps"]).column("n_steps")
+        return np.asarray(column.to_numpy(), dtype=np.int64)
 
     def rows(self) -> Iterator[tuple[str, str, StepRewards]]:
         """Yield the (problem id, candidate id, rewards) of every row, unchecked."""
