@@ -147,7 +147,7 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     return 0
 
 
-POOLS_ALONE = ("n", "selectors", "aggregation", "score_type")
+POOLS_ALONE = ("n", "selectors", "aggregation", "score_type", "k_measures")
 STEPS_ALONE = ("threshold", "missing", "neutral")
 """Options of ``prm-eval evaluate`` that have a meaning for one of the two only."""
 
@@ -220,6 +220,7 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
         seed=options.seed,
         resamples=options.resamples or DEFAULT_RESAMPLES,
         no_answer=options.no_answer,
+        k_measures=options.k_measures or (),
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
     if options.html:

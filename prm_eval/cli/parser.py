@@ -192,6 +192,12 @@ def _evaluate_pool(evaluate: Any) -> None:
         "(default: lose; compete under published grades, by which none lacks an answer)",
     )
     evaluate.add_argument(
+        "--k-measures",
+        type=names,
+        metavar="A,B",
+        help="also avg@k, pass@k, maj@k, pass^k, g-pass@k:TAU (at least that share right), or all (docs/numbers.md)",
+    )
+    evaluate.add_argument(
         "--draws",
         type=positive,
         metavar="N",
