@@ -11,6 +11,7 @@ from typing import Any, Protocol
 # What the bars say. A stage that has a name of its own (an arm of a study, a model) says it itself.
 GRADING = "grading"
 GRADING_WITH = "grading with {grader}"
+COUNTING = "counting tokens"
 EVALUATING = "evaluating"
 RANKING = "ranking"
 SCORING = "scoring with {model}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import __version__
+from prm_eval.cli.parser_cost import cost_parser
 from prm_eval.cli.parser_label import label_parser
 from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _grade(commands)
     score_parser(commands)
     _evaluate(commands)
+    cost_parser(commands)
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
