@@ -13,7 +13,7 @@ def cost_parser(commands: Any) -> None:
     cost = add_command(
         commands,
         "cost",
-        "accuracy against tokens: curves, the cheapest n, what a reward model is worth against majority, stopping early",
+        "accuracy against tokens: the cheapest n, what a reward model is worth against majority, stopping early",
         "POOL POOL/rewards/qwen --reach 0.9 --html cost.html",
     )
     cost.add_argument("pool", type=Path, help="a pool folder")

@@ -30,7 +30,8 @@ Ints = npt.NDArray[np.int64]
 
 RECORDED, CHARACTERS = "recorded", "characters"
 """How candidates are counted, besides by the name of a tokenizer."""
-KINDS = ("candidates", "written", "read")
+WRITTEN = "written"
+"""What the policy wrote, where counts stand beside those of reward models."""
 CountTexts = Callable[[list[str]], Sequence[int]]
 
 
@@ -82,15 +83,15 @@ class Counted:
     """What each slot costs; NaN where it is unknown, 0 where the slot is missing.
 
     Attributes:
-        unit: What is counted, in words.
-        estimated: Whether the counts are an estimate that the user asked for.
+        unit: What is counted, in a word or two.
+        estimated: What the estimate that the user asked for counts; "" for recorded counts.
         written: (problems, M) by the policy.
         read: (problems, M) by each reward model.
         unknown: How many candidates have no count, by "written" and by reward model; those with some only.
     """
 
     unit: str
-    estimated: bool
+    estimated: str
     written: Floats
     read: Mapping[str, Floats]
     unknown: Mapping[str, int]
@@ -113,7 +114,7 @@ def count_costs(
     """
     if count_by == RECORDED:
         return _recorded(pool, files)
-    unit = CHARACTERS if count_by == CHARACTERS else f"tokens by the tokenizer {short_name(count_by)}"
+    by = CHARACTERS if count_by == CHARACTERS else f"tokens by the tokenizer {short_name(count_by)}"
     count = _characters if count_by == CHARACTERS else _by_tokenizer(count_by)
     written = np.zeros((pool.info.n_problems, pool.info.m))
     read = np.zeros_like(written)
@@ -124,7 +125,8 @@ def count_costs(
             written[row, slots] = texts
             read[row, slots] = np.array(texts) + statement
             progress(row + 1)
-    return Counted(unit, True, written, dict.fromkeys((each.label for each in files), read), {})
+    unit = CHARACTERS if count_by == CHARACTERS else "tokens (estimated)"
+    return Counted(unit, by, written, dict.fromkeys((each.label for each in files), read), {})
 
 
 def _characters(texts: list[str]) -> Sequence[int]:
@@ -157,8 +159,8 @@ def _recorded(pool: Pool, files: Sequence[NamedRewards]) -> Counted:
     for reader in readers.values():
         reader.finish("the pool")
     read = {each.label: by_path[each.file.path] for each in files}
-    unknown = {name: int(np.isnan(table).sum()) for name, table in {"written": written, **read}.items()}
-    return Counted("tokens", False, written, read, {name: count for name, count in unknown.items() if count})
+    unknown = {name: int(np.isnan(table).sum()) for name, table in {WRITTEN: written, **read}.items()}
+    return Counted("tokens", "", written, read, {name: count for name, count in unknown.items() if count})
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.cost.counts import RECORDED, Counted, Price, count_costs
+from prm_eval.evaluation.cost.counts import RECORDED, WRITTEN, Counted, Price, count_costs
 from prm_eval.evaluation.cost.records import CostReport, Stop
 from prm_eval.evaluation.cost.spending import Spending
 from prm_eval.evaluation.cost.stopping import DEFAULT_FOLDS, Replay
@@ -249,17 +249,19 @@ def _stops(
 def _notes(pool: Pool, counted: Counted, measured: _Measured) -> list[str]:
     """Return what is unknown, estimated, missing or not available, in words."""
     found = []
-    short = short_names(name for name in counted.unknown if name != "written")
-    offer = "a named estimate: --count-by characters, or --count-by TOKENIZER (a checkpoint folder or hub id)"
-    for name, count in counted.unknown.items():
-        who = "the policy wrote" if name == "written" else f"{short[name]} read"
+    if counted.unknown:
+        short = short_names(name for name in counted.unknown if name != WRITTEN)
+        who = "; ".join(
+            f"{'written by the policy' if name == WRITTEN else f'read by {short[name]}'} ({count:,})"
+            for name, count in counted.unknown.items()
+        )
         found.append(
-            f"unknown: the tokens that {who} in {count:,} of {pool.info.n_candidates:,} candidates; nobody recorded "
-            f"them. For {offer}"
+            f"unknown, because nobody recorded them, are tokens of {pool.info.n_candidates:,} candidates: {who}. For a "
+            "named estimate: --count-by characters, or --count-by TOKENIZER (a checkpoint folder or hub id)"
         )
     if counted.estimated:
         found.append(
-            f"estimated: {counted.unit}, written of the candidate and read of statement and candidate; prompts and "
+            f"estimated: {counted.estimated}; written: of the candidate; read: of statement and candidate; prompts and "
             "templates are not counted"
         )
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.cost.counts import Price
-from prm_eval.evaluation.cost.records import CostReport, CostRow, Paid, Stop
+from prm_eval.evaluation.cost.records import CostReport, CostRow, Stop
 from prm_eval.evaluation.drawing import COLOURS, plain, svg_of
 from prm_eval.evaluation.report import aligned, label
 from prm_eval.evaluation.summary import CurveKey
@@ -65,6 +65,9 @@ class _Names:
         models = [row.reward_model for row in report.rows] + [stop.reward_model for stop in report.stops]
         self._short = short_names(each for each in models if each is not None)
 
+    def model(self, model: str) -> str:
+        return self._short[model]
+
     def curve(self, selector: str, model: str | None) -> str:
         return label(selector, None if model is None else self._short[model])
 
@@ -79,15 +82,16 @@ def _curves(report: CostReport, names: _Names) -> Section:
     for key, rows in _by_curve(report).items():
         there = {row.n: row for row in rows}
         cells.append((names.curve(*key), *(f"{100 * there[n].value:.2f}" for n in report.shown)))
-        cells.append(("", *(number(there[n].paid.cost) for n in report.shown)))
-    below = [f"below each accuracy: {axis(report)}, a problem"]
-    first: dict[str | None, Paid] = {key[1]: rows[0].paid for key, rows in _by_curve(report).items()}
-    below += [
-        f"a candidate: {number(paid.written)} written" + (f", {number(paid.read)} read" if model is not None else "")
-        for model, paid in [(None, next(iter(first.values())))]
-    ]
-    read = [f"{names.curve('best_of_n', model)[11:]} {number(paid.read)}" for model, paid in first.items() if model]
-    below += [f"a candidate is read by: {', '.join(read)}"] if read else []
+        if not math.isnan(rows[0].paid.cost):
+            cells.append(("", *(number(there[n].paid.cost) for n in report.shown)))
+    below = [f"below each accuracy: {axis(report)} a problem, where they are known"]
+    # at the first n of the grid, which is 1
+    one = {key: rows[0].paid for key, rows in _by_curve(report).items()}
+    below.append(f"a candidate is written in {number(next(iter(one.values())).written)} {report.unit}")
+    read: dict[str, list[str]] = {}
+    for model, paid in {key[1]: paid for key, paid in one.items() if key[1] is not None}.items():
+        read.setdefault(number(paid.read), []).append(names.model(model))
+    below += [f"a candidate is read in {count} by {', '.join(models)}" for count, models in read.items()]
     return Section("accuracy in % at n candidates", tuple(cells), tuple(below))
 
 
@@ -108,7 +112,8 @@ def _worth(report: CostReport, names: _Names) -> Section:
         ("", "n", "accuracy", cost, "majority n", cost, "cheaper in", "at even cost, n", "accuracy", "difference",
          f"[{level} %]")
     ]  # fmt: skip
-    for each in report.worth:
+    # at n = 1 nothing is chosen
+    for each in (one for one in report.worth if one.n > 1):
         same = (NEVER, "") if each.majority_n is None or each.majority_paid is None else (
             f"{each.majority_n:,}", number(each.majority_paid.cost)
         )  # fmt: skip
