@@ -125,7 +125,15 @@ def _evaluate(commands: Any) -> None:
         type=Path,
         nargs="*",
         metavar="REWARDS",
-        help="reward folders (default: those in the pool); of a step set also JSON lines of scores or predictions",
+        help="reward folders (default: those in the pool); of a step set also JSON lines of scores or predictions; or "
+        "more pools, of other policies",
+    )
+    evaluate.add_argument(
+        "--rewards",
+        dest="over",
+        nargs="+",
+        metavar="NAME",
+        help="of several pools: reward models by name, or reward folders (default: all that every pool has)",
     )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with charts")

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.cost.counts import Price
 from prm_eval.evaluation.cost.records import CostReport, CostRow, Stop
 from prm_eval.evaluation.drawing import COLOURS, plain, svg_of
-from prm_eval.evaluation.report import aligned, label
+from prm_eval.evaluation.report import label
 from prm_eval.evaluation.summary import CurveKey
+from prm_eval.evaluation.tables import Section, page_of, text_of
 from prm_eval.pools.format import policy_name
 from prm_eval.texts.names import short_names
 
 UNKNOWN = "unknown"
 NEVER = "never"
-
-
-@dataclass(frozen=True)
-class Section:
-    """One table: its title, its cells with the head first, and what is to be said below it."""
-
-    title: str
-    cells: tuple[tuple[str, ...], ...]
-    below: tuple[str, ...] = ()
 
 
 def sections(report: CostReport) -> list[Section]:
@@ -43,10 +32,7 @@ def sections(report: CostReport) -> list[Section]:
 
 def text_tables(report: CostReport) -> str:
     """Return the whole report in lines for the terminal."""
-    lines = [head(report)]
-    for each in sections(report):
-        lines += ["", each.title, *aligned(each.cells), *each.below]
-    return "\n".join(lines + [""] * bool(report.notes) + [f"note: {note}" for note in report.notes])
+    return text_of(head(report), sections(report), report.notes)
 
 
 def head(report: CostReport) -> str:
@@ -210,14 +196,20 @@ def chart_svg(report: CostReport) -> str:
 
 
 def _draw(report: CostReport, axes: Any) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     both = axes if isinstance(axes, list) else [axes]
     names, colours = _Names(report), iter(COLOURS * 4)
     styles: dict[CurveKey, dict[str, Any]] = {}
     for key in _by_curve(report):
         styles[key] = _style(key, colours)
+    shown = NullLocator(), FuncFormatter(lambda value, _: f"{value:,.12g}")
     for panel, against in zip(both, ("n, candidates a problem", f"{axis(report)}, a problem"), strict=False):
         _panel(panel, report, names, styles, of_cost=panel is not both[0])
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(shown[1])
+        panel.xaxis.set_minor_locator(shown[0])
         panel.set_xlabel(f"{against} (log scale)")
         panel.set_ylabel("accuracy, %")
         panel.grid(axis="y", alpha=0.25)
@@ -260,26 +252,8 @@ def _style(key: CurveKey, colours: Any) -> dict[str, Any]:
 
 def html_page(report: CostReport, title: str) -> str:
     """Return one self-contained page with chart and tables; texts are escaped, and nothing is fetched."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("prm_eval.evaluation") / "templates" / "tables.html"
-    template = environment.from_string(source.read_text(encoding="utf-8"))
-    chart = Markup(chart_svg(report))  # noqa: S704  (made by us; matplotlib escapes its texts)
     caption = (
         "Expected accuracy against candidates and cost, over all ways to draw n candidates of a problem. "
         "Diamonds: stopping early."
     )
-    page: str = template.render(
-        title=title, head=head(report), notes=report.notes, chart=chart, caption=caption, sections=sections(report)
-    )
-    return page
-
-
-def rows_of(cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return cells as the lines of a Markdown table."""
-    first, *rest = cells
-    return [f"| {' | '.join(first)} |", "|---" * len(first) + "|", *(f"| {' | '.join(each)} |" for each in rest)]
+    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption)
