@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,10 +85,11 @@ def shared_problems(pools: Sequence[Pool]) -> Shared:
     contradicted: set[str] = set()
     known = ProblemSet("the first pool", tuple(first))
     for each in keyed[1:]:
-        theirs = [each[key][1] for key in common]
-        names = {problem.problem_id: key for problem, key in zip(theirs, common, strict=True)}
+        names = {each[key][1].problem_id: key for key in common}
+        # a pool that has no golds contradicts none: its grades are published
+        theirs = [each[key][1] for key in common if each[key][1].gold is not None]
         contradicted |= {names[conflict.problem_id][0] for conflict in check_golds(theirs, known).conflicts}
-    kept = [key for key in common if key[0] not in contradicted or _without_gold(keyed, key)]
+    kept = [key for key in common if key[0] not in contradicted]
     if not kept:
         raise PrmEvalError(
             f"the {len(pools)} pools have no problem in common ({', '.join(str(pool.path) for pool in pools)}); "
@@ -96,11 +97,6 @@ def shared_problems(pools: Sequence[Pool]) -> Shared:
         )
     rows = tuple(np.array([each[key][0] for key in kept], dtype=np.int64) for each in keyed)
     return Shared(rows, len(common) - len(kept), tuple(keyed[0][key][1] for key in kept))
-
-
-def _without_gold(keyed: Sequence[Mapping[Key, tuple[int, Problem]]], key: Key) -> bool:
-    """Say whether no pool has a gold for a problem: published grades need none, and nothing contradicts."""
-    return all(each[key][1].gold is None for each in keyed)
 
 
 def _keyed(problems: Iterable[Problem]) -> dict[Key, tuple[int, Problem]]:
