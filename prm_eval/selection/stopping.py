@@ -93,7 +93,7 @@ def _parts(member: Ints) -> _Parts:
 
 def _decided_exactly(parts: _Parts, costs: Floats, ns: Sequence[int], m: int) -> Drawn:
     sizes = np.array([len(slots) for slots in parts.slots])
-    counts = np.indices(sizes + 1).reshape(len(sizes), -1)  # (parts, states)
+    counts = np.indices([int(size) + 1 for size in sizes]).reshape(len(sizes), -1)  # (parts, states)
     t = counts.sum(axis=0)
     # of the classes of one member the two first ones matter: 1 vote if one was drawn, and 1 for the second
     alone = counts[-2]
@@ -112,7 +112,8 @@ def _decided_exactly(parts: _Parts, costs: Floats, ns: Sequence[int], m: int) ->
 
     def up_to(weights: Floats) -> Floats:
         """Return the sums over the counts that are open at each n."""
-        return np.cumsum(np.bincount(open_from, weights=weights, minlength=m + 1))[list(ns)]
+        summed: Floats = np.cumsum(np.bincount(open_from, weights=weights, minlength=m + 1)).astype(np.float64)
+        return summed[list(ns)]
 
     by_part = np.array(
         [up_to(chance * (size - each[going_on]) / left) for size, each in zip(sizes, counts, strict=True)]

@@ -131,13 +131,15 @@ class Replay:
         """
         full = np.concatenate([np.full((1, spent.shape[1]), float(n)), n * self.costs(model).mean(axis=2)])
         cost, full_cost = (np.asarray(self.price.of(*each), dtype=np.float64) for each in (spent, full))
-        paid, full_paid = (
-            Paid(*map(float, each.mean(axis=1)), float(total.mean()))
-            for each, total in ((spent, cost), (full, full_cost))
-        )
+        paid, full_paid = _as_paid(spent, cost), _as_paid(full, full_cost)
         if np.isnan(paid.cost) or not full_paid.cost:
             return paid, full_paid, None
         resampled = self.bootstrap.means(np.stack([cost, full_cost], axis=1))
         kept = np.divide(resampled[:, 0], resampled[:, 1], out=np.ones(len(resampled)), where=resampled[:, 1] > 0)
         low, high = self.bootstrap.limits(1 - kept[:, None])
         return paid, full_paid, Interval(1 - paid.cost / full_paid.cost, float(low[0]), float(high[0]))
+
+
+def _as_paid(spent: Floats, cost: Floats) -> Paid:
+    drawn, written, read = map(float, spent.mean(axis=1))
+    return Paid(drawn, written, read, float(cost.mean()))

@@ -323,8 +323,10 @@ def _notes(
 ) -> list[str]:
     found = []
     if any(pool.info.n_problems > len(shared.problems) for pool in pools):
-        each = ", ".join(f"{pool.path.name} {pool.info.n_problems:,}" for pool in pools)
-        found.append(f"{len(shared.problems):,} problems are in all pools, and only these count; the pools have {each}")
+        sizes = ", ".join(f"{pool.path.name} {pool.info.n_problems:,}" for pool in pools)
+        found.append(
+            f"{len(shared.problems):,} problems are in all pools, and only these count; the pools have {sizes}"
+        )
     if shared.conflicts:
         found.append(
             f"{shared.conflicts:,} further problems are left out: the golds of the pools contradict each other"
