@@ -12,12 +12,16 @@ import argparse
 import gzip
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.real_costs import cost_section
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import check_golds
 from prm_eval.evaluation.report import disagree
@@ -45,12 +49,13 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class RealPool:
-    """A pool of the data folder: its title, its file, and the problem set that has its golds."""
+    """A pool of the data folder: its title, its file, the problem set that has its golds, what to say of costs."""
 
     title: str
     file: str
     golds: str
     remark: str
+    costs: str
 
 
 POOLS = (
@@ -59,6 +64,7 @@ POOLS = (
         "bon/gsm8k_500x32_7prms.jsonl.gz",
         "problems/gsm8k_test.jsonl",
         "",
+        "",
     ),
     RealPool(
         "MATH-500",
@@ -66,6 +72,7 @@ POOLS = (
         "problems/math500.jsonl",
         "The source kept the last number of some golds, so that its labels are wrong on these problems; our grades "
         "are\nagainst the golds of the problem set.",
+        "",
     ),
 )
 
@@ -76,7 +83,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/real-pools.md"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        parts = [part for each in POOLS for part in section(each, options.data, Path(folder))]
+        parts = [part for each in POOLS for part in section(each, options.data, Path(folder), options.output)]
     options.output.write_text("\n".join([HEAD, *parts]) + "\n", encoding="utf-8")
     print(f"written: {options.output}")
 
@@ -97,8 +104,8 @@ labels alone (second column), and most of that is the selection of candidates th
 """
 
 
-def section(about: RealPool, data: Path, folder: Path) -> Iterator[str]:
-    """Yield the parts of the page on one pool."""
+def section(about: RealPool, data: Path, folder: Path, page: Path) -> Iterator[str]:
+    """Yield the parts of the page on one pool; its chart lies beside the page."""
     rows = list(read(data / about.file))
     pool, files = imported(rows, data / about.file, folder / about.title)
     for grader in GRADERS:
@@ -110,6 +117,9 @@ def section(about: RealPool, data: Path, folder: Path) -> Iterator[str]:
     for source, words in SOURCES.items():
         yield f"### Grades: {words}\n"
         yield models_table(found[source], by_aggregation(pool, files, source), at_m(pool, files, source))
+    chart = page.with_name(f"real-pools-{about.title.lower()}.svg")
+    yield from cost_section(pool, files, WIDER, about.title, Path(about.file).name, chart)
+    yield about.costs
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

@@ -141,7 +141,7 @@ def _stops(report: CostReport, names: _Names) -> Section:
         limits = f"[{100 * each.difference.low:+.1f}, {100 * each.difference.high:+.1f}]"
         saved = (UNKNOWN, "")
         if each.saved is not None:
-            saved = (f"{100 * each.saved.value:.1f} %", f"[{100 * each.saved.low:.1f}, {100 * each.saved.high:.1f}]")
+            saved = (f"{_share(each.saved.value)} %", f"[{_share(each.saved.low)}, {_share(each.saved.high)}]")
         estimated = "~" if each.mc_se else ""
         difference = ("0", "") if each.rule == "decided" else (f"{100 * each.difference.value:+.2f}", limits)
         cells.append(
@@ -162,6 +162,11 @@ def _stops(report: CostReport, names: _Names) -> Section:
             f"{cost} is at most {max(each.mc_se for each in noisy):.3g}"
         )
     return Section("stopping early: expected candidates and cost", tuple(cells), tuple(below))
+
+
+def _share(value: float) -> str:
+    """Return a share in per cent, without a minus zero."""
+    return f"{round(100 * value, 1) + 0.0:.1f}"
 
 
 def _slack(report: CostReport) -> str:
