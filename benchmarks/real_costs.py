@@ -13,15 +13,15 @@ from prm_eval.evaluation.cost.counts import Price
 from prm_eval.evaluation.cost.jobs import CostSettings, cost_of
 from prm_eval.evaluation.cost.records import CostReport
 from prm_eval.evaluation.cost.report import chart_svg, sections
-from prm_eval.evaluation.tables import markdown_of
+from prm_eval.evaluation.tables import Section, markdown_of
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from tests import real_tokenizers
 
 TOKENIZER = "qwen2_5"
 NS = (4, 8, 32)
-# what a token costs that a reward model reads, in tokens that the policy writes
-READ = (1.0, 0.1)
+# what a token costs that a reward model reads, in tokens that the policy writes, and the same in words
+READ = {1.0: "as much as one", 0.1: "a tenth of one"}
 
 
 def cost_section(
@@ -52,22 +52,17 @@ def cost_section(
     yield COMMANDS.format(name=name, file=file, source=source, chart=chart.name)
     yield (
         f"A candidate is written in {paid[0].written:.0f} tokens and read, with its statement, in {paid[1].read:.0f}. "
-        "Nobody recorded\nthem: they are estimated with the tokenizer of Qwen2.5, the same for every model. Grades: "
-        f"`{source}`.\n"
+        "Nobody recorded them:\nthey are estimated with the tokenizer of Qwen2.5 (`python tests/real_tokenizers.py` "
+        "brings it), the same for every model.\n"
     )
     yield f"![accuracy against n and against tokens]({chart.name})\n"
-    for read, report in zip(READ, reports, strict=True):
-        yield (
-            f'**Against majority**, where a token read costs {read:g} times as much as one written. "Majority n" is '
-            'the smallest at\nwhich majority is as accurate, "cheaper in" the resamples of the problems in which it '
-            f'needs more for that; "at even\ncost" is majority for the same cost, with {max(NS)} candidates at most:\n'
-        )
-        yield "\n".join([*markdown_of(cells_of(report, "is a reward model")), ""])
-    yield (
-        "**Stopping early**, where both cost the same: a vote until it is decided, and best of n until a reward passes "
-        "a\nthreshold that was the cheapest to give up no accuracy on other problems (ten folds):\n"
-    )
-    yield "\n".join([*markdown_of(cells_of(reports[0], "stopping early")), ""])
+    for words, report in zip(READ.values(), reports, strict=True):
+        yield AGAINST.format(words=words, most=max(NS))
+        yield "\n".join([*markdown_of(table_of(report, "is a reward model").cells), ""])
+    yield STOPPING
+    stops = table_of(reports[0], "stopping early")
+    yield "\n".join([*markdown_of(stops.cells), ""])
+    yield from (f"{line}.\n" for line in stops.below if line.startswith("~"))
 
 
 COMMANDS = """```bash
@@ -77,7 +72,15 @@ prm-eval cost {name} --grades {source} --count-by TOKENIZER --n 4,8,32 --svg {ch
 ```
 """
 
+AGAINST = """**Against majority**, where a token read costs {words} written. "Majority n" is the smallest at which
+majority is as accurate, "cheaper in" the resamples of the problems in which it needs more for that; "at even cost" is
+majority for the same cost, with {most} candidates at most:
+"""
+STOPPING = """**Stopping early**, where both cost the same: a vote until it is decided, and best of n until a reward
+passes a threshold that was the cheapest to give up no accuracy on other problems (ten folds):
+"""
 
-def cells_of(report: CostReport, title: str) -> tuple[tuple[str, ...], ...]:
-    """Return the cells of the table whose title begins so."""
-    return next(each.cells for each in sections(report) if each.title.startswith(title))
+
+def table_of(report: CostReport, title: str) -> Section:
+    """Return the table whose title begins so."""
+    return next(each for each in sections(report) if each.title.startswith(title))
