@@ -23,7 +23,7 @@ from prm_eval.evaluation.notes import VOTES_NEED, votes
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, ClusterBootstrap
 from prm_eval.evaluation.summary import MAJORITY, ORACLE, CurveKey
 from prm_eval.pools.pool import Pool
-from prm_eval.progress import EVALUATING, Bars, Progress, no_bars
+from prm_eval.progress import EVALUATING, STOPPING, Bars, Progress, no_bars
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.selectors import COMPETE, DEFAULT_DRAWS, DEFAULT_SEED, Selector, problem_seed
 from prm_eval.texts.names import short_names
@@ -152,7 +152,7 @@ def cost_of(
         rows=spending.rows(),
         reached=spending.reached(settings.reach),
         worth=spending.worth(shown),
-        stops=tuple(_stops(measured, counted, bootstrap, settings, ns, shown)),
+        stops=tuple(_stops(measured, counted, bootstrap, settings, ns, shown, bars)),
         notes=tuple(_notes(pool, counted, measured)),
     )
 
@@ -225,6 +225,7 @@ def _stops(
     settings: CostSettings,
     ns: tuple[int, ...],
     shown: tuple[int, ...],
+    bars: Bars,
 ) -> list[Stop]:
     """Return the rules that stop early at the n that are shown; at n = 1 there is nothing to stop."""
     budgets = [n for n in shown if n > 1]
@@ -235,7 +236,8 @@ def _stops(
     found = []
     if MAJORITY in measured.curves:
         columns = [ns.index(n) for n in budgets]
-        found += replay.decided(measured.curves[MAJORITY][:, columns], budgets)
+        with bars(STOPPING, len(measured.classes), "problem") as progress:
+            found += replay.decided(measured.curves[MAJORITY][:, columns], budgets, progress)
     chosen = {model for selector, model in measured.curves if selector == "best_of_n"}
     for label, rewards in measured.rewards.items():
         if label in chosen:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prm_eval.evaluation.cost.counts import Counted, Price
 from prm_eval.evaluation.cost.records import Paid, Stop
 from prm_eval.evaluation.stats import SAME, ClusterBootstrap, Interval
+from prm_eval.progress import Progress
 from prm_eval.selection.stopping import ByPassing, passing, until_decided, until_passed
 
 Floats = npt.NDArray[np.float64]
@@ -49,18 +50,19 @@ class Replay:
         written = self.counted.written
         return np.stack([written, np.zeros_like(written) if model is None else self.counted.read[model]])
 
-    def decided(self, majority: Floats, ns: Sequence[int]) -> list[Stop]:
+    def decided(self, majority: Floats, ns: Sequence[int], progress: Progress | None = None) -> list[Stop]:
         """Return the stops of votes that are decided, for some budgets.
 
         Args:
             majority: (problems, len(ns)) accuracies of the majority vote at these n, which the rule keeps.
             ns: The budgets.
+            progress: Called with the number of problems done.
         """
-        costs = self.costs(None)
-        found = [
-            until_decided(self.classes[p], costs[:, p], ns, seed=self.seeds[p], draws=self.draws)
-            for p in range(len(self.classes))
-        ]
+        costs, found = self.costs(None), []
+        for p, classes in enumerate(self.classes):
+            found.append(until_decided(classes, costs[:, p], ns, seed=self.seeds[p], draws=self.draws))
+            if progress is not None:
+                progress(len(found))
         # (3, problems, len(ns)): drawn, written, read
         spent = np.stack([np.concatenate([each.drawn[None], each.spent]) for each in found], axis=1)
         noise = np.stack([each.variances for each in found], axis=1)
