@@ -42,7 +42,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from prm_eval.selection.accuracies import Accuracy, accuracy, pass_at_n
-from prm_eval.selection.k_measures import VOTE, read_k_measures
+from prm_eval.selection.k_measures import VOTE, KMeasure, read_k_measures
 from prm_eval.selection.selectors import (
     COMPETE,
     DEFAULT_DRAWS,
@@ -226,9 +226,7 @@ def evaluate(
     chosen = load_selectors(selectors)
     rule = meant_rule(no_answer, grades)
     measures = read_k_measures(k_measures)
-    # the vote of maj@k is held once, whether or not it is one of the selectors that are shown
-    unshown = load_selectors(["majority"]) if any(each.kind == VOTE for each in measures) else {}
-    unshown = {name: each for name, each in unshown.items() if name not in chosen}
+    unshown = _unshown(measures, chosen)
     tables = _Tables(chosen | unshown, grid, seed, draws, rule)
     counts = Counts({each.label: each.file.info.score_type for each in files})
     by_label = {each.label: each.file for each in files}
@@ -238,7 +236,7 @@ def evaluate(
         tables.add(graded)
         if progress is not None:
             progress(len(tables.problems))
-    if not tables.values:
+    if not any(name in chosen for name, _ in tables.values):
         raise PrmEvalError("nothing to evaluate: the chosen selectors need rewards, and none are given")
     curves = {key: np.stack(found) for key, found in tables.values.items()}
     others = {key: np.stack(found) for key, found in tables.others.items()}
@@ -250,8 +248,8 @@ def evaluate(
     unread = unreadable_golds(pool.problems.values()) if reads_golds(grades) else ()
     summary = Summary(curves, variances, grid, tables.problems, seed, level, resamples)
     settings = {"grades": grades, "ns": list(grid), "draws": draws, "seed": seed, "resamples": resamples}
-    settings |= {"level": level, "no_answer": rule, "score_types": counts.score_types, "refused": counts.refused}
-    settings |= {"k_measures": [each.name for each in measures]}
+    settings |= {"level": level, "no_answer": rule, "k_measures": [each.name for each in measures]}
+    settings |= {"score_types": counts.score_types, "refused": counts.refused}
     return Evaluation(
         pool=_describe(pool, counts),
         settings=settings,
@@ -272,6 +270,13 @@ def evaluate(
         notes=notes(pool, counts, grades, rule, unread, unavailable),
         k_measures=k_measures_of(measures, pool, grades, summary, voted),
     )
+
+
+def _unshown(measures: Sequence[KMeasure], chosen: Mapping[str, Selector | None]) -> dict[str, Selector | None]:
+    """Return the vote that ``maj@k`` needs, where it is none of the selectors that are shown: it is held once."""
+    if "majority" in chosen or all(each.kind != VOTE for each in measures):
+        return {}
+    return load_selectors(["majority"])
 
 
 class _Tables:

@@ -339,6 +339,12 @@ def test_published_grades_without_answers_have_no_votes(tmp_path) -> None:
         run_cost(pool.path, settings=CostSettings(selectors=("majority",)), grades="published")
 
 
+def test_a_step_set_is_refused() -> None:
+    """Nothing is selected among solutions of one each: said before grading fails for want of golds."""
+    with pytest.raises(PrmEvalError, match="miniature-steps is a step set"):
+        run_cost(ROOT / "results" / "pools" / "miniature-steps")
+
+
 def test_permutations_where_the_counts_are_too_many(counted, monkeypatch) -> None:
     """The table marks what is estimated, with its standard error, and the estimate is near the exact figure."""
     exact = run_cost(counted.path, settings=SETTINGS)

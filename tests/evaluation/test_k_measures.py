@@ -89,3 +89,5 @@ def test_the_command(tmp_path, capsys) -> None:
     assert "unknown k-measure 'pass'" in capsys.readouterr().err
     with pytest.raises(PrmEvalError, match="unknown k-measure"):
         evaluate(pool, k_measures=["pass^2"])
+    with pytest.raises(PrmEvalError, match="nothing to evaluate"):
+        evaluate(pool, grades="published", selectors=["best_of_n"], k_measures=["maj@k"])

@@ -26,6 +26,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.progress import EVALUATING, STOPPING, Bars, Progress, no_bars
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.selectors import COMPETE, DEFAULT_DRAWS, DEFAULT_SEED, Selector, problem_seed
+from prm_eval.stepsets import is_step_set
 from prm_eval.texts.names import short_names
 
 Floats = npt.NDArray[np.float64]
@@ -112,6 +113,8 @@ def run_cost(
     Raises:
         PrmEvalError: A file has a fault, or a setting is out of its range.
     """
+    if is_step_set(Path(folder)):
+        raise PrmEvalError(f"{folder} is a step set, of which nothing is selected; cost is for a pool of candidates")
     pool, source, files = prepared(folder, rewards, grades, aggregations, score_type, bars=bars)
     return cost_of(pool, named_apart(files), source, settings or CostSettings(), bars=bars)
 

@@ -17,6 +17,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import ProblemSet
 from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import RewardFile
+from prm_eval.stepsets import is_step_set
 from prm_eval.texts.names import short_name
 
 Ints = npt.NDArray[np.int64]
@@ -44,9 +45,11 @@ def opened_pools(folders: Sequence[str | Path]) -> list[Pool]:
     """Return the pools of several policies.
 
     Raises:
-        PrmEvalError: There are fewer than two, or one is there twice.
+        PrmEvalError: There are fewer than two, one is there twice, or one is a step set.
         DataError: One has a fault.
     """
+    if sets := [str(folder) for folder in folders if is_step_set(Path(folder))]:
+        raise PrmEvalError(f"{sets[0]} is a step set; policies are compared on pools of candidates")
     pools = [Pool(folder).require_sound() for folder in folders]
     if len(pools) < 2:
         raise PrmEvalError("policies are compared on two pools or more; give the folders of their pools")
