@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations_with_replacement
+from math import comb, lgamma, log
 
 import numpy as np
 import numpy.typing as npt
@@ -67,46 +70,72 @@ def until_decided(
         PrmEvalError: An n is below 1 or above M.
     """
     check_ns(ns, len(member))
-    parts = _parts(member)
-    states = np.prod([float(len(slots) + 1) for slots in parts.slots])
-    if states <= most_states:
-        return _decided_exactly(parts, costs, ns, len(member))
+    groups = _groups(member)
+    if np.prod([float(group.n_states) for group in groups]) <= most_states:
+        return _decided_exactly(groups, costs, ns, len(member))
     return _decided_by_permutations(member, costs, ns, seed, draws)
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """The slots of a problem in parts whose members can stand for each other.
+class _Group:
+    """The slots of all classes of one size, which can stand for each other, or those of no class (size 0).
 
-    ``slots`` has the large classes, then all classes of one member together, then the slots without a vote.
+    Attributes:
+        slots: The slots.
+        size: The votes of each class.
+        classes: The number of classes.
     """
 
-    slots: tuple[Ints, ...]
+    slots: Ints
+    size: int
+    classes: int
+
+    @property
+    def n_states(self) -> int:
+        """The number of ways in which votes may lie on the classes, whichever class has how many."""
+        return comb(self.size + self.classes, self.classes) if self.size else len(self.slots) + 1
 
 
-def _parts(member: Ints) -> _Parts:
+def _groups(member: Ints) -> list[_Group]:
     labels, sizes = np.unique(member[member >= 0], return_counts=True)
-    large = [np.flatnonzero(member == label) for label in labels[sizes > 1]]
-    alone = np.flatnonzero(np.isin(member, labels[sizes == 1]))
-    return _Parts((*large, alone, np.flatnonzero(member < 0)))
+    found = [
+        _Group(np.flatnonzero(np.isin(member, labels[sizes == size])), int(size), int((sizes == size).sum()))
+        for size in np.unique(sizes)
+    ]
+    return [*found, _Group(np.flatnonzero(member < 0), 0, 0)]
 
 
-def _decided_exactly(parts: _Parts, costs: Floats, ns: Sequence[int], m: int) -> Drawn:
-    sizes = np.array([len(slots) for slots in parts.slots])
-    counts = np.indices([int(size) + 1 for size in sizes]).reshape(len(sizes), -1)  # (parts, states)
-    t = counts.sum(axis=0)
-    # of the classes of one member the two first ones matter: 1 vote if one was drawn, and 1 for the second
-    alone = counts[-2]
-    votes = np.concatenate([np.zeros((2, len(t)), dtype=np.int64), counts[:-2], [alone > 0, alone > 1]])
+@lru_cache(maxsize=512)
+def _states(size: int, classes: int) -> tuple[Ints, Floats]:
+    """Return the states of some classes of one size, as (3, states) and as the logarithms of their numbers of ways.
+
+    A state is a multiset of votes, one number a class. Its rows are the votes of all, of the leading class, and of the
+    second; its ways are the orders of the multiset times the choices of the slots that vote.
+    """
+    rows, ways = [], []
+    for votes in combinations_with_replacement(range(size + 1), classes):
+        often = np.bincount(votes, minlength=size + 1)
+        orders = lgamma(classes + 1) - sum(lgamma(each + 1) for each in often)
+        rows.append((sum(votes), votes[-1], votes[-2] if classes > 1 else 0))
+        ways.append(orders + sum(log(comb(size, each)) for each in votes))
+    return np.array(rows, dtype=np.int64).T, np.array(ways)
+
+
+def _decided_exactly(groups: list[_Group], costs: Floats, ns: Sequence[int], m: int) -> Drawn:
+    states = [_states(group.size, group.classes) for group in groups[:-1]]
+    silent = np.arange(len(groups[-1].slots) + 1)
+    ways = [log(comb(len(silent) - 1, int(each))) for each in silent]
+    states.append((np.stack([silent, 0 * silent, 0 * silent]), np.array(ways)))
+    places = np.indices([len(each) for _, each in states]).reshape(len(states), -1)
+    drawn = np.stack([rows[0][place] for (rows, _), place in zip(states, places, strict=True)])  # (groups, states)
+    votes = np.concatenate([rows[1:, place] for (rows, _), place in zip(states, places, strict=True)])
     votes.partition(len(votes) - 2, axis=0)
-    lead = votes[-1] - votes[-2]
+    lead, t = votes[-1] - votes[-2], drawn.sum(axis=0)
     # draws are left while t < n, and the vote is open while lead + t <= n
     open_from = np.maximum(lead + t, t + 1)
     logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, m + 1)))))
-    chance = np.exp(
-        (logs[sizes][:, None] - logs[counts] - logs[sizes[:, None] - counts]).sum(axis=0)
-        - (logs[m] - logs[t] - logs[m - t])
-    )
+    chosen = np.sum([each[place] for (_, each), place in zip(states, places, strict=True)], axis=0)
+    chance = np.exp(chosen - (logs[m] - logs[t] - logs[m - t]))
     going_on = t < m
     open_from, chance, left = open_from[going_on], chance[going_on], (m - t)[going_on]
 
@@ -115,11 +144,11 @@ def _decided_exactly(parts: _Parts, costs: Floats, ns: Sequence[int], m: int) ->
         summed: Floats = np.cumsum(np.bincount(open_from, weights=weights, minlength=m + 1)).astype(np.float64)
         return summed[list(ns)]
 
-    by_part = np.array(
-        [up_to(chance * (size - each[going_on]) / left) for size, each in zip(sizes, counts, strict=True)]
+    by_group = np.array(
+        [up_to(chance * (len(group.slots) - each[going_on]) / left) for group, each in zip(groups, drawn, strict=True)]
     )
-    means = np.array([[kind[slots].mean() if len(slots) else 0.0 for slots in parts.slots] for kind in costs])
-    return Drawn(up_to(chance), means.reshape(len(costs), -1) @ by_part, np.zeros((1 + len(costs), len(ns))), 0)
+    means = np.array([[kind[group.slots].mean() if len(group.slots) else 0.0 for group in groups] for kind in costs])
+    return Drawn(up_to(chance), means.reshape(len(costs), -1) @ by_group, np.zeros((1 + len(costs), len(ns))), 0)
 
 
 def _decided_by_permutations(member: Ints, costs: Floats, ns: Sequence[int], seed: int, draws: int) -> Drawn:
