@@ -73,7 +73,7 @@ def _tested(each: Tested | None) -> tuple[str, str, str]:
 
 def chart_svg(report: PolicyReport) -> str:
     """Return a chart of accuracy against n: a colour a policy, solid for reward models, dashed for majority."""
-    return svg_of(partial(_draw, report), (9.5, 5.4))
+    return svg_of(partial(_draw, report), (9.5, 6.4))
 
 
 def _draw(report: PolicyReport, axes: Any) -> None:
@@ -97,7 +97,7 @@ def _draw(report: PolicyReport, axes: Any) -> None:
     axes.set_xlabel("n, candidates a problem (log scale)")
     axes.set_ylabel("accuracy, %")
     axes.grid(axis="y", alpha=0.25)
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    axes.figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
 
 
 def html_page(report: PolicyReport, title: str) -> str:
