@@ -12,12 +12,16 @@ import argparse
 import gzip
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.real_costs import cost_section
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import check_golds
 from prm_eval.evaluation.report import disagree
@@ -45,12 +49,13 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class RealPool:
-    """A pool of the data folder: its title, its file, and the problem set that has its golds."""
+    """A pool of the data folder: its title, its file, the problem set that has its golds, what to say of costs."""
 
     title: str
     file: str
     golds: str
     remark: str
+    costs: str
 
 
 POOLS = (
@@ -59,6 +64,17 @@ POOLS = (
         "bon/gsm8k_500x32_7prms.jsonl.gz",
         "problems/gsm8k_test.jsonl",
         "",
+        """What the tables say of the seven: here majority is cheap and soon near its best. Where reading costs as much
+as writing, no reward model is shown to be above majority for the same tokens at n = 4 or 8; most are below.
+`qwen2.5-math-prm-7b` (from n = 8 on) and `skywork-prm-7b` (at n = 32) get where no vote of up to 32 does, and
+at n = 32 are above the vote of 32 by 2.1 points. Where reading costs a tenth, `qwen2.5-math-prm-7b` is worth
+it at every n (+1.3 points at n = 4 and 8), `skywork-prm-7b` at n = 4 and 32; `rlhflow-prm-deepseek`,
+`skywork-prm-1.5b` and `math-shepherd` cannot be told from majority at the same cost, and the two
+`internlm2-reward` are below it. Stopping a decided vote saves 41 % of the tokens of 32 candidates and costs
+nothing. With a threshold on `qwen2.5-math-prm-7b`, 8 candidates cost 45 % less for 0.06 points; of 32 it
+saves 76 % and gives up 0.7 points, though none on the problems it was learnt on: at n = M a few problems
+decide.
+""",
     ),
     RealPool(
         "MATH-500",
@@ -66,6 +82,10 @@ POOLS = (
         "problems/math500.jsonl",
         "The source kept the last number of some golds, so that its labels are wrong on these problems; our grades "
         "are\nagainst the golds of the problem set.",
+        """What the tables say: these problems are harder for a vote, and `qwen2.5-math-prm-7b` is worth its tokens at
+every n, even where reading costs as much as writing: 4 candidates and their reading get 81.80, the vote of 32
+gets 80.82.
+""",
     ),
 )
 
@@ -76,7 +96,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/real-pools.md"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        parts = [part for each in POOLS for part in section(each, options.data, Path(folder))]
+        parts = [part for each in POOLS for part in section(each, options.data, Path(folder), options.output)]
     options.output.write_text("\n".join([HEAD, *parts]) + "\n", encoding="utf-8")
     print(f"written: {options.output}")
 
@@ -97,8 +117,8 @@ labels alone (second column), and most of that is the selection of candidates th
 """
 
 
-def section(about: RealPool, data: Path, folder: Path) -> Iterator[str]:
-    """Yield the parts of the page on one pool."""
+def section(about: RealPool, data: Path, folder: Path, page: Path) -> Iterator[str]:
+    """Yield the parts of the page on one pool; its chart lies beside the page."""
     rows = list(read(data / about.file))
     pool, files = imported(rows, data / about.file, folder / about.title)
     for grader in GRADERS:
@@ -110,6 +130,9 @@ def section(about: RealPool, data: Path, folder: Path) -> Iterator[str]:
     for source, words in SOURCES.items():
         yield f"### Grades: {words}\n"
         yield models_table(found[source], by_aggregation(pool, files, source), at_m(pool, files, source))
+    chart = page.with_name(f"real-pools-{about.title.lower()}.svg")
+    yield from cost_section(pool, files, WIDER, about.title, Path(about.file).name, chart)
+    yield about.costs
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 # What the bars say. A stage that has a name of its own (an arm of a study, a model) says it itself.
 GRADING = "grading"
 GRADING_WITH = "grading with {grader}"
+COUNTING = "counting tokens"
 EVALUATING = "evaluating"
+STOPPING = "stopping votes"
 RANKING = "ranking"
 SCORING = "scoring with {model}"
 SCORING_AGAIN = "scoring again"

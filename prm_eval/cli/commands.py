@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from prm_eval.cli.about import ABOUT_ACTIONS
+from prm_eval.cli.cost import COST_ACTIONS
 from prm_eval.cli.judging import JUDGING_ACTIONS
 from prm_eval.cli.label import LABEL_ACTIONS
 from prm_eval.cli.miniature import MINIATURE_ACTIONS
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 EXIT_FAULTS = 1
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **ABOUT_ACTIONS,
+    **COST_ACTIONS,
     **JUDGING_ACTIONS,
     **LABEL_ACTIONS,
     **POOL_ACTIONS,

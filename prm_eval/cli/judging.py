@@ -151,9 +151,10 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     return 0
 
 
-POOLS_ALONE = ("n", "selectors", "aggregation", "score_type")
+POOLS_ALONE = ("n", "selectors", "aggregation", "score_type", "k_measures")
+ONE_POOL_ALONE = ("aggregation", "k_measures")
 STEPS_ALONE = ("threshold", "missing", "neutral")
-"""Options of ``prm-eval evaluate`` that have a meaning for one of the two only."""
+"""Options of ``prm-eval evaluate`` that have a meaning for one of these only."""
 
 
 def _require_fitting(options: argparse.Namespace, names: tuple[str, ...], what: str) -> None:
@@ -165,11 +166,57 @@ def _require_fitting(options: argparse.Namespace, names: tuple[str, ...], what: 
 def _evaluate(options: argparse.Namespace) -> int:
     from prm_eval.stepsets import is_step_set
 
+    pools = _several_pools(options)
+    if pools:
+        _require_fitting(options, STEPS_ALONE, "a step set")
+        _require_fitting(options, ONE_POOL_ALONE, "one pool")
+        return _evaluate_policies(options, pools)
     if is_step_set(options.pool):
         _require_fitting(options, POOLS_ALONE, "a pool of candidates")
         return _evaluate_steps(options)
     _require_fitting(options, STEPS_ALONE, "a step set")
     return _evaluate_pool(options)
+
+
+def _several_pools(options: argparse.Namespace) -> list[Path]:
+    """Return the pools where there are several: all that stands before --rewards; none where there is one.
+
+    Raises:
+        PrmEvalError: Pools and reward folders are mixed, or --rewards is given with one pool.
+    """
+    others = [path for path in options.rewards if (path / "pool.json").is_file()]
+    if options.over is None and not others:
+        return []
+    if len(others) < len(options.rewards):
+        wrong = next(path for path in options.rewards if path not in others)
+        raise PrmEvalError(f"{wrong} is no pool; behind several pools, rewards are named by: --rewards NAME")
+    if not others:
+        raise PrmEvalError(f"--rewards is for several pools; of one: prm-eval evaluate {options.pool} REWARDS")
+    return [options.pool, *others]
+
+
+def _evaluate_policies(options: argparse.Namespace, pools: list[Path]) -> int:
+    from prm_eval.evaluation.policies.comparing import run_policies
+    from prm_eval.evaluation.policies.report import html_page, text_tables
+    from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
+
+    found = run_policies(
+        pools,
+        options.over or (),
+        grades=options.grades,
+        ns=options.n,
+        selectors=options.selectors,
+        score_type=options.score_type,
+        no_answer=options.no_answer,
+        draws=options.draws,
+        seed=options.seed,
+        resamples=options.resamples or DEFAULT_RESAMPLES,
+        bars=Bar,
+    )
+    print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_tables(found))
+    if options.html:
+        _write_page(options.html, html_page(found, options.title or "One reward model, several policies"))
+    return 0
 
 
 def _evaluate_steps(options: argparse.Namespace) -> int:
@@ -224,6 +271,7 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
         seed=options.seed,
         resamples=options.resamples or DEFAULT_RESAMPLES,
         no_answer=options.no_answer,
+        k_measures=options.k_measures or (),
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_table(found))
     for warning in found.warnings if options.json else ():

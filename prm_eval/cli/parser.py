@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import __version__
+from prm_eval.cli.parser_cost import cost_parser
 from prm_eval.cli.parser_label import label_parser
 from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _grade(commands)
     score_parser(commands)
     _evaluate(commands)
+    cost_parser(commands)
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
@@ -123,7 +125,15 @@ def _evaluate(commands: Any) -> None:
         type=Path,
         nargs="*",
         metavar="REWARDS",
-        help="reward folders (default: those in the pool); of a step set also JSON lines of scores or predictions",
+        help="reward folders (default: those in the pool); of a step set also JSON lines of scores or predictions; or "
+        "more pools, of other policies",
+    )
+    evaluate.add_argument(
+        "--rewards",
+        dest="over",
+        nargs="+",
+        metavar="NAME",
+        help="of several pools: reward models by name, or reward folders (default: all that every pool has)",
     )
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with charts")
@@ -190,6 +200,12 @@ def _evaluate_pool(evaluate: Any) -> None:
         choices=Later("prm_eval.selection.selectors:NO_ANSWER", before=["auto"]),
         help="whether candidates without an answer lose every comparison or compete by their rewards "
         "(default: lose; compete under published grades, by which none lacks an answer)",
+    )
+    evaluate.add_argument(
+        "--k-measures",
+        type=names,
+        metavar="A,B",
+        help="also avg@k, pass@k, maj@k, pass^k, g-pass@k:TAU (at least that share right), or all (docs/numbers.md)",
     )
     evaluate.add_argument(
         "--draws",

@@ -25,6 +25,7 @@ from prm_eval.evaluation.graded import (
     graded_steps,
     named_apart,
 )
+from prm_eval.evaluation.k_measures import KMeasures, k_measures_of
 from prm_eval.evaluation.no_answer import (
     AUTO,
     PUBLISHED,
@@ -37,11 +38,12 @@ from prm_eval.evaluation.no_answer import (
 from prm_eval.evaluation.notes import Counts, notes, reads_golds, votes
 from prm_eval.evaluation.one_step import warnings_of
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES
-from prm_eval.evaluation.summary import ORACLE, CurveKey, Difference, GroupRow, Rank, Row, Summary
+from prm_eval.evaluation.summary import MAJORITY, ORACLE, CurveKey, Difference, GroupRow, Rank, Row, Summary
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
 from prm_eval.selection.accuracies import Accuracy, accuracy, pass_at_n
+from prm_eval.selection.k_measures import VOTE, KMeasure, read_k_measures
 from prm_eval.selection.selectors import (
     COMPETE,
     DEFAULT_DRAWS,
@@ -94,6 +96,7 @@ class Evaluation:
     unread: tuple[UnreadableGold, ...] = ()
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    k_measures: KMeasures = field(default_factory=KMeasures)
 
     def to_json(self) -> dict[str, Any]:
         """Return the evaluation as ``prm-eval evaluate --json`` prints it."""
@@ -105,6 +108,7 @@ class Evaluation:
             "groups": [asdict(row) for row in self.groups],
             "differences": [asdict(row) for row in self.differences],
             "ranks": [asdict(row) for row in self.ranks],
+            "k_measures": [asdict(row) for row in self.k_measures.rows],
             "no_answer": self.no_answer.to_json(),
             "golds": {"unreadable": len(self.unread), "first": [each.problem_id for each in self.unread[:NAMED]]},
             "notes": self.notes,
@@ -192,6 +196,7 @@ def evaluate(
     resamples: int = DEFAULT_RESAMPLES,
     level: float = DEFAULT_LEVEL,
     no_answer: str = AUTO,
+    k_measures: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Evaluate all selectors on a pool.
@@ -207,6 +212,7 @@ def evaluate(
         resamples: Bootstrap resamples of problems.
         level: Confidence level of all limits.
         no_answer: "lose" or "compete", for candidates without an answer; "auto" is :func:`.no_answer.meant_rule`.
+        k_measures: Names of :mod:`prm_eval.selection.k_measures`, such as "pass^k", or "all"; none by default.
         progress: Called with the number of problems done.
 
     Raises:
@@ -222,7 +228,9 @@ def evaluate(
     grid = checked_ns(ns, pool.info.m)
     chosen = load_selectors(selectors)
     rule = meant_rule(no_answer, grades)
-    tables = _Tables(chosen, grid, seed, draws, rule)
+    measures = read_k_measures(k_measures)
+    unshown = _unshown(measures, chosen)
+    tables = _Tables(chosen | unshown, grid, seed, draws, rule)
     counts = Counts({each.label: each.file.info.score_type for each in files})
     by_label = {each.label: each.file for each in files}
     for each in graded_steps(pool, grades, files):
@@ -231,17 +239,20 @@ def evaluate(
         tables.add(graded)
         if progress is not None:
             progress(len(tables.problems))
-    if not tables.values:
+    if not any(name in chosen for name, _ in tables.values):
         raise PrmEvalError("nothing to evaluate: the chosen selectors need rewards, and none are given")
     curves = {key: np.stack(found) for key, found in tables.values.items()}
     others = {key: np.stack(found) for key, found in tables.others.items()}
     variances = {key: np.stack(found) for key, found in tables.variances.items()}
-    if unavailable := [] if grades != PUBLISHED or counts.votes_known else votes(chosen):
+    if unavailable := [] if grades != PUBLISHED or counts.votes_known else votes(chosen | unshown):
         curves = {key: table for key, table in curves.items() if key[0] not in unavailable}
+    voted = (curves[MAJORITY], variances[MAJORITY]) if MAJORITY in curves else None
+    curves = {key: table for key, table in curves.items() if key[0] not in unshown}
     unread = unreadable_golds(pool.problems.values()) if reads_golds(grades) else ()
     summary = Summary(curves, variances, grid, tables.problems, seed, level, resamples)
     settings = {"grades": grades, "ns": list(grid), "draws": draws, "seed": seed, "resamples": resamples}
-    settings |= {"level": level, "no_answer": rule, "score_types": counts.score_types, "refused": counts.refused}
+    settings |= {"level": level, "no_answer": rule, "k_measures": [each.name for each in measures]}
+    settings |= {"score_types": counts.score_types, "refused": counts.refused}
     return Evaluation(
         pool=_describe(pool, counts),
         settings=settings,
@@ -261,7 +272,15 @@ def evaluate(
         unread=unread,
         notes=notes(pool, counts, grades, rule, unread, unavailable),
         warnings=warnings_of(pool.info, files, counts.of_one_step, counts.scored),
+        k_measures=k_measures_of(measures, pool, grades, summary, voted),
     )
+
+
+def _unshown(measures: Sequence[KMeasure], chosen: Mapping[str, Selector | None]) -> dict[str, Selector | None]:
+    """Return the vote that ``maj@k`` needs, where it is none of the selectors that are shown: it is held once."""
+    if "majority" in chosen or all(each.kind != VOTE for each in measures):
+        return {}
+    return load_selectors(["majority"])
 
 
 class _Tables:

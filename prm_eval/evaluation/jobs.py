@@ -266,13 +266,33 @@ def run_evaluation(
     Raises:
         PrmEvalError: A file has a fault, or a setting is out of its range.
     """
+    pool, source, files = prepared(folder, rewards, grades, aggregations, score_type, bars=bars)
+    with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
+        return evaluate(pool, files, grades=source, progress=progress, **settings)
+
+
+def prepared(
+    folder: str | Path,
+    rewards: Sequence[Path] = (),
+    grades: str = AUTO,
+    aggregations: Sequence[str] | None = None,
+    score_type: str | None = None,
+    *,
+    bars: Bars = no_bars,
+) -> tuple[Pool, str, list[RewardFile]]:
+    """Return a sound pool, its source of grades, and its reward files; the arguments are those of run_evaluation.
+
+    The pool is graded if the grades are to be our own and are not there.
+
+    Raises:
+        PrmEvalError: A file has a fault.
+    """
     pool = Pool(folder).require_sound()
     source = meant_grades(pool, grades)
     files = opened_rewards(rewards or pool.reward_folders(), aggregations, score_type)
     if source == "own":
         grade_unless_graded(pool, bars=bars)
-    with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
-        return evaluate(pool, files, grades=source, progress=progress, **settings)
+    return pool, source, files
 
 
 def chosen_runner(

@@ -64,6 +64,19 @@ class Curve:
     mc_se: tuple[float, ...]
 
 
+def tokens_at(ns: tuple[int, ...], written: float | None, read: float | None = 0.0) -> tuple[float, ...] | None:
+    """Return the tokens of a problem at every n, or None where one of the two is unknown.
+
+    Args:
+        ns: Candidates a problem.
+        written: Tokens that the policy writes a candidate.
+        read: Tokens that the reward model reads a candidate; 0 without one.
+    """
+    if written is None or read is None:
+        return None
+    return tuple(n * (written + read) for n in ns)
+
+
 @dataclass(frozen=True)
 class Group:
     """A part of the problems: their number, and an accuracy on them with its limits."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import GradedSlots, graded_slots, load_selectors, problem_curves
@@ -41,6 +42,7 @@ class PoolArrays:
         at: The place of each candidate, in the order of the file, in a flattened (P, M) table.
         ids: The candidates' problem ids and candidate ids, in the order of the file.
         step_counts: The number of steps of each candidate, by splitter.
+        written: The tokens that the policy wrote a candidate, on average; None where one candidate does not say.
     """
 
     pool: Pool
@@ -51,6 +53,7 @@ class PoolArrays:
     at: Ints
     ids: tuple[pa.ChunkedArray, pa.ChunkedArray]
     step_counts: dict[str, Ints] = field(default_factory=dict)
+    written: float | None = None
 
     @property
     def info(self) -> PoolInfo:
@@ -121,7 +124,9 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
         PrmEvalError: There are no such grades.
     """
     walked = list(graded_slots(pool, grades, []))
-    table = open_table(pool.candidates_path, CANDIDATES).read(columns=["problem_id", "candidate_id", "slot"])
+    table = open_table(pool.candidates_path, CANDIDATES).read(
+        columns=["problem_id", "candidate_id", "slot", "n_tokens"]
+    )
     rows = {each.problem.problem_id: row for row, each in enumerate(walked)}
     of_problem = np.array([rows[name] for name in table.column("problem_id").to_pylist()], dtype=np.int64)
     return PoolArrays(
@@ -132,6 +137,7 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
         np.stack([each.lengths for each in walked]),
         of_problem * pool.info.m + table.column("slot").to_numpy().astype(np.int64),
         (table.column("problem_id"), table.column("candidate_id")),
+        written=None if table.column("n_tokens").null_count else pc.mean(table.column("n_tokens")).as_py(),
     )
 
 

@@ -18,6 +18,7 @@ from prm_eval.texts.names import short_names
 
 # the selectors that need a reward model; those of plugins are called by their own names
 SELECTORS = {"best_of_n": "best of n", "weighted_majority": "weighted majority"}
+K_HEAD = "k candidates without a reward model, in %, over all k-subsets"
 IF_THEY = {LOSE: "lost every comparison", COMPETE: "competed by their rewards"}
 
 
@@ -95,6 +96,7 @@ def text_table(evaluation: Evaluation) -> str:
             f"{100 * largest:.2f}; all others exact"
         )
     lines += _both_lines(evaluation, names)
+    lines += _k_lines(evaluation)
     n = evaluation.ns[-1]
     differences = [
         d for d in evaluation.differences if d.n == n and (d.minus_reward_model is None or d.selector == "best_of_n")
@@ -145,6 +147,26 @@ def _both_lines(evaluation: Evaluation, names: Names) -> list[str]:
     head = f"the same if candidates without an answer {IF_THEY[found.other_rule]} (--no-answer {found.other_rule})"
     cells = [["", *(f"n={n}" for n in evaluation.ns)]]
     return ["", head, *aligned(cells + [[names.curve(*key), *values] for key, values in curves.items()])]
+
+
+def _k_lines(evaluation: Evaluation) -> list[str]:
+    """Return the k-measures as lines; none where none were asked for."""
+    if not evaluation.k_measures.rows:
+        return []
+    level = round(100 * evaluation.settings["level"])
+    cells = [["", *(f"k={n}" for n in evaluation.ns), f"[{level} %]"]]
+    for name, rows in k_rows(evaluation):
+        marks = [f"{100 * row.value:.2f}" + ("~" if row.method == "monte_carlo" else "") for row in rows]
+        cells.append([name, *marks, f"[{100 * rows[-1].low:.1f}, {100 * rows[-1].high:.1f}]"])
+    return ["", K_HEAD, *aligned(cells)]
+
+
+def k_rows(evaluation: Evaluation) -> list[tuple[str, list[Row]]]:
+    """Return the rows of every k-measure, by its name."""
+    return [
+        (each.name, [row for row in evaluation.k_measures.rows if row.selector == each.name])
+        for each in evaluation.k_measures.measures
+    ]
 
 
 def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -240,6 +262,8 @@ def html_page(evaluation: Evaluation, title: str, section: str = "") -> str:
         curves=[(names.curve(*key), rows) for key, rows in _by_curve(evaluation).items()],
         running=in_the_running(evaluation),
         both=_both_table(evaluation, names),
+        k_head=K_HEAD,
+        k_measures=k_rows(evaluation),
         differences=[
             (names.curve(d.selector, d.reward_model), _minus(d, names), d, disagree(d, level)) for d in differences
         ],

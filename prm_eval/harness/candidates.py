@@ -214,6 +214,7 @@ def _asked(options: Options) -> dict[str, str]:
         "ns": (options.ns or (), ()),
         "selectors": (options.pipelines or (), ()),
         "breakdown": (options.breakdown or ("none",), plain.breakdown),
+        "k_measures": (options.k_measures, ()),
     }
     values = {
         **{key: ("+".join(map(str, given)), "+".join(map(str, default))) for key, (given, default) in lists.items()},

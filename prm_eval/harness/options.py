@@ -10,6 +10,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.harness.metadata import options_of, read_metadata, refuse_unknown
 from prm_eval.rewards import OPTIONS as MODEL_OPTIONS
+from prm_eval.selection.k_measures import read_k_measures
 from prm_eval.selection.selectors import DEFAULT_DRAWS, DEFAULT_SEED
 from prm_eval.store.rules import Number, Words
 
@@ -40,6 +41,7 @@ class Metadata:
         no_answer: Whether candidates without an answer "lose" every comparison or "compete" by their rewards; "auto"
             is lose, and compete under published grades.
         breakdown: The groups whose accuracy at the largest n is reported: subject+level, or none.
+        k_measures: avg@k, pass@k, maj@k, pass^k, g-pass@k:TAU, or all, under the filter k_measures; none by default.
         draws: Permutations a problem, where no exact form is affordable.
         selection_seed: The seed of those permutations.
         policy_offload: Whether an hf policy is moved to the CPU while candidates are scored.
@@ -58,6 +60,7 @@ class Metadata:
     grades: Annotated[Literal["own", "published"], Words("own or published")] = "own"
     no_answer: Annotated[Literal["auto", "lose", "compete"], Words("auto, lose or compete")] = "auto"
     breakdown: tuple[Annotated[Literal["subject", "level", "none"], Words("subject, level or none")], ...] = BREAKDOWNS
+    k_measures: tuple[str, ...] | None = None
     draws: Positive = DEFAULT_DRAWS
     selection_seed: Annotated[int, Number(0)] = DEFAULT_SEED
     policy_offload: bool = False
@@ -87,6 +90,7 @@ class Options:
     policy_offload: bool = False
     no_answer: str = "auto"
     prompt: str | None = None
+    k_measures: tuple[str, ...] = ()
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -123,6 +127,7 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         policy_offload=plain.policy_offload,
         no_answer=plain.no_answer,
         prompt=None if plain.prompt is None else str(metadata["prompt"]),  # the space around a template is its own
+        k_measures=tuple(each.name for each in read_k_measures(plain.k_measures or ())),
         models={role: str(metadata[f"{role}_model"]) for role in ROLES if metadata.get(f"{role}_model")},
         model_options={role: options_of(metadata, role) for role in ROLES},
     )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
@@ -43,10 +44,13 @@ from prm_eval.pools.problem_sets import ProblemSet, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel, how_fed, load_reward_model
 from prm_eval.rewards.files.reward_file import NamedRewards
+from prm_eval.selection.k_measures import read_k_measures
 from prm_eval.texts.steps import base_splitter
 
 logger = logging.getLogger(__name__)
 
+# the filter that reports the k-measures, by the name of the option that asks for them
+K_PIPELINE = "k_measures"
 PIPELINE_SELECTORS = {
     "orm": "best_of_n",
     "prm": "best_of_n",
@@ -109,7 +113,7 @@ class BestOfNTask(ConfigurableTask):
             "metric_list": [
                 {"metric": name, "aggregation": "mean", "higher_is_better": True} for name in self._metric_names()
             ],
-            "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.pipelines],
+            "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.filters],
         }
         super().__init__(config=settings)
 
@@ -140,10 +144,18 @@ class BestOfNTask(ConfigurableTask):
             if role is not None and role not in self.options.models:
                 raise PrmEvalError(f"the selector {name} needs a reward model: --metadata {role}_model=...")
             chosen[name] = (selector, role)
+        if K_PIPELINE in chosen:
+            raise PrmEvalError(f"{K_PIPELINE} is no selector: ask for them by --metadata {K_PIPELINE}=all")
         return chosen
+
+    @property
+    def filters(self) -> list[str]:
+        """The names of the filters: the pipelines, and one for the k-measures where these are asked for."""
+        return [*self.pipelines, *([K_PIPELINE] if self.options.k_measures else [])]
 
     def _metric_names(self) -> list[str]:
         names = [f"acc@{n}" for n in self.ns]
+        names += [each.at(n) for each in read_k_measures(self.options.k_measures) for n in self.ns]
         for problem in self.problem_set.problems:
             names += [name for name in self._group_metrics(problem) if name not in names]
         return names
@@ -336,6 +348,7 @@ class BestOfNTask(ConfigurableTask):
             draws=self.options.draws,
             seed=self.options.seed,
             no_answer=self.options.no_answer,
+            k_measures=self.options.k_measures,
         )
         self.config.metadata["prm_eval"]["no_answer"] = {
             "rule": found.no_answer.rule,
@@ -344,7 +357,7 @@ class BestOfNTask(ConfigurableTask):
         metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
         logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
         for instance in self._instances:
-            for name in self.pipelines:
+            for name in self.filters:
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
         # a rank has its own problems only, and a pool with stored rewards may have more than --limit asked for
         if self.world_size == 1 and len(self._instances) == len(found.problem_ids):
@@ -364,5 +377,16 @@ class BestOfNTask(ConfigurableTask):
                 named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
                 if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
                     named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))
+            if self.options.k_measures:
+                named[K_PIPELINE] = self._k_measures(found, row)
             result[problem_id] = named
         return result
+
+    def _k_measures(self, found: Evaluation, row: int) -> dict[str, float]:
+        """Return the k-measures of one problem; one that is not available, as a vote without answers, has no number."""
+        nothing = np.full((len(found.problem_ids), len(self.ns)), np.nan)
+        return {
+            each.at(n): float(value)
+            for each in read_k_measures(self.options.k_measures)
+            for n, value in zip(self.ns, found.k_measures.curves.get(each.name, nothing)[row], strict=True)
+        }

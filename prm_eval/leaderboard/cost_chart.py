@@ -1,4 +1,4 @@
-"""The chart of accuracy against cost of a board."""
+"""The charts of accuracy against cost of a board: seconds a candidate, and tokens a problem."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from prm_eval.leaderboard import svg
-from prm_eval.leaderboard.charts import Scale, apart, limits, shortened, ticks
-from prm_eval.leaderboard.words import percent
+from prm_eval.leaderboard.charts import Scale, Stroke, apart, limits, shortened, ticks
+from prm_eval.leaderboard.words import grouped, percent
 
 WIDTH, HEIGHT = 560.0, 330.0
 # the area of the dots
@@ -114,3 +114,43 @@ def _seconds(power: int) -> str:
         if power >= least:
             return f"{10 ** (power - least):,} {unit}"
     return f"1e{power} s"
+
+
+def draw_tokens(strokes: Sequence[tuple[Stroke, Sequence[float]]], title: str) -> Markup:
+    """Return a chart of accuracy against the tokens of a problem (log scale); nothing without a reward model.
+
+    Args:
+        strokes: Lines, each with the tokens written and read at its points; majority, which reads none, among them.
+        title: The title for screen readers.
+    """
+    powers = [math.log10(tokens) for _, xs in strokes for tokens in xs if tokens > 0]
+    if len(strokes) < 2 or not powers:
+        return svg.NOTHING
+    low, high = limits([value for each, _ in strokes for value in each.values])
+    first, last = min(powers), max(powers)
+    end = END - 84  # room for the labels
+
+    def x(tokens: float) -> float:
+        return LEFT + (end - LEFT) * (math.log10(max(tokens, 10**first)) - first) / ((last - first) or 1.0)
+
+    def y(value: float) -> float:
+        return TOP + (FLOOR - TOP) * (high - value) / (high - low)
+
+    parts = []
+    for tick in ticks(low, high):
+        label = percent(tick, 0 if round(1000 * tick) % 10 == 0 else 1)
+        parts += [svg.line(LEFT, y(tick), end, y(tick), "gr"), svg.text(LEFT - 7, y(tick) + 4, label, "t", "end")]
+    for power in range(math.ceil(first), math.floor(last) + 1):
+        at = x(10.0**power)
+        parts += [svg.line(at, FLOOR, at, FLOOR + 4, "ax"), svg.text(at, FLOOR + 17, grouped(10**power), "t", "middle")]
+    parts.append(svg.line(LEFT, FLOOR, end, FLOOR, "ax"))
+    for each, xs in strokes:
+        places = [(x(tokens), y(value)) for tokens, value in zip(xs, each.values, strict=True)]
+        parts.append(svg.polyline(places, f"l {each.line}"))
+        parts += [svg.element("circle", cx=px, cy=py, r=3, class_=each.fill) for px, py in places]
+    heights = apart([y(each.values[-1]) for each, _ in strokes], 15.0, TOP + 4, FLOOR)
+    for (each, xs), height in zip(strokes, heights, strict=True):
+        parts.append(svg.text(x(xs[-1]) + 7, height + 4, shortened(each.label, 14), each.fill))
+    words = "tokens a problem, written and read (log scale); upwards: accuracy in %"
+    parts.append(svg.text((LEFT + end) / 2, HEIGHT - 7, words, "t", "middle"))
+    return svg.drawing(WIDTH, HEIGHT, parts, title)

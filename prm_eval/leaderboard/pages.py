@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 from markupsafe import Markup
 
 from prm_eval.evaluation.baselines import BASELINES
+from prm_eval.evaluation.measured import tokens_at
 from prm_eval.evaluation.summary import ORACLE
 from prm_eval.leaderboard.cells import MARKS
 from prm_eval.leaderboard.charts import DRAWN_BASELINES, Stroke, baseline_stroke, draw_curves, ranking
 from prm_eval.leaderboard.columns import COLUMNS, OVERVIEW, OVERVIEW_NAMES, PAGE
-from prm_eval.leaderboard.cost_chart import Priced, draw_costs
+from prm_eval.leaderboard.cost_chart import Priced, draw_costs, draw_tokens
 from prm_eval.leaderboard.fills import seconds_a_candidate
 from prm_eval.leaderboard.links import PAPER, Project, pool_link
 from prm_eval.leaderboard.overview import overview_of
@@ -91,6 +92,7 @@ class BoardView(PoolView):
         ranking: A chart of the best rows; nothing without submissions.
         accuracy: A chart of accuracy against n of the very best rows; nothing without submissions.
         costs: A chart of accuracy against cost; nothing where no submission says its cost.
+        tokens: A chart of accuracy against tokens; nothing where the pool, or every submission, does not say them.
         verdict: Who leads, by how much, and whether to believe it; None without submissions.
         devices: The number of kinds of devices in the chart of costs.
     """
@@ -99,6 +101,7 @@ class BoardView(PoolView):
     ranking: Markup = NOTHING
     accuracy: Markup = NOTHING
     costs: Markup = NOTHING
+    tokens: Markup = NOTHING
     verdict: Verdict | None = None
     devices: int = 0
     at_hand: ClassVar[bool] = True
@@ -107,7 +110,7 @@ class BoardView(PoolView):
     @property
     def charts(self) -> dict[str, Markup]:
         """The charts that are files of their own, by name."""
-        found = {"ranking": self.ranking, "accuracy": self.accuracy, "cost": self.costs}
+        found = {"ranking": self.ranking, "accuracy": self.accuracy, "cost": self.costs, "tokens": self.tokens}
         return {name: drawing for name, drawing in found.items() if drawing}
 
     @property
@@ -158,7 +161,14 @@ def view_of(shown: Table | BoardWithoutPool) -> PoolView:
     priced = [(entry, seconds) for entry in board.entries if (seconds := seconds_a_candidate(entry))]
     devices = len({entry.submission.cost.device for entry, _ in priced})
     return BoardView(
-        board.pool, shown, _ranking(board), _accuracy(board), _costs(board, priced), verdict_of(shown), devices
+        board.pool,
+        shown,
+        _ranking(board),
+        _accuracy(board),
+        _costs(board, priced),
+        _tokens(board),
+        verdict_of(shown),
+        devices,
     )
 
 
@@ -185,6 +195,18 @@ def _costs(board: Board, priced: Sequence[tuple[Entry, float]]) -> Markup:
         points.append(Priced(submission.model, seconds, *limits, submission.rewards.info.kind == "prm"))
     majority = board.yardstick.baselines["majority"].curve.values[at]
     return draw_costs(points, majority, f"Best of {settings.headline_n} against cost, {board.pool.title}")
+
+
+def _tokens(board: Board) -> Markup:
+    settings, written = board.yardstick.settings, board.yardstick.arrays.written
+    strokes = [
+        (Stroke(entry.submission.model, str(place), entry.measured.bon.values), tokens)
+        for place, entry in enumerate(board.entries[:DRAWN])
+        if (tokens := tokens_at(settings.ns, written, entry.measured.tokens)) is not None
+    ]
+    if (tokens := tokens_at(settings.ns, written)) is not None:
+        strokes.append((baseline_stroke("majority", board.yardstick.baselines["majority"].curve), tokens))
+    return draw_tokens(strokes, f"Accuracy against tokens, {board.pool.title}")
 
 
 def _accuracy(board: Board) -> Markup:

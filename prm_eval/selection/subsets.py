@@ -88,11 +88,11 @@ def best_of_n_mean(rewards: Floats, values: Floats, ns: Sequence[int]) -> Floats
     # a block of problems stays in the processor's cache
     for first in range(0, n_problems, _BLOCK):
         block = slice(first, first + _BLOCK)
-        result[block] = _value_by_rank(rewards[block], values[block]) @ by_rank
+        result[block] = value_by_rank(rewards[block], values[block]) @ by_rank
     return result
 
 
-def _value_by_rank(rewards: Floats, values: Floats) -> Floats:
+def value_by_rank(rewards: Floats, values: Floats) -> Floats:
     """Return (problems, M): the value of each rank, best first; tied ones have their mean, missing ones 0."""
     n_problems, m = rewards.shape
     missing = np.isnan(rewards)

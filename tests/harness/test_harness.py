@@ -478,3 +478,26 @@ def test_each_rank_scores_its_own_problems_once(here, monkeypatch) -> None:
     pools = dumps(here)
     assert sorted(name for pool in pools for name in pool.problems) == ["a", "b"]
     assert len(scored) == len(set(scored)) == 8
+
+
+def test_both_doors_give_the_same_k_measures(here, pool) -> None:
+    """``k_measures`` is one option under one name: every figure under its filter equals `prm-eval evaluate
+    --k-measures`, and without it nothing of them is reported."""
+    grade_pool(pool)
+    plain = run(metadata={"replay": str(pool.path), "ns": "1+2+3+4"})["results"]["problems_bon"]
+    assert not [name for name in plain if "k_measures" in name or name.startswith(("pass", "avg"))]
+    asked = {"replay": str(pool.path), "ns": "1+2+3+4", "selectors": "first", "k_measures": "all+g-pass@k:0.9"}
+    results = run(metadata=asked)["results"]["problems_bon"]
+    here_too = evaluate(pool, ns=[1, 2, 3, 4], selectors=["first"], k_measures=["all", "g-pass@k:0.9"])
+    assert set(here_too.curves) == {("first", None)}, "the vote of maj@k is not shown among the selectors"
+    rows = here_too.k_measures.rows
+    assert len(rows) == 7 * 4
+    for row in rows:
+        assert results[f"{row.metric},k_measures"] == pytest.approx(row.value, abs=1e-12)
+    by_name = {row.metric: row.value for row in rows}
+    assert by_name["pass^1"] == by_name["pass@1"] == by_name["avg@4"]
+    # two of four are right in both problems
+    assert [by_name[f"g-pass@4:{tau}"] for tau in ("0.5", "0.75", "0.9")] == [1.0, 0.0, 0.0]
+    assert by_name["pass^4"] == 0.0 < by_name["pass^2"] < by_name["pass@2"] < by_name["pass@4"] == 1.0
+    with pytest.raises(PrmEvalError, match=r"unknown k-measure 'pass\^8'"):
+        read_options({"k_measures": "pass^8"})

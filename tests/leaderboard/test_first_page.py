@@ -13,9 +13,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from prm_eval.demo import demo_file
+from prm_eval.evaluation.measured import tokens_at
 from prm_eval.evaluation.pool_arrays import load_arrays
+from prm_eval.grading.pool import grade_pool
+from prm_eval.importers import import_pool
 from prm_eval.leaderboard import build
-from prm_eval.leaderboard.cost_chart import Priced, draw_costs, frontier
+from prm_eval.leaderboard.charts import Stroke
+from prm_eval.leaderboard.cost_chart import Priced, draw_costs, draw_tokens, frontier
 from prm_eval.leaderboard.links import project_of
 from prm_eval.leaderboard.words import percent, size
 from prm_eval.pools.pool import Pool
@@ -25,8 +30,9 @@ from prm_eval.submissions import fill_in, register_pool
 from prm_eval.submissions.form import answers_of, disclosure_fields
 from prm_eval.submissions.formats import Disclosure
 from prm_eval.submissions.revision import revision_name
+from tests.conftest import write_jsonl
 from tests.leaderboard.board import edit_json
-from tests.leaderboard.leaderboards import complete, demo_results, made_up, submit
+from tests.leaderboard.leaderboards import complete, demo_results, made_up, register, submit
 
 ABOUT = "A toy, <b>not</b> mathematics | at all."
 
@@ -373,3 +379,57 @@ def test_costs_that_nobody_measured_are_not_drawn(results, page) -> None:
     assert draw_costs([], 0.5, "costs") == ""
     drawing = (results / "leaderboard" / "charts" / "demo-35x8.cost.svg").read_text(encoding="utf-8")
     assert drawing.count("<circle") == 7 and "on one kind of device" in page
+
+
+# --- tokens against accuracy ------------------------------------------------------------------------------------------
+
+
+def test_accuracy_against_tokens_where_they_are_known(tmp_path, page) -> None:
+    """A pool whose candidates say their tokens has the chart; majority reads nothing, a reward model 200 and more.
+    A pool that lacks one count has no such chart, nor any made-up number."""
+    assert "Accuracy against tokens" not in page
+    lines = [json.loads(line) for line in demo_file().read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        for sample in line["samples"]:
+            sample["n_tokens"] = 100
+    results = tmp_path / "results"
+    for name, change in (("known", 100), ("unknown", None)):
+        lines[0]["samples"][0]["n_tokens"] = change
+        pool = import_pool(write_jsonl(tmp_path / f"{name}.jsonl", lines), results / "pools" / name).pool
+        grade_pool(pool)
+        register(results, pool, name, name)
+        arrays = load_arrays(pool)
+        assert arrays.written == (100.0 if name == "known" else None)
+        submit(results, arrays, name, made_up(arrays, 3), name="lab/one")
+    build(results)
+    charts = results / "leaderboard" / "charts"
+    drawing = ElementTree.fromstring((charts / "known.tokens.svg").read_text(encoding="utf-8"))
+    dots = [float(each.get("cx")) for each in drawing.iter() if each.tag.endswith("circle")]
+    assert len(dots) == 2 * 4
+    assert min(dots[4:]) < min(dots[:4]), "majority is the cheaper one"
+    assert not (charts / "unknown.tokens.svg").exists()
+    found = (results / "leaderboard" / "index.html").read_text(encoding="utf-8")
+    assert found.count("Accuracy against tokens</h3>") == 1
+
+
+def test_tokens_at_every_n() -> None:
+    """Unknown stays unknown, whichever of the two it is; without a reward model nothing is read."""
+    assert tokens_at((1, 8), 100.0, 50.0) == (150.0, 1200.0)
+    assert tokens_at((1, 8), 100.0) == (100.0, 800.0)
+    assert tokens_at((1, 8), None, 50.0) is None
+    assert tokens_at((1, 8), 100.0, None) is None
+
+
+@pytest.mark.parametrize("xs", [(1.0, 1.0), (0.0, 5.0), (1e-9, 1e12)])
+def test_the_chart_of_tokens_holds_with_odd_numbers(xs) -> None:
+    """Tokens of 0 have no logarithm, and a huge count must not put another line outside of the drawing."""
+    strokes = [(Stroke(name, "0", (0.2, 0.9)), xs) for name in ("<b>" * 30, "majority")]
+    drawing = ElementTree.fromstring(draw_tokens(strokes, "tokens"))
+    width, height = map(float, drawing.get("viewBox").split()[2:])
+    for each in drawing.iter():
+        if each.tag.endswith("circle"):
+            assert 0 <= float(each.get("cx")) <= width and 0 <= float(each.get("cy")) <= height
+        if each.tag.endswith("text"):
+            assert 0 <= float(each.get("x")) <= width and 0 <= float(each.get("y")) <= height + 4
+    assert draw_tokens(strokes[:1], "tokens") == ""
+    assert draw_tokens([(each, (0.0, 0.0)) for each, _ in strokes], "tokens") == ""

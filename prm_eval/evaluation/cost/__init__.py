@@ -1,0 +1,1 @@
+"""Accuracy against cost: tokens written by the policy and read by reward models, and when to stop drawing."""

@@ -1,0 +1,62 @@
+"""Reports that are a few tables and a chart: as lines for a terminal, and as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from prm_eval.evaluation.report import aligned
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: its title, its cells with the head first, and what is to be said below it."""
+
+    title: str
+    cells: tuple[tuple[str, ...], ...]
+    below: tuple[str, ...] = ()
+
+
+def text_of(head: str, sections: Sequence[Section], notes: Sequence[str]) -> str:
+    """Return a report in lines."""
+    lines = [head]
+    for each in sections:
+        lines += ["", each.title, *aligned(each.cells), *each.below]
+    return "\n".join(lines + [""] * bool(notes) + [f"note: {note}" for note in notes])
+
+
+def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[str], chart: str, caption: str) -> str:
+    """Return a page that opens offline; texts are escaped.
+
+    Args:
+        title: The title.
+        head: The line below it.
+        sections: The tables.
+        notes: What a reader must know.
+        chart: An SVG of :mod:`prm_eval.evaluation.drawing`.
+        caption: The line below the chart.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = files("prm_eval.evaluation") / "templates" / "tables.html"
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    page: str = template.render(
+        title=title,
+        head=head,
+        notes=notes,
+        chart=Markup(chart),  # noqa: S704  (made by us; matplotlib escapes its texts)
+        caption=caption,
+        sections=sections,
+    )
+    return page
+
+
+def markdown_of(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Return cells as the lines of a Markdown table."""
+    first, *rest = cells
+    return [f"| {' | '.join(first)} |", "|---" * len(first) + "|", *(f"| {' | '.join(each)} |" for each in rest)]
