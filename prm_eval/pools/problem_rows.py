@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -113,8 +113,10 @@ def read_problem(row: Row, columns: Columns, default_id: str) -> ReadProblem:
     problem = _with_unit(problem, row.text(*columns.unit))
     context = row.text(*columns.context)
     statement = f"{context.strip()}\n\n{problem.statement}" if context and context.strip() else problem.statement
-    problem = Problem(problem.problem_id, statement, problem.gold, problem.subject, problem.level)
-    return ReadProblem(row.number, problem, _longer_ids(row, columns, problem.problem_id))
+    own = problem.problem_id.strip() or default_id
+    gold = None if problem.gold is None else problem.gold.strip()
+    problem = replace(problem, problem_id=own, statement=statement, gold=gold)
+    return ReadProblem(row.number, problem, _longer_ids(row, columns, own))
 
 
 def _first(row: Row, names: Sequence[str]) -> Any:
@@ -212,29 +214,31 @@ def _with_unit(problem: Problem, unit: str | None) -> Problem:
     said = f"{problem.statement.rstrip()} The unit of the answer is ${text}$." if text else problem.statement
     spelt = _spelt_unit(text) if text else None
     gold = f"{gold} {spelt}" if spelt else gold
-    return Problem(problem.problem_id, said, gold, problem.subject, problem.level)
+    return replace(problem, statement=said, gold=gold)
 
 
 def _spelt_unit(text: str) -> str | None:
-    r"""Return a unit with every name in ``\mathrm``; None for what is more than names, powers and slashes."""
-    found, at = [], 0
+    r"""Return a unit as one text macro, as ``\text{ kJ mol^{-1}}``; None for more than names, powers and slashes."""
+    found, at = "", 0
     while at < len(text):
         token = _UNIT_TOKEN.match(text, at)
         if token is None:
             return None
         at = token.end()
-        name = token.group("macro") or token.group("bare")
-        if name:
-            found.append(rf"\mathrm{{{name}}}" + (f"^{{{token.group('raised')}}}" if token.group("raised") else ""))
-        elif token.group("percent"):
-            found.append(r"\%")
-        elif token.group("degree"):
-            if found:  # J per degree Celsius: no unit of ours
-                return None
-            found.append(r"^{\circ}")
+        if name := token["macro"] or token["bare"]:
+            found += name + (f"^{token['raised']}" if token["raised"] else "")
+        elif token["greek"]:
+            found += {r"\mu": "u", r"\Omega": "ohm"}[token["greek"]]
+        elif token["power"]:
+            found += "^{" + "".join(re.findall(r"-?\d", token["power"])) + "}"
+        elif token["percent"] or token["degree"]:
+            # 5 % and 5 degrees stand alone; J per degree Celsius is no unit that is spelt here
+            alone = at == len(text) and not found.strip()
+            return (r"\%" if token["percent"] else r"^{\circ}") if alone else None
         else:
-            found.append(" " if token.group("link") and token.group().strip(" ~") != "/" else token.group().strip())
-    return "".join(found).strip() or None
+            found += "/" if token["link"].strip() == "/" else " "
+    spelt = re.sub(r" */ *", "/", " ".join(found.replace("u ", "u").split()))
+    return rf"\text{{ {spelt}}}" if spelt else None
 
 
 def _longer_ids(row: Row, columns: Columns, own: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from prm_eval import plugins
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.pools.hub_sets import HUB_SETS, Columns, HubSet
+from prm_eval.pools.hub_sets import HUB_SETS, HubSet
 from prm_eval.pools.problem_rows import ReadProblem, problem_from_row, read_problem
 from prm_eval.records import Problem
 from prm_eval.store.jsonl import Row, canonical_json, read_jsonl

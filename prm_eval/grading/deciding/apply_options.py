@@ -171,7 +171,7 @@ def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
     return abs(value - float(text)) <= half * (1 + 1e-9)
 
 
-# a number, perhaps about so much, with what stands behind it: 6.02e23, 4.5 \\times 10^{-19} J, \\approx 12 kJ/mol
+# a number, perhaps about so much, with what stands behind it: 6.02e23, 4.5 \times 10^{-19} J, \approx 12 kJ/mol
 _NUMBER = re.compile(
     r"(?:\\approx|\\simeq|\\sim|[≈~=])?\s*(?P<number>[-+]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400}))"
     r"(?:[eE](?P<power>[-+]?\d{1,3})|\s*(?:\\times|\\cdot|[x×*])\s*10\^\{?(?P<raised>[-+]?\d{1,3})\}?)?(?P<unit>.{0,80})"
@@ -203,7 +203,9 @@ def _number_with_unit(answer: ReadAnswer) -> Quantity | None:
     node = answer.node
     if isinstance(node, Relation) and set(node.operators) == {"="}:
         node = node.sides[-1]
-    found = as_quantity(node) if node is not None else None
+    if isinstance(node, Apply) and node.name == "*" and isinstance(node.args[1], Quantity):  # 1.25 \times 10^{-3} \%
+        node = Quantity(Apply("*", (node.args[0], node.args[1].value)), node.args[1].unit)
+    found = (as_quantity(node) if node is not None else None) or (node if isinstance(node, Quantity) else None)
     if found is not None and not has_letters(found.value):
         return found
     if isinstance(node, (Number, Apply)) and not has_letters(node):
