@@ -12,6 +12,7 @@ from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
 from prm_eval.cli.parser_seeing import rank_parser, show_parser
 from prm_eval.cli.parser_steps import steps_parser
+from prm_eval.cli.parser_table import problems_parser, table_parser
 from prm_eval.cli.parser_train import train_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _grade(commands)
     score_parser(commands)
     _evaluate(commands)
+    table_parser(commands)
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
@@ -52,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     _check(commands)
     _verify(commands)
     _leaderboard(commands)
+    problems_parser(commands)
     _plugins(commands)
     return parser
 

@@ -32,6 +32,8 @@ class Metadata:
         selectors: Filter pipelines, for example first+majority+prm.
         problems: A file, or a problem set by name.
         problem_set: The task's own problem set (set in its YAML).
+        sets_dir: A folder with local copies of problem sets, in which a task finds its own: NAME.jsonl.
+        domain: The row that the task has in a table of several problem sets (set in its YAML).
         replay: A pool or a samples file, from which candidates come in place of generation.
         dump_dir: Where candidates are kept.
         grader: A registered grader.
@@ -50,6 +52,8 @@ class Metadata:
     selectors: tuple[str, ...] | None = None
     problems: str | None = None
     problem_set: str | None = None
+    sets_dir: str | None = None
+    domain: str | None = None
     replay: str | None = None
     dump_dir: str = DUMP_DIR
     grader: str = "default"
@@ -74,6 +78,8 @@ class Options:
     ns: tuple[int, ...] | None
     pipelines: tuple[str, ...] | None
     problems: str | None
+    sets_dir: str | None
+    domain: str | None
     replay: str | None
     dump_dir: str
     grader: str
@@ -86,6 +92,12 @@ class Options:
     no_answer: str = "auto"
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def of_the_set(self) -> dict[str, str]:
+        """What a pool says of its problem set besides its name: the options it is graded with, and its domain."""
+        graded = {"grader": self.grader} if self.grades == "own" and self.grader.startswith("default:") else {}
+        return graded | ({"domain": self.domain} if self.domain else {})
 
     @property
     def grades_source(self) -> str:
@@ -109,6 +121,8 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         ns=plain.ns or None,
         pipelines=plain.selectors or None,
         problems=plain.problems or plain.problem_set,
+        sets_dir=plain.sets_dir,
+        domain=plain.domain,
         replay=plain.replay,
         dump_dir=plain.dump_dir,
         grader=plain.grader,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MATH_SUBJECTS = (
     "algebra",
@@ -42,10 +42,14 @@ class Columns:
     source: tuple[str, ...] = ("source", "data_source")
     subject: tuple[str, ...] = ()
     context: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ("choices",)
+    choices: tuple[str, ...] = ()
     right: str = ""
     wrong: tuple[str, ...] = ()
-    unit: tuple[str, ...] = ("unit",)
+    unit: tuple[str, ...] = ()
+
+
+USUAL = Columns(choices=("choices",), unit=("unit",))
+"""The columns of a file, and of a dataset that has no name here."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,13 @@ class HubSet:
     config: str | None = None
     split: str = "test"
     revision: str | None = None
-    columns: Columns = field(default_factory=Columns)
+    columns: Columns = USUAL
     where: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def rows(self) -> str:
+        """The rows that belong to the set, in words."""
+        return f"{self.where[0]} = {' or '.join(self.where[1])}" if self.where else "all"
 
     @property
     def place(self) -> str:

@@ -17,11 +17,13 @@ from prm_eval.pools.problem_rows import ReadProblem, problem_from_row, read_prob
 from prm_eval.records import Problem
 from prm_eval.store.jsonl import Row, canonical_json, read_jsonl
 
-__all__ = ["HUB_SETS", "HubSet", "ProblemSet", "load_problems", "problem_from_row", "problems_hash"]
+__all__ = ["HUB_SETS", "HubSet", "ProblemSet", "load_local_copy", "load_problems", "problem_from_row", "problems_hash"]
 
 _FILES = {".jsonl", ".gz", ".json"}
 # FILE.jsonl:COLUMN=VALUE, the rows of a file with this value; with stars, as in source=scibench_*
 _PART = re.compile(r"(?P<file>.+\.(?:jsonl|json|gz)):(?P<column>[\w. -]+)=(?P<value>.*)", re.DOTALL)
+
+_ANY = HubSet("")  # of a file: the usual columns, all rows
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,14 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
     """
     path = Path(name)
     if path.exists() or (path.suffix in _FILES and name.partition(":")[0] not in HUB_SETS):
-        return ProblemSet(path.name, _named_apart(path, _file_rows(path, HubSet(""))))
+        return ProblemSet(path.name, _read_file(path, _ANY))
     head, _, argument = name.partition(":")
     if head in HUB_SETS and argument:
-        return ProblemSet(name, _named_apart(Path(argument), _file_rows(Path(argument), HUB_SETS[head])))
+        return ProblemSet(name, _read_file(Path(argument), HUB_SETS[head]))
     if part := _PART.fullmatch(name):
         path, where = Path(part["file"]), (part["column"], (part["value"],))
-        return ProblemSet(
-            f"{path.name}:{part['column']}={part['value']}",
-            _named_apart(path, _file_rows(path, HubSet("", where=where))),
-        )
+        rows = _read_file(path, replace(_ANY, where=where))
+        return ProblemSet(f"{path.name}:{part['column']}={part['value']}", rows)
     if head in plugins.installed("problem set"):
         made = plugins.load("problem set", head)(argument or None)
         if not isinstance(made, ProblemSet):
@@ -85,10 +85,35 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
         return ProblemSet(name, made.problems, made.revision)
     hub = HUB_SETS.get(name) or _parse_hub_name(name)
     commit = revision or hub.revision
-    return ProblemSet(name, _named_apart(Path(hub.dataset), _hub_rows(hub, commit)), commit)
+    return ProblemSet(name, _named_apart(Path(hub.dataset), hub, _hub_rows(hub, commit)), commit)
 
 
-def _named_apart(path: Path, found: Iterable[ReadProblem]) -> tuple[Problem, ...]:
+def load_local_copy(name: str, folder: Path) -> ProblemSet:
+    """Load a set of :data:`HUB_SETS` from the folder's copy of it, which has the same columns.
+
+    The copy is ``NAME.jsonl``, with two underscores for a slash; that of a part, as ``scibench/physics``, may be the
+    whole set's.
+
+    Raises:
+        DataError: A fault in the file, with its row.
+        PrmEvalError: There is no such set, or no such file.
+    """
+    hub = HUB_SETS.get(name)
+    if hub is None:
+        raise PrmEvalError(f"no problem set {name!r} to look for in {folder}; known: {', '.join(HUB_SETS)}")
+    names = [name.replace("/", "__"), *([name.partition("/")[0]] if hub.where else [])]
+    files = [folder / f"{each}.jsonl" for each in names]
+    path = next((each for each in files if each.is_file()), None)
+    if path is None:
+        raise PrmEvalError(f"no copy of {name} in {folder}; expected {' or '.join(each.name for each in files)}")
+    return ProblemSet(name, _read_file(path, hub))
+
+
+def _read_file(path: Path, hub: HubSet) -> tuple[Problem, ...]:
+    return _named_apart(path, hub, _file_rows(path, hub))
+
+
+def _named_apart(path: Path, hub: HubSet, found: Iterable[ReadProblem]) -> tuple[Problem, ...]:
     """Return problems with ids that are unique: their own, or else with their source, or that of their contest.
 
     Raises:
@@ -96,7 +121,9 @@ def _named_apart(path: Path, found: Iterable[ReadProblem]) -> tuple[Problem, ...
     """
     read = list(found)
     if not read:
-        raise DataError(path, None, "no problems", "at least one")
+        raise DataError(
+            path, None, "no problems" if hub.where is None else f"no problems with {hub.rows}", "at least one"
+        )
     for ids in zip(*(each.longer_ids for each in read), strict=True) if not _unique(read) else ():
         if len(set(ids)) == len(ids):
             return tuple(replace(each.problem, problem_id=longer) for each, longer in zip(read, ids, strict=True))
