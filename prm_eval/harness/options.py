@@ -78,8 +78,6 @@ class Options:
     ns: tuple[int, ...] | None
     pipelines: tuple[str, ...] | None
     problems: str | None
-    sets_dir: str | None
-    domain: str | None
     replay: str | None
     dump_dir: str
     grader: str
@@ -90,6 +88,8 @@ class Options:
     allow_identical: bool
     policy_offload: bool = False
     no_answer: str = "auto"
+    sets_dir: str | None = None
+    domain: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
 

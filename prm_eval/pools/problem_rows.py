@@ -234,7 +234,7 @@ def _spelt_unit(text: str) -> str | None:
         elif token["percent"] or token["degree"]:
             # 5 % and 5 degrees stand alone; J per degree Celsius is no unit that is spelt here
             alone = at == len(text) and not found.strip()
-            return (r"\%" if token["percent"] else r"^{\circ}") if alone else None
+            return (r"\text{ percent}" if token["percent"] else r"^{\circ}") if alone else None
         else:
             found += "/" if token["link"].strip() == "/" else " "
     spelt = re.sub(r" */ *", "/", " ".join(found.replace("u ", "u").split()))
