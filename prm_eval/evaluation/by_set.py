@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +275,7 @@ def run_table(
     """
     opened = [_opened(each) for each in pools]
     names = list(rewards) or _common([pool for _, pool in opened])
+    lost = sorted({each.name for _, pool in opened for each in pool.reward_folders()} - {*names})
     grid = ns or default_ns(min((pool.info.m for _, pool in opened), default=1))
     parts = []
     for row, pool in opened:
@@ -295,7 +296,10 @@ def run_table(
             )
         name = str(ready.info.problem_set.get("name") or ready.path.name)
         parts.append(SetPart(row or str(ready.info.problem_set.get("domain") or name), name, found))
-    return table_of_sets(parts, seed=seed, level=level, resamples=resamples)
+    table = table_of_sets(parts, seed=seed, level=level, resamples=resamples)
+    if rewards or not lost:
+        return table
+    return replace(table, notes=(f"left out, as not every pool has these rewards: {', '.join(lost)}", *table.notes))
 
 
 def _opened(spelt: str) -> tuple[str, Pool]:

@@ -84,11 +84,18 @@ def set_lines(found: SetGolds, show: int = 0) -> list[str]:
     return lines
 
 
+def hub_table() -> list[list[str]]:
+    """Return the named sets of the hub as a header and rows: name, place, revision, rows that belong to it, columns."""
+    rows = [
+        [name, hub.place, (hub.revision or "newest")[:12], hub.rows, _columns(hub.columns)]
+        for name, hub in HUB_SETS.items()
+    ]
+    return [["set", "hub", "revision", "rows", "columns"], *rows]
+
+
 def hub_lines() -> list[str]:
-    """Return the named sets of the hub as lines: name, place, revision, the rows that belong to it, columns."""
-    cells = [["set", "hub", "revision", "rows", "columns"]]
-    for name, hub in HUB_SETS.items():
-        cells.append([name, hub.place, (hub.revision or "newest")[:12], hub.rows, _columns(hub.columns)])
+    """Return the named sets of the hub as lines."""
+    cells = hub_table()
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 

@@ -34,8 +34,7 @@ def set_lines(table: SetTable, n: int | None = None) -> list[str]:
         lines += ["", f"paired differences at n = {n}, in points, and the sign test over problems"]
         lines += _differences(shown, short, percent)
         lines.append(
-            "p: if a problem that tells the two apart were as likely to favour either, how often the counts would be "
-            "as uneven; exact, not adjusted for the number of rows"
+            "p: how often a fair coin for each problem that tells the two apart would be as uneven; not adjusted"
         )
     lines += ["", *_sets(table)]
     return lines + [""] * bool(table.notes) + [f"note: {note}" for note in table.notes]
@@ -61,14 +60,13 @@ def _cell(row: SetRow) -> str:
 
 
 def _differences(shown: list[SetDifference], short: dict[str, str], percent: int) -> list[str]:
-    cells = [["set", "", "difference", f"[{percent} %]", "ahead", "behind", "same", "p"]]
+    cells = [["", "difference", f"[{percent} %]", "ahead", "behind", "same", "p"]]
     for each in shown:
         minus = (each.minus_selector, each.minus_reward_model)
         other = BASELINES[minus[0]].short if minus[0] in BASELINES else _name(minus, short)
         cells.append(
             [
-                each.row,
-                f"{_name((each.selector, each.reward_model), short)} - {other}",
+                f"{each.row}: {_name((each.selector, each.reward_model), short)} - {other}",
                 f"{100 * each.value:+.1f}",
                 f"[{100 * each.low:+.1f}, {100 * each.high:+.1f}]",
                 f"{each.sign.ahead:,}",
