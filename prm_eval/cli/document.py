@@ -2,9 +2,9 @@
 
 It writes ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in ``docs/reward-models.md``,
 that of step aggregations in ``docs/numbers.md``, that of the hub's problem sets in ``docs/problem-sets.md``, the tables
-of the board in ``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as ``prm-eval leaderboard`` left it). The text depends
-on neither the terminal nor the version of Python, because it is made from the parser's actions, not from its formatted
-help.
+of the board in ``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
+``prm-eval leaderboard`` left it). The text depends on neither the terminal nor the version of Python, because it is
+made from the parser's actions, not from its formatted help.
 """
 
 from __future__ import annotations

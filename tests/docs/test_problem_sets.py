@@ -1,4 +1,4 @@
-"""The page of problem sets: its list of golds that grading cannot read is what the data give, and tasks are all there."""
+"""The pages of problem sets: golds that grading cannot read are all listed, and so are all tasks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _numbers(name: str) -> list[int]:
 
 
 def test_the_list_of_golds_that_cannot_be_read_is_whole(data) -> None:
-    """A gold that is missing from the list makes right candidates wrong without a word; the expected text is printed."""
+    """A gold that is not listed makes right candidates wrong without a word; the expected text is printed."""
     wanted = with_block(PAGE, "golds", unreadable_table(data / "ood/ood_questions.jsonl"))
     assert PAGE.read_text(encoding="utf-8") == wanted, wanted
 
