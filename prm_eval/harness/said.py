@@ -124,7 +124,11 @@ def _without_answer(
 
 def token_counter(model: Any) -> CountTokens | None:
     """Return a function that counts the tokens of a text; None for a policy behind a server, or without a policy."""
-    tokenizer = getattr(unwrapped(model), "tokenizer", None) if model is not None else None
+    try:
+        tokenizer = getattr(unwrapped(model), "tokenizer", None) if model is not None else None
+    except OSError as error:  # lm_eval's dummy loads one from the hub when it is asked for
+        logger.info("the policy's tokenizer cannot be loaded, so that no tokens are counted: %s", error)
+        tokenizer = None
     encode = getattr(tokenizer, "encode", None)
     if encode is None or not callable(getattr(tokenizer, "decode", None)):
         return None

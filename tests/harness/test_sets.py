@@ -13,6 +13,7 @@ from lm_eval.api.model import LM
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
+from prm_eval.cli.commands import main
 from prm_eval.evaluation.by_set import run_table
 from prm_eval.evaluation.jobs import run_evaluation
 from prm_eval.harness import tasks_path
@@ -188,3 +189,19 @@ def test_domains_are_the_rows_of_the_table(ran) -> None:
     assert list(dict.fromkeys(row.row for row in table.rows)) == ["calculus", "chemistry", "physics", "AMC", "all"]
     assert [row.n_problems for row in table.rows if row.selector == "first" and row.n == 1] == [6, 6, 6, 3, 21]
     assert json.loads(json.dumps(table.to_json()))["schema"] == "prm_eval.sets/1"
+
+
+def test_a_run_of_several_tasks_ends_with_their_table(tmp_path, monkeypatch, capsys, no_tasks_of_lm_eval) -> None:
+    """`prm-eval run` of a group prints one table of all its sets, after those of the tasks."""
+    monkeypatch.chdir(tmp_path)
+    copies = write_copies(tmp_path / "copies")
+    words = [f"sets_dir={copies}", "n_samples=2", "allow_identical_candidates=true", "selectors=first+majority+orm"]
+    words += ["orm_model=boxed-support", f"dump_dir={tmp_path / 'runs'}"]
+    assert main(["run", "--model", "dummy", "--tasks", "ood_bon", "--limit", "2", "--metadata", *words]) == 0
+    printed = capsys.readouterr().out
+    table = printed[printed.rindex("problem sets, ") - 2 :]
+    assert table.startswith("7 problem sets, 14 problems")
+    assert [line.split()[:2] for line in table.splitlines() if line.endswith("]")][:5] == [
+        ["calculus", "4"], ["chemistry", "4"], ["physics", "4"], ["AMC", "2"], ["all", "14"]
+    ]  # fmt: skip
+    assert "all: best of n, ORM - majority" in table

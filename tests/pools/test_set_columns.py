@@ -70,11 +70,12 @@ def test_ids_are_unique_by_what_the_set_has(tmp_path) -> None:
     assert college[0].problem_id == "college_math.Calculus/exercise.1.1.1"
     assert college[2].problem_id == "college_math.PRECALCULUS/exercise.1.1.1"
     assert {each.subject for each in college} == {"calculus", "precalculus", "vector_calculus"}
+    url = "https://x.org/wiki/{}_AMC_12A_Problems/Problem_10"
     rows = [
-        {"id": "1", "source": "amc", "problem": "p", "answer": "1", "url": "https://x.org/2022_AMC_12A_Problems/Problem_10"},
-        {"id": "1", "source": "amc", "problem": "q", "answer": "2", "url": "https://x.org/2023_AMC_12A_Problems/Problem_10"},
+        {"id": "1", "source": "amc", "problem": "p", "answer": "1", "url": url.format(2022)},
+        {"id": "1", "source": "amc", "problem": "q", "answer": "2", "url": url.format(2023)},
         {"id": "1", "source": "aime", "problem": "r", "answer": "3"},
-    ]  # fmt: skip
+    ]
     found = load_problems(str(write_jsonl(tmp_path / "joined.jsonl", rows))).problems
     assert [each.problem_id for each in found] == ["amc/2022_AMC_12A/10", "amc/2023_AMC_12A/10", "aime/1"]
     with pytest.raises(DataError, match="row 2: found problem id '1' again"):

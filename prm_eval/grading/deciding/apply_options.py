@@ -174,7 +174,8 @@ def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
 # a number, perhaps about so much, with what stands behind it: 6.02e23, 4.5 \times 10^{-19} J, \approx 12 kJ/mol
 _NUMBER = re.compile(
     r"(?:\\approx|\\simeq|\\sim|[≈~=])?\s*(?P<number>[-+]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400}))"
-    r"(?:[eE](?P<power>[-+]?\d{1,3})|\s*(?:\\times|\\cdot|[x×*])\s*10\^\{?(?P<raised>[-+]?\d{1,3})\}?)?(?P<unit>.{0,80})"
+    r"(?:[eE](?P<power>[-+]?\d{1,3})|\s*(?:\\times|\\cdot|[x×*])\s*10\^\{?(?P<raised>[-+]?\d{1,3})\}?)?"
+    r"(?P<unit>.{0,80})"
 )
 _DRESS = re.compile(r"\\(?:mathrm|text|rm|[,;:! ])|[{}~]")
 
