@@ -81,9 +81,10 @@ class StratifiedBootstrap:
     def means(self, values: Floats) -> Floats:
         """Return (resamples, columns): resampled means over all problems of the columns of (problems, columns)."""
         columns = values.reshape(self.n, -1)
-        return np.add.reduce(
-            [part.means(each) * (part.n / self.n) for part, each in zip(self._parts, self._split(columns), strict=True)]
-        )
+        total: Floats = np.zeros((1, columns.shape[1]))
+        for part, each in zip(self._parts, self._split(columns), strict=True):
+            total = total + part.means(each) * (part.n / self.n)
+        return total
 
     def intervals(self, values: Floats) -> list[Interval]:
         """Return the mean of every column of (problems, columns), values in [0, 1], with limits."""
@@ -128,7 +129,7 @@ class StratifiedBootstrap:
         if not count:
             return 0.0
         agree = all(abs(float(part[0])) < SAME for part in still)
-        share = 1 - self._alpha ** (1 / count)
+        share = float(1 - self._alpha ** (1 / count))
         return (1.0 if agree else spread) * share * count / self.n
 
     def _tail(self, parts: Sequence[Floats]) -> float:

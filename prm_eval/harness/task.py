@@ -380,7 +380,8 @@ class BestOfNTask(ConfigurableTask):
             for name, (selector, role) in self.pipelines.items()
         }
         others = {
-            name: {each: curves[each] for each in self._rivals(name) if curves[each] is not None} for name in curves
+            name: [(each, table) for each in self._rivals(name) if (table := curves[each]) is not None]
+            for name in curves
         }
         for row, problem_id in enumerate(found.problem_ids):
             named: dict[str, dict[str, float]] = {}
@@ -388,8 +389,8 @@ class BestOfNTask(ConfigurableTask):
                 # a vote that is not available (see the notes of the table) has no number
                 values = [math.nan] * len(self.ns) if table is None else table[row]
                 named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
-                for other, table in others[name].items():
-                    named[name] |= _sign(other, float(values[-1]), float(table[row, -1]))
+                for other, theirs in others[name]:
+                    named[name] |= _sign(other, float(values[-1]), float(theirs[row, -1]))
                 if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
                     named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))
             result[problem_id] = named

@@ -164,8 +164,8 @@ def _parse_hub_name(name: str) -> HubSet:
             f"no problem set {name!r}: no such file, and not one of "
             f"{', '.join((*plugins.installed('problem set'), *HUB_SETS))} or a hub dataset owner/name[:config[:split]]"
         )
-    dataset, *rest = name.split(":")
-    return HubSet(dataset, *rest)
+    dataset, config, split = (*name.split(":"), "", "")[:3]
+    return HubSet(dataset, config or None, split or "test")
 
 
 def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[ReadProblem]:

@@ -135,6 +135,27 @@ def test_right_answers_are_right_and_wrong_ones_wrong(ran, task) -> None:
             assert grade.grade == ("no_answer" if gives_up else "correct" if right else "incorrect"), candidate.text
 
 
+@pytest.mark.parametrize("task", ["scibench_bon", "mmlu_stem_bon"])
+def test_a_replay_generates_nothing_and_agrees(ran, tmp_path, task) -> None:
+    """A set's pool goes through its task again, with its grader, and every number stays."""
+    found, pools, _ = ran
+    metadata = {
+        "replay": str(pools[task].path),
+        "sets_dir": str(write_copies(tmp_path / "copies")),
+        "orm_model": f"stored:{pools[task].path / 'rewards' / 'boxed-support'}",
+        "dump_dir": str(tmp_path / "runs"),
+    }
+    manager = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata=metadata)
+    again = simple_evaluate(
+        model="dummy", model_args="", tasks=[task], task_manager=manager, limit=LIMIT, bootstrap_iters=0
+    )["results"][task]
+    shared = [name for name in again if name.startswith("acc@") and "stderr" not in name]
+    assert len(shared) > 3 * 5
+    assert {name: again[name] for name in shared} == pytest.approx(
+        {name: found["results"][task][name] for name in shared}
+    )
+
+
 def test_the_tolerance_is_recorded_where_it_is_used(ran) -> None:
     """SciBench's 5 % stand in pool.json, in the name of the grades and in the results; no other set has them."""
     found, pools, _ = ran
