@@ -70,11 +70,14 @@ def _sign(other: str, own: float, theirs: float) -> dict[str, float]:
 
 
 def _not_the_group_warning(record: logging.LogRecord) -> bool:
-    """Return False for lm_eval's warning that ``acc@8:Algebra`` has fewer problems than ``acc@8``, and True for others.
+    """Return False for lm_eval's warnings about our groups that say nothing, and True for others.
 
-    The group ``math_bon`` aggregates ``acc@n`` only, which every problem has.
+    ``acc@8:Algebra`` has fewer problems than ``acc@8``, but groups aggregate only what every problem has; and their
+    files list every n and every rival that a run may have, each of which lm_eval misses where a run has not.
     """
-    return "Metrics were not scored on the same number" not in record.getMessage()
+    said = record.getMessage()
+    missed = "no values found for metric" in said and any(f"'{name}" in said for name in ("acc@", AHEAD, BEHIND))
+    return not missed and "Metrics were not scored on the same number" not in said
 
 
 class BestOfNTask(ConfigurableTask):
@@ -361,7 +364,8 @@ class BestOfNTask(ConfigurableTask):
             "share": round(found.no_answer.share, 6),
         }
         metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
-        logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
+        for name in ("lm_eval.evaluator_utils", "lm_eval.api.group"):
+            logging.getLogger(name).addFilter(_not_the_group_warning)
         for instance in self._instances:
             for name in self.pipelines:
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
