@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lm_eval.api.model import LM
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.tasks import TaskManager
 
@@ -17,8 +14,11 @@ from prm_eval.cli.commands import main
 from prm_eval.evaluation.by_set import run_table
 from prm_eval.evaluation.jobs import run_evaluation
 from prm_eval.harness import tasks_path
+from prm_eval.pools.hub_sets import HUB_SETS
 from prm_eval.pools.pool import Pool
-from tests.pools.set_copies import write_copies
+from prm_eval.pools.problem_sets import load_local_copy
+from tests.harness.step_files import ChatServer
+from tests.pools.set_copies import COPIES, write_copies
 
 TASKS = ("aime24_bon", "aime25_bon", "amc23_bon", "hmmt25_bon", "olympiadbench_bon", "minerva_math_bon",
          "college_math_bon", "gpqa_diamond_bon", "mmlu_stem_bon", "sat_math_bon", "scibench_bon")  # fmt: skip
@@ -47,57 +47,54 @@ WRONG = ("3 + 3 = 7\n\\boxed{%s}", "3 + 3 = 6\n\\boxed{%s}")
 RIGHT = ("1 + 1 = 2\nSo \\boxed{%s}", "2 + 2 = 5\nThe answer is $\\boxed{%s}$.")
 
 
-class Scripted(LM):
-    """A language model whose answers depend on the gold, which it reads from the request's document."""
+class Answers:
+    """The answers of a server that knows the gold of every statement, and what it was asked."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: Counter[str] = Counter()
-        self.prompts: dict[str, str] = {}
+    def __init__(self, copies: Path) -> None:
+        names = [*COPIES, *(name for name in HUB_SETS if name.partition("/")[0] in COPIES)]
+        problems = [problem for name in names for problem in load_local_copy(name, copies).problems]
+        self.golds = {each.statement: each.gold for each in problems}
+        self.prompts: set[str] = set()
 
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-        return [self._answer(request) for request in requests]
-
-    def _answer(self, request: Any) -> str:
-        prompt, gold = request.args[0], request.doc["answer"]
-        key = f"{request.task_name}/{request.doc['problem_id']}"
-        self.prompts[key] = prompt
-        self.asked[key] += 1
-        slot, place = self.asked[key] - 1, sum(map(ord, key)) % 3
+    def __call__(self, prompt: str, vote: int) -> str:
+        self.prompts.add(prompt)
+        (gold,) = [gold for statement, gold in self.golds.items() if prompt.startswith(f"{statement}\n\nSolve")]
+        slot, place = vote % N, sum(map(ord, prompt)) % 3
         wrong = {"B": "C"}.get(gold, "B") if re.fullmatch("[A-D]", gold) else f"{gold} + 1"
-        texts = [
-            RIGHT[place % 2] % gold,
-            WRONG[0] % wrong,
-            WRONG[1] % wrong,
-            RIGHT[1] % gold,
-        ]
+        texts = [RIGHT[place % 2] % gold, WRONG[0] % wrong, WRONG[1] % wrong, RIGHT[1] % gold]
         return "I give up" if slot == place else texts[slot]
-
-    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
-        raise NotImplementedError
-
-    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
-        raise NotImplementedError
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory):
-    """Run every task and group at once, 3 problems of 4 candidates each; the results, the pools and the model."""
+    """Run every task and group at once over a real HTTP server, 3 problems of 4 candidates each."""
     folder = tmp_path_factory.mktemp("sets")
+    copies = write_copies(folder / "copies")
     metadata = {
-        "sets_dir": str(write_copies(folder / "copies")),
+        "sets_dir": str(copies),
         "n_samples": N,
         "orm_model": "boxed-support",
         "prm_model": "arithmetic",
         "dump_dir": str(folder / "runs"),
     }
     manager = TaskManager(include_path=str(tasks_path()), include_defaults=False, metadata=metadata)
-    model = Scripted()
-    found = simple_evaluate(
-        model=model, tasks=[*TASKS[5:], "olympiad_bon", "ood_bon"], task_manager=manager, limit=LIMIT, bootstrap_iters=1
-    )
-    pools = {task: _pool(folder / "runs" / task) for task in (*TASKS, *LEAVES)}
-    return found, pools, model
+    answers = Answers(copies)
+    server = ChatServer(answers)
+    try:
+        found = simple_evaluate(
+            model="local-chat-completions",
+            model_args=server.model_args,
+            apply_chat_template=True,
+            gen_kwargs="seed=None",
+            tasks=[*TASKS[5:], "olympiad_bon", "ood_bon"],
+            task_manager=manager,
+            limit=LIMIT,
+            bootstrap_iters=1,
+        )
+    finally:
+        server.stop()
+    assert len(server.requests) == len({*TASKS, *LEAVES}) * LIMIT * N
+    return found, {task: _pool(folder / "runs" / task) for task in (*TASKS, *LEAVES)}, answers.prompts
 
 
 def _pool(folder: Path) -> Pool:
@@ -168,13 +165,13 @@ def test_the_tolerance_is_recorded_where_it_is_used(ran) -> None:
 
 def test_choices_are_asked_with_their_letters(ran) -> None:
     """A policy sees every choice with its letter, and is asked for the letter."""
-    _, _, model = ran
-    asked = {key: prompt for key, prompt in model.prompts.items() if key.startswith(("mmlu", "sat", "gpqa"))}
-    assert len(asked) == 9
-    for prompt in asked.values():
+    _, _, prompts = ran
+    asked = [prompt for prompt in prompts if "(A)" in prompt]
+    assert len(asked) == 3 + 3 + 6  # GPQA, SAT, and of MMLU physics (twice) and chemistry
+    for prompt in asked:
         assert re.findall(r"^\((\w)\) \S", prompt, re.MULTILINE) == ["A", "B", "C", "D"]
         assert "the letter of the right choice" in prompt
-    assert "Answer Choices" not in "".join(asked.values())
+    assert "Answer Choices" not in "".join(asked)
 
 
 @pytest.mark.parametrize("group", GROUPS)
