@@ -18,7 +18,7 @@ from prm_eval.texts.boxed import last_boxed
 _STATEMENT, _GOLD, _NAME, _SUBJECT = "statement", "gold", "problem_id", "subject"
 MOST_CHOICES = len(ascii_uppercase)
 _LABEL = re.compile(r"\s*[(\[]?([A-Z])[)\].:]\s*")
-_QUERY = re.compile(r"\s*(?:Q:\s*)?(.*?)\s*Answer Choices:.*", re.DOTALL)
+LONGEST_URL = 300
 _CONTEST = re.compile(r"/(\d{4}_[A-Za-z0-9_]+?)_Problems/Problem_(\d+)$")
 
 
@@ -101,8 +101,8 @@ def read_problem(row: Row, columns: Columns, default_id: str) -> ReadProblem:
     for name, names in ((_STATEMENT, columns.statement), (_NAME, columns.name), (_SUBJECT, columns.subject)):
         if (value := _first(row, names)) is not None:
             fields[name] = value[0] if name == _SUBJECT and isinstance(value, list) and value else value
-    if (query := row.fields.get("query")) is not None and "query" in columns.statement:
-        fields[_STATEMENT] = _QUERY.sub(r"\1", row.text("query") or "") if isinstance(query, str) else query
+    if "query" in columns.statement and (query := row.text("query")) is not None:
+        fields[_STATEMENT] = query.partition("Answer Choices:")[0].strip().removeprefix("Q:").strip()
     if (answer := _first(row, columns.answer)) is not None:
         fields[_GOLD] = answer
     if isinstance(fields.get(_GOLD), list) and not _choices(row, columns):
@@ -245,6 +245,6 @@ def _longer_ids(row: Row, columns: Columns, own: str) -> tuple[str, ...]:
     """Return ids that say more: with the source, and for problems of contests with year, contest and number."""
     source = row.text(*columns.source)
     first = f"{source}/{own}" if source else own
-    contest = _CONTEST.search(row.text("url") or "")
+    contest = _CONTEST.search((row.text("url") or "")[-LONGEST_URL:])
     name = f"{contest.group(1)}/{contest.group(2)}" if contest else None
     return first, (f"{source}/{name}" if source else name) if name else first

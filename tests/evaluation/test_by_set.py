@@ -13,6 +13,7 @@ from prm_eval.evaluation.by_set import run_table
 from prm_eval.evaluation.jobs import run_evaluation
 from prm_eval.evaluation.set_report import set_lines
 from prm_eval.importers import import_pool
+from prm_eval.pools.hub_sets import HUB_SETS
 from tests.conftest import PLAIN, write_jsonl
 
 
@@ -129,3 +130,28 @@ def test_the_command_prints_the_table(pools, capsys) -> None:
     values = {(each["row"], each["selector"], each["reward_model"]): each for each in record["rows"] if each["n"] == 4}
     assert f"{100 * values['all', 'majority', None]['value']:.1f} [" in row
     assert "paired differences at n = 4" in "\n".join(lines)
+
+
+def test_the_problems_command_says_what_a_set_holds(tmp_path, capsys) -> None:
+    """Every named set is listed with its place, and the golds that cannot be read are shown with the reason."""
+    assert main(["problems"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed and hub.place in listed for name, hub in HUB_SETS.items())
+    assert main(["problems", "--json"]) == 0
+    assert [each["name"] for each in json.loads(capsys.readouterr().out)] == list(HUB_SETS)
+    rows = [
+        {"problem": "p", "answer": "7", "subject": "a"},
+        {"problem": "q", "answer": "3 \\unknown{4}"},
+        {"problem": "r"},
+    ]
+    file = str(write_jsonl(tmp_path / "f.jsonl", rows))
+    assert main(["problems", file, "--show", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "no gold    1: f/3" in said and "unreadable 1 golds" in said and "f/2: 3 \\unknown{4}: the macro" in said
+    assert said.endswith("f/1, gold 7\n\np\n")
+    assert main(["problems", file, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["n_problems"], record["without_gold"]) == (3, ["f/3"])
+    assert [each["problem_id"] for each in record["unreadable"]] == ["f/2"]
+    assert main(["problems", "math501"]) == 1
+    assert "no problem set 'math501'" in capsys.readouterr().err
