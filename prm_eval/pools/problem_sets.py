@@ -71,7 +71,8 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
         return ProblemSet(path.name, _read_file(path, _ANY))
     head, _, argument = name.partition(":")
     if head in HUB_SETS and argument:
-        return ProblemSet(name, _read_file(Path(argument), HUB_SETS[head]))
+        path = Path(argument)
+        return ProblemSet(f"{head}:{path.name}", _read_file(path, HUB_SETS[head]))
     if part := _PART.fullmatch(name):
         path, where = Path(part["file"]), (part["column"], (part["value"],))
         rows = _read_file(path, replace(_ANY, where=where))

@@ -89,7 +89,8 @@ def test_a_part_of_a_file_and_a_file_under_a_name(tmp_path) -> None:
     assert [p.gold for p in load_problems(f"{file}:source=a_*").problems] == ["0", "1"]
     assert load_problems(f"{file}:source=b").name == "f.jsonl:source=b"
     folder = write_copies(tmp_path / "copies")
-    assert len(load_problems(f"aime24:{folder / 'aime24.jsonl'}").problems) == 3
+    copy = load_problems(f"aime24:{folder / 'aime24.jsonl'}")
+    assert (copy.name, len(copy.problems)) == ("aime24:aime24.jsonl", 3)
     with pytest.raises(DataError, match="found no problems with source = c"):
         load_problems(f"{file}:source=c")
     with pytest.raises(DataError, match="row 1: found no field shelf"):
