@@ -18,6 +18,7 @@ from prm_eval.cli.printing import finish_output, give_up_output, in_words, prepa
 from prm_eval.cli.seeing import SEEING_ACTIONS
 from prm_eval.cli.steps import STEPS_ACTIONS
 from prm_eval.cli.submissions import SUBMISSION_ACTIONS
+from prm_eval.cli.table import TABLE_ACTIONS
 from prm_eval.cli.train import TRAIN_ACTIONS
 from prm_eval.cli.types import settled
 from prm_eval.errors import PrmEvalError
@@ -36,6 +37,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     **SEEING_ACTIONS,
     **STEPS_ACTIONS,
     **SUBMISSION_ACTIONS,
+    **TABLE_ACTIONS,
     **TRAIN_ACTIONS,
 }
 """The function of each command; it returns the exit status."""

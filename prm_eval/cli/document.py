@@ -1,8 +1,9 @@
 """The parts of the documents that are made from code and results: ``python -m prm_eval.cli.document [--check] [ROOT]``.
 
 It writes ``docs/command-line.md`` (from the parser of ``prm-eval``), the table of recipes in ``docs/reward-models.md``,
-that of step aggregations in ``docs/numbers.md``, that of prompts in ``docs/lm_eval.md``, the tables of the board in
-``docs/board.md`` and their head in ``README.md`` (both from ``results/leaderboard/leaderboard.md``, as
+that of step aggregations in ``docs/numbers.md``, that of prompts in ``docs/lm_eval.md``, that of the hub's problem sets
+in ``docs/problem-sets.md``, the tables of the board in ``docs/board.md`` and their head in ``README.md`` (both from
+``results/leaderboard/leaderboard.md``, as
 ``prm-eval leaderboard`` left it). The text depends on neither the terminal nor the version of Python, because it is
 made from the parser's actions, not from its formatted help.
 """
@@ -79,6 +80,7 @@ def documents(root: Path) -> dict[Path, str]:
         root / "docs" / "board.md": ("leaderboard", board),
         root / "docs" / "numbers.md": ("aggregations", aggregation_lines()),
         root / "docs" / "lm_eval.md": ("prompts", prompt_lines()),
+        root / "docs" / "problem-sets.md": ("problem-sets", problem_set_lines()),
         root / "README.md": ("board-head", board_head(board)),
     }
     wanted = {root / "docs" / "command-line.md": command_line(build_parser())}
@@ -136,6 +138,14 @@ def prompt_lines() -> str:
         for each in PROMPTS.values()
     ]
     return _table(["name", "what is asked", "fits the splitters", "final answer", "source"], rows)
+
+
+def problem_set_lines() -> str:
+    """Return the named problem sets of the hub as a Markdown table."""
+    from prm_eval.evaluation.set_golds import hub_table
+
+    header, *rows = hub_table()
+    return _table(header, [[f"`{row[0]}`", f"`{row[1]}`", *map(_plain, row[2:])] for row in rows])
 
 
 def board_head(board: str) -> str:

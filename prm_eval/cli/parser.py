@@ -13,6 +13,7 @@ from prm_eval.cli.parser_miniature import miniature_parser
 from prm_eval.cli.parser_score import score_parser
 from prm_eval.cli.parser_seeing import rank_parser, show_parser
 from prm_eval.cli.parser_steps import steps_parser
+from prm_eval.cli.parser_table import problems_parser, table_parser
 from prm_eval.cli.parser_train import train_parser
 from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
 from prm_eval.submissions.questions import QUESTIONS
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     score_parser(commands)
     _evaluate(commands)
     cost_parser(commands)
+    table_parser(commands)
     rank_parser(commands)
     _explain(commands)
     _pool(commands)
@@ -54,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _check(commands)
     _verify(commands)
     _leaderboard(commands)
+    problems_parser(commands)
     _plugins(commands)
     return parser
 

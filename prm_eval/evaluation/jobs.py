@@ -164,12 +164,32 @@ def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_ba
 def meant_grades(pool: Pool, grades: str = AUTO) -> str:
     """Return the source of grades to use: "auto" means our own, as a rule.
 
-    It means the published ones where a gold answer is missing and the pool has published grades.
+    It means the published ones where a gold answer is missing and the pool has published grades; and our own with the
+    options of the pool's problem set, where its task has some (``pool.json``, ``problem_set.grader``).
     """
     if grades != AUTO:
         return grades
     has_gold = all(problem.gold is not None for problem in pool.problems.values())
-    return "own" if has_gold or not pool.grades_path("published").is_file() else "published"
+    if not has_gold and pool.grades_path("published").is_file():
+        return "published"
+    said = pool.info.problem_set.get("grader")
+    # a stranger's pool may choose options of our grader, but not what is loaded here
+    return said if isinstance(said, str) and said.startswith(f"{DEFAULT}:") else "own"
+
+
+def ready_to_evaluate(folder: str | Path, grades: str = AUTO, *, bars: Bars = no_bars) -> tuple[Pool, str]:
+    """Return a sound pool with the source of grades to use, after making these grades if they are missing and ours.
+
+    Raises:
+        PrmEvalError: There is no such pool, or it has a fault.
+    """
+    pool = Pool(folder).require_sound()
+    source = meant_grades(pool, grades)
+    if source == "own":
+        grade_unless_graded(pool, bars=bars)
+    elif source != grades and is_grader(source):  # the pool said so, nobody asked for it by name
+        grade_unless_graded(pool, source, bars=bars)
+    return pool, source
 
 
 def verify_pool(pool: Pool) -> list[str]:
@@ -282,16 +302,13 @@ def prepared(
 ) -> tuple[Pool, str, list[RewardFile]]:
     """Return a sound pool, its source of grades, and its reward files; the arguments are those of run_evaluation.
 
-    The pool is graded if the grades are to be our own and are not there.
+    The pool is graded as :func:`ready_to_evaluate` does.
 
     Raises:
         PrmEvalError: A file has a fault.
     """
-    pool = Pool(folder).require_sound()
-    source = meant_grades(pool, grades)
-    files = opened_rewards(rewards or pool.reward_folders(), aggregations, score_type)
-    if source == "own":
-        grade_unless_graded(pool, bars=bars)
+    files = opened_rewards(rewards or Pool(folder).reward_folders(), aggregations, score_type)
+    pool, source = ready_to_evaluate(folder, grades, bars=bars)
     return pool, source, files
 
 

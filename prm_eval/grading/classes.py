@@ -7,6 +7,8 @@ rules:
 * Of the others, those with one normal form are one class. A unit or name that is left out is left open, as it is
   towards gold: 5 and 5 cm are one class, unless another answer says 5 m. Then each unit is a class of its own, and so
   is 5.
+* Where gold is a choice, wrong answers that name one choice are one class, however it is written: C, (C) and C) 12 m.
+  The right one's are one already, and a vote between one class and the dresses of another would not be fair.
 * Two classes are joined where each of their leaders equals the other, in both orders: 0.5 and \sin 30^\circ, 1/2 and
   1:2, (1, 2) and x = 1, y = 2, 5 cm and 0.05 m. At most :data:`MAX_PAIRS` pairs are compared, and none once the
   problem has used :data:`PROBLEM_SECONDS`; the remaining classes stay apart.
@@ -22,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prm_eval.grading.deciding.equivalence import Decision, Form, decide, read
+from prm_eval.grading.deciding.equivalence import Decision, Form, decide, named_choice, read
 from prm_eval.grading.deciding.expressions import spent_seconds
 from prm_eval.grading.deciding.options import STRICT, GradingOptions
 from prm_eval.grading.reading.tree import Quantity
@@ -78,7 +80,7 @@ def _classify(
     budget = _Budget()
     to_gold = {answer: _within(budget, gold, answer, options) for answer in distinct} if gold is not None else {}
     right = {answer for answer in to_gold if to_gold[answer].equal}
-    leader = _leaders([answer for answer in distinct if answer not in right])
+    leader = _leaders([answer for answer in distinct if answer not in right], gold)
     leader |= dict.fromkeys(right, min(right, default=""))
     _join(leader, {answer for answer in distinct if answer not in right}, budget)
     number: dict[str, int] = {}
@@ -97,11 +99,12 @@ def _within(budget: _Budget, gold: str, answer: str, options: GradingOptions) ->
     return decide(gold, answer, options)
 
 
-def _leaders(answers: list[str]) -> dict[str, str]:
-    """Return for each answer the first of those that share its form."""
+def _leaders(answers: list[str], gold: str | None) -> dict[str, str]:
+    """Return for each answer the first of those that share its form, or that name the same choice."""
     groups: dict[object, list[str]] = {}
     for answer in answers:
-        groups.setdefault(_key(answer), []).append(answer)
+        letter = named_choice(gold, answer) if gold is not None else None
+        groups.setdefault(("choice", letter) if letter else _key(answer), []).append(answer)
     leader: dict[str, str] = {}
     for members in groups.values():
         units = {answer: _unit(read(answer)) for answer in members}

@@ -33,10 +33,12 @@ def dump_candidates(
     metadata: dict[str, Any],
     made_by: dict[str, Any] | None = None,
     splitter: str = DEFAULT_SPLITTER,
+    about: dict[str, str] | None = None,
 ) -> Pool:
     """Write the generated candidates into a pool that is named by its content, and return it.
 
-    If the disk refuses, the pool goes to the temporary folder, or else into memory.
+    If the disk refuses, the pool goes to the temporary folder, or else into memory. ``about`` is what else the pool
+    says of its problem set: the grader's options, the domain.
 
     Raises:
         OSError: All of these places refused.
@@ -44,6 +46,9 @@ def dump_candidates(
     rows = [(problem, [_clean(each) for each in candidates]) for problem, candidates in generated]
     policy = {key: str(metadata[key]) for key in POLICY_KEYS if metadata.get(key) is not None}
     policy["id"] = policy.get("pretrained") or policy.get("model") or policy.get("path") or ""
+    described = {"name": problem_set.name, **(about or {})}
+    if problem_set.revision is not None:
+        described["revision"] = problem_set.revision
     refused: OSError | None = None
     memory = Path("/dev/shm") / parent.name  # noqa: S108  (used only when disks are full)
     for place in (parent, Path(tempfile.gettempdir()) / parent, memory):
@@ -51,7 +56,7 @@ def dump_candidates(
             writer = PoolWriter(
                 None,
                 parent=place,
-                problem_set={"name": problem_set.name},
+                problem_set=described,
                 policy=policy,
                 m=m,
                 splitter=splitter,
@@ -220,6 +225,7 @@ def _asked(options: Options) -> dict[str, str]:
         **{key: ("+".join(map(str, given)), "+".join(map(str, default))) for key, (given, default) in lists.items()},
         "n_samples": (options.n_samples, None),
         "problems": (options.problems, None),
+        "sets_dir": (options.sets_dir, None),
         "dump_dir": (options.dump_dir, plain.dump_dir),
         "grader": (options.grader, plain.grader),
         "grades": (options.grades, plain.grades),

@@ -33,6 +33,8 @@ class Metadata:
         selectors: Filter pipelines, for example first+majority+prm.
         problems: A file, or a problem set by name.
         problem_set: The task's own problem set (set in its YAML).
+        sets_dir: A folder with local copies of problem sets, in which a task finds its own: NAME.jsonl.
+        domain: The row that the task has in a table of several problem sets (set in its YAML).
         replay: A pool or a samples file, from which candidates come in place of generation.
         prompt: How the policy is asked: a prompt by name, or a template of one's own.
         dump_dir: Where candidates are kept.
@@ -53,6 +55,8 @@ class Metadata:
     selectors: tuple[str, ...] | None = None
     problems: str | None = None
     problem_set: str | None = None
+    sets_dir: str | None = None
+    domain: str | None = None
     replay: str | None = None
     prompt: str | None = None
     dump_dir: str = DUMP_DIR
@@ -91,8 +95,16 @@ class Options:
     no_answer: str = "auto"
     prompt: str | None = None
     k_measures: tuple[str, ...] = ()
+    sets_dir: str | None = None
+    domain: str | None = None
     models: dict[str, str] = field(default_factory=dict)
     model_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def of_the_set(self) -> dict[str, str]:
+        """What a pool says of its problem set besides its name: the options it is graded with, and its domain."""
+        graded = {"grader": self.grader} if self.grades == "own" and self.grader.startswith("default:") else {}
+        return graded | ({"domain": self.domain} if self.domain else {})
 
     @property
     def grades_source(self) -> str:
@@ -116,6 +128,8 @@ def read_options(metadata: Mapping[str, Any]) -> Options:
         ns=plain.ns or None,
         pipelines=plain.selectors or None,
         problems=plain.problems or plain.problem_set,
+        sets_dir=plain.sets_dir,
+        domain=plain.domain,
         replay=plain.replay,
         dump_dir=plain.dump_dir,
         grader=plain.grader,

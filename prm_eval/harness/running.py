@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from prm_eval.errors import PrmEvalError
 
 if TYPE_CHECKING:
+    from prm_eval.evaluation.by_set import SetPart
     from prm_eval.harness.task_journal import TaskJournal
 
 logger = logging.getLogger(__name__)
@@ -34,10 +35,12 @@ class RunNotes:
     Attributes:
         journals: The journals of the tasks that generate.
         last_words: Texts to print after everything that lm_eval prints.
+        sets: The evaluations of the tasks, for one table of all.
     """
 
     journals: list[TaskJournal] = field(default_factory=list)
     last_words: list[str] = field(default_factory=list)
+    sets: list[SetPart] = field(default_factory=list)
 
     @property
     def kept(self) -> int:
@@ -91,7 +94,7 @@ def run_lm_eval(arguments: list[str], *, sleep: Callable[[float], None] = time.s
         with _noted() as notes:
             try:
                 _lm_eval(rest)
-                return notes.last_words
+                return [*notes.last_words, *_of_all_sets(notes)]
             except BaseException as error:
                 kept = notes.kept
                 if kept > best:
@@ -112,6 +115,13 @@ def run_lm_eval(arguments: list[str], *, sleep: Callable[[float], None] = time.s
                 )  # fmt: skip
         sleep(wait)
         wait, waited = min(2 * wait, LONGEST_WAIT), waited + wait
+
+
+def _of_all_sets(notes: RunNotes) -> list[str]:
+    from prm_eval.harness.said import sets_table  # which knows this module
+
+    table = sets_table(notes.sets)
+    return [table] if table else []
 
 
 def _lm_eval(arguments: list[str]) -> None:

@@ -6,14 +6,17 @@ import atexit
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.by_set import SetPart, table_of_sets
 from prm_eval.evaluation.curves import Evaluation
 from prm_eval.evaluation.notes import WIDER_EXTRACTION, WIDER_GRADER, WIDER_OFFER
 from prm_eval.evaluation.report import text_table
+from prm_eval.evaluation.set_report import set_lines
 from prm_eval.harness.policy_identity import unwrapped
 from prm_eval.harness.running import current_notes
 from prm_eval.pools.pool import Pool
@@ -121,7 +124,11 @@ def _without_answer(
 
 def token_counter(model: Any) -> CountTokens | None:
     """Return a function that counts the tokens of a text; None for a policy behind a server, or without a policy."""
-    tokenizer = getattr(unwrapped(model), "tokenizer", None) if model is not None else None
+    try:
+        tokenizer = getattr(unwrapped(model), "tokenizer", None) if model is not None else None
+    except OSError as error:  # lm_eval's dummy loads one from the hub when it is asked for
+        logger.info("the policy's tokenizer cannot be loaded, so that no tokens are counted: %s", error)
+        tokenizer = None
     encode = getattr(tokenizer, "encode", None)
     if encode is None or not callable(getattr(tokenizer, "decode", None)):
         return None
@@ -139,6 +146,23 @@ def say_table(found: Evaluation, pool: Pool, names: Mapping[str, str]) -> None:
     models = "".join(f"{label}: {name}\n" for label, name in names.items())
     page = f"limits of all n, a chart and a page: prm-eval evaluate {pool.path} --html report.html"
     say_last(f"\n{text_table(found)}\n{models}{page}")
+
+
+def note_set(row: str, name: str, found: Evaluation) -> None:
+    """Note the evaluation of one task, for the table of all tasks of a ``prm-eval run`` (:func:`sets_table`)."""
+    notes = current_notes()
+    if notes is not None:
+        notes.sets.append(SetPart(row, name, found))
+
+
+def sets_table(parts: Sequence[SetPart]) -> str:
+    """Return the table of all tasks of a run; empty for a single one, which has its own."""
+    if len(parts) < 2:
+        return ""
+    try:
+        return "\n" + "\n".join(set_lines(table_of_sets(parts)))
+    except PrmEvalError as error:
+        return f"\nno table of all tasks: {error}"
 
 
 def say_last(text: str) -> None:

@@ -27,6 +27,7 @@ from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, checked_ns, evaluate, load_selectors
+from prm_eval.evaluation.stats import SAME
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
@@ -35,12 +36,12 @@ from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, 
 from prm_eval.harness.prompting import check_fit, choose_prompt, doc_to_text, pool_splitter, say_one_step
 from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
 from prm_eval.harness.repeats import repeats_warning
-from prm_eval.harness.said import say_table, say_verdicts, speak_in_lm_eval
+from prm_eval.harness.said import note_set, say_table, say_verdicts, speak_in_lm_eval
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
 from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
-from prm_eval.pools.problem_sets import ProblemSet, load_problems
+from prm_eval.pools.problem_sets import HUB_SETS, ProblemSet, load_local_copy, load_problems
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel, how_fed, load_reward_model
 from prm_eval.rewards.files.reward_file import NamedRewards
@@ -57,6 +58,8 @@ PIPELINE_SELECTORS = {
     "weighted_orm": "weighted_majority",
     "weighted_prm": "weighted_majority",
 }
+AHEAD, BEHIND = "ahead_of_", "behind_"
+"""The names of the shares of problems on which a pipeline is ahead of another, or behind it."""
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
@@ -65,12 +68,21 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
     return metrics
 
 
-def _not_the_group_warning(record: logging.LogRecord) -> bool:
-    """Return False for lm_eval's warning that ``acc@8:Algebra`` has fewer problems than ``acc@8``, and True for others.
+def _sign(other: str, own: float, theirs: float) -> dict[str, float]:
+    """Return whether a pipeline is ahead of another on one problem, and whether it is behind."""
+    ahead, behind = own - theirs > SAME, theirs - own > SAME
+    return {f"{AHEAD}{other}": float(ahead), f"{BEHIND}{other}": float(behind)}
 
-    The group ``math_bon`` aggregates ``acc@n`` only, which every problem has.
+
+def _not_the_group_warning(record: logging.LogRecord) -> bool:
+    """Return False for lm_eval's warnings about our groups that say nothing, and True for others.
+
+    ``acc@8:Algebra`` has fewer problems than ``acc@8``, but groups aggregate only what every problem has; and their
+    files list every n and every rival that a run may have, each of which lm_eval misses where a run has not.
     """
-    return "Metrics were not scored on the same number" not in record.getMessage()
+    said = record.getMessage()
+    missed = "no values found for metric" in said and any(f"'{name}" in said for name in ("acc@", AHEAD, BEHIND))
+    return not missed and "Metrics were not scored on the same number" not in said
 
 
 class BestOfNTask(ConfigurableTask):
@@ -111,13 +123,16 @@ class BestOfNTask(ConfigurableTask):
             "repeats": self.n_samples,
             "process_results": process_results,
             "metric_list": [
-                {"metric": name, "aggregation": "mean", "higher_is_better": True} for name in self._metric_names()
+                {"metric": name, "aggregation": "mean", "higher_is_better": not name.startswith(BEHIND)}
+                for name in self._metric_names()
             ],
             "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.filters],
         }
         super().__init__(config=settings)
 
     def _load_problem_set(self, task: str) -> ProblemSet:
+        if self.options.sets_dir and self.options.problems in HUB_SETS:
+            return load_local_copy(self.options.problems, Path(self.options.sets_dir))
         if self.options.problems:
             return load_problems(self.options.problems)
         if self.replay is None:
@@ -156,6 +171,9 @@ class BestOfNTask(ConfigurableTask):
     def _metric_names(self) -> list[str]:
         names = [f"acc@{n}" for n in self.ns]
         names += [each.at(n) for each in read_k_measures(self.options.k_measures) for n in self.ns]
+        for name in self.pipelines:
+            for other in self._rivals(name):
+                names += [each for each in (f"{AHEAD}{other}", f"{BEHIND}{other}") if each not in names]
         for problem in self.problem_set.problems:
             names += [name for name in self._group_metrics(problem) if name not in names]
         return names
@@ -168,6 +186,19 @@ class BestOfNTask(ConfigurableTask):
         if "level" in self.options.breakdown and problem.level is not None:
             names.append(f"acc@{self.ns[-1]}:level_{problem.level}")
         return names
+
+    def _rivals(self, pipeline: str) -> list[str]:
+        """Return the pipelines that one with a reward model is compared to, problem by problem, at the largest n.
+
+        lm_eval's groups take means alone, so that what they can carry of a sign test is its counts, as shares.
+        """
+        selector, role = self.pipelines[pipeline]
+        if role is None or self.ns[-1] == 1:
+            return []
+        rivals = ["majority"] if "majority" in self.pipelines else []
+        if pipeline == "prm" and self.pipelines.get("orm") == (selector, "orm"):
+            rivals.append("orm")
+        return rivals
 
     def _provenance(self) -> dict[str, Any]:
         """Return the facts that lm_eval does not record; they are in the results under ``configs`` / ``metadata``."""
@@ -297,6 +328,7 @@ class BestOfNTask(ConfigurableTask):
             self.config.metadata or {},
             self.made_by | ({"seeds": self.journal.seeds} if self.journal is not None else {}),
             pool_splitter(self.asked),
+            self.options.of_the_set,
         )
         logger.info(
             "%d candidates of %d problems are kept in %s", pool.info.n_candidates, pool.info.n_problems, pool.path
@@ -355,26 +387,37 @@ class BestOfNTask(ConfigurableTask):
             "share": round(found.no_answer.share, 6),
         }
         metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
-        logging.getLogger("lm_eval.evaluator_utils").addFilter(_not_the_group_warning)
+        for name in ("lm_eval.evaluator_utils", "lm_eval.api.group"):
+            logging.getLogger(name).addFilter(_not_the_group_warning)
         for instance in self._instances:
             for name in self.filters:
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
         # a rank has its own problems only, and a pool with stored rewards may have more than --limit asked for
         if self.world_size == 1 and len(self._instances) == len(found.problem_ids):
             say_table(found, pool, {each.label: each.file.name for each in named.values()})
+            note_set(self.options.domain or self.problem_set.name, self.problem_set.name, found)
 
     def _problem_metrics(
         self, pool: Pool, found: Evaluation, labels: dict[str, str]
     ) -> dict[str, dict[str, dict[str, float]]]:
         """Return the metrics of every problem and pipeline; ``labels`` has the name of each role's rewards."""
         result: dict[str, dict[str, dict[str, float]]] = {}
+        curves = {
+            name: found.curves.get((selector, labels[role] if role else None))
+            for name, (selector, role) in self.pipelines.items()
+        }
+        others = {
+            name: [(each, table) for each in self._rivals(name) if (table := curves[each]) is not None]
+            for name in curves
+        }
         for row, problem_id in enumerate(found.problem_ids):
             named: dict[str, dict[str, float]] = {}
-            for name, (selector, role) in self.pipelines.items():
-                table = found.curves.get((selector, labels[role] if role else None))
+            for name, table in curves.items():
                 # a vote that is not available (see the notes of the table) has no number
                 values = [math.nan] * len(self.ns) if table is None else table[row]
                 named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
+                for other, theirs in others[name]:
+                    named[name] |= _sign(other, float(values[-1]), float(theirs[row, -1]))
                 if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
                     named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))
             if self.options.k_measures:

@@ -5,41 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from prm_eval import plugins
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.pools.hub_sets import HUB_SETS, HubSet
+from prm_eval.pools.problem_rows import ReadProblem, problem_from_row, read_problem
 from prm_eval.records import Problem
 from prm_eval.store.jsonl import Row, canonical_json, read_jsonl
-from prm_eval.texts.boxed import last_boxed
 
-MATH_SUBJECTS = (
-    "algebra",
-    "counting_and_probability",
-    "geometry",
-    "intermediate_algebra",
-    "number_theory",
-    "prealgebra",
-    "precalculus",
-)
+__all__ = ["HUB_SETS", "HubSet", "ProblemSet", "load_local_copy", "load_problems", "problem_from_row", "problems_hash"]
 
+_FILES = {".jsonl", ".gz", ".json"}
+# FILE.jsonl:COLUMN=VALUE, the rows of a file with this value; with stars, as in source=scibench_*
+_PART = re.compile(r"(?P<file>.+\.(?:jsonl|json|gz)):(?P<column>[\w. -]+)=(?P<value>.*)", re.DOTALL)
 
-@dataclass(frozen=True)
-class HubSet:
-    """The place of a named problem set on the hub."""
-
-    dataset: str
-    config: str | None = None
-    split: str = "test"
-
-
-HUB_SETS = {
-    "math500": HubSet("HuggingFaceH4/MATH-500"),
-    "gsm8k": HubSet("openai/gsm8k", "main"),
-    **{f"math/{subject}": HubSet("EleutherAI/hendrycks_math", subject) for subject in MATH_SUBJECTS},
-}
+_ANY = HubSet("")  # of a file: the usual columns, all rows
 
 
 @dataclass(frozen=True)
@@ -64,82 +48,35 @@ def problems_hash(problems: Iterable[Problem]) -> str:
     return digest.hexdigest()
 
 
-def problem_from_row(row: Row, default_id: str) -> Problem:
-    """Read a problem from a row in any of the usual spellings (MATH, MATH-500, GSM8K, AIME, PRM800K, our own).
-
-    Names of fields are read without regard to case (``Question``), those in small letters first. The gold answer is
-    ``answer`` (or ``gold``, ``ground_truth_answer``): what follows ``####`` (GSM8K), or the last boxed expression where
-    a whole solution stands there (Minerva MATH). NaN, as pandas writes a missing value, is no answer. Where there is
-    only a ``solution``, the gold answer is the last boxed expression of that (MATH).
-
-    Raises:
-        DataError: The statement is missing or empty, or a field has the wrong type.
-    """
-    row = _in_small_letters(row)
-    statement = row.required_text("statement", "problem", "question")
-    if not statement.strip():
-        raise row.fault("an empty problem statement", "text")
-    gold = _gold(row)
-    if gold is not None and not gold.strip():
-        raise row.fault("an empty gold answer", "text")
-    return Problem(
-        problem_id=row.text("problem_id", "unique_id", "id") or default_id,
-        statement=statement,
-        gold=gold,
-        subject=row.text("subject", "type"),
-        level=_level(row),
-    )
-
-
-def _in_small_letters(row: Row) -> Row:
-    others = {name.lower(): value for name, value in row.fields.items() if name != name.lower()}
-    return Row(row.path, row.number, {**others, **row.fields}) if others else row
-
-
-def _gold(row: Row) -> str | None:
-    golds = {name: row.fields.get(name) for name in ("gold", "ground_truth_answer", "answer")}
-    gold = row.text(*golds, where={name: None if value != value else value for name, value in golds.items()})
-    if gold is None:
-        solution = row.text("solution")
-        return last_boxed(solution) if solution else None
-    if "####" in gold:
-        return gold.rsplit("####", 1)[1].strip()
-    boxed = last_boxed(gold) if "\\boxed" in gold or "\\fbox" in gold else None
-    return gold if boxed is None else boxed
-
-
-def _level(row: Row) -> int | None:
-    """Read "Level 3", "3" or 3; "Level ?" (as in MATH) is None."""
-    value = row.text("level")
-    if value is None:
-        return None
-    found = re.search(r"\d+", value)
-    if found is None:
-        return None
-    if len(found.group()) > 9:  # a pool's table holds 32 bits
-        raise row.fault(f"a level of {len(found.group())} digits", "a level of at most 9 digits")
-    return int(found.group())
-
-
 def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
     """Load a problem set by name.
 
     Args:
-        name: A local ``.jsonl`` file (one problem a line); a name registered under the entry-point group
-            ``prm_eval.problem_sets``, alone or as ``name:argument`` (``miniature[:split[:seed[:count]]]``, which needs
-            no network); a name of :data:`HUB_SETS`; or a hub dataset as ``owner/dataset[:config[:split]]``.
-        revision: Hub revision; None means the newest.
+        name: One of these.
+
+            * A local ``.jsonl`` file (one problem a line), or the part of it with one value of a column:
+              ``FILE.jsonl:source=scibench_*``.
+            * A name registered under the entry-point group ``prm_eval.problem_sets``, alone or as ``name:argument``
+              (``miniature[:split[:seed[:count]]]``, which needs no network).
+            * A name of :data:`HUB_SETS`, alone or with a local file of the same columns: ``aime24:FILE.jsonl``.
+            * A hub dataset as ``owner/dataset[:config[:split]]``.
+        revision: Hub revision; None means the set's own (:class:`.hub_sets.HubSet`), or else the newest.
 
     Raises:
         DataError: A fault in the file, with its row.
         PrmEvalError: No such file or dataset, or the hub cannot be reached.
     """
     path = Path(name)
-    if path.suffix in {".jsonl", ".gz", ".json"} or path.exists():
-        if path.is_dir():
-            raise DataError(path, None, "a folder", "a JSON-lines file of problems")
-        return ProblemSet(path.name, tuple(_checked(path, _file_rows(path))))
+    if path.exists() or (path.suffix in _FILES and name.partition(":")[0] not in HUB_SETS):
+        return ProblemSet(path.name, _read_file(path, _ANY))
     head, _, argument = name.partition(":")
+    if head in HUB_SETS and argument:
+        path = Path(argument)
+        return ProblemSet(f"{head}:{path.name}", _read_file(path, HUB_SETS[head]))
+    if part := _PART.fullmatch(name):
+        path, where = Path(part["file"]), (part["column"], (part["value"],))
+        rows = _read_file(path, replace(_ANY, where=where))
+        return ProblemSet(f"{path.name}:{part['column']}={part['value']}", rows)
     if head in plugins.installed("problem set"):
         made = plugins.load("problem set", head)(argument or None)
         if not isinstance(made, ProblemSet):
@@ -148,25 +85,78 @@ def load_problems(name: str, *, revision: str | None = None) -> ProblemSet:
             )
         return ProblemSet(name, made.problems, made.revision)
     hub = HUB_SETS.get(name) or _parse_hub_name(name)
-    rows = _hub_rows(hub, revision)
-    return ProblemSet(name, tuple(_checked(Path(hub.dataset), rows)), revision)
+    commit = revision or hub.revision
+    return ProblemSet(name, _named_apart(Path(hub.dataset), hub, _hub_rows(hub, commit)), commit)
 
 
-def _checked(path: Path, problems: Iterable[tuple[int, Problem]]) -> Iterator[Problem]:
+def load_local_copy(name: str, folder: Path) -> ProblemSet:
+    """Load a set of :data:`HUB_SETS` from the folder's copy of it, which has the same columns.
+
+    The copy is ``NAME.jsonl``, with two underscores for a slash; that of a part, as ``scibench/physics``, may be the
+    whole set's.
+
+    Raises:
+        DataError: A fault in the file, with its row.
+        PrmEvalError: There is no such set, or no such file.
+    """
+    hub = HUB_SETS.get(name)
+    if hub is None:
+        raise PrmEvalError(f"no problem set {name!r} to look for in {folder}; known: {', '.join(HUB_SETS)}")
+    names = [name.replace("/", "__"), *([name.partition("/")[0]] if hub.where else [])]
+    files = [folder / f"{each}.jsonl" for each in names]
+    path = next((each for each in files if each.is_file()), None)
+    if path is None:
+        raise PrmEvalError(f"no copy of {name} in {folder}; expected {' or '.join(each.name for each in files)}")
+    return ProblemSet(name, _read_file(path, hub))
+
+
+def _read_file(path: Path, hub: HubSet) -> tuple[Problem, ...]:
+    return _named_apart(path, hub, _file_rows(path, hub))
+
+
+def _named_apart(path: Path, hub: HubSet, found: Iterable[ReadProblem]) -> tuple[Problem, ...]:
+    """Return problems with ids that are unique: their own, or else with their source, or that of their contest.
+
+    Raises:
+        DataError: There are no problems, or two have the same id by each of these ways.
+    """
+    read = list(found)
+    if not read:
+        raise DataError(
+            path, None, "no problems" if hub.where is None else f"no problems with {hub.rows}", "at least one"
+        )
+    for ids in zip(*(each.longer_ids for each in read), strict=True) if not _unique(read) else ():
+        if len(set(ids)) == len(ids):
+            return tuple(replace(each.problem, problem_id=longer) for each, longer in zip(read, ids, strict=True))
     seen: dict[str, int] = {}
-    for row, problem in problems:
-        if problem.problem_id in seen:
-            first = seen[problem.problem_id]
-            raise DataError(path, row, f"problem id {problem.problem_id!r} again (first in row {first})", "unique ids")
-        seen[problem.problem_id] = row
-        yield problem
-    if not seen:
-        raise DataError(path, None, "no problems", "at least one")
+    for each in read:
+        own = each.problem.problem_id
+        if own in seen:
+            raise DataError(path, each.row, f"problem id {own!r} again (first in row {seen[own]})", "unique ids")
+        seen[own] = each.row
+    return tuple(each.problem for each in read)
 
 
-def _file_rows(path: Path) -> Iterator[tuple[int, Problem]]:
+def _unique(read: list[ReadProblem]) -> bool:
+    return len({each.problem.problem_id for each in read}) == len(read)
+
+
+def _file_rows(path: Path, hub: HubSet) -> Iterator[ReadProblem]:
+    if path.is_dir():
+        raise DataError(path, None, "a folder", "a JSON-lines file of problems")
     for number, fields in read_jsonl(path):
-        yield number, problem_from_row(Row(path, number, fields), default_id=f"{path.stem}/{number}")
+        row = Row(path, number, fields)
+        if _belongs(row, hub.where):
+            yield read_problem(row, hub.columns, default_id=f"{path.stem}/{number}")
+
+
+def _belongs(row: Row, where: tuple[str, tuple[str, ...]] | None) -> bool:
+    """Say whether a row has one of the values that belong to the set."""
+    if where is None:
+        return True
+    column, values = where
+    found = row.required_text(column)
+    return any(fnmatchcase(found, value) for value in values)
 
 
 def _parse_hub_name(name: str) -> HubSet:
@@ -175,11 +165,11 @@ def _parse_hub_name(name: str) -> HubSet:
             f"no problem set {name!r}: no such file, and not one of "
             f"{', '.join((*plugins.installed('problem set'), *HUB_SETS))} or a hub dataset owner/name[:config[:split]]"
         )
-    dataset, *rest = name.split(":")
-    return HubSet(dataset, *rest)
+    dataset, config, split = (*name.split(":"), "", "")[:3]
+    return HubSet(dataset, config or None, split or "test")
 
 
-def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[tuple[int, Problem]]:
+def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[ReadProblem]:
     import datasets
 
     try:
@@ -191,5 +181,7 @@ def _hub_rows(hub: HubSet, revision: str | None) -> Iterator[tuple[int, Problem]
             "Without a network, give a local file: --metadata problems=FILE.jsonl"
         ) from error
     for number, fields in enumerate(rows, 1):
-        default_id = "/".join(part for part in (hub.dataset, hub.config, hub.split, str(number)) if part)
-        yield number, problem_from_row(Row(Path(hub.dataset), number, dict(fields)), default_id)
+        row = Row(Path(hub.dataset), number, dict(fields))
+        if _belongs(row, hub.where):
+            default_id = "/".join(part for part in (hub.dataset, hub.config, hub.split, str(number)) if part)
+            yield read_problem(row, hub.columns, default_id)

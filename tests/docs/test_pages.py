@@ -30,8 +30,8 @@ def test_the_generator_writes_checks_and_says_what_is_missing(
 ) -> None:
     """--check writes nothing and fails where a part is stale; without it the part is written; a page without markers is
     named."""
-    pages = [f"docs/{name}.md" for name in ("command-line", "reward-models", "numbers", "lm_eval", "board")]
-    for name in (*pages, "README.md"):
+    pages = ("command-line", "reward-models", "numbers", "lm_eval", "board", "problem-sets")
+    for name in (*(f"docs/{page}.md" for page in pages), "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     assert main([str(tmp_path)]) == 1

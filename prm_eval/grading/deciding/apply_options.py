@@ -13,6 +13,14 @@ from prm_eval.grading.deciding.options import GradingOptions
 from prm_eval.grading.forms.normal_form import Normal, normal
 from prm_eval.grading.forms.numeric import NoValueError, letters, value_at
 from prm_eval.grading.reading.tree import Apply, Bracket, Node, Number, Quantity, Relation, Symbol
+from prm_eval.grading.reading.units import (
+    as_quantity,
+    conflict,
+    has_letters,
+    is_known_unit,
+    same_measure,
+    unit_name,
+)
 
 
 class ReadAnswer(Protocol):
@@ -36,6 +44,8 @@ class ReadAnswer(Protocol):
 
 def apply(options: GradingOptions, decision: Decision, gold: ReadAnswer, answer: ReadAnswer) -> Decision:
     """Return the verdict under options, given the strict verdict."""
+    if options.tolerance_percent and not decision.equal and _close(gold, answer, options.tolerance_percent):
+        return Decision(True, "tolerance")
     if gold.node is None or answer.node is None or gold.normal is None or answer.normal is None:
         return decision
     if decision.equal:
@@ -159,6 +169,57 @@ def _rounded(gold: Node, answer: Node, text: str, digits: int) -> bool:
         return False
     half = 0.5 * 10.0 ** -len(decimal.group(2))
     return abs(value - float(text)) <= half * (1 + 1e-9)
+
+
+# a number, perhaps about so much, with what stands behind it: 6.02e23, 4.5 \times 10^{-19} J, \approx 12 kJ/mol
+_NUMBER = re.compile(
+    r"(?:\\approx|\\simeq|\\sim|[≈~=])?\s*(?P<number>[-+]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400}))"
+    r"(?:[eE](?P<power>[-+]?\d{1,3})|\s*(?:\\times|\\cdot|[x×*])\s*10\^\{?(?P<raised>[-+]?\d{1,3})\}?)?"
+    r"(?P<unit>.{0,80})"
+)
+_DRESS = re.compile(r"\\(?:mathrm|text|rm|[,;:! ])|[{}~]")
+
+
+def _close(gold: ReadAnswer, answer: ReadAnswer, percent: int) -> bool:
+    """Say whether two numbers, in one unit where both have a known one, differ by at most so many per cent."""
+    one, other = _number_with_unit(gold), _number_with_unit(answer)
+    if one is None or other is None:
+        return False
+    if one.unit and other.unit and one.unit != other.unit:
+        measured = same_measure(one, other)
+        if measured is None and conflict(one.unit, other.unit):
+            return False
+        values = measured or (one.value, other.value)
+    else:
+        values = (one.value, other.value)
+    try:
+        first, second = (value_at(each, {}, real=True).real for each in values)
+    except NoValueError:
+        return False
+    return math.isclose(first, second, rel_tol=percent / 100)
+
+
+def _number_with_unit(answer: ReadAnswer) -> Quantity | None:
+    """Return an answer as a number with its unit, which is empty where it has none; None for any other answer."""
+    node = answer.node
+    if isinstance(node, Relation) and set(node.operators) == {"="}:
+        node = node.sides[-1]
+    if isinstance(node, Apply) and node.name == "*" and isinstance(node.args[1], Quantity):  # 1.25 \times 10^{-3} \%
+        node = Quantity(Apply("*", (node.args[0], node.args[1].value)), node.args[1].unit)
+    found = (as_quantity(node) if node is not None else None) or (node if isinstance(node, Quantity) else None)
+    if found is not None and not has_letters(found.value):
+        return found
+    if isinstance(node, (Number, Apply)) and not has_letters(node):
+        return Quantity(node, "")
+    # letters without a macro, as in 4.8 kJ/mol, are read as unknowns
+    spelt = _NUMBER.fullmatch(answer.text)
+    if spelt is None:
+        return None
+    value = Fraction(spelt["number"]) * Fraction(10) ** int(spelt["power"] or spelt["raised"] or 0)
+    unit = " ".join(_DRESS.sub(" ", spelt["unit"]).split())
+    if unit and not is_known_unit(unit):
+        return None
+    return Quantity(Number(value), unit_name(unit) if unit else "")
 
 
 _STRING_RULES: tuple[tuple[str, str], ...] = (

@@ -50,6 +50,7 @@ from prm_eval.grading.reading.words import (
 )
 
 CACHE = 50_000
+CHOICES = "ABCDEFGHIJ"
 MAX_TEXT = 10_000  # a longer answer is compared as it stands
 
 __all__ = ["Decision", "Form", "decide", "kind_of", "read"]
@@ -199,19 +200,10 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
     """Compare where words matter: choices, words that cannot be parsed as mathematics, a sentence around a number."""
     if len(answer) > MAX_TEXT or len(gold) > MAX_TEXT:
         return None
-    wanted = choice_letter(gold, gold=True) if len(gold) < 40 else None
-    said = choice_and_value(answer)
-    if (
-        len(one.text) == 1
-        and one.text in "ABCDEFGHIJ"
-        and (said is not None or re.search(r"option|choice|answer", answer.casefold()) or dressed_letter(answer))
-    ):
-        wanted = one.text  # a bare letter may be a variable, but "option C", "C)" and "C. 60" are no variable
-    chosen = choice_letter(answer) if wanted else None
-    if wanted and chosen:
+    if (choices := _choices(gold, answer, one)) is not None:
+        wanted, chosen = choices
         return Decision(wanted == chosen, "choice", f"{wanted} and {chosen}")
-    if wanted and said is not None:
-        return Decision(wanted == said[0], "choice", f"{wanted} and {said[0]}")
+    said = choice_and_value(answer)
     option = choice_and_value(gold)
     if option is not None:
         return _decide_option(option, answer, said, other)
@@ -221,7 +213,7 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
         except ValueError:
             return None
         return Decision(plain == one.node, "words")
-    if said is not None and one.node is not None and not wanted:
+    if said is not None and one.node is not None:
         decision = _decide(gold, said[1], one, read(said[1]))
         return Decision(True, "choice", decision.rule) if decision.equal else None
     if one.normal is not None and one.normal.key[0] == "poly" and (other.node is None or isinstance(other.node, Words)):
@@ -230,6 +222,31 @@ def _decide_words(gold: str, answer: str, one: Form, other: Form) -> Decision | 
             decision = _decide(gold, number, one, read(number))
             return Decision(decision.equal, "sentence", decision.rule) if decision.equal else None
     return None
+
+
+def _choices(gold: str, answer: str, one: Form) -> tuple[str, str] | None:
+    """Return the letters of the right choice and of the one that an answer names; None where either is no choice."""
+    wanted = choice_letter(gold, gold=True) if len(gold) < 40 else None
+    said = choice_and_value(answer)
+    if (
+        len(one.text) == 1
+        and one.text in CHOICES
+        and (said is not None or re.search(r"option|choice|answer", answer.casefold()) or dressed_letter(answer))
+    ):
+        wanted = one.text  # a bare letter may be a variable, but "option C", "C)" and "C. 60" are no variable
+    chosen = (choice_letter(answer) or (said[0] if said is not None else None)) if wanted else None
+    return (wanted, chosen) if wanted and chosen else None
+
+
+def named_choice(gold: str, answer: str) -> str | None:
+    """Return the letter of the choice that an answer names, where gold is one; None where either is no choice."""
+    if len(answer) > MAX_TEXT or len(gold) > MAX_TEXT:
+        return None
+    one, other = read(gold), read(answer)
+    if (choices := _choices(gold, answer, one)) is not None:
+        return choices[1]
+    # two bare letters, which may be variables as well: apart in either case unless they are the same
+    return other.text if {one.text, other.text} <= set(CHOICES) else None
 
 
 def _decide_option(option: tuple[str, str], answer: str, said: tuple[str, str] | None, other: Form) -> Decision | None:

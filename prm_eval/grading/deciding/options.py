@@ -18,6 +18,9 @@ class GradingOptions:
     Attributes:
         rounded_decimals: 0, or the least number of significant digits with which a decimal may stand for an exact
             value, if it is that value correctly rounded.
+        tolerance_percent: 0, or by how many per cent of the larger of the two a number may differ from gold's, as
+            SciBench marks (``math.isclose`` with ``rel_tol`` 0.05; Wang et al. 2024). Known units are converted,
+            those of different measures are different, and a unit may be left out.
         unreduced_fractions: ``2/4`` is ``1/2``.
         percent_as_fraction: ``50%`` is ``0.5`` (besides 50, whose percent sign is left out).
         degrees_as_radians: 180 degrees is pi.
@@ -33,6 +36,7 @@ class GradingOptions:
     """
 
     rounded_decimals: int = 0
+    tolerance_percent: int = 0
     unreduced_fractions: bool = True
     percent_as_fraction: bool = False
     degrees_as_radians: bool = False

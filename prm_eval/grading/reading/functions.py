@@ -208,6 +208,8 @@ class Functions(Quantities, Structures):
             return Symbol("R")
         if name in ("imath", "jmath"):
             return Symbol(name[0])
+        if name == "hbar":
+            return Symbol("hbar")
         if name.startswith("unit"):
             return Symbol(f"unit {name[-1]}")
         if name == "clock":
@@ -226,6 +228,8 @@ class Functions(Quantities, Structures):
             "widehat",
             "overleftrightarrow",
             "tilde",
+            "dot",
+            "ddot",
             "overarc",
         ):
             inner = self.argument()

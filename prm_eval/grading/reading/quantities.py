@@ -11,6 +11,7 @@ from prm_eval.grading.reading.tree import Apply, Node, Number, Quantity, Symbol,
 from prm_eval.grading.reading.units import COMPOUND, LETTER_UNITS, SCALES, check_unit, unit_name
 from prm_eval.grading.reading.words import FUNCTIONS, is_prose, is_unit, spelt_number
 
+ACCENTS = frozenset("overline vec hat widehat tilde dot ddot".split())
 _NO_UNITS = frozenset("pi cis sin cos tan cot csc ln log".split())  # but "min" and "sec" are units first
 
 
@@ -170,6 +171,8 @@ class Quantities(Grammar):
                 caret = self.take()
                 if self._is_degree():
                     node = self.spelt_out(node, "degree")
+                elif isinstance(node, Symbol) and (primes := self._raised_primes()):
+                    node = Symbol(node.name + primes)
                 elif powers:
                     raise LatexError("a power of a power without brackets", caret.start, caret.end)
                 else:
@@ -200,6 +203,18 @@ class Quantities(Grammar):
             return True
         return bool(following[:1] == ["o"] and self.take())
 
+    def _raised_primes(self) -> str:
+        r"""Accept the primes of ``x^{\prime}`` and ``x^\prime``, and return them; empty where there are none."""
+        at = self.at + (self.here.text == "{")
+        end = at
+        while end < len(self.tokens) and self.tokens[end].text == "'":
+            end += 1
+        braced = at > self.at
+        if end == at or (braced and (end == len(self.tokens) or self.tokens[end].text != "}")):
+            return ""
+        self.at = end + braced
+        return "'" * (end - at)
+
     def subscript(self, node: Node) -> Node:
         """Read a subscript: the base of a numeral, or part of a name."""
         start = self.take().start
@@ -215,6 +230,9 @@ class Quantities(Grammar):
             return Quantity(node, f"base {argument.value}")
         if isinstance(node, Symbol):
             return Symbol(f"{node.name}_{short(argument)}")
+        if isinstance(node, Apply) and node.name in ACCENTS and isinstance(node.args[0], Symbol):
+            # the index of x, not of its accent, in \dot{x}_0 as in \dot{x_0}
+            return Apply(node.name, (Symbol(f"{node.args[0].name}_{short(argument)}"),))
         raise LatexError("a subscript that is neither a base nor part of a name", start, self.here.end)
 
     def _named_subscript(self) -> str | None:

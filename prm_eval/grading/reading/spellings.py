@@ -45,7 +45,8 @@ _CHOOSE = re.compile(
     rf"|[a-z])(?![\w^])"
 )
 _ARRANGED = re.compile(
-    r"(?<![\w\\}])(?:\\mathrm\{)?([CAP])\}?_\{?(\d{1,4}|[a-z])\}?\s?\^\{?(\d{1,4}|[a-z])\}?(?![\w}])"
+    r"(?<![\w\\}])(?:\\mathrm\{)?([CAP])\}?_\{?(\d{1,4}|[a-z])\}?\s?"
+    r"\^(?P<open>\{)?(?P<upper>\d{1,4}|[a-z])(?(open)\})(?![\w}])"  # but P_0^{2/5} is a power
 )
 _ARRANGED_TURNED = re.compile(r"(?<![\w\\}])([CAP])\^\{?(\d{1,4}|[a-z])\}?\s?_\{?(\d{1,4}|[a-z])\}?(?![\w}])")
 _DEGREE = r"(?:\s?\^\s?\{?\s?\\circ\s?\}?|\s?\\circ|\s?\\degrees?)"
@@ -116,7 +117,7 @@ def _of_numbers(text: str) -> str:
         text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
     if "_" in text and "^" in text:
         text = _ARRANGED_TURNED.sub(lambda found: _arranged(found.group(1), found.group(3), found.group(2)), text)
-        text = _ARRANGED.sub(lambda found: _arranged(*found.groups()), text)
+        text = _ARRANGED.sub(lambda found: _arranged(found.group(1), found.group(2), found["upper"]), text)
     return _ARC.sub(_arc, text) if "circ" in text or "degree" in text else text
 
 
