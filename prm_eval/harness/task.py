@@ -16,23 +16,21 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.curves import Evaluation, checked_ns, evaluate, load_selectors
-from prm_eval.evaluation.stats import SAME
+from prm_eval.evaluation.curves import checked_ns, evaluate
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
+from prm_eval.harness.metrics import AHEAD, BEHIND, Metrics, choose_pipelines
 from prm_eval.harness.offload import movable_policy, offloaded
-from prm_eval.harness.options import DEFAULT_PIPELINES, DEFAULT_SAMPLES, ROLES, Options, read_options
+from prm_eval.harness.options import DEFAULT_SAMPLES, Options, read_options
 from prm_eval.harness.prompting import check_fit, choose_prompt, doc_to_text, pool_splitter, say_one_step
 from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
 from prm_eval.harness.repeats import repeats_warning
@@ -45,33 +43,15 @@ from prm_eval.pools.problem_sets import HUB_SETS, ProblemSet, load_local_copy, l
 from prm_eval.records import Candidate, Problem
 from prm_eval.rewards import RewardModel, how_fed, load_reward_model
 from prm_eval.rewards.files.reward_file import NamedRewards
-from prm_eval.selection.k_measures import read_k_measures
 from prm_eval.texts.steps import base_splitter
 
 logger = logging.getLogger(__name__)
-
-# the filter that reports the k-measures, by the name of the option that asks for them
-K_PIPELINE = "k_measures"
-PIPELINE_SELECTORS = {
-    "orm": "best_of_n",
-    "prm": "best_of_n",
-    "weighted_orm": "weighted_majority",
-    "weighted_prm": "weighted_majority",
-}
-AHEAD, BEHIND = "ahead_of_", "behind_"
-"""The names of the shares of problems on which a pipeline is ahead of another, or behind it."""
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Return the metrics of one problem under one pipeline, as ``apply_filters`` computed them."""
     metrics: dict[str, float] = json.loads(results[0])
     return metrics
-
-
-def _sign(other: str, own: float, theirs: float) -> dict[str, float]:
-    """Return whether a pipeline is ahead of another on one problem, and whether it is behind."""
-    ahead, behind = own - theirs > SAME, theirs - own > SAME
-    return {f"{AHEAD}{other}": float(ahead), f"{BEHIND}{other}": float(behind)}
 
 
 def _not_the_group_warning(record: logging.LogRecord) -> bool:
@@ -109,7 +89,8 @@ class BestOfNTask(ConfigurableTask):
         # lm_eval's own tasks have a ``prompt``, and it means another thing
         self.asked = choose_prompt(self.options.prompt, settings, self.replay)
         self.ns = checked_ns(self.options.ns, self.n_samples)
-        self.pipelines = self._choose_pipelines()
+        self.pipelines = choose_pipelines(self.options)
+        self.metrics = Metrics(self.pipelines, self.ns, self.options.k_measures, self.options.breakdown)
         self.models: dict[str, RewardModel] = {}
         self.world_size = 1
         self.policy: Any = None
@@ -124,9 +105,9 @@ class BestOfNTask(ConfigurableTask):
             "process_results": process_results,
             "metric_list": [
                 {"metric": name, "aggregation": "mean", "higher_is_better": not name.startswith(BEHIND)}
-                for name in self._metric_names()
+                for name in self.metrics.names(self.problem_set.problems)
             ],
-            "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.filters],
+            "filter_list": [{"name": name, "filter": [{"function": "take_first"}]} for name in self.metrics.filters],
         }
         super().__init__(config=settings)
 
@@ -141,64 +122,6 @@ class BestOfNTask(ConfigurableTask):
             )
         pool = self.replay.pool
         return ProblemSet(str(pool.info.problem_set.get("name")), tuple(pool.problems.values()))
-
-    def _choose_pipelines(self) -> dict[str, tuple[str, str | None]]:
-        """Return, for each filter pipeline, its selector and the role of the reward model it uses."""
-        names = self.options.pipelines or tuple(
-            name
-            for name in DEFAULT_PIPELINES
-            if name.rpartition("_")[2] not in ROLES or name.rpartition("_")[2] in self.options.models
-        )
-        chosen: dict[str, tuple[str, str | None]] = {}
-        for name in names:
-            role = name.rpartition("_")[2] if name.rpartition("_")[2] in ROLES else None
-            selector = PIPELINE_SELECTORS.get(name) or (name.rpartition("_")[0] if role else name)
-            loaded = load_selectors([selector])[selector]
-            if loaded is not None and loaded.needs_rewards and role is None:
-                raise PrmEvalError(f"the selector {name} needs rewards: name it {name}_prm or {name}_orm")
-            if role is not None and role not in self.options.models:
-                raise PrmEvalError(f"the selector {name} needs a reward model: --metadata {role}_model=...")
-            chosen[name] = (selector, role)
-        if K_PIPELINE in chosen:
-            raise PrmEvalError(f"{K_PIPELINE} is no selector: ask for them by --metadata {K_PIPELINE}=all")
-        return chosen
-
-    @property
-    def filters(self) -> list[str]:
-        """The names of the filters: the pipelines, and one for the k-measures where these are asked for."""
-        return [*self.pipelines, *([K_PIPELINE] if self.options.k_measures else [])]
-
-    def _metric_names(self) -> list[str]:
-        names = [f"acc@{n}" for n in self.ns]
-        names += [each.at(n) for each in read_k_measures(self.options.k_measures) for n in self.ns]
-        for name in self.pipelines:
-            for other in self._rivals(name):
-                names += [each for each in (f"{AHEAD}{other}", f"{BEHIND}{other}") if each not in names]
-        for problem in self.problem_set.problems:
-            names += [name for name in self._group_metrics(problem) if name not in names]
-        return names
-
-    def _group_metrics(self, problem: Problem) -> list[str]:
-        """Return the names of a problem's group accuracies, such as ``acc@8:Algebra`` and ``acc@8:level_3``."""
-        names = []
-        if "subject" in self.options.breakdown and problem.subject:
-            names.append(f"acc@{self.ns[-1]}:{problem.subject.replace(',', '')}")
-        if "level" in self.options.breakdown and problem.level is not None:
-            names.append(f"acc@{self.ns[-1]}:level_{problem.level}")
-        return names
-
-    def _rivals(self, pipeline: str) -> list[str]:
-        """Return the pipelines that one with a reward model is compared to, problem by problem, at the largest n.
-
-        lm_eval's groups take means alone, so that what they can carry of a sign test is its counts, as shares.
-        """
-        selector, role = self.pipelines[pipeline]
-        if role is None or self.ns[-1] == 1:
-            return []
-        rivals = ["majority"] if "majority" in self.pipelines else []
-        if pipeline == "prm" and self.pipelines.get("orm") == (selector, "orm"):
-            rivals.append("orm")
-        return rivals
 
     def _provenance(self) -> dict[str, Any]:
         """Return the facts that lm_eval does not record; they are in the results under ``configs`` / ``metadata``."""
@@ -386,50 +309,14 @@ class BestOfNTask(ConfigurableTask):
             "rule": found.no_answer.rule,
             "share": round(found.no_answer.share, 6),
         }
-        metrics = self._problem_metrics(pool, found, {role: each.label for role, each in named.items()})
+        labels = {role: each.label for role, each in named.items()}
+        metrics = self.metrics.of_problems(pool, found, labels, grouped=self.world_size == 1)
         for name in ("lm_eval.evaluator_utils", "lm_eval.api.group"):
             logging.getLogger(name).addFilter(_not_the_group_warning)
         for instance in self._instances:
-            for name in self.filters:
+            for name in self.metrics.filters:
                 instance.filtered_resps[name] = json.dumps(metrics[instance.doc["problem_id"]][name])
         # a rank has its own problems only, and a pool with stored rewards may have more than --limit asked for
         if self.world_size == 1 and len(self._instances) == len(found.problem_ids):
             say_table(found, pool, {each.label: each.file.name for each in named.values()})
             note_set(self.options.domain or self.problem_set.name, self.problem_set.name, found)
-
-    def _problem_metrics(
-        self, pool: Pool, found: Evaluation, labels: dict[str, str]
-    ) -> dict[str, dict[str, dict[str, float]]]:
-        """Return the metrics of every problem and pipeline; ``labels`` has the name of each role's rewards."""
-        result: dict[str, dict[str, dict[str, float]]] = {}
-        curves = {
-            name: found.curves.get((selector, labels[role] if role else None))
-            for name, (selector, role) in self.pipelines.items()
-        }
-        others = {
-            name: [(each, table) for each in self._rivals(name) if (table := curves[each]) is not None]
-            for name in curves
-        }
-        for row, problem_id in enumerate(found.problem_ids):
-            named: dict[str, dict[str, float]] = {}
-            for name, table in curves.items():
-                # a vote that is not available (see the notes of the table) has no number
-                values = [math.nan] * len(self.ns) if table is None else table[row]
-                named[name] = {f"acc@{n}": float(value) for n, value in zip(self.ns, values, strict=True)}
-                for other, theirs in others[name]:
-                    named[name] |= _sign(other, float(values[-1]), float(theirs[row, -1]))
-                if self.world_size == 1:  # with several ranks lm_eval's gathering needs the same metrics on each
-                    named[name] |= dict.fromkeys(self._group_metrics(pool.problems[problem_id]), float(values[-1]))
-            if self.options.k_measures:
-                named[K_PIPELINE] = self._k_measures(found, row)
-            result[problem_id] = named
-        return result
-
-    def _k_measures(self, found: Evaluation, row: int) -> dict[str, float]:
-        """Return the k-measures of one problem; one that is not available, as a vote without answers, has no number."""
-        nothing = np.full((len(found.problem_ids), len(self.ns)), np.nan)
-        return {
-            each.at(n): float(value)
-            for each in read_k_measures(self.options.k_measures)
-            for n, value in zip(self.ns, found.k_measures.curves.get(each.name, nothing)[row], strict=True)
-        }
