@@ -5,13 +5,17 @@ The trainings and the studies share these functions.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from prm_eval.miniature.data import Epochs, Labelled, Labelling, verifier_example
-from prm_eval.miniature.train import Schedule, Shape, fit, new_model
+from prm_eval.miniature.candidates import by_problem
+from prm_eval.miniature.data import Labelled, Labelling, solution_read, verifier_example
+from prm_eval.miniature.models import Shape, new_model
+from prm_eval.miniature.rows import Packer
+from prm_eval.miniature.train import Schedule, fit
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.progress import Progress, silent
 
@@ -42,6 +46,50 @@ def new_verifier(init: Any, seed: int, more_layers: int = MORE_LAYERS) -> Any:
     return model
 
 
+class Epochs:
+    """The batches of an endless training on the same candidates, in another order in each epoch.
+
+    Args:
+        seed: The seed of the orders.
+        candidates: The candidates; those of a problem are packed together, a few at a time.
+        kind: Which labels are used.
+        at_once: The most candidates of a problem that lie together.
+    """
+
+    def __init__(self, seed: int, candidates: Sequence[Labelled], kind: Labelling, at_once: int = 4) -> None:
+        self._seed, self._kind, self._at_once, self._encoder = seed, kind, at_once, Encoder()
+        self._problems = by_problem(candidates)
+        self._epoch: tuple[int, list[Packer]] = (-1, [])
+        self.batches = len(self._batches_of(0))
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Return the inputs of the batch with a number."""
+        # epochs differ by a batch at most; one that is shorter than the first begins again
+        number, at = divmod(index, self.batches)
+        batches = self._batches_of(number)
+        return batches[at % len(batches)].inputs()
+
+    def _batches_of(self, number: int) -> list[Packer]:
+        if self._epoch[0] == number:
+            return self._epoch[1]
+        rng = random.Random(f"epoch {self._seed} {number}")  # noqa: S311 (no secret: an order)
+        groups: list[list[Labelled]] = []
+        for problem in self._problems:
+            order = rng.sample(problem, len(problem))
+            groups += [order[start : start + self._at_once] for start in range(0, len(order), self._at_once)]
+        rng.shuffle(groups)
+        batches = [Packer(self._encoder.pad)]
+        for group in groups:
+            statement = self._encoder.encode(group[0].statement + "\n")
+            left = batches[-1].place(statement, [solution_read(self._encoder, each, self._kind) for each in group])
+            if left:
+                batches.append(Packer(self._encoder.pad))
+                if batches[-1].place(statement, left):
+                    raise ValueError(f"a candidate is longer than a row: {group[0].statement!r}")
+        self._epoch = (number, batches)
+        return batches
+
+
 def train_verifier(
     candidates: Sequence[Labelled],
     kind: Labelling,
@@ -63,20 +111,18 @@ def train_verifier(
         kind: ``prm``, ``orm`` or ``oracle``; see :func:`prm_eval.miniature.data.verifier_example`.
         init: The language model whose trunk it starts from, or a verifier that is trained further.
         seed: The seed of the new head and of the order.
-        folder: The folder of the state and the log.
-        steps: Optimizer steps of 64 candidates; by default every candidate comes ``epochs`` times.
+        folder: The folder of the states and the log.
+        steps: Optimizer steps of a packed batch; by default every candidate comes ``epochs`` times.
         epochs: See ``steps``.
         rate: Highest learning rate.
         more_layers: The number of layers on top of the language model's.
         device: The device of the computation.
         progress: Called with the number of steps done so far.
     """
-    encoder = Encoder()
-    examples = [verifier_example(encoder, each, kind) for each in candidates]
-    stream = Epochs(seed, examples, encoder.pad)
-    schedule = Schedule(steps or max(1, round(epochs * stream.batches)), rate)
+    batches = Epochs(seed, candidates, kind)
+    schedule = Schedule(steps or max(1, round(epochs * batches.batches)), rate, falls="line")
     model = new_verifier(init, seed, more_layers)
-    return fit(model, stream, schedule, folder, progress=progress, device=device)
+    return fit(model, batches, schedule, folder, progress=progress, device=device)
 
 
 def score(

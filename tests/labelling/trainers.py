@@ -30,7 +30,7 @@ def slow_toy(step_set: Path, folder: Path) -> str:
 def miniature_prm(step_set: Path, folder: Path) -> str:
     """The miniature's PRM, trained from its backbone on the labels up to the first wrong step; it can be killed."""
     from prm_eval.miniature.data import Labelled
-    from prm_eval.miniature.train import load_model, save_model
+    from prm_eval.miniature.models import load_model, save_model
     from prm_eval.miniature.verifiers import train_verifier
     from prm_eval.miniature.weights import weights
     from prm_eval.stepsets import StepSet

@@ -12,17 +12,17 @@ pytest.importorskip("torch")
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.miniature.make import TINY, make
+from prm_eval.miniature.models import save_model
 from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, as_text, run_study
 from prm_eval.miniature.study.active_learning import SIZES, _ratio, active, uniform
 from prm_eval.miniature.study.difficulty import quintiles
-from prm_eval.miniature.train import save_model
 
 SMALL = StudySettings(problems=8, test_problems=10, samples=4, seeds=(0, 1), least_steps=2, most_steps=3)
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    from prm_eval.miniature.train import load_model
+    from prm_eval.miniature.models import load_model
 
     folder = tmp_path_factory.mktemp("models")
     make("policy", folder, settings=TINY)

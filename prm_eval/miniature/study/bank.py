@@ -17,9 +17,9 @@ import numpy.typing as npt
 from prm_eval.errors import DataError
 from prm_eval.miniature.candidates import training_problems
 from prm_eval.miniature.data import Labelled, label
-from prm_eval.miniature.problems import MiniatureProblem, miniature_problems
+from prm_eval.miniature.models import load_model
+from prm_eval.miniature.problems import MiniatureProblem, default_seed, miniature_problems
 from prm_eval.miniature.sampling import sample
-from prm_eval.miniature.train import load_model
 from prm_eval.progress import Progress, silent
 from prm_eval.store.writing import write_text
 
@@ -44,7 +44,11 @@ def study_problems(split: str, count: int) -> list[MiniatureProblem]:
 
     For "train" they are drawn as for training; for "test" they are the first ones of the test set.
     """
-    return training_problems(count, "study", 0) if split == "train" else list(miniature_problems("test", 0, count))
+    return (
+        training_problems(count, "study", 0)
+        if split == "train"
+        else list(miniature_problems("test", default_seed("test"), count))
+    )
 
 
 def sampled_bank(

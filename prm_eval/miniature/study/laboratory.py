@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.data import BATCH, Labelled, Labelling
+from prm_eval.miniature.models import load_model, require_models
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
-from prm_eval.miniature.train import load_model, require_models
 from prm_eval.miniature.verifiers import score, train_verifier
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards.aggregate import aggregate_lists
