@@ -62,7 +62,7 @@ class Packer:
     Args:
         padding: The id of the padding.
         rows: The number of rows.
-        tokens: The tokens of a row.
+        tokens: The tokens of a row, unless a candidate has more.
     """
 
     def __init__(self, padding: int, rows: int = ROWS, tokens: int = ROW_TOKENS) -> None:
@@ -73,9 +73,11 @@ class Packer:
     def place(self, statement: list[int], candidates: Sequence[Example]) -> list[Example]:
         """Place candidates behind their statement, together where a row has room; return those that found none.
 
-        ``candidates`` hold what comes behind the statement.
+        ``candidates`` hold what comes behind the statement. One that is longer than a row makes all rows longer.
         """
         needed = len(statement) + sum(len(each.ids) for each in candidates)
+        if len(candidates) == 1:
+            self._shape = (self._shape[0], max(self._shape[1], needed))
         for row, used in enumerate(self._used):
             if used + needed <= self._shape[1]:
                 self._rows[row].append((statement, list(candidates)))

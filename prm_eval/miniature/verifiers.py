@@ -84,8 +84,7 @@ class Epochs:
             left = batches[-1].place(statement, [solution_read(self._encoder, each, self._kind) for each in group])
             if left:
                 batches.append(Packer(self._encoder.pad))
-                if batches[-1].place(statement, left):
-                    raise ValueError(f"a candidate is longer than a row: {group[0].statement!r}")
+                batches[-1].place(statement, left)
         self._epoch = (number, batches)
         return batches
 

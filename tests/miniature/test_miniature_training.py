@@ -286,6 +286,10 @@ def test_packed_candidates_are_read_as_if_alone(encoder) -> None:
     network = readable(new_model(TINY.shape, 1, labels=2).eval(), ())
     lessons = Lessons(0, 10, training_problems(20, "lessons", 0))
     packer, alone = Packer(encoder.pad), []
+    # a policy that never comes to an end writes more than a row takes: trained on all the same
+    endless = Labelled("Evaluate $1 + 1$.", "\n".join(["1 + 1 = 2"] * 40), None, True)
+    assert not packer.place(encoder.encode(endless.statement + "\n"), [solution_read(encoder, endless, "prm")])
+    alone.append(verifier_example(encoder, endless, "prm"))
     for group in lessons.groups(0):
         statement = encoder.encode(group[0].statement + "\n")
         left = packer.place(statement, [solution_read(encoder, each, "prm") for each in group])
