@@ -8,8 +8,9 @@ fewer, and some of the others are candidates of the policy itself.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -99,16 +100,8 @@ class Lessons:
         """Yield the problems of a batch with their candidates, without end."""
         rng = random.Random(f"lessons {self.seed} {number}")  # noqa: S311 (no secret: training data)
         last = number >= LAST_PART * self.steps
-        share = ONE_OPERATION[last]
-        facts_have = others_have = 0
-        while True:
-            if facts_have <= share / (1 - share) * others_have:
-                group = one_operation(rng)
-                facts_have += _characters(group)
-            else:
-                group = self._problem(rng, last)
-                others_have += _characters(group)
-            yield group
+        others = (self._problem(rng, last) for _ in itertools.count())
+        return with_facts(others, rng, ONE_OPERATION[last])
 
     def _problem(self, rng: random.Random, last: bool) -> list[Labelled]:
         if last and self.sampled and rng.random() < SAMPLED:
@@ -118,12 +111,39 @@ class Lessons:
 
     def batch(self, number: int, kind: Labelling, encoder: Encoder) -> dict[str, Any]:
         """Return the inputs of a batch for a kind of verifier."""
-        packer = Packer(encoder.pad)
-        for group in self.groups(number):
-            statement = encoder.encode(group[0].statement + "\n")
-            if packer.place(statement, [solution_read(encoder, each, kind) for each in group]):
-                break
-        return packer.inputs()
+        return one_batch(self.groups(number), kind, encoder)
+
+
+def with_facts(others: Iterable[list[Labelled]], rng: random.Random, share: float) -> Iterator[list[Labelled]]:
+    """Yield problems with their candidates, and among them problems of one operation with a share of the characters."""
+    rest, facts_have, others_have = iter(others), 0, 0
+    while True:
+        if facts_have <= share / (1 - share) * others_have:
+            group = one_operation(rng)
+            facts_have += _characters(group)
+        else:
+            found = next(rest, None)
+            if found is None:
+                return
+            group = found
+            others_have += _characters(group)
+        yield group
+
+
+def only_facts(seed: int, number: int, kind: Labelling, encoder: Encoder) -> dict[str, Any]:
+    """Return the inputs of a batch of problems of one operation."""
+    rng = random.Random(f"facts {seed} {number}")  # noqa: S311 (no secret: training data)
+    return one_batch((one_operation(rng) for _ in itertools.count()), kind, encoder)
+
+
+def one_batch(groups: Iterable[Sequence[Labelled]], kind: Labelling, encoder: Encoder) -> dict[str, Any]:
+    """Return the inputs of a batch that takes problems with their candidates until one does not fit."""
+    packer = Packer(encoder.pad)
+    for group in groups:
+        statement = encoder.encode(group[0].statement + "\n")
+        if packer.place(statement, [solution_read(encoder, each, kind) for each in group]):
+            break
+    return packer.inputs()
 
 
 def _characters(group: Sequence[Labelled]) -> int:
