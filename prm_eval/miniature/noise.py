@@ -43,11 +43,11 @@ class Noise:
     share: float = 0.5
     weakest: float = 0.43
     strongest: float = 0.82
-    slip: float = 0.001
+    slip: float = 0.003
     anything: float = 0.0
-    operand: float = 0.0005
-    operator: float = 0.0005
-    box: float = 0.0002
+    operand: float = 0.0015
+    operator: float = 0.0015
+    box: float = 0.0006
     recover: float = 0.11
 
     def for_lines(self, operations: int) -> Noise:

@@ -82,7 +82,9 @@ def test_every_study_writes_figures_and_a_picture(laboratory, name, tmp_path) ->
     assert figures
     for each in figures:
         assert each["low"] <= each["value"] <= each["high"]
-        assert len(each["seeds"]) == 2
+        assert len(each["seeds"]) in (
+            (1, 2) if name == "overoptimisation" else (2,)
+        )  # verifiers that ship are one seed
         assert np.mean(each["seeds"]) == pytest.approx(each["value"], abs=1e-5)
 
 

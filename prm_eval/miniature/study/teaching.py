@@ -101,11 +101,10 @@ def policy(laboratory: Laboratory, chooser: str, number: int, seed: int) -> Path
         bank = _written(laboratory, f"{name}-seed{seed}-round{number}", problems, before, laboratory.settings.tries)
         texts = chosen(laboratory, bank, chooser, seed)
         model = load_model(before, device=laboratory.device)
-        steps = laboratory.settings.policy_steps
-        with laboratory.bars(folder.name, steps, "step") as progress:
-            fit(
-                model, _Lessons(texts, seed), Schedule(steps, RATE), folder, device=laboratory.device, progress=progress
-            )
+        schedule = Schedule(laboratory.settings.policy_steps, RATE)
+        if texts:  # a policy that is never right is taught nothing by gold answers
+            with laboratory.bars(folder.name, schedule.steps, "step") as progress:
+                fit(model, _Lessons(texts, seed), schedule, folder, device=laboratory.device, progress=progress)
         save_model(model, folder / "model")
     return folder / "model"
 
