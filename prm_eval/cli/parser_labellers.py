@@ -133,7 +133,7 @@ def _sampling(group: Any, seed: str = "--seed") -> None:
 
 def _oracle(actions: Any) -> None:
     text = "label every step of the miniature's candidates by its oracle, which knows the plan of each problem"
-    command = add_command(actions, "oracle", text, "results/pools/miniature-350x64 -o out/oracle", "label oracle")
+    command = add_command(actions, "oracle", text, "results/pools/miniature-v2-350x64 -o out/oracle", "label oracle")
     _pool(command)
     _labels(command)
 

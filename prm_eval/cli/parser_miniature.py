@@ -86,14 +86,14 @@ def _steps(actions: Any) -> None:
         actions,
         "steps",
         "a step set of two solutions a problem, one with a wrong step and one without, every step judged by the oracle",
-        "-o miniature-steps",
+        "-o miniature-v2-steps",
         "miniature steps",
     )
     steps.add_argument("-o", "--output", type=Path, required=True, help="folder of the step set")
     steps.add_argument(
         "--pool",
         type=Path,
-        default=Path("results/pools/miniature-350x64"),
+        default=Path("results/pools/miniature-v2-350x64"),
         help="a pool of test or validation problems of the miniature (default: %(default)s)",
     )
 

@@ -41,8 +41,8 @@ class Noise:
     """
 
     share: float = 0.5
-    weakest: float = 0.43
-    strongest: float = 0.82
+    weakest: float = 0.40
+    strongest: float = 0.80
     slip: float = 0.003
     anything: float = 0.0
     operand: float = 0.0015
@@ -59,7 +59,7 @@ class Noise:
 
 OF_A_LINE = ("weakest", "strongest", "slip", "anything", "operand", "operator")
 # Few misconceptions, but strong ones, and hardly any rare mistake. Sampling at a temperature of 0.7 sharpens the
-# strongest from 0.82 to about 0.9.
+# strongest from 0.8 to about 0.88.
 CORPUS = Noise()
 # For verifiers: misconceptions less likely, and every rare mistake often enough to be learnt.
 RARE = Noise(weakest=0.2, strongest=0.2, slip=0.02, anything=0.05, operand=0.04, operator=0.015, box=0.03)

@@ -27,7 +27,7 @@ from prm_eval.miniature.verifiers import new_verifier, train_verifier
 
 SIZE = {"problems": 8, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3, "start_steps": 2,
         "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2}  # fmt: skip
-SMALL = StudySettings(seeds=(0, 1), rounds=2, iterated=True, **SIZE)
+SMALL = StudySettings(seeds=(0, 1), rounds=1, iterated=True, **SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ import numpy as np
 from prm_eval.labelling.queue_rules import Ask, Row, RuleName, choose, lot_of
 from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.study.bank import Bank
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval, resampled
 from prm_eval.miniature.study.supervision import HEADLINE, policy_alone
 from prm_eval.rewards.aggregate import sigmoid
@@ -198,11 +198,11 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
 
 def _curves(laboratory: Laboratory, picks: str, size: int, ns: Sequence[int], picker: Picker) -> Floats:
     """Return the accuracies of best-of-n on the test bank, (seeds, problems, len(ns))."""
-    steps = [
-        laboratory.steps(_arm(picks, size, seed), lambda seed=seed: _all(picker(laboratory, size, seed)))  # type: ignore[misc]
-        for seed in laboratory.settings.seeds
-    ]
-    return np.stack([best_of_n(each, laboratory.test, ns) for each in steps])
+
+    def of_seed(seed: int) -> Steps:
+        return laboratory.steps(_arm(picks, size, seed), lambda: _all(picker(laboratory, size, seed)))
+
+    return of_seeds(map(of_seed, laboratory.settings.seeds), laboratory.test, ns)
 
 
 def _share_right(laboratory: Laboratory, size: int, picker: Picker) -> float:

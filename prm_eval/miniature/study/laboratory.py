@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -318,3 +318,8 @@ def best_of_n(steps: Steps, bank: Bank, ns: Sequence[int], aggregation: Aggregat
     """Return the expected accuracies of best-of-n, (problems, len(ns)); candidates without a step lose."""
     rewards = np.array([aggregate_lists(row, aggregation, "logodds")[0] for row in steps])
     return best_of_n_table(rewards, bank.correct, ns)
+
+
+def of_seeds(steps: Iterable[Steps], bank: Bank, ns: Sequence[int]) -> Floats:
+    """Return :func:`best_of_n` of the verifiers of several seeds, (seeds, problems, len(ns))."""
+    return np.stack([best_of_n(each, bank, ns) for each in steps])

@@ -16,7 +16,7 @@ import numpy as np
 
 from prm_eval.miniature.data import Labelled, Labelling
 from prm_eval.miniature.problems import MiniatureProblem
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, best_of_n
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval
 from prm_eval.miniature.subjects import SUBJECTS
 
@@ -79,11 +79,17 @@ def _curves(laboratory: Laboratory, labels: Labelling, how: str, by: str, ns: tu
         ]
     found = np.full((len(laboratory.settings.seeds), len(problems), len(ns)), np.nan)
     for name, tested, kept in parts:
-        for at, seed in enumerate(laboratory.settings.seeds):
-            arm = Arm(labels, f"{'without' if by == UNSEEN else 'as-many-as-without'}-{_slug(name)}", SIZE, seed)
-            steps = laboratory.steps(arm, lambda kept=kept, seed=seed: _learnt(laboratory, kept, by, seed))  # type: ignore[misc]
-            found[at, tested] = best_of_n(steps, laboratory.test, ns)[tested]
+        found[:, tested] = of_seeds(
+            (_steps(laboratory, labels, by, name, kept, seed) for seed in laboratory.settings.seeds),
+            laboratory.test,
+            ns,
+        )[:, tested]
     return found[:, ~np.isnan(found[0, :, 0])]
+
+
+def _steps(laboratory: Laboratory, labels: Labelling, by: str, name: str, kept: Kept, seed: int) -> Steps:
+    arm = Arm(labels, f"{'without' if by == UNSEEN else 'as-many-as-without'}-{_slug(name)}", SIZE, seed)
+    return laboratory.steps(arm, lambda: _learnt(laboratory, kept, by, seed))
 
 
 def _learnt(laboratory: Laboratory, kept: Kept, by: str, seed: int) -> list[Labelled]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from prm_eval.miniature.candidates import LESSON_DRAW, training_problems
 from prm_eval.miniature.data import Labelling
 from prm_eval.miniature.lessons import Lessons
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
 from prm_eval.miniature.study.summaries import by_n, difference, draw, interval
 from prm_eval.miniature.study.supervision import policy_alone
 
@@ -40,9 +38,9 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     ns = tuple(n for n in (1, 2, 4, 8, 16, 32, 64) if n <= m)
     curves: dict[str, Floats] = {}
     for kind in WEAK:
-        of_seeds = [weak(laboratory, kind, seed) for seed in laboratory.settings.seeds]
-        curves[f"{kind.upper()}, {steps:,} steps"] = _accuracies(laboratory, of_seeds, ns)
-        curves[f"{kind.upper()} that ships"] = _accuracies(laboratory, [laboratory.of_model(kind)], ns)
+        few = (weak(laboratory, kind, seed) for seed in laboratory.settings.seeds)
+        curves[f"{kind.upper()}, {steps:,} steps"] = of_seeds(few, laboratory.test, ns)
+        curves[f"{kind.upper()} that ships"] = of_seeds([laboratory.of_model(kind)], laboratory.test, ns)
     before = max(0, len(ns) - 3)
     found = {
         "study": "overoptimisation",
@@ -55,7 +53,3 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     points = {name: [(float(n), interval(each[:, :, k])) for k, n in enumerate(ns)] for name, each in curves.items()}
     title = f"Best of n on {laboratory.settings.test_problems} problems, by verifiers of few and many steps"
     return found, draw(points, x="n, candidates a problem", title=title, flat=policy_alone(laboratory))
-
-
-def _accuracies(laboratory: Laboratory, of_seeds: list[Steps], ns: tuple[int, ...]) -> Floats:
-    return np.stack([best_of_n(each, laboratory.test, ns) for each in of_seeds])

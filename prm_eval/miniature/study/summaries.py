@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,17 @@ def resampled(values: Floats, count: int, seed: int = 0) -> Floats:
 
     Both seeds and problems are resampled, in the same way for all arms.
     """
+    over_seeds, over_problems = _weights(*values.shape[1:], count, seed)
+    return np.stack([((over_seeds @ arm) * over_problems).sum(axis=1) for arm in values], axis=1)
+
+
+@lru_cache(maxsize=4)
+def _weights(seeds: int, problems: int, count: int, seed: int) -> tuple[Floats, Floats]:
+    """Return the weights of seeds and of problems in ``count`` resamples."""
     generator = np.random.default_rng(seed)
-    _, seeds, problems = values.shape
     over_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
     over_problems = generator.multinomial(problems, np.full(problems, 1 / problems), count) / problems
-    return np.stack([((over_seeds @ arm) * over_problems).sum(axis=1) for arm in values], axis=1)
+    return over_seeds, over_problems
 
 
 def by_n(curves: Floats, ns: Sequence[int]) -> dict[str, Any]:

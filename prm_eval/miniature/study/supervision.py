@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
 from prm_eval.miniature.study.summaries import by_n, difference, differences_by_n, draw, interval
 
 HEADLINE = 16  # the n of the picture; the JSON file has all n
@@ -48,8 +48,8 @@ def drawn_steps(laboratory: Laboratory, kind: str, size: int, seed: int) -> Step
 
 def drawn_curves(laboratory: Laboratory, kind: str, size: int, ns: tuple[int, ...]) -> Floats:
     """Return the accuracies of best-of-n by such arms on the test bank, (seeds, problems, len(ns))."""
-    steps = [drawn_steps(laboratory, kind, size, seed) for seed in laboratory.settings.seeds]
-    return np.stack([best_of_n(each, laboratory.test, ns) for each in steps])
+    steps = (drawn_steps(laboratory, kind, size, seed) for seed in laboratory.settings.seeds)
+    return of_seeds(steps, laboratory.test, ns)
 
 
 def policy_alone(laboratory: Laboratory) -> dict[str, float]:
