@@ -6,9 +6,9 @@ most a number. The last step's value is the answer's own grade, and no completio
 cut off before its end. With ``stop`` a solution ends at its first step that is never right: no later one is asked
 about.
 
-Every distinct beginning of a problem is asked about once, and its result is in a journal before the next ones are
-asked, so that the same command goes on after a kill. The journal knows nothing of ``hard`` and ``stop``: the same
-results give labels of either kind.
+Every distinct beginning of a problem is asked about once, and its result is in a journal as soon as it is there, so
+that the same command goes on after a kill, or where a server died. What was refused then is asked about again. The
+journal knows nothing of ``hard`` and ``stop``: the same results give labels of either kind.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from prm_eval.progress import Bars, Progress, no_bars
 from prm_eval.records import Candidate, LabelKind, Problem, StepLabel
 from prm_eval.rewards.files.differences import difference
 from prm_eval.rewards.inputs.pieces import Refused
-from prm_eval.stepsets.label_file import DESCRIPTION, LabelFile
+from prm_eval.stepsets.label_file import DESCRIPTION, ROWS, LabelFile
 from prm_eval.store.journal import Journal
 from prm_eval.store.writing import replacing
 from prm_eval.texts.steps import split_steps
@@ -130,6 +130,7 @@ class Rollouts:
             with bars(ROLLING, counts.beginnings, "beginning") as progress:
                 progress(min(resumed, counts.beginnings))
                 self._ask_all(journal, progress)
+            self._require_any()
             self._write_results(journal)
             outcome = self._write_labels()
             # the labels are on the disk
@@ -199,8 +200,7 @@ class Rollouts:
         while block := self._block(problems):
             while asks := self._next(block):
                 for start in range(0, len(asks), self.completer.at_once):
-                    self._ask(asks[start : start + self.completer.at_once], journal)
-                    progress(len(self.values))
+                    self._ask(asks[start : start + self.completer.at_once], journal, progress)
 
     def _block(self, problems: Iterator[tuple[dict[str, _Text], list[Candidate]]]) -> list[_Text]:
         """Return the texts of so many problems that one wave of them is a full lot, or a few."""
@@ -224,14 +224,17 @@ class Rollouts:
                     break
         return list(found.values())
 
-    def _ask(self, asks: Sequence[tuple[Problem, str]], journal: Journal) -> None:
+    def _ask(self, asks: Sequence[tuple[Problem, str]], journal: Journal, progress: Progress) -> None:
         requests = [Request(prompt, seed_of(self.how.seed, prompt)) for _, prompt in asks]
-        given = self.completer.complete(requests, self.how)
-        records = [self._record(*ask, each) for ask, each in zip(asks, given, strict=True)]
-        journal.append(records)
-        for record in records:
+        shown = ""
+        for place, given in self.completer.complete(requests, self.how):
+            record = self._record(*asks[place], given)
+            journal.append([record])
             self._take(record)
-        self._require_sense(given)
+            progress(len(self.values))
+            if not shown and not isinstance(given, str):
+                shown = given[0].text
+        self._require_sense(shown)
 
     def _record(self, problem: Problem, prompt: str, given: list[Completion] | str) -> dict[str, Any]:
         about = {"problem_id": problem.problem_id, "prompt": digest(problem.problem_id, prompt)}
@@ -261,19 +264,22 @@ class Rollouts:
             completions=len(right), without_answer=sum(each is None for each in answers), cut=record.get("cut", 0)
         )
 
-    def _require_sense(self, given: Sequence[list[Completion] | str]) -> None:
+    def _require_any(self) -> None:
+        """Insist that not all beginnings were refused: labels of nothing would be called finished."""
+        refused = [each.refused for each in self.values.values() if each.refused]
+        if refused and len(refused) == len(self.values):
+            raise ModelError(
+                f"{self.completer.name} refused all of the first {len(refused)} beginnings, the first because: "
+                f"{refused[0]}. Give a smaller --max-new-tokens or another server; the same command asks again."
+            )
+
+    def _require_sense(self, shown: str) -> None:
         """Insist, once a few beginnings were asked about, that completions come and that some have an answer."""
         if len(self.values) < TRIED:
             return
-        refused = [each.refused for each in self.values.values() if each.refused]
-        if len(refused) == len(self.values):
-            raise ModelError(
-                f"{self.completer.name} refused all of the first {len(refused)} beginnings, the first because: "
-                f"{refused[0]}. Give a smaller --max-new-tokens or another server; the same command goes on."
-            )
+        self._require_any()
         tally = self._tally
         if tally["completions"] and tally["completions"] == tally["without_answer"]:
-            shown = next((each[0].text for each in given if not isinstance(each, str)), "")
             raise PrmEvalError(
                 f"none of the first {tally['completions']} completions has a final answer; expected most to have one. "
                 f"One of them: {shown[:200]!r}. Is the prompt what the policy expects (--prompt, --chat), and "
@@ -294,7 +300,8 @@ class Rollouts:
         differs = difference(there.info.settings, self._settings())
         if differs is not None:
             raise PrmEvalError(
-                f"{self.folder} holds labels that were made otherwise: {differs}. Give another folder, or remove it."
+                f"{self.folder} holds labels that were made otherwise: {differs}. Give another folder (-o DIR), or "
+                f"remove {DESCRIPTION} and {ROWS} from this one."
             )
         return there
 
@@ -319,12 +326,19 @@ class Rollouts:
             # nothing came of it: the user has corrected the command
             journal.restart({"key": self.key})
         for _, record in journal.records():
-            self._take(record)
+            # a server that refused may have been mended, or have more room now
+            if "refused" not in record:
+                self._take(record)
 
     def _write_results(self, journal: Journal) -> None:
-        """Write the journal as plain lines, which stay beside the labels."""
+        """Write the journal as plain lines, which stay beside the labels: of each beginning what came of it last."""
+        refused: set[str] = set()
         with replacing(self.folder / RESULTS) as stream:
             for _, record in journal.records():
+                name = record["prompt"]
+                if "refused" in record and (name in refused or not self.values[name].refused):
+                    continue
+                refused |= {name} if "refused" in record else set()
                 stream.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
     def _write_labels(self) -> Outcome:

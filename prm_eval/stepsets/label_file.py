@@ -128,7 +128,11 @@ class LabelWriter:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         if (folder / DESCRIPTION).exists():
-            raise PrmEvalError(f"{folder} holds labels already. Give another folder, or remove it first.")
+            # the folder may hold what cannot be made again: marks of people, completions of a policy
+            raise PrmEvalError(
+                f"{folder} holds labels already. Give another folder, or remove these two files first: "
+                f"{folder / DESCRIPTION} and {folder / ROWS}"
+            )
         self.splitter = splitter or pool.info.splitter
         if self.splitter not in SPLITTERS:
             raise PrmEvalError(f"unknown splitter {self.splitter!r}; expected one of {', '.join(SPLITTERS)}")

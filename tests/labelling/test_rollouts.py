@@ -35,18 +35,15 @@ class Scripted:
         return {"id": "scripted"}
 
     def complete(self, requests, how):
-        found = []
-        for request in requests:
+        for place, request in enumerate(requests):
             if self.dies_after is not None and sum(self.asked.values()) >= self.dies_after:
                 raise ModelError("the server is gone")
             self.asked[request.prompt] += 1
             self.seeds[request.prompt] = request.seed
             right = self.right(request.prompt)
             texts = [self.answer(k < right) for k in range(how.rollouts)]
-            found.append(
-                "over-length: 9" if self.refuses(request.prompt) else [Completion(each, False) for each in texts]
-            )
-        return found
+            given = [Completion(each, False) for each in texts]
+            yield place, "over-length: 9" if self.refuses(request.prompt) else given
 
 
 HOW = Sampling(rollouts=8, temperature=1.0, max_new_tokens=5)
@@ -116,7 +113,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(one, tmp_path) -> None:
     assert (tmp_path / "l" / JOURNAL).is_file() and not (tmp_path / "l" / "labels.json").exists()
     policy = Scripted(by_words, at_once=1)
     again = Rollouts(one, tmp_path / "l", policy, Frame(), HOW).run()
-    assert again.resumed == 2 and sum(policy.asked.values()) == 3
+    # of the lot in which it died, what came before is there too
+    assert again.resumed == 3 and sum(policy.asked.values()) == 2
     assert shares(again.labels, one) == shares(whole.labels, one)
     silent = Scripted(by_words, dies_after=0)
     assert Rollouts(one, tmp_path / "l", silent, Frame(), HOW).run().outcome is None
@@ -151,6 +149,22 @@ def test_a_prompt_that_the_policy_does_not_understand_is_found_early(tmp_path) -
     assert found.resumed == 0 and found.asked == 40
     with pytest.raises(ModelError, match="refused all of the first"):
         Rollouts(pool, tmp_path / "m", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
+
+
+def test_what_a_server_refused_is_asked_again(tmp_path) -> None:
+    """A server started with too little room, and then with more: labels without the beginnings that it refused at first
+    would be called finished, and nobody would know."""
+    pool = long_pool(tmp_path)
+    with pytest.raises(ModelError, match="the same command asks again"):
+        Rollouts(pool, tmp_path / "m", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
+    found = Rollouts(pool, tmp_path / "m", Scripted(), Frame(), HOW).run()
+    assert (found.asked, found.resumed, found.refused) == (40, 0, {}) and set(shares(found.labels, pool)) == {(1.0,) * 3}
+    rows = [json.loads(line) for line in (tmp_path / "m" / RESULTS).read_text().splitlines()]
+    assert len(rows) == 40 and not any("refused" in row for row in rows)
+    few = make_pool(tmp_path / "few", {"a": ("Two?", "2", ["one\n\\boxed{2}"])})
+    with pytest.raises(ModelError, match="refused all"):
+        Rollouts(few, tmp_path / "n", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
+    assert not (tmp_path / "n" / "labels.json").exists()
 
 
 def test_a_refused_beginning_is_unknown_and_not_wrong(one, tmp_path) -> None:
