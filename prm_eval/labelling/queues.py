@@ -95,7 +95,7 @@ def make_queue(
     if len(rewards) < least:
         raise PrmEvalError(f"the rule {ask.rule} reads {least} reward folder(s); found {len(rewards)}: --rewards R")
     used = rewards[: 1 if ask.rule != "disagreement" else len(rewards)] if least else ()
-    _require_one_kind(used)
+    _require_meaning(ask, used)
     source = meant_grades(pool, grades)
     if ask.rule == "convincing":
         pool.require_grades(source)
@@ -178,13 +178,27 @@ def labelled_keys(folders: Sequence[Path], pool: Pool) -> set[Key]:
     return found
 
 
-def _require_one_kind(rewards: Sequence[RewardFile]) -> None:
-    """Insist that several reward models give numbers of the same steps."""
+def _require_meaning(ask: Ask, rewards: Sequence[RewardFile]) -> None:
+    """Insist that a rule can read what reward models give: chances for ``uncertain``, chances of the same steps, by
+    different models, for ``disagreement``.
+    """
+    if ask.rule == "uncertain" and rewards[0].info.score_type == "raw":
+        raise PrmEvalError(
+            f"{rewards[0].info.name} gives raw numbers, of which none is a chance of 1/2; expected probabilities or "
+            "log-odds. Say what they are when they are imported (--score-type), or choose by another rule"
+        )
+    if ask.rule != "disagreement":
+        return
+    same = Counter(each.folder.resolve() for each in rewards).most_common(1)[0]
+    if same[1] > 1:
+        raise PrmEvalError(f"--rewards {same[0]} {same[1]} times: a model does not disagree with itself; give another")
     forms = {(each.info.kind, each.info.splitter) for each in rewards}
     if len(forms) > 1:
         said = "; ".join(f"{each.info.name}: {each.info.kind}, steps by {each.info.splitter}" for each in rewards)
         raise PrmEvalError(f"reward models that disagree must judge the same steps; found {said}")
-    for each in rewards if len(rewards) > 1 else ():
+    for each in rewards:
+        if each.info.kind != "prm":
+            raise PrmEvalError(f"{each.info.name} gives one number a solution; disagreement is about steps: give PRMs")
         if each.info.score_type == "raw":
             raise PrmEvalError(
                 f"{each.info.name} gives raw numbers, whose spread means nothing; expected probabilities"

@@ -32,7 +32,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards import RewardFile, load_reward_model
 from prm_eval.rewards.files.differences import difference
-from prm_eval.stepsets.label_file import DESCRIPTION, LabelFile, to_step_set
+from prm_eval.stepsets.label_file import DESCRIPTION, ROWS, LabelFile, to_step_set
 from prm_eval.stepsets.labels import NO_ERROR
 from prm_eval.stepsets.step_set import is_step_set
 from prm_eval.store.journal import Journal
@@ -259,7 +259,9 @@ class _Making:
         if others:
             problem_id, candidate_id = min(others)
             found = f"labels of {len(others):,} candidates that were not chosen, as {candidate_id} of {problem_id!r}"
-            raise DataError(folder, None, found, f"labels of {self._own / 'queue.jsonl'}")
+            queue = self._own / "queue.jsonl"
+            hint = f"Remove {DESCRIPTION} and {ROWS} there; prm-eval label export has --queue {queue}."
+            raise DataError(folder, None, found, f"labels of {queue}", hint)
         if not labels.info.n_labelled:
             raise DataError(folder, None, "no label", "labels of the queue; is the labeller in order?")
         return labels

@@ -53,6 +53,9 @@ def test_one_pool_whatever_the_shape(tmp_path: Path, shape: str, packed: bool) -
         (b"\x28\xb5\x2f\xfd rest", "found zstd data"),
         (b"PAR1 rest", "row 1: found Parquet that cannot be read"),
         (gzip.compress(b'{"problem": "p"}' * 99)[:-12], "found gzip data that is damaged"),
+        (b"\x1f\x8b", "found gzip data that is damaged"),
+        (gzip.compress(b'{"problem": "p"}')[:10], "found gzip data that is damaged"),
+        (b"\x1f\x8bno gzip at all", "found gzip data that is damaged"),
         (b"", "an empty file"),
         (b" \n\n", "an empty file"),
         (b"hello", "a line that is not JSON"),
@@ -63,7 +66,7 @@ def test_one_pool_whatever_the_shape(tmp_path: Path, shape: str, packed: bool) -
         (b'{"problem": "p", "samples": [], "samples": [1]}', "the field 'samples' twice; expected each field once"),
         (b'[{"problem": "p", "samples": [], "samples": [1]}]', "the field 'samples' twice; expected each field once"),
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_bytes_that_are_no_rows(tmp_path: Path, data: bytes, message: str) -> None:
     """What cannot be read says what it is and what to do, without a traceback."""

@@ -161,6 +161,11 @@ class Campaign:
         """Return the candidates to label as (item, how many people label it), in order."""
         return [(item, n) for item, n in self.store.rows("SELECT item, opinions FROM queue ORDER BY place")]
 
+    def keys(self) -> dict[int, tuple[str, str]]:
+        """Return the problem id and the candidate id of every candidate that was ever queued, by item."""
+        query = "SELECT item, problem_id, candidate_id FROM items WHERE kind = 'main'"
+        return {item: (problem, candidate) for item, problem, candidate in self.store.rows(query)}
+
     def items_of(self, kind: Kind) -> list[int]:
         """Return the items of a kind, in order."""
         return [item for (item,) in self.store.rows("SELECT item FROM items WHERE kind = ? ORDER BY item", kind)]
