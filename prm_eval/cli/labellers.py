@@ -234,7 +234,7 @@ def _rounds(options: argparse.Namespace) -> int:
     plan = Plan(
         _ask(options),
         _labeller(options, pool),
-        _trainer(options),
+        _trainer(options, pool),
         options.rounds,
         start=RewardFile(options.rewards[0]) if options.rewards else None,
         test=None if options.test is None else Pool(options.test).require_sound(),
@@ -267,8 +267,10 @@ def _labeller(options: argparse.Namespace, pool: Pool) -> Named:
     return round_labellers.rollouts(*_policy(options, pool), Bar, hard=options.hard, stop=options.stop)
 
 
-def _trainer(options: argparse.Namespace) -> Named:
-    from prm_eval.labelling.rounds import Named, own_trainer
+def _trainer(options: argparse.Namespace, pool: Pool) -> Named:
+    from prm_eval.cli.train import train_options
+    from prm_eval.labelling.round_trainers import require_trainable
+    from prm_eval.labelling.rounds import Named, has_trained, own_trainer
 
     if (options.base is None) == (options.trainer is None):
         raise PrmEvalError("who trains? Give --base MODEL for prm-eval train prm, or --trainer MODULE:FUNCTION")
@@ -279,7 +281,11 @@ def _trainer(options: argparse.Namespace) -> Named:
         from prm_eval.cli.parser import build_parser
 
         words = ["train", "prm", str(step_set), "--base", options.base, "-o", str(folder)]
-        return settled(build_parser().parse_args([*words, *shlex.split(options.train)]))
+        try:
+            more = shlex.split(options.train)
+        except ValueError as error:
+            raise PrmEvalError(f"--train {options.train!r}: {error}; expected options as on a command line") from None
+        return settled(build_parser().parse_args([*words, *more]))
 
     def train(step_set: Path, folder: Path) -> tuple[str, dict[str, str]]:
         from prm_eval.cli.commands import ACTIONS
@@ -291,8 +297,10 @@ def _trainer(options: argparse.Namespace) -> Named:
         recipe = folder / "recipe.yaml"
         return str(folder), {"recipe": str(recipe)} if recipe.is_file() else {}
 
-    # a wrong option is found now and not after a round of labels
-    parsed(Path("SET"), Path("MODEL"))
+    # what the training would refuse is found now and not after a round of labels
+    given = parsed(Path("SET"), Path("MODEL"))
+    if not has_trained(options.output):
+        require_trainable(pool, options.base, train_options(given, "prm"))
     return Named({"base": options.base, "train": options.train}, train)
 
 

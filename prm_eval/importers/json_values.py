@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.store.jsonl import GZIP_ERRORS, MAX_LINE_BYTES, RepeatedFieldError, damaged, finite_digits, once, open_binary
+from prm_eval.store.jsonl import (
+    GZIP_ERRORS,
+    MAX_LINE_BYTES,
+    RepeatedFieldError,
+    damaged,
+    finite_digits,
+    once,
+    open_binary,
+)
 
 _CHUNK = 1 << 20
 _BETWEEN = " \t\r\n"

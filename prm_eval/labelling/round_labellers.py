@@ -35,9 +35,7 @@ def model(rewards: RewardFile, threshold: float | None = None) -> Named:
     def do(pool: Pool, wanted: Collection[Key], folder: Path) -> object:
         return label_by_model(pool, rewards, folder, threshold=threshold, wanted=wanted)
 
-    return Named(
-        {"labeller": "model", "rewards": rewards.info.name, "threshold": limit_of(rewards, threshold)}, do
-    )
+    return Named({"labeller": "model", "rewards": rewards.info.name, "threshold": limit_of(rewards, threshold)}, do)
 
 
 def judge(name: str, options: Mapping[str, Any], bars: Bars = no_bars) -> Named:

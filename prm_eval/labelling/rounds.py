@@ -157,16 +157,34 @@ def run_rounds(pool: Pool, folder: Path, plan: Plan, bars: Bars = no_bars) -> li
     folder.mkdir(parents=True, exist_ok=True)
     key = plan.key(pool)
     with Journal(folder / JOURNAL, {"key": key}, busy=f"another process is at the rounds of {folder}") as journal:
-        if (differs := _differs(journal, key)) is not None:
+        if (differs := _differs(journal, key)) is not None and not _may_change(journal, key, folder):
             raise PrmEvalError(
                 f"{folder} holds rounds of another plan: {differs}. Go on with that, or give another folder."
             )
+        if differs is not None:
+            journal.restart({"key": key})
         found = [Round(**fields) for _, fields in journal.records()]
         for number in range(len(found) + 1, plan.rounds + 1):
             made = _Making(pool, folder, plan, number, bars).make()
             journal.append([made.__dict__])
             found.append(made)
     return found[: plan.rounds]
+
+
+def has_trained(folder: Path) -> bool:
+    """Say whether the first round of a folder has a model already."""
+    return (folder / "round-1" / MODEL).is_file()
+
+
+def _may_change(journal: Journal, key: Mapping[str, Any], folder: Path) -> bool:
+    """Say whether only the training and the test are others, and nothing came of them yet.
+
+    A first training that was refused is started again with other options, and the labels of the round are kept.
+    """
+    found = journal.header.get("key")
+    later = {"trainer", "test"}
+    same = isinstance(found, dict) and all(found.get(name) == key[name] for name in key.keys() - later)
+    return same and not journal.count and not has_trained(folder)
 
 
 def _differs(journal: Journal, key: dict[str, Any]) -> str | None:

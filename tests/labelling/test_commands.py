@@ -148,14 +148,15 @@ def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatc
     from argparse import Namespace
 
     from prm_eval.cli import commands, parser
+    from prm_eval.labelling import round_trainers
     from tests.conftest import tiny_model
 
-    seen = []
+    seen, checked = [], []
 
     class Parser:
         def parse_args(self, words):
             seen.append(words)
-            return Namespace(command="train prm", output=words[6])
+            return Namespace(command="train prm", output=words[6], against=[], epochs=2)
 
     def train(options):
         tiny_model(tmp_path / "r" / "round-1" / "model", "TokenClassification")
@@ -166,12 +167,46 @@ def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatc
     words += ["--base", "some/base", "--train", "--epochs 2", "-o", str(tmp_path / "r")]
     given = settled(parser.build_parser().parse_args(words))
     monkeypatch.setattr(parser, "build_parser", Parser)
+    monkeypatch.setattr(round_trainers, "require_trainable", lambda *given: checked.append(given[1:]))
     monkeypatch.setitem(commands.ACTIONS, "train prm", train)
     for _ in range(2):
         assert commands.ACTIONS["label rounds"](given) == 0
     own = tmp_path / "r" / "round-1"
     assert ["train", "prm", str(own / "set"), "--base", "some/base", "-o", str(own / "model"), "--epochs", "2"] in seen
     assert seen[0][2] == "SET" and len(seen) == 3
+    # once: a round that is trained shows that it can be
+    ((base, options),) = checked
+    assert (base, options.kind, options.epochs) == ("some/base", "prm", 2)
+
+
+def test_what_the_training_would_refuse_is_said_before_anybody_labels(mini, tmp_path, capsys) -> None:
+    """A base that is not there, registered sets that nobody has, problems that are measured on: found after a round of
+    labels, each is a day of people's work for nothing."""
+    from tests.training.small import base
+
+    made = base(tmp_path / "base")
+    words = ["label", "rounds", str(mini.path), "--labeller", "people", "--by", "uniform", "-o", str(tmp_path / "r")]
+    for more, says in (
+        (["--base", str(tmp_path / "none")], "tokenizer"),
+        (["--base", str(made)], "registered problem sets cannot be had"),
+        (["--base", str(made), "--train", "--unchecked --against"], None),
+        (["--base", str(made), "--train", '"'], "No closing quotation"),
+        (["--base", str(made), "--train", f"--unchecked --against {mini.path}"], "6 of 6 problems in common"),
+        (
+            ["--base", str(made), "--train", f"--unchecked --against {mini.path} --contamination keep"],
+            "wait for labels",
+        ),
+        # nothing came of the training yet: other options go on with the same labels
+        (["--base", str(made), "--train", "--unchecked --held-out 0 --contamination drop"], "wait for labels"),
+    ):
+        if says is None:
+            with pytest.raises(SystemExit):
+                main([*words, *more])
+            continue
+        assert main([*words, *more]) == 1
+        assert says in capsys.readouterr().err
+    assert main([*words[:-1], str(tmp_path / "r"), "--per-problem", "2", "--trainer", "json:loads"]) == 1
+    assert "another plan" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def test_a_server_that_dies_in_the_middle_of_a_reply_is_asked_again(sent, monkey
 
     threading.Thread(target=serve, daemon=True).start()
     with listening, pytest.raises(ModelError, match="5 times.*the same command goes on"):
-        asked(ServerCompleter(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "me", Frame()), [Request("a", 5)], HOW)
+        asked(
+            ServerCompleter(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "me", Frame()), [Request("a", 5)], HOW
+        )
 
 
 def test_a_chat_template_makes_ids_and_the_beginning_is_checked(server, tmp_path) -> None:

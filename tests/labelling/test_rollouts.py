@@ -158,7 +158,9 @@ def test_what_a_server_refused_is_asked_again(tmp_path) -> None:
     with pytest.raises(ModelError, match="the same command asks again"):
         Rollouts(pool, tmp_path / "m", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
     found = Rollouts(pool, tmp_path / "m", Scripted(), Frame(), HOW).run()
-    assert (found.asked, found.resumed, found.refused) == (40, 0, {}) and set(shares(found.labels, pool)) == {(1.0,) * 3}
+    assert (found.asked, found.resumed, found.refused) == (40, 0, {}) and set(shares(found.labels, pool)) == {
+        (1.0,) * 3
+    }
     rows = [json.loads(line) for line in (tmp_path / "m" / RESULTS).read_text().splitlines()]
     assert len(rows) == 40 and not any("refused" in row for row in rows)
     few = make_pool(tmp_path / "few", {"a": ("Two?", "2", ["one\n\\boxed{2}"])})

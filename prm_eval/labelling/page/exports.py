@@ -78,9 +78,7 @@ def export(
     return FORMS[form](campaign, chosen, out)
 
 
-def choose(
-    campaign: Campaign, take: Take | None = None, wanted: Collection[Key] | None = None
-) -> list[Chosen]:
+def choose(campaign: Campaign, take: Take | None = None, wanted: Collection[Key] | None = None) -> list[Chosen]:
     """Return the labels that count, in the pool's order.
 
     Raises:
