@@ -179,9 +179,7 @@ def labelled_keys(folders: Sequence[Path], pool: Pool) -> set[Key]:
 
 
 def _require_meaning(ask: Ask, rewards: Sequence[RewardFile]) -> None:
-    """Insist that a rule can read what reward models give: chances for ``uncertain``, chances of the same steps, by
-    different models, for ``disagreement``.
-    """
+    """Insist that a rule can read the rewards: chances, and for disagreement those of the same steps by two models."""
     if ask.rule == "uncertain" and rewards[0].info.score_type == "raw":
         raise PrmEvalError(
             f"{rewards[0].info.name} gives raw numbers, of which none is a chance of 1/2; expected probabilities or "

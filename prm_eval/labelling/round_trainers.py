@@ -1,4 +1,4 @@
-"""What can be known of the training of rounds before anybody labels: it must not be refused after hours of labelling."""
+"""What can be known of the training of rounds before anybody labels, so that it is not refused after hours of work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def require_trainable(pool: Pool, base: str, options: TrainOptions) -> None:
             overlap.note(key, names, f"{pool.path}: {each.problem_id}", each.statement)
     if overlap.keys:
         raise PrmEvalError(
-            f"{pool.path} has {len(overlap.keys):,} of {len(pool.problems):,} problems in common with problem sets that "
-            f"verifiers are measured on: {overlap.words()}. Leave them out of the training (--train "
+            f"{pool.path} has {len(overlap.keys):,} of {len(pool.problems):,} problems in common with problem sets "
+            f"that verifiers are measured on: {overlap.words()}. Leave them out of the training (--train "
             '"--contamination drop"), or train on them (--train "--contamination keep"), which the card will say'
         )
