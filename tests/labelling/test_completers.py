@@ -121,7 +121,7 @@ def test_a_server_that_dies_in_the_middle_of_a_reply_is_asked_again(sent, monkey
                 connection.sendall(sent)
 
     threading.Thread(target=serve, daemon=True).start()
-    with listening, pytest.raises(ModelError, match="5 times.*the same command goes on"):
+    with listening, pytest.raises(ModelError, match=r"5 times.*the same command goes on"):
         asked(
             ServerCompleter(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "me", Frame()), [Request("a", 5)], HOW
         )

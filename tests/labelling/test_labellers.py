@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.grading.pool import grade_pool
+from prm_eval.labelling import round_labellers
 from prm_eval.labelling.filtering import filter_labels
 from prm_eval.labelling.labellers import label_by_judge, label_by_model, majority, part_of
-from prm_eval.labelling import round_labellers
 from prm_eval.labelling.merging import merge_labels
 from prm_eval.records import StepRewards
 from prm_eval.stepsets.label_file import LabelFile, to_step_set
@@ -75,7 +75,7 @@ def test_raw_numbers_need_a_threshold_and_an_orm_cannot_label_steps(small, tmp_p
 def test_a_threshold_that_calls_everything_wrong_or_right_is_refused(small, tmp_path, threshold) -> None:
     """80 for 80 % is a likely slip, and every first step of the pool would be wrong, without a word."""
     rewards = write_rewards(small, tmp_path / "r", doubtful)
-    with pytest.raises(PrmEvalError, match="expected a number above 0 and up to 1, as 0.8"):
+    with pytest.raises(PrmEvalError, match="expected a number above 0 and up to 1"):
         label_by_model(small, rewards, tmp_path / "l", threshold=threshold)
     with pytest.raises(PrmEvalError, match="--threshold"):
         round_labellers.model(rewards, threshold)

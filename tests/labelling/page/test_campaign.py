@@ -175,10 +175,8 @@ def test_a_rate_that_is_no_share_of_twenty_is_kept_too(rate) -> None:
     length = max(20, -(-100 // round(100 * rate)))
     found = [is_known_place(plan, "ann", k) for k in range(200 * length)]
     assert sum(found) == round(rate * 200 * length)
-    assert {sum(found[k : k + length]) for k in range(0, len(found), length)} <= {
-        int(rate * length),
-        int(rate * length) + 1,
-    }
+    blocks = {sum(found[k : k + length]) for k in range(0, len(found), length)}
+    assert blocks <= {int(rate * length), int(rate * length) + 1}
     assert any(found[:length])
 
 
