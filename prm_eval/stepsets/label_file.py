@@ -100,6 +100,20 @@ class Labelled:
     remarks: tuple[str, ...] = ()
 
 
+def require_no_labels(folder: Path) -> None:
+    """Insist that a folder holds no labels, before anybody is asked for new ones.
+
+    Raises:
+        PrmEvalError: It does.
+    """
+    if (folder / DESCRIPTION).exists():
+        # it may hold what cannot be made again, too: marks of people, completions of a policy
+        raise PrmEvalError(
+            f"{folder} holds labels already. Give another folder, or remove these two files first: "
+            f"{folder / DESCRIPTION} and {folder / ROWS}"
+        )
+
+
 class LabelWriter:
     """A writer of labels, candidate by candidate in the pool's order; the folder is complete or not there.
 
@@ -127,12 +141,7 @@ class LabelWriter:
         splitter: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if (folder / DESCRIPTION).exists():
-            # the folder may hold what cannot be made again: marks of people, completions of a policy
-            raise PrmEvalError(
-                f"{folder} holds labels already. Give another folder, or remove these two files first: "
-                f"{folder / DESCRIPTION} and {folder / ROWS}"
-            )
+        require_no_labels(folder)
         self.splitter = splitter or pool.info.splitter
         if self.splitter not in SPLITTERS:
             raise PrmEvalError(f"unknown splitter {self.splitter!r}; expected one of {', '.join(SPLITTERS)}")

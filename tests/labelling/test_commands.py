@@ -133,13 +133,17 @@ def test_a_judge_is_asked_about_the_queue_alone(small, tmp_path, capsys) -> None
     ]
     try:
         assert main([*words, "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "-o", str(tmp_path / "l")]) == 0
+        # labels that are there are found before a judge is asked for nothing
+        other = [*words[:-2], "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "-o", str(tmp_path / "l")]
+        assert main(other) == 1 and "holds labels already" in capsys.readouterr().err
     finally:
         server.shutdown()
         server.server_close()
     assert len(bodies) == 2
     found = [each.label.first_error for each in LabelFile(tmp_path / "l").labelled(small)]
     assert found == [-1, 0]
-    assert "judge: some/model" in capsys.readouterr().out
+    info = LabelFile(tmp_path / "l").info
+    assert (info.source, info.by) == ("judge", "some/model")
 
 
 def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatch) -> None:

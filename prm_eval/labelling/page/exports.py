@@ -256,6 +256,7 @@ def _trl(campaign: Campaign, each: Chosen) -> dict[str, Any] | str:
         "prompt": each.item.statement,
         "completions": list(each.item.steps[:n]),
         "labels": [rating != -1 for rating in ratings[:n]],
+        "label_source": "people",
     }
 
 
@@ -271,6 +272,7 @@ def _processbench(campaign: Campaign, each: Chosen) -> dict[str, Any] | str:
         "final_answer_correct": each.final_correct,
         "label": first,
         "base": 0,
+        "label_source": "people",
     }
 
 
