@@ -35,7 +35,9 @@ def labelled_pool(folder: Path, solutions, kind: str):
             candidate = Candidate(f"p{number}", 0, "\n\n".join(steps), tuple(steps))
             writer.add(Problem(f"p{number}", text, "3"), [candidate])
     pool = writer.pool
-    with LabelWriter(folder / "labels", pool, source="rollouts", by="x", labels=kind) as labels:
+    with LabelWriter(
+        folder / "labels", pool, source="rollouts" if kind == "soft" else "model", by="x", labels=kind
+    ) as labels:
         for (problem, candidates), (_, steps, label) in zip(pool, solutions, strict=True):
             labels.add(Labelled(problem, candidates[0], tuple(steps), label))
     return pool, LabelFile(folder / "labels")
