@@ -162,8 +162,10 @@ def _queue(options: argparse.Namespace) -> int:
         print(f"note       {options.count:,} were asked for; the pool has no more that the rule would choose")
     if options.by == "convincing":
         print(f"wrong      {found.wrong:,} of them have a wrong answer")
+    empty = f", {found.empty:,} without a text" if found.empty else ""
     print(
-        f"passed by  {found.repeats:,} with the text of another, {found.labelled:,} labelled, {found.refused:,} refused"
+        f"passed by  {found.repeats:,} with the text of another, {found.labelled:,} labelled, "
+        f"{found.refused:,} refused{empty}"
     )
     print(f"queue      {found.path}  (how it was made: {found.path.name}{ABOUT})")
     return 0

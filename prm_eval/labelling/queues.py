@@ -52,6 +52,7 @@ class Queue:
         refused: Different texts that no rule could choose, because a reward model refused them.
         repeats: Candidates that were left out because their text is that of another one of their problem.
         labelled: Candidates left out because they, or others of their text, are labelled.
+        empty: Candidates left out because they have no text, and so no step.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Queue:
     refused: int
     repeats: int
     labelled: int
+    empty: int
 
 
 def make_queue(
@@ -123,7 +125,8 @@ def make_queue(
     of = len({pick.row.problem for pick in picks})
     wrong = sum(pick.row.wrong for pick in picks)
     counts = reader.counts
-    return Queue(path, tuple(picks), about, of, wrong, counts["refused"], counts["repeats"], counts["labelled"])
+    passed = (counts[name] for name in ("refused", "repeats", "labelled", "empty"))
+    return Queue(path, tuple(picks), about, of, wrong, *passed)
 
 
 def read_queue(path: Path, pool: Pool) -> dict[Key, str]:
@@ -256,7 +259,9 @@ class _Reading:
             rows = sorted(rows, key=lambda each: each[0].lot)
         found: dict[str, Row] = {}
         for row, text in rows:
-            if text in labelled:
+            if not text.strip():
+                self.counts["empty"] += 1
+            elif text in labelled:
                 self.counts["labelled"] += 1
             elif text in found:
                 self.counts["repeats"] += 1

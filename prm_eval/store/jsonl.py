@@ -198,6 +198,9 @@ class Row:
         """
         value = self.text(*names, where=where, label=label)
         if value is None:
-            present = ", ".join(sorted(self.fields if where is None else where)) or "nothing"
+            fields = self.fields if where is None else where
+            if null := [name for name in names if name in fields]:
+                raise self.fault(f"{' and '.join(null)} = null", "a text")
+            present = ", ".join(sorted(fields)) or "nothing"
             raise self.fault(f"no field {' or '.join(names)} (fields: {present})", "one of them")
         return value

@@ -57,6 +57,13 @@ def test_equal_texts_are_labelled_once_and_labelled_ones_not_again(small, tmp_pa
     assert [place for place in chosen(left) if place[0] == 0 and place[1] in (0, 2)] == [] and left.labelled == 2
 
 
+def test_a_candidate_without_a_text_is_not_chosen(tmp_path) -> None:
+    """It has no step that anybody could label: of 500 picks as many as the policy's empty texts would be none."""
+    pool = make_pool(tmp_path / "p", {"a": ("Two?", "2", ["", " \n\t", "x\n\\boxed{2}"])})
+    queue = make_queue(pool, tmp_path / "q", Ask("uniform", 3))
+    assert chosen(queue) == [(0, 2)] and queue.empty == 2
+
+
 def test_labels_are_skipped_without_being_read(small, tmp_path) -> None:
     """The next queue leaves out what is labelled, whatever the labels say: two opposite folders give one queue."""
     found = []

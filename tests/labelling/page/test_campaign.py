@@ -14,6 +14,7 @@ from prm_eval.labelling.page.assigning import Plan, is_known_place, next_item, p
 from prm_eval.labelling.page.campaign import Campaign, Person, Rules, begin, campaign_folder, queue_pool
 from prm_eval.labelling.page.events import FILE, Event, Store, is_begun
 from prm_eval.labelling.page.ledger import Ledger, NotAllowed
+from prm_eval.stepsets.label_file import LabelWriter
 from tests.conftest import write_jsonl
 from tests.labelling.page.campaigns import events_of, label, make_campaign, make_pool, with_known
 
@@ -255,6 +256,18 @@ def test_rules_without_meaning_are_refused(tmp_path, rules) -> None:
     pool = make_pool(tmp_path / "pool", 1, 1)
     with pytest.raises(PrmEvalError, match="expected"):
         begin(campaign_folder(pool.path, "people"), pool, Rules(**rules))
+
+
+def test_two_sources_never_share_a_folder(tmp_path) -> None:
+    """A campaign in the folder of a policy's labels could not be exported there, and both would be one folder to train
+    on."""
+    pool = make_pool(tmp_path / "pool", 1, 1)
+    folder = campaign_folder(pool.path, "rollouts-8")
+    with LabelWriter(folder, pool, source="rollouts", by="x", labels="soft"):
+        pass
+    with pytest.raises(PrmEvalError, match="labels by rollouts"):
+        begin(folder, pool, Rules("line"))
+    assert not (folder / FILE).exists()
 
 
 @pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b", "x" * 101])
