@@ -33,7 +33,8 @@ def _rollouts(options: argparse.Namespace) -> int:
     completer, frame, how = _policy(options, pool)
     folder = _folder(options, f"rollouts-{how.rollouts}")
     given = {"hard": options.hard, "stop": options.stop, "splitter": options.splitter, "grader": options.grader}
-    run = Rollouts(pool, folder, completer, frame, how, wanted=wanted, keep_texts=options.keep_texts, **given)
+    given |= {"keep_texts": options.keep_texts, "results": options.results}
+    run = Rollouts(pool, folder, completer, frame, how, wanted=wanted, **given)
     found = run.run(Bar)
     counts = found.counts
     saved = 1 - counts.beginnings / max(1, counts.steps)

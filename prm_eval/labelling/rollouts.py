@@ -26,7 +26,7 @@ from prm_eval.grading import Grader
 from prm_eval.grading.pool import DEFAULT, load_grader
 from prm_eval.labelling.completers import Completer, Completion, Frame, Request, Sampling
 from prm_eval.labelling.prefixes import beginnings, digest, seed_of
-from prm_eval.labelling.rollout_records import Counts, RolledOut, Value, label_of_shares
+from prm_eval.labelling.rollout_records import Counts, RolledOut, Value, label_of_shares, results_of
 from prm_eval.labelling.writing import About, Key, Outcome, Said, wanted_candidates, write_labels
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, Progress, no_bars
@@ -68,6 +68,8 @@ class Rollouts:
         splitter: How candidates are cut; None is the pool's own way.
         grader: Who grades completions.
         keep_texts: Whether the journal keeps what was written.
+        results: A finished folder of labels by the same rollouts, as of another kind or queue: what was asked for it
+            is not asked again.
 
     Raises:
         DataError: A problem has no gold answer.
@@ -88,12 +90,13 @@ class Rollouts:
         splitter: str | None = None,
         grader: str = DEFAULT,
         keep_texts: bool = False,
+        results: Path | None = None,
     ) -> None:
         pool.require_gold()
         if hard is not None and not 0 <= hard < 1:
             raise PrmEvalError(f"hard = {hard}; expected a share of right completions, from 0 to below 1")
         self.pool, self.folder, self.completer, self.frame, self.how = pool, folder, completer, frame, how
-        self.wanted, self.hard, self.stop, self.keep_texts = wanted, hard, stop, keep_texts
+        self.wanted, self.hard, self.stop, self.keep_texts, self.results = wanted, hard, stop, keep_texts, results
         self.splitter = splitter or pool.info.splitter
         self.grader: Grader = load_grader(grader)
         self.key: dict[str, Any] = json.loads(
@@ -126,6 +129,8 @@ class Rollouts:
         busy = f"another process is labelling into {self.folder}; wait for it, or give another folder"
         with Journal(self.folder / JOURNAL, {"key": self.key}, busy=busy, sync_seconds=1.0) as journal:
             self._read(journal)
+            if self.results is not None:
+                self._read_results(self.results, journal)
             resumed = len(self.values)
             with bars(ROLLING, counts.beginnings, "beginning") as progress:
                 progress(min(resumed, counts.beginnings))
@@ -177,18 +182,20 @@ class Rollouts:
             yield self._texts(problem, held), held
 
     def _texts(self, problem: Problem, candidates: Sequence[Candidate]) -> dict[str, _Text]:
+        # a text that ended by itself in one slot is whole, wherever else it was cut: one text has one label
+        whole = {each.text for each in candidates if each.finish_reason != "length"}
         found: dict[str, _Text] = {}
         for each in candidates:
             if each.text not in found:
-                found[each.text] = self._text(problem, each)
+                found[each.text] = self._text(problem, each, each.text in whole)
         return found
 
-    def _text(self, problem: Problem, candidate: Candidate) -> _Text:
+    def _text(self, problem: Problem, candidate: Candidate, whole: bool) -> _Text:
         steps = split_steps(candidate.text, self.splitter, candidate.steps)
         parts = beginnings(candidate.text, steps, self.splitter)
         try:
             # the last one is the whole solution: its answer says what it is worth, unless it was cut off
-            asked = parts if candidate.finish_reason == "length" else parts[:-1]
+            asked = parts[:-1] if whole else parts
             return _Text(problem, [self.frame.prompt(problem.statement, each) for each in asked])
         except Refused as refusal:
             return _Text(problem, [], str(refusal))
@@ -328,6 +335,13 @@ class Rollouts:
         for _, record in journal.records():
             # a server that refused may have been mended, or have more room now
             if "refused" not in record:
+                self._take(record)
+
+    def _read_results(self, folder: Path, journal: Journal) -> None:
+        """Take over what was asked for other labels; the journal keeps it too."""
+        for record in results_of(folder, self.key, RESULTS):
+            if record["prompt"] not in self.values:
+                journal.append([record])
                 self._take(record)
 
     def _write_results(self, journal: Journal) -> None:

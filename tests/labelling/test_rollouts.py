@@ -119,8 +119,31 @@ def test_a_killed_run_goes_on_and_ends_the_same(one, tmp_path) -> None:
     silent = Scripted(by_words, dies_after=0)
     assert Rollouts(one, tmp_path / "l", silent, Frame(), HOW).run().outcome is None
     # the same results make labels of another kind only in another folder
-    with pytest.raises(PrmEvalError, match="made otherwise: hard"):
+    with pytest.raises(PrmEvalError, match=r"made otherwise: hard.*remove labels\.json and labels\.parquet"):
         Rollouts(one, tmp_path / "l", silent, Frame(), HOW, hard=0.0).run()
+
+
+def test_other_labels_of_the_same_rollouts_ask_nothing_again(one, tmp_path) -> None:
+    """Ratings in place of shares, or a longer queue: the completions are there, and cost hours. Those of another K are
+    others."""
+    keys = [(each.problem_id, each.candidate_id) for each in one.candidates(0, 4)]
+    Rollouts(one, tmp_path / "l", Scripted(by_words), Frame(), HOW, wanted=keys[:1]).run()
+    policy = Scripted(by_words)
+    more = Rollouts(one, tmp_path / "m", policy, Frame(), HOW, results=tmp_path / "l").run()
+    assert (more.resumed, sum(policy.asked.values())) == (2, 3)
+    whole = Rollouts(one, tmp_path / "w", Scripted(by_words), Frame(), HOW).run()
+    assert shares(more.labels, one) == shares(whole.labels, one)
+    nobody = Scripted(by_words, dies_after=0)
+    hard = Rollouts(one, tmp_path / "h", nobody, Frame(), HOW, hard=0.4, results=tmp_path / "m").run()
+    assert next(hard.labels.labelled(one)).label.ratings == (1, -1, 1)
+    # and these are results for others in their turn
+    again = Rollouts(one, tmp_path / "s", nobody, Frame(), HOW, stop=True, results=tmp_path / "h").run()
+    assert shares(again.labels, one)[1] == (1.0, 0.0, None, None)
+    with pytest.raises(PrmEvalError, match=r"other rollouts: sampling\.rollouts = 8, not 4"):
+        Rollouts(one, tmp_path / "k", nobody, Frame(), replace(HOW, rollouts=4), results=tmp_path / "m").run()
+    (tmp_path / "m" / RESULTS).write_text('{"prompt": "x"}\n')
+    with pytest.raises(DataError, match="row 1: found a row without"):
+        Rollouts(one, tmp_path / "n", nobody, Frame(), HOW, results=tmp_path / "m").run()
 
 
 def test_a_journal_of_other_arguments_is_not_mixed_in(one, tmp_path) -> None:
@@ -182,6 +205,19 @@ def test_a_solution_that_was_cut_off_is_gone_on_from(tmp_path) -> None:
     policy = Scripted()
     found = Rollouts(writer.pool, tmp_path / "l", policy, Frame(), HOW).run()
     assert shares(found.labels, writer.pool) == [(1.0, 1.0)] and "Two?\none\ngood and" in policy.asked
+
+
+def test_a_text_that_is_whole_in_one_slot_is_whole_in_the_other(tmp_path) -> None:
+    """One text has one label, whichever slot comes first; a policy has nothing to add to a finished solution."""
+    for number, reasons in enumerate((("length", "stop"), ("stop", "length"))):
+        with PoolWriter(
+            tmp_path / str(number), problem_set={"name": "s"}, policy={"name": "x"}, splitter="line", m=2
+        ) as writer:
+            each = [Candidate("a", k, "one\n\\boxed{3}", finish_reason=reason) for k, reason in enumerate(reasons)]
+            writer.add(Problem("a", "Two?", "2"), each)
+        policy = Scripted()
+        found = Rollouts(writer.pool, tmp_path / f"l{number}", policy, Frame(), HOW).run()
+        assert shares(found.labels, writer.pool) == [(1.0, 0.0)] * 2 and list(policy.asked) == ["Two?\none\n"]
 
 
 def test_problems_with_one_statement_and_two_golds_are_graded_apart(tmp_path) -> None:
