@@ -55,10 +55,11 @@ def _policy(options: argparse.Namespace, pool: Pool) -> tuple[Completer, Frame, 
 
     def chosen(name: str, default: float) -> float:
         given = getattr(options, name)
+        if given is not None:
+            return float(given)
         # a pool says of its sampling what its source said, which need not be a number
         stated = pool.info.sampling.get(name)
-        known = isinstance(stated, (int, float)) and not isinstance(stated, bool)
-        return float(given if given is not None else stated if known else default)
+        return float(stated) if isinstance(stated, (int, float)) and not isinstance(stated, bool) else default
 
     how = Sampling(
         options.rollouts,

@@ -15,6 +15,8 @@ import pytest
 
 from prm_eval.cli.commands import main
 from prm_eval.cli.types import settled
+from prm_eval.pools.writer import PoolWriter
+from prm_eval.records import Candidate, Problem
 from prm_eval.stepsets.label_file import LabelFile
 from tests.conftest import ROOT
 from tests.labelling.conftest import write_rewards
@@ -211,6 +213,23 @@ def test_what_the_training_would_refuse_is_said_before_anybody_labels(mini, tmp_
         assert says in capsys.readouterr().err
     assert main([*words[:-1], str(tmp_path / "r"), "--per-problem", "2", "--trainer", "json:loads"]) == 1
     assert "another plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stated", [None, "unknown", [0.7], True, {"x": 1}])
+def test_a_pool_need_not_know_its_temperature(tmp_path, capsys, monkeypatch, stated) -> None:
+    """What a pool says of its sampling is what its source said: a word there is the default, and no traceback."""
+    monkeypatch.setattr("prm_eval.rewards.models.server_writer.FIRST_WAIT_SECONDS", 0.0)
+    with PoolWriter(
+        tmp_path / "p",
+        problem_set={"name": "s"},
+        policy={"name": "x"},
+        splitter="line",
+        sampling={"temperature": stated},
+    ) as writer:
+        writer.add(Problem("a", "Two?", "2"), [Candidate("a", 0, "one\n\\boxed{2}")])
+    words = ["label", "rollouts", str(tmp_path / "p"), "--policy", "x", "--base-url", "http://127.0.0.1:9/v1"]
+    assert main(words) == 1 and "refused" in capsys.readouterr().err
+    assert '"temperature":0.7' in (tmp_path / "p/labels/rollouts-8/rollouts.partial.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
