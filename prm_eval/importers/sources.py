@@ -46,6 +46,8 @@ _UNREADABLE = (
     (b"\x28\xb5\x2f\xfd", "zstd data", "Unpack it: zstd -d FILE"),
     (b"BZh", "bzip2 data", "Unpack it: bunzip2 FILE"),
     (b"\xfd7zXZ\x00", "xz data", "Unpack it: xz -d FILE"),
+    (b"version ", "a pointer of Git LFS, not the file", "Fetch it: git lfs pull"),
+    (b"<", "a page of HTML or XML", "Download the file itself, not the page that shows it"),
     (b"ARROW1", "an Arrow file", "Write it as Parquet or JSON lines: dataset.to_parquet(FILE)"),
 )
 _PARQUET_BATCH = 64  # a row may hold thousands of texts
