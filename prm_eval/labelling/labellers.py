@@ -130,13 +130,14 @@ def label_by_judge(
         for problem_id, candidate_id, judged in read_judgements(rewards.folder)
     }
     splitter = rewards.info.splitter or pool.info.splitter
+    unread = f"no judgement that could be read ({path} has what was written)"
 
     def said() -> Iterator[Said]:
         for problem, candidate in wanted_candidates(scored or pool, wanted):
             given = votes.get((problem.problem_id, candidate.candidate_id), [])
             steps = split_steps(candidate.text, splitter, candidate.steps)
             if not steps or not given:
-                yield Said(problem, candidate, None, "no judgement that could be read" if steps else NO_STEP)
+                yield Said(problem, candidate, None, unread if steps else NO_STEP)
                 continue
             if not all(NO_ERROR <= each < len(steps) for each in given):
                 found = f"a judgement on step {max(given)} of {len(steps)} of {candidate.candidate_id}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from prm_eval.labelling.completers import Completer, Frame, Sampling
@@ -68,12 +69,12 @@ def people() -> Named:
 
     def do(pool: Pool, wanted: Collection[Key], folder: Path) -> object:
         queue, name = folder.parent / "queue.jsonl", folder.parent.name
-        campaign = pool.path / FOLDER / name
+        of, at, here, out = (quote(str(each)) for each in (pool.path, queue, pool.path / FOLDER / name, folder))
         raise Waiting(
             f"{len(wanted):,} candidates wait for labels.\n"
             f"Label those of {queue} into {folder}, for example by\n"
-            f"  prm-eval label serve {pool.path} --name {name} --queue {queue} --labeller NAME\n"
-            f"  prm-eval label export {campaign} --queue {queue} --to labels -o {folder}\n"
+            f"  prm-eval label serve {of} --name {name} --queue {at} --labeller NAME\n"
+            f"  prm-eval label export {here} --queue {at} --to labels -o {out}\n"
             "Then run the same command again."
         )
 

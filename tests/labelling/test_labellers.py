@@ -85,6 +85,15 @@ def test_a_threshold_that_calls_everything_wrong_or_right_is_refused(small, tmp_
     assert not (tmp_path / "l").exists()
 
 
+def test_labels_of_nothing_are_not_made(small, tmp_path) -> None:
+    """A judge whose words nobody can read, or a model that refuses all: a finished folder without a label would stand
+    in the way of the next try, with exit status 0."""
+    rewards = write_rewards(small, tmp_path / "r", lambda each: StepRewards((), "over-length: 9"))
+    with pytest.raises(PrmEvalError, match=r"no candidate got a label.*9: refused: over-length"):
+        label_by_model(small, rewards, tmp_path / "l")
+    assert not (tmp_path / "l" / "labels.json").exists() and not (tmp_path / "l" / "labels.parquet").exists()
+
+
 def test_no_folder_gets_a_second_source(small, tmp_path) -> None:
     """Labels of two models in one folder could never be told apart again."""
     rewards = write_rewards(small, tmp_path / "r", doubtful)
@@ -113,7 +122,9 @@ def test_a_judges_votes_decide_and_unread_ones_do_not(small, tmp_path) -> None:
     labels = by_key(found.labels, small)
     assert labels["a", 3].label.first_error == 0 and labels["a", 3].label.source_label == "2 0 0"
     assert labels["b", 3].label.first_error == 0
-    assert ("a", 4) not in labels and found.left_out == {"no judgement that could be read": 1}
+    assert ("a", 4) not in labels
+    ((why, count),) = found.left_out.items()
+    assert why.startswith("no judgement that could be read (") and "judgements.jsonl has" in why and count == 1
     assert found.labels.info.source == "judge"
 
 
