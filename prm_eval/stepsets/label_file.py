@@ -230,22 +230,22 @@ class LabelFile:
         path = self.folder / ROWS
         rows = enumerate(iter_table_rows(path, COLUMNS), 1)
         number, row = next(rows, (0, None))
-        found = 0
+        count = 0
         for problem, candidates in pool:
             for candidate in candidates:
                 if row is None:
                     break
                 if (row["problem_id"], row["candidate_id"]) == (candidate.problem_id, candidate.candidate_id):
-                    found += 1
+                    count += 1
                     yield self._one(path, number, row, problem, candidate)
                     number, row = next(rows, (0, None))
             if row is None:
                 break
         if row is not None:
-            what = f"candidate {row['candidate_id']} of {row['problem_id']!r} out of order, twice or unknown"
-            raise DataError(path, number, what, f"candidates of {pool.path}, in its order")
-        if found != self.info.n_labelled:
-            raise DataError(path, None, f"{found:,} rows", f"{self.info.n_labelled:,}, as {DESCRIPTION} says")
+            found = f"candidate {row['candidate_id']} of {row['problem_id']!r} out of order, twice or unknown"
+            raise DataError(path, number, found, f"candidates of {pool.path}, in its order")
+        if count != self.info.n_labelled:
+            raise DataError(path, None, f"{count:,} rows", f"{self.info.n_labelled:,}, as {DESCRIPTION} says")
 
     def _one(self, path: Path, number: int, row: dict[str, Any], problem: Problem, candidate: Candidate) -> Labelled:
         steps = split_steps(candidate.text, self.info.splitter, candidate.steps)
