@@ -113,6 +113,7 @@ class Rollouts:
         )
         self.values: dict[str, Value] = {}
         self._tally: Counter[str] = Counter()
+        self._shown = ""
 
     def run(self, bars: Bars = no_bars) -> RolledOut:
         """Return the labels, after asking for all completions that are not there yet.
@@ -135,7 +136,7 @@ class Rollouts:
             with bars(ROLLING, counts.beginnings, "beginning") as progress:
                 progress(min(resumed, counts.beginnings))
                 self._ask_all(journal, progress)
-            self._require_any()
+            self._require_sense(1)
             self._write_results(journal)
             outcome = self._write_labels()
             # the labels are on the disk
@@ -233,15 +234,14 @@ class Rollouts:
 
     def _ask(self, asks: Sequence[tuple[Problem, str]], journal: Journal, progress: Progress) -> None:
         requests = [Request(prompt, seed_of(self.how.seed, prompt)) for _, prompt in asks]
-        shown = ""
         for place, given in self.completer.complete(requests, self.how):
             record = self._record(*asks[place], given)
             journal.append([record])
             self._take(record)
             progress(len(self.values))
-            if not shown and not isinstance(given, str):
-                shown = given[0].text
-        self._require_sense(shown)
+            if not isinstance(given, str):
+                self._shown = given[0].text
+        self._require_sense(TRIED)
 
     def _record(self, problem: Problem, prompt: str, given: list[Completion] | str) -> dict[str, Any]:
         about = {"problem_id": problem.problem_id, "prompt": digest(problem.problem_id, prompt)}
@@ -271,25 +271,24 @@ class Rollouts:
             completions=len(right), without_answer=sum(each is None for each in answers), cut=record.get("cut", 0)
         )
 
-    def _require_any(self) -> None:
-        """Insist that not all beginnings were refused: labels of nothing would be called finished."""
+    def _require_sense(self, least: int) -> None:
+        """Insist, once so many beginnings were asked about, that completions come and that some have an answer.
+
+        In the end that holds for any number: labels of nothing would be called finished.
+        """
+        if len(self.values) < least:
+            return
         refused = [each.refused for each in self.values.values() if each.refused]
         if refused and len(refused) == len(self.values):
             raise ModelError(
                 f"{self.completer.name} refused all of the first {len(refused)} beginnings, the first because: "
                 f"{refused[0]}. Give a smaller --max-new-tokens or another server; the same command asks again."
             )
-
-    def _require_sense(self, shown: str) -> None:
-        """Insist, once a few beginnings were asked about, that completions come and that some have an answer."""
-        if len(self.values) < TRIED:
-            return
-        self._require_any()
         tally = self._tally
         if tally["completions"] and tally["completions"] == tally["without_answer"]:
             raise PrmEvalError(
                 f"none of the first {tally['completions']} completions has a final answer; expected most to have one. "
-                f"One of them: {shown[:200]!r}. Is the prompt what the policy expects (--prompt, --chat), and "
+                f"One of them: {self._shown[:200]!r}. Is the prompt what the policy expects (--prompt, --chat), and "
                 f"--max-new-tokens = {self.how.max_new_tokens} enough?"
             )
 

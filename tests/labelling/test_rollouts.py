@@ -186,6 +186,13 @@ def test_what_a_server_refused_is_asked_again(tmp_path) -> None:
     }
     rows = [json.loads(line) for line in (tmp_path / "m" / RESULTS).read_text().splitlines()]
     assert len(rows) == 40 and not any("refused" in row for row in rows)
+    # few are not too few: a first trial with five candidates is where a prompt is wrong
+    mute = Scripted()
+    mute.answer = lambda right: "I cannot"
+    small = make_pool(tmp_path / "small", {"a": ("Two?", "2", ["one\ntwo\n\\boxed{2}"])})
+    with pytest.raises(PrmEvalError, match=r"none of the first 16 completions has a final answer.*I cannot"):
+        Rollouts(small, tmp_path / "s", mute, Frame(), HOW).run()
+    assert Rollouts(small, tmp_path / "s", Scripted(), Frame("Q: {problem}\n"), HOW).run().outcome.labelled == 1
     few = make_pool(tmp_path / "few", {"a": ("Two?", "2", ["one\n\\boxed{2}"])})
     with pytest.raises(ModelError, match="refused all"):
         Rollouts(few, tmp_path / "n", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
