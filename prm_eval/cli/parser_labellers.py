@@ -65,6 +65,12 @@ def _rollouts(actions: Any) -> None:
         "--grader", default="default", help="who grades completions, as for prm-eval grade (default: %(default)s)"
     )
     labels.add_argument("--keep-texts", action="store_true", help="keep what was written, in rollouts.jsonl")
+    labels.add_argument(
+        "--results",
+        type=Path,
+        metavar="LABELS",
+        help="labels by the same rollouts, with another --hard, --stop or --queue: nothing is asked a second time",
+    )
     _labels(command, graded=False)
 
 
