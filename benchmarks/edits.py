@@ -225,7 +225,7 @@ def honest(about: Setting, one: np.ndarray, other: np.ndarray, aggregation: str)
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("pool", nargs="?", default="results/pools/miniature-350x64")
+    parser.add_argument("pool", nargs="?", default="results/pools/miniature-v2-350x64")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     pool = Pool(options.pool)

@@ -114,7 +114,7 @@ class Door:
 
     def arguments(self, seed: int) -> list[str]:
         shared = ["--tasks", TASK, "--output_path", "out", "--seed", str(seed), "--metadata",
-                  f"problems=miniature:test:0:{self.problems}", f"n_samples={self.samples}",
+                  f"problems=miniature:test:1:{self.problems}", f"n_samples={self.samples}",
                   "dump_dir=runs"]  # fmt: skip
         if self.server is None:
             model = f"pretrained={weights('policy')},dtype=float32"

@@ -144,9 +144,11 @@ def _label_agreement(options: argparse.Namespace) -> int:
 def _label_export(options: argparse.Namespace) -> int:
     from prm_eval.labelling.page.campaign import Campaign
     from prm_eval.labelling.page.exports import export
+    from prm_eval.labelling.queues import read_queue
 
     with closing(Campaign(Path(options.campaign))) as campaign:
-        done = export(campaign, options.to, options.output, take=options.take)
+        wanted = None if options.queue is None else read_queue(options.queue, campaign.pool)
+        done = export(campaign, options.to, options.output, take=options.take, wanted=wanted)
     for reason, n in done.left_out.items():
         print(f"left out   {n:,}: {reason}", file=sys.stderr)
     print(f"exported   {counted(done.written, 'solution')} to {options.output}")

@@ -33,7 +33,8 @@ def _rollouts(options: argparse.Namespace) -> int:
     completer, frame, how = _policy(options, pool)
     folder = _folder(options, f"rollouts-{how.rollouts}")
     given = {"hard": options.hard, "stop": options.stop, "splitter": options.splitter, "grader": options.grader}
-    run = Rollouts(pool, folder, completer, frame, how, wanted=wanted, keep_texts=options.keep_texts, **given)
+    given |= {"keep_texts": options.keep_texts, "results": options.results}
+    run = Rollouts(pool, folder, completer, frame, how, wanted=wanted, **given)
     found = run.run(Bar)
     counts = found.counts
     saved = 1 - counts.beginnings / max(1, counts.steps)
@@ -54,7 +55,11 @@ def _policy(options: argparse.Namespace, pool: Pool) -> tuple[Completer, Frame, 
 
     def chosen(name: str, default: float) -> float:
         given = getattr(options, name)
-        return float(pool.info.sampling.get(name, default) if given is None else given)
+        if given is not None:
+            return float(given)
+        # a pool says of its sampling what its source said, which need not be a number
+        stated = pool.info.sampling.get(name)
+        return float(stated) if isinstance(stated, (int, float)) and not isinstance(stated, bool) else default
 
     how = Sampling(
         options.rollouts,
@@ -159,8 +164,10 @@ def _queue(options: argparse.Namespace) -> int:
         print(f"note       {options.count:,} were asked for; the pool has no more that the rule would choose")
     if options.by == "convincing":
         print(f"wrong      {found.wrong:,} of them have a wrong answer")
+    empty = f", {found.empty:,} without a text" if found.empty else ""
     print(
-        f"passed by  {found.repeats:,} with the text of another, {found.labelled:,} labelled, {found.refused:,} refused"
+        f"passed by  {found.repeats:,} with the text of another, {found.labelled:,} labelled, "
+        f"{found.refused:,} refused{empty}"
     )
     print(f"queue      {found.path}  (how it was made: {found.path.name}{ABOUT})")
     return 0
@@ -231,7 +238,7 @@ def _rounds(options: argparse.Namespace) -> int:
     plan = Plan(
         _ask(options),
         _labeller(options, pool),
-        _trainer(options),
+        _trainer(options, pool),
         options.rounds,
         start=RewardFile(options.rewards[0]) if options.rewards else None,
         test=None if options.test is None else Pool(options.test).require_sound(),
@@ -264,8 +271,10 @@ def _labeller(options: argparse.Namespace, pool: Pool) -> Named:
     return round_labellers.rollouts(*_policy(options, pool), Bar, hard=options.hard, stop=options.stop)
 
 
-def _trainer(options: argparse.Namespace) -> Named:
-    from prm_eval.labelling.rounds import Named, own_trainer
+def _trainer(options: argparse.Namespace, pool: Pool) -> Named:
+    from prm_eval.cli.train import train_options
+    from prm_eval.labelling.round_trainers import require_trainable
+    from prm_eval.labelling.rounds import Named, has_trained, own_trainer
 
     if (options.base is None) == (options.trainer is None):
         raise PrmEvalError("who trains? Give --base MODEL for prm-eval train prm, or --trainer MODULE:FUNCTION")
@@ -276,7 +285,11 @@ def _trainer(options: argparse.Namespace) -> Named:
         from prm_eval.cli.parser import build_parser
 
         words = ["train", "prm", str(step_set), "--base", options.base, "-o", str(folder)]
-        return settled(build_parser().parse_args([*words, *shlex.split(options.train)]))
+        try:
+            more = shlex.split(options.train)
+        except ValueError as error:
+            raise PrmEvalError(f"--train {options.train!r}: {error}; expected options as on a command line") from None
+        return settled(build_parser().parse_args([*words, *more]))
 
     def train(step_set: Path, folder: Path) -> tuple[str, dict[str, str]]:
         from prm_eval.cli.commands import ACTIONS
@@ -288,8 +301,10 @@ def _trainer(options: argparse.Namespace) -> Named:
         recipe = folder / "recipe.yaml"
         return str(folder), {"recipe": str(recipe)} if recipe.is_file() else {}
 
-    # a wrong option is found now and not after a round of labels
-    parsed(Path("SET"), Path("MODEL"))
+    # what the training would refuse is found now and not after a round of labels
+    given = parsed(Path("SET"), Path("MODEL"))
+    if not has_trained(options.output):
+        require_trainable(pool, options.base, train_options(given, "prm"))
     return Named({"base": options.base, "train": options.train}, train)
 
 

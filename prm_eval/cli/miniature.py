@@ -61,7 +61,10 @@ def _study(options: argparse.Namespace) -> int:
     from prm_eval.miniature.study import Laboratory, StudySettings, as_text, run_study
     from prm_eval.miniature.weights import weights_folder
 
-    given = {name: getattr(options, name) for name in ("problems", "test_problems", "samples", "most_steps")}
+    given = {
+        name: getattr(options, name)
+        for name in ("problems", "test_problems", "samples", "most_steps", "split", "iterated")
+    }
     settings = StudySettings(**given, seeds=tuple(options.seeds))
     models = options.models or weights_folder()
     laboratory = Laboratory(options.output, models, settings, device=options.device, bars=Bar)

@@ -159,3 +159,6 @@ def _export(actions: Any) -> None:
         choices=Later("prm_eval.labelling.page.choosing:TAKES"),
         help="where people differ and nobody decided: the first label, or that of most of them",
     )
+    command.add_argument(
+        "--queue", type=Path, metavar="QUEUE", help="these candidates only, as of one of the rounds (default: all)"
+    )

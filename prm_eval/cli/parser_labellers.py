@@ -65,6 +65,12 @@ def _rollouts(actions: Any) -> None:
         "--grader", default="default", help="who grades completions, as for prm-eval grade (default: %(default)s)"
     )
     labels.add_argument("--keep-texts", action="store_true", help="keep what was written, in rollouts.jsonl")
+    labels.add_argument(
+        "--results",
+        type=Path,
+        metavar="LABELS",
+        help="labels by the same rollouts, with another --hard, --stop or --queue: nothing is asked a second time",
+    )
     _labels(command, graded=False)
 
 
@@ -133,7 +139,7 @@ def _sampling(group: Any, seed: str = "--seed") -> None:
 
 def _oracle(actions: Any) -> None:
     text = "label every step of the miniature's candidates by its oracle, which knows the plan of each problem"
-    command = add_command(actions, "oracle", text, "results/pools/miniature-350x64 -o out/oracle", "label oracle")
+    command = add_command(actions, "oracle", text, "results/pools/miniature-v2-350x64 -o out/oracle", "label oracle")
     _pool(command)
     _labels(command)
 

@@ -86,14 +86,14 @@ def _steps(actions: Any) -> None:
         actions,
         "steps",
         "a step set of two solutions a problem, one with a wrong step and one without, every step judged by the oracle",
-        "-o miniature-steps",
+        "-o miniature-v2-steps",
         "miniature steps",
     )
     steps.add_argument("-o", "--output", type=Path, required=True, help="folder of the step set")
     steps.add_argument(
         "--pool",
         type=Path,
-        default=Path("results/pools/miniature-350x64"),
+        default=Path("results/pools/miniature-v2-350x64"),
         help="a pool of test or validation problems of the miniature (default: %(default)s)",
     )
 
@@ -110,8 +110,10 @@ def _study(actions: Any) -> None:
         study,
         "name",
         choices=Later("prm_eval.miniature.study:STUDIES"),
-        help="supervision: labels of steps or of outcomes; active-learning: which candidates to label; "
-        "aggregation: how steps become one reward; difficulty: by quintile of the pass rate",
+        help="supervision: labels of steps or of outcomes, by the oracle or a large PRM; active-learning: which "
+        "candidates to label; teaching: a policy trained on what verifiers choose; out-of-distribution: a subject or "
+        "levels left out; overoptimisation: verifiers of few steps; aggregation: how steps become one reward; "
+        "difficulty: by quintile of the pass rate",
     )
     study.add_argument(
         "-o",
@@ -124,7 +126,16 @@ def _study(actions: Any) -> None:
     study.add_argument(
         "--models",
         type=Path,
-        help="a folder with miniature-policy and miniature-backbone (default: those that ship)",
+        help="a folder with miniature-policy, -backbone, -orm and -prm (default: those that ship)",
+    )
+    study.add_argument(
+        "--split",
+        choices=("validation", "test"),
+        default=Later(f"{STUDY_SIZES}.split"),
+        help="the problems that verifiers are tested on: validation while a study is made (default: %(default)s)",
+    )
+    study.add_argument(
+        "--iterated", action="store_true", help="active-learning: an arm that labels, trains and chooses again as well"
     )
     study.add_argument(
         "--seeds", type=whole_numbers, default=Later(f"{STUDY_SIZES}.seeds"), metavar="0,1,2", help="seeds of verifiers"

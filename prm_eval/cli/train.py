@@ -7,9 +7,13 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from prm_eval.cli.printing import say as print
 from prm_eval.progress import Bar
+
+if TYPE_CHECKING:
+    from prm_eval.training.options import TrainOptions
 
 
 def _train_prm(options: argparse.Namespace) -> int:
@@ -20,12 +24,22 @@ def _train_orm(options: argparse.Namespace) -> int:
     return _train(options, "orm")
 
 
-def _train(options: argparse.Namespace, kind: str) -> int:
-    from prm_eval.training.job import run_training
+def train_options(options: argparse.Namespace, kind: str) -> TrainOptions:
+    """Return what a training is told, from the words of its command.
+
+    Raises:
+        PrmEvalError: An option has no meaning.
+    """
     from prm_eval.training.options import TrainOptions
 
     given = {each.name: getattr(options, each.name) for each in fields(TrainOptions) if hasattr(options, each.name)}
-    chosen = TrainOptions(**{**given, "kind": kind, "against": tuple(options.against)})
+    return TrainOptions(**{**given, "kind": kind, "against": tuple(options.against)})
+
+
+def _train(options: argparse.Namespace, kind: str) -> int:
+    from prm_eval.training.job import run_training
+
+    chosen = train_options(options, kind)
     command = shlex.join(["prm-eval", *sys.argv[1:]])
     found = run_training(options.data, options.base, options.output, chosen, command=command, bars=Bar)
     examples, work = found.record["examples"], found.record["work"]

@@ -41,7 +41,7 @@ def run_demo(
     command = run_command([
         "--model", "hf", "--model_args", f"pretrained={weights('policy')},dtype=float32", "--device", device,
         "--batch_size", str(BATCH), "--tasks", "miniature_bon",
-        "--metadata", f"problems=miniature:test:0:{problems}", f"n_samples={samples}", f"dump_dir={kept}",
+        "--metadata", f"problems=miniature:test:1:{problems}", f"n_samples={samples}", f"dump_dir={kept}",
         *(f"{role}_model={path}" for role, path in models.items()), *(f"{role}_device={device}" for role in models),
         "--output_path", str(folder / "lm_eval"), "--log_samples",
     ])  # fmt: skip

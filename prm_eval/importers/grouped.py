@@ -17,7 +17,7 @@ from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem
 from prm_eval.importers.rows import fails
 from prm_eval.importers.sources import HubFile, Source, SourceFile
-from prm_eval.store.jsonl import Row, open_binary, parse_line
+from prm_eval.store.jsonl import Row, bounded_lines, open_binary, parse_line
 
 Key = Callable[[Row], str | None]
 
@@ -76,10 +76,10 @@ class RowIndex:
     def _index_lines(self, number: int, file: SourceFile, key: Key) -> None:
         offset = 0
         with open_binary(file.path) as lines:
-            for row, line in enumerate(lines, 1):
+            for row, (line, size) in enumerate(bounded_lines(lines), 1):
                 if line.strip():
                     self._note(number, row, offset, partial(_parse, file, row, line), key)
-                offset += len(line)
+                offset += size
 
     def _index_copy(self, number: int, file: SourceFile, key: Key) -> None:
         if self._copy is None:

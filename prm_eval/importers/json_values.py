@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import codecs
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError
-from prm_eval.store.jsonl import MAX_LINE_BYTES, RepeatedFieldError, finite_digits, once, open_binary
+from prm_eval.store.jsonl import (
+    GZIP_ERRORS,
+    MAX_LINE_BYTES,
+    RepeatedFieldError,
+    damaged,
+    finite_digits,
+    once,
+    open_binary,
+)
 
 _CHUNK = 1 << 20
 _BETWEEN = " \t\r\n"
@@ -58,8 +65,8 @@ class _Buffer:
             self._text = self._text[self._at :] + self._decode(block, final=not block)
         except UnicodeDecodeError as error:
             raise DataError(self._path, None, f"bytes that are not UTF-8 ({error.reason})", "UTF-8 text") from None
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(self._path, None, f"gzip data that is damaged ({error})", "a whole file") from None
+        except GZIP_ERRORS as error:
+            raise damaged(self._path, error) from None
         self._at, self._ended = 0, not block
 
     def at_end(self) -> bool:

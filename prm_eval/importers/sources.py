@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,7 +18,17 @@ from typing import Any, Literal
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.importers.json_values import read_values
-from prm_eval.store.jsonl import Row, canonical_json, file_sha256, is_packed, open_binary, parse_line
+from prm_eval.store.jsonl import (
+    GZIP_ERRORS,
+    Row,
+    canonical_json,
+    damaged,
+    file_sha256,
+    is_packed,
+    lines_of,
+    open_binary,
+    parse_line,
+)
 
 Shape = Literal["lines", "values", "parquet", "zip", "empty"]
 
@@ -37,6 +46,8 @@ _UNREADABLE = (
     (b"\x28\xb5\x2f\xfd", "zstd data", "Unpack it: zstd -d FILE"),
     (b"BZh", "bzip2 data", "Unpack it: bunzip2 FILE"),
     (b"\xfd7zXZ\x00", "xz data", "Unpack it: xz -d FILE"),
+    (b"version ", "a pointer of Git LFS, not the file", "Fetch it: git lfs pull"),
+    (b"<", "a page of HTML or XML", "Download the file itself, not the page that shows it"),
     (b"ARROW1", "an Arrow file", "Write it as Parquet or JSON lines: dataset.to_parquet(FILE)"),
 )
 _PARQUET_BATCH = 64  # a row may hold thousands of texts
@@ -64,30 +75,24 @@ class SourceFile:
         Raises:
             DataError: No such file, or bytes that no importer reads.
         """
-        with open_binary(self.path) as stream:
-            start = stream.read(8)
+        try:
+            with open_binary(self.path) as stream:
+                start = stream.read(8)
+        except GZIP_ERRORS as error:
+            raise damaged(self.path, error) from None
         for magic, shape in _MAGIC:
             if start.startswith(magic):
                 return shape
         for magic, found, hint in _UNREADABLE:
             if start.startswith(magic):
                 raise DataError(self.path, None, found, "JSON lines, a JSON array or Parquet, in UTF-8", hint)
-        with open_binary(self.path) as stream:
-            for line in self._lines(stream):
-                if line.strip():
-                    return self._shape_of_text(line)
-        return "empty"
+        first = next((line for line in lines_of(self.path) if line.strip()), None)
+        return "empty" if first is None else self._shape_of_text(first)
 
     @property
     def packed(self) -> bool:
         """Whether the file is compressed with gzip."""
         return is_packed(self.path)
-
-    def _lines(self, stream: Any) -> Iterator[bytes]:
-        try:
-            yield from stream
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(self.path, None, f"gzip data that is damaged ({error})", "a whole file") from None
 
     def _shape_of_text(self, line: bytes) -> Shape:
         text = line.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -115,10 +120,9 @@ class SourceFile:
             DataError: The file cannot be read as rows.
         """
         if self.shape == "lines":
-            with open_binary(self.path) as stream:
-                for number, line in enumerate(self._lines(stream), 1):
-                    if line.strip():
-                        yield Place(self.path, number, partial(_parsed, self.path, number, line))
+            for number, line in enumerate(lines_of(self.path), 1):
+                if line.strip():
+                    yield Place(self.path, number, partial(_parsed, self.path, number, line))
         elif self.shape == "values":
             for number, value in read_values(self.path):
                 yield Place(self.path, number, partial(_as_row, self.path, number, value))

@@ -6,8 +6,8 @@ seed that depends on the prompt alone. So an interrupted run asks the same quest
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,7 @@ from prm_eval.rewards.models.writers import ChatFrame, LocalWriter, cut_at, left
 PARALLEL = 16
 """Requests to a server that run side by side."""
 ROUNDS = 4
-"""Requests of each thread between two notes in the journal."""
+"""Requests of each thread in a lot."""
 VLLM_AT_ONCE = 256
 ENGINES = ("transformers", "vllm")
 PROBLEM = "{problem}"
@@ -118,19 +118,26 @@ class Frame:
         return {"template": self.template, "chat": self.name if self.chat is not None else None}
 
 
+Answer = tuple[int, "list[Completion] | str"]
+"""The place of a request among others, and its completions, or the reason why there are none."""
+
+
 class Completer(Protocol):
     """A policy that goes on from beginnings."""
 
     name: str
     at_once: int
-    """How many requests it is given at once; after each lot the journal is written."""
+    """How many requests it is given at once."""
 
     def describe(self) -> dict[str, Any]:
         """Return the identity of the policy as JSON values."""
         ...
 
-    def complete(self, requests: Sequence[Request], how: Sampling) -> list[list[Completion] | str]:
-        """Return the completions of each request, or the reason why there are none."""
+    def complete(self, requests: Sequence[Request], how: Sampling) -> Iterator[Answer]:
+        """Yield the place of each request with its completions, or with the reason why there are none.
+
+        Each is yielded as soon as it is there, so that whoever keeps it loses nothing to what comes after it.
+        """
         ...
 
 
@@ -154,14 +161,30 @@ class ServerCompleter(HttpWriter):
         """Return what is known of a policy behind a server: its name there."""
         return {"id": self.model, "backend": "http"}
 
-    def complete(self, requests: Sequence[Request], how: Sampling) -> list[list[Completion] | str]:
-        """Return the completions of each request, asked side by side.
+    def complete(self, requests: Sequence[Request], how: Sampling) -> Iterator[Answer]:
+        """Yield the completions of each request, asked side by side.
 
         Raises:
-            ModelError: The server cannot be reached, or gives an error that does not pass.
+            ModelError: The server cannot be reached, or gives an error that does not pass. What others got until then
+                was yielded, and what was not asked yet is not asked any more.
         """
-        with ThreadPoolExecutor(self.parallel) as workers:
-            return list(workers.map(lambda each: self._one(each, how), requests))
+        workers = ThreadPoolExecutor(self.parallel)
+        failure: ModelError | None = None
+        try:
+            for place, asked in enumerate([workers.submit(self._one, each, how) for each in requests]):
+                try:
+                    found = asked.result()
+                except CancelledError:
+                    continue
+                except ModelError as error:
+                    failure = failure or error
+                    workers.shutdown(wait=False, cancel_futures=True)
+                    continue
+                yield place, found
+        finally:
+            workers.shutdown(cancel_futures=True)
+        if failure is not None:
+            raise failure
 
     def _one(self, request: Request, how: Sampling) -> list[Completion] | str:
         found: list[Completion] = []
@@ -219,15 +242,13 @@ class LocalCompleter(LocalWriter):
             "dtype": self.dtype,
         }
 
-    def complete(self, requests: Sequence[Request], how: Sampling) -> list[list[Completion] | str]:
-        """Return the completions of each request."""
-        found: list[list[Completion] | str] = []
-        for request in requests:
+    def complete(self, requests: Sequence[Request], how: Sampling) -> Iterator[Answer]:
+        """Yield the completions of each request."""
+        for place, request in enumerate(requests):
             try:
-                found.append(self._one(request, how))
+                yield place, self._one(request, how)
             except Refused as refusal:
-                found.append(str(refusal))
-        return found
+                yield place, str(refusal)
 
     def _one(self, request: Request, how: Sampling) -> list[Completion]:
         import torch
@@ -297,8 +318,8 @@ class VllmCompleter:
         version = str(getattr(self._vllm, "__version__", ""))
         return {"id": self.name, "revision": self.revision, "backend": "vllm", "vllm": version, "dtype": self.dtype}
 
-    def complete(self, requests: Sequence[Request], how: Sampling) -> list[list[Completion] | str]:
-        """Return the completions of each request."""
+    def complete(self, requests: Sequence[Request], how: Sampling) -> Iterator[Answer]:
+        """Yield the completions of each request."""
         prompts: list[Any] = [
             each.prompt if self._chat is None else {"prompt_token_ids": self._chat.ids(each.prompt)}
             for each in requests
@@ -315,10 +336,8 @@ class VllmCompleter:
             for each in requests
         ]
         outputs = self._model.generate(prompts, parameters, use_tqdm=False)
-        return [
-            [Completion(cut_at(one.text, how.stop), one.finish_reason == "length") for one in each.outputs]
-            for each in outputs
-        ]
+        for place, each in enumerate(outputs):
+            yield place, [Completion(cut_at(one.text, how.stop), one.finish_reason == "length") for one in each.outputs]
 
 
 def load_policy(

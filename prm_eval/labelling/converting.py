@@ -76,6 +76,8 @@ def convert_labels(pool: Pool, labels: LabelFile, form: str, path: Path) -> Conv
                 continue
             shortened += known < len(each.steps)
             fields = FORMS[form](each, known, _Place(labels.folder / ROWS, number), pool)
+            # these formats are those of rollouts: whoever reads labels by others as such would take them for measured
+            fields["label_source"] = labels.info.source
             stream.write(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
             rows += 1
         if not rows:

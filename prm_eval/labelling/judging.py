@@ -12,6 +12,7 @@ from prm_eval.labelling.writing import Key
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards import RewardFile, load_reward_model
+from prm_eval.stepsets.label_file import require_no_labels
 
 OPTIONS = ("base_url", "votes", "temperature", "max_tokens")
 """What can be said of a judge here; for more, score with it first."""
@@ -48,7 +49,9 @@ def judged(
 
     Raises:
         ModelError: There is no such judge, or its server cannot be reached.
+        PrmEvalError: The folder holds labels already.
     """
+    require_no_labels(folder)
     # first: a wrong name must not cost the making of a pool
     model = load_reward_model(name, **options)
     part = pool if wanted is None else part_of(pool, wanted, folder / PART)

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -59,14 +60,12 @@ def label_by_model(
         progress: Called with the number of candidates done.
 
     Raises:
-        PrmEvalError: The rewards are of an outcome reward model, or raw without a threshold.
+        PrmEvalError: The rewards are of an outcome reward model, or the threshold has no meaning for them.
         DataError: The rewards are of another pool, or have a fault.
     """
     _require_steps(rewards)
     info = rewards.info
-    if threshold is None and info.score_type == "raw":
-        raise PrmEvalError(f"{info.name} gives raw numbers; say below which a step is wrong: --threshold 0")
-    limit = THRESHOLD if threshold is None else threshold
+    limit = limit_of(rewards, threshold)
 
     def said() -> Iterator[Said]:
         for problem, candidate, values, refusal in _with_rewards(scored or pool, rewards, wanted):
@@ -81,6 +80,25 @@ def label_by_model(
     settings = {"threshold": limit, "rewards": str(rewards.folder), "model": info.model, "score_type": info.score_type}
     about = About("model", info.name, "first_error", info.splitter or pool.info.splitter, settings)
     return write_labels(pool, folder, about, said(), grades=grades, progress=progress)
+
+
+def limit_of(rewards: RewardFile, threshold: float | None) -> float:
+    """Return below which number a step is wrong: what the user says, or :data:`THRESHOLD`.
+
+    Raises:
+        PrmEvalError: Raw numbers without a threshold, or a threshold that no number, or every one, is below.
+    """
+    info = rewards.info
+    if info.score_type == "raw":
+        if threshold is None or not math.isfinite(threshold):
+            raise PrmEvalError(f"{info.name} gives raw numbers; say below which a step is wrong: --threshold 0")
+        return threshold
+    if threshold is not None and not 0 < threshold <= 1:
+        raise PrmEvalError(
+            f"--threshold {threshold:g}: {info.name} gives {info.score_type} numbers, which are read as the chance "
+            "that a step is right; expected a number above 0 and up to 1, as 0.8"
+        )
+    return THRESHOLD if threshold is None else threshold
 
 
 def label_by_judge(
@@ -112,13 +130,14 @@ def label_by_judge(
         for problem_id, candidate_id, judged in read_judgements(rewards.folder)
     }
     splitter = rewards.info.splitter or pool.info.splitter
+    unread = f"no judgement that could be read ({path} has what was written)"
 
     def said() -> Iterator[Said]:
         for problem, candidate in wanted_candidates(scored or pool, wanted):
             given = votes.get((problem.problem_id, candidate.candidate_id), [])
             steps = split_steps(candidate.text, splitter, candidate.steps)
             if not steps or not given:
-                yield Said(problem, candidate, None, "no judgement that could be read" if steps else NO_STEP)
+                yield Said(problem, candidate, None, unread if steps else NO_STEP)
                 continue
             if not all(NO_ERROR <= each < len(steps) for each in given):
                 found = f"a judgement on step {max(given)} of {len(steps)} of {candidate.candidate_id}"

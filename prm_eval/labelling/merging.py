@@ -1,6 +1,7 @@
-"""Labels of one labeller from several folders as one: of rounds, or of a campaign that was continued.
+"""Labels of one labeller from several folders as one: of rounds, or of campaigns that follow each other.
 
-Labels of two sources are never put together: what one calls wrong may be right for another.
+Labels of two sources are never put together: what one calls wrong may be right for another. People are one source,
+whoever of them labelled in which campaign; each label says who.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def merge_labels(pool: Pool, files: Sequence[LabelFile], folder: Path) -> LabelF
         folder: The folder to make.
 
     Raises:
-        PrmEvalError: There are none, or they are of two labellers, kinds or ways to cut.
+        PrmEvalError: There are none, or they are of two labellers (other than people), kinds or ways to cut.
         DataError: Two folders label one text otherwise.
     """
     _require_one_labeller(files)
@@ -34,21 +35,28 @@ def merge_labels(pool: Pool, files: Sequence[LabelFile], folder: Path) -> LabelF
     _require_texts_agree(found)
     info = files[0].info
     settings = {"merged": [str(each.folder) for each in files], "labelled_with": info.settings}
+    by = "; ".join(dict.fromkeys(file.info.by for file in files))
+    if len(by) > LONGEST:
+        by = f"{by[: LONGEST - 1]}…"
     with LabelWriter(
-        folder, pool, source=info.source, by=info.by, labels=info.labels, splitter=info.splitter, settings=settings
+        folder, pool, source=info.source, by=by, labels=info.labels, splitter=info.splitter, settings=settings
     ) as writer:
         for each in _in_order(pool, found):
             writer.add(each)
     return LabelFile(folder)
 
 
+SAME = ("source", "by", "labels", "splitter")
+LONGEST = 300
+"""Characters of a labeller's name, as ``labels.json`` takes it."""
 Found = dict[tuple[str, str], tuple[Labelled, Path, int]]
 
 
 def _require_one_labeller(files: Sequence[LabelFile]) -> None:
     if not files:
         raise PrmEvalError("no labels to put together")
-    for name in ("source", "by", "labels", "splitter"):
+    same = ("source", "labels", "splitter") if files[0].info.source == "people" else SAME
+    for name in same:
         values = {str(getattr(each.info, name)): each.folder for each in files}
         if len(values) > 1:
             said = "; ".join(f"{folder}: {value}" for value, folder in values.items())

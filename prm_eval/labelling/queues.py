@@ -52,6 +52,7 @@ class Queue:
         refused: Different texts that no rule could choose, because a reward model refused them.
         repeats: Candidates that were left out because their text is that of another one of their problem.
         labelled: Candidates left out because they, or others of their text, are labelled.
+        empty: Candidates left out because they have no text, and so no step.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Queue:
     refused: int
     repeats: int
     labelled: int
+    empty: int
 
 
 def make_queue(
@@ -95,7 +97,7 @@ def make_queue(
     if len(rewards) < least:
         raise PrmEvalError(f"the rule {ask.rule} reads {least} reward folder(s); found {len(rewards)}: --rewards R")
     used = rewards[: 1 if ask.rule != "disagreement" else len(rewards)] if least else ()
-    _require_one_kind(used)
+    _require_meaning(ask, used)
     source = meant_grades(pool, grades)
     if ask.rule == "convincing":
         pool.require_grades(source)
@@ -123,7 +125,8 @@ def make_queue(
     of = len({pick.row.problem for pick in picks})
     wrong = sum(pick.row.wrong for pick in picks)
     counts = reader.counts
-    return Queue(path, tuple(picks), about, of, wrong, counts["refused"], counts["repeats"], counts["labelled"])
+    passed = (counts[name] for name in ("refused", "repeats", "labelled", "empty"))
+    return Queue(path, tuple(picks), about, of, wrong, *passed)
 
 
 def read_queue(path: Path, pool: Pool) -> dict[Key, str]:
@@ -178,13 +181,25 @@ def labelled_keys(folders: Sequence[Path], pool: Pool) -> set[Key]:
     return found
 
 
-def _require_one_kind(rewards: Sequence[RewardFile]) -> None:
-    """Insist that several reward models give numbers of the same steps."""
+def _require_meaning(ask: Ask, rewards: Sequence[RewardFile]) -> None:
+    """Insist that a rule can read the rewards: chances, and for disagreement those of the same steps by two models."""
+    if ask.rule == "uncertain" and rewards[0].info.score_type == "raw":
+        raise PrmEvalError(
+            f"{rewards[0].info.name} gives raw numbers, of which none is a chance of 1/2; expected probabilities or "
+            "log-odds. Say what they are when they are imported (--score-type), or choose by another rule"
+        )
+    if ask.rule != "disagreement":
+        return
+    same = Counter(each.folder.resolve() for each in rewards).most_common(1)[0]
+    if same[1] > 1:
+        raise PrmEvalError(f"--rewards {same[0]} {same[1]} times: a model does not disagree with itself; give another")
     forms = {(each.info.kind, each.info.splitter) for each in rewards}
     if len(forms) > 1:
         said = "; ".join(f"{each.info.name}: {each.info.kind}, steps by {each.info.splitter}" for each in rewards)
         raise PrmEvalError(f"reward models that disagree must judge the same steps; found {said}")
-    for each in rewards if len(rewards) > 1 else ():
+    for each in rewards:
+        if each.info.kind != "prm":
+            raise PrmEvalError(f"{each.info.name} gives one number a solution; disagreement is about steps: give PRMs")
         if each.info.score_type == "raw":
             raise PrmEvalError(
                 f"{each.info.name} gives raw numbers, whose spread means nothing; expected probabilities"
@@ -244,7 +259,9 @@ class _Reading:
             rows = sorted(rows, key=lambda each: each[0].lot)
         found: dict[str, Row] = {}
         for row, text in rows:
-            if text in labelled:
+            if not text.strip():
+                self.counts["empty"] += 1
+            elif text in labelled:
                 self.counts["labelled"] += 1
             elif text in found:
                 self.counts["repeats"] += 1

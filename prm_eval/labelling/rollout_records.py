@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.labelling.writing import Outcome
 from prm_eval.records import StepLabel
+from prm_eval.rewards.files.differences import difference
 from prm_eval.stepsets.label_file import LabelFile
 from prm_eval.stepsets.labels import by_ratings, by_soft
+from prm_eval.store.jsonl import read_jsonl
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,33 @@ class RolledOut:
     without_answer: int = 0
     cut: int = 0
     refused: Mapping[str, int] | None = None
+
+
+def results_of(folder: Path, key: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield what a policy was asked for a finished folder of labels; refused beginnings are left out.
+
+    Args:
+        folder: The folder.
+        key: The pool, policy and sampling, which must be those of the folder.
+        name: The file in it.
+
+    Raises:
+        DataError: The folder is none of rollouts, or its file is damaged.
+        PrmEvalError: It is of another pool, policy or sampling.
+    """
+    settings = LabelFile(folder).info.settings
+    found = settings.get("rollouts")
+    if not isinstance(found, dict):
+        raise DataError(folder, None, "labels of another source", "labels by rollouts")
+    if (differs := difference(found, key)) is not None:
+        raise PrmEvalError(f"--results {folder} is of other rollouts: {differs}; expected the same pool and options")
+    for number, fields in read_jsonl(folder / name):
+        if "refused" in fields:
+            continue
+        right = fields.get("right")
+        if not isinstance(fields.get("prompt"), str) or not isinstance(right, list) or not right:
+            raise DataError(folder / name, number, "a row without prompt and right", "what label rollouts wrote")
+        yield fields
 
 
 def label_of_shares(

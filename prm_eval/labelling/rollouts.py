@@ -6,9 +6,9 @@ most a number. The last step's value is the answer's own grade, and no completio
 cut off before its end. With ``stop`` a solution ends at its first step that is never right: no later one is asked
 about.
 
-Every distinct beginning of a problem is asked about once, and its result is in a journal before the next ones are
-asked, so that the same command goes on after a kill. The journal knows nothing of ``hard`` and ``stop``: the same
-results give labels of either kind.
+Every distinct beginning of a problem is asked about once, and its result is in a journal as soon as it is there, so
+that the same command goes on after a kill, or where a server died. What was refused then is asked about again. The
+journal knows nothing of ``hard`` and ``stop``: the same results give labels of either kind.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from prm_eval.grading import Grader
 from prm_eval.grading.pool import DEFAULT, load_grader
 from prm_eval.labelling.completers import Completer, Completion, Frame, Request, Sampling
 from prm_eval.labelling.prefixes import beginnings, digest, seed_of
-from prm_eval.labelling.rollout_records import Counts, RolledOut, Value, label_of_shares
+from prm_eval.labelling.rollout_records import Counts, RolledOut, Value, label_of_shares, results_of
 from prm_eval.labelling.writing import About, Key, Outcome, Said, wanted_candidates, write_labels
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, Progress, no_bars
 from prm_eval.records import Candidate, LabelKind, Problem, StepLabel
 from prm_eval.rewards.files.differences import difference
 from prm_eval.rewards.inputs.pieces import Refused
-from prm_eval.stepsets.label_file import DESCRIPTION, LabelFile
+from prm_eval.stepsets.label_file import DESCRIPTION, ROWS, LabelFile
 from prm_eval.store.journal import Journal
 from prm_eval.store.writing import replacing
 from prm_eval.texts.steps import split_steps
@@ -68,6 +68,8 @@ class Rollouts:
         splitter: How candidates are cut; None is the pool's own way.
         grader: Who grades completions.
         keep_texts: Whether the journal keeps what was written.
+        results: A finished folder of labels by the same rollouts, as of another kind or queue: what was asked for it
+            is not asked again.
 
     Raises:
         DataError: A problem has no gold answer.
@@ -88,12 +90,13 @@ class Rollouts:
         splitter: str | None = None,
         grader: str = DEFAULT,
         keep_texts: bool = False,
+        results: Path | None = None,
     ) -> None:
         pool.require_gold()
         if hard is not None and not 0 <= hard < 1:
             raise PrmEvalError(f"hard = {hard}; expected a share of right completions, from 0 to below 1")
         self.pool, self.folder, self.completer, self.frame, self.how = pool, folder, completer, frame, how
-        self.wanted, self.hard, self.stop, self.keep_texts = wanted, hard, stop, keep_texts
+        self.wanted, self.hard, self.stop, self.keep_texts, self.results = wanted, hard, stop, keep_texts, results
         self.splitter = splitter or pool.info.splitter
         self.grader: Grader = load_grader(grader)
         self.key: dict[str, Any] = json.loads(
@@ -110,6 +113,7 @@ class Rollouts:
         )
         self.values: dict[str, Value] = {}
         self._tally: Counter[str] = Counter()
+        self._shown = ""
 
     def run(self, bars: Bars = no_bars) -> RolledOut:
         """Return the labels, after asking for all completions that are not there yet.
@@ -126,10 +130,13 @@ class Rollouts:
         busy = f"another process is labelling into {self.folder}; wait for it, or give another folder"
         with Journal(self.folder / JOURNAL, {"key": self.key}, busy=busy, sync_seconds=1.0) as journal:
             self._read(journal)
+            if self.results is not None:
+                self._read_results(self.results, journal)
             resumed = len(self.values)
             with bars(ROLLING, counts.beginnings, "beginning") as progress:
                 progress(min(resumed, counts.beginnings))
                 self._ask_all(journal, progress)
+            self._require_sense(1)
             self._write_results(journal)
             outcome = self._write_labels()
             # the labels are on the disk
@@ -176,18 +183,20 @@ class Rollouts:
             yield self._texts(problem, held), held
 
     def _texts(self, problem: Problem, candidates: Sequence[Candidate]) -> dict[str, _Text]:
+        # a text that ended by itself in one slot is whole, wherever else it was cut: one text has one label
+        whole = {each.text for each in candidates if each.finish_reason != "length"}
         found: dict[str, _Text] = {}
         for each in candidates:
             if each.text not in found:
-                found[each.text] = self._text(problem, each)
+                found[each.text] = self._text(problem, each, each.text in whole)
         return found
 
-    def _text(self, problem: Problem, candidate: Candidate) -> _Text:
+    def _text(self, problem: Problem, candidate: Candidate, whole: bool) -> _Text:
         steps = split_steps(candidate.text, self.splitter, candidate.steps)
         parts = beginnings(candidate.text, steps, self.splitter)
         try:
             # the last one is the whole solution: its answer says what it is worth, unless it was cut off
-            asked = parts if candidate.finish_reason == "length" else parts[:-1]
+            asked = parts[:-1] if whole else parts
             return _Text(problem, [self.frame.prompt(problem.statement, each) for each in asked])
         except Refused as refusal:
             return _Text(problem, [], str(refusal))
@@ -199,8 +208,7 @@ class Rollouts:
         while block := self._block(problems):
             while asks := self._next(block):
                 for start in range(0, len(asks), self.completer.at_once):
-                    self._ask(asks[start : start + self.completer.at_once], journal)
-                    progress(len(self.values))
+                    self._ask(asks[start : start + self.completer.at_once], journal, progress)
 
     def _block(self, problems: Iterator[tuple[dict[str, _Text], list[Candidate]]]) -> list[_Text]:
         """Return the texts of so many problems that one wave of them is a full lot, or a few."""
@@ -224,14 +232,16 @@ class Rollouts:
                     break
         return list(found.values())
 
-    def _ask(self, asks: Sequence[tuple[Problem, str]], journal: Journal) -> None:
+    def _ask(self, asks: Sequence[tuple[Problem, str]], journal: Journal, progress: Progress) -> None:
         requests = [Request(prompt, seed_of(self.how.seed, prompt)) for _, prompt in asks]
-        given = self.completer.complete(requests, self.how)
-        records = [self._record(*ask, each) for ask, each in zip(asks, given, strict=True)]
-        journal.append(records)
-        for record in records:
+        for place, given in self.completer.complete(requests, self.how):
+            record = self._record(*asks[place], given)
+            journal.append([record])
             self._take(record)
-        self._require_sense(given)
+            progress(len(self.values))
+            if not isinstance(given, str):
+                self._shown = given[0].text
+        self._require_sense(TRIED)
 
     def _record(self, problem: Problem, prompt: str, given: list[Completion] | str) -> dict[str, Any]:
         about = {"problem_id": problem.problem_id, "prompt": digest(problem.problem_id, prompt)}
@@ -261,22 +271,24 @@ class Rollouts:
             completions=len(right), without_answer=sum(each is None for each in answers), cut=record.get("cut", 0)
         )
 
-    def _require_sense(self, given: Sequence[list[Completion] | str]) -> None:
-        """Insist, once a few beginnings were asked about, that completions come and that some have an answer."""
-        if len(self.values) < TRIED:
+    def _require_sense(self, least: int) -> None:
+        """Insist, once so many beginnings were asked about, that completions come and that some have an answer.
+
+        In the end that holds for any number: labels of nothing would be called finished.
+        """
+        if len(self.values) < least:
             return
         refused = [each.refused for each in self.values.values() if each.refused]
-        if len(refused) == len(self.values):
+        if refused and len(refused) == len(self.values):
             raise ModelError(
                 f"{self.completer.name} refused all of the first {len(refused)} beginnings, the first because: "
-                f"{refused[0]}. Give a smaller --max-new-tokens or another server; the same command goes on."
+                f"{refused[0]}. Give a smaller --max-new-tokens or another server; the same command asks again."
             )
         tally = self._tally
         if tally["completions"] and tally["completions"] == tally["without_answer"]:
-            shown = next((each[0].text for each in given if not isinstance(each, str)), "")
             raise PrmEvalError(
                 f"none of the first {tally['completions']} completions has a final answer; expected most to have one. "
-                f"One of them: {shown[:200]!r}. Is the prompt what the policy expects (--prompt, --chat), and "
+                f"One of them: {self._shown[:200]!r}. Is the prompt what the policy expects (--prompt, --chat), and "
                 f"--max-new-tokens = {self.how.max_new_tokens} enough?"
             )
 
@@ -294,7 +306,8 @@ class Rollouts:
         differs = difference(there.info.settings, self._settings())
         if differs is not None:
             raise PrmEvalError(
-                f"{self.folder} holds labels that were made otherwise: {differs}. Give another folder, or remove it."
+                f"{self.folder} holds labels that were made otherwise: {differs}. Give another folder (-o DIR), or "
+                f"remove {DESCRIPTION} and {ROWS} from this one."
             )
         return there
 
@@ -319,12 +332,26 @@ class Rollouts:
             # nothing came of it: the user has corrected the command
             journal.restart({"key": self.key})
         for _, record in journal.records():
-            self._take(record)
+            # a server that refused may have been mended, or have more room now
+            if "refused" not in record:
+                self._take(record)
+
+    def _read_results(self, folder: Path, journal: Journal) -> None:
+        """Take over what was asked for other labels; the journal keeps it too."""
+        for record in results_of(folder, self.key, RESULTS):
+            if record["prompt"] not in self.values:
+                journal.append([record])
+                self._take(record)
 
     def _write_results(self, journal: Journal) -> None:
-        """Write the journal as plain lines, which stay beside the labels."""
+        """Write the journal as plain lines, which stay beside the labels: of each beginning what came of it last."""
+        refused: set[str] = set()
         with replacing(self.folder / RESULTS) as stream:
             for _, record in journal.records():
+                name = record["prompt"]
+                if "refused" in record and (name in refused or not self.values[name].refused):
+                    continue
+                refused |= {name} if "refused" in record else set()
                 stream.write(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
 
     def _write_labels(self) -> Outcome:

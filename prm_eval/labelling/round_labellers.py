@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from prm_eval.labelling.completers import Completer, Frame, Sampling
 from prm_eval.labelling.judging import judged
-from prm_eval.labelling.labellers import THRESHOLD, Teller, label_by, label_by_judge, label_by_model
+from prm_eval.labelling.labellers import Teller, label_by, label_by_judge, label_by_model, limit_of
 from prm_eval.labelling.rollouts import Rollouts
 from prm_eval.labelling.rounds import Named, Waiting
 from prm_eval.labelling.writing import Key
@@ -16,6 +17,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
 from prm_eval.records import LabelKind
 from prm_eval.rewards import RewardFile
+from prm_eval.stepsets.label_file import FOLDER
 
 
 def oracle(teller: Teller, by: str, kind: LabelKind, splitter: str) -> Named:
@@ -34,8 +36,7 @@ def model(rewards: RewardFile, threshold: float | None = None) -> Named:
     def do(pool: Pool, wanted: Collection[Key], folder: Path) -> object:
         return label_by_model(pool, rewards, folder, threshold=threshold, wanted=wanted)
 
-    limit = THRESHOLD if threshold is None else threshold
-    return Named({"labeller": "model", "rewards": rewards.info.name, "threshold": limit}, do)
+    return Named({"labeller": "model", "rewards": rewards.info.name, "threshold": limit_of(rewards, threshold)}, do)
 
 
 def judge(name: str, options: Mapping[str, Any], bars: Bars = no_bars) -> Named:
@@ -61,13 +62,20 @@ def rollouts(completer: Completer, frame: Frame, how: Sampling, bars: Bars = no_
 
 
 def people() -> Named:
-    """Return the labeller that waits for people, or for anything else that makes the folder."""
+    """Return the labeller that waits for people, or for anything else that makes the folder.
+
+    Each round is a campaign of its own, whose labels are put together by the rounds.
+    """
 
     def do(pool: Pool, wanted: Collection[Key], folder: Path) -> object:
-        queue = folder.parent / "queue.jsonl"
+        queue, name = folder.parent / "queue.jsonl", folder.parent.name
+        of, at, here, out = (quote(str(each)) for each in (pool.path, queue, pool.path / FOLDER / name, folder))
         raise Waiting(
-            f"{len(wanted):,} candidates wait for labels: label those of {queue} into {folder}, then run the same "
-            "command again"
+            f"{len(wanted):,} candidates wait for labels.\n"
+            f"Label those of {queue} into {folder}, for example by\n"
+            f"  prm-eval label serve {of} --name {name} --queue {at} --labeller NAME\n"
+            f"  prm-eval label export {here} --queue {at} --to labels -o {out}\n"
+            "Then run the same command again."
         )
 
     return Named({"labeller": "people"}, do)

@@ -32,7 +32,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards import RewardFile, load_reward_model
 from prm_eval.rewards.files.differences import difference
-from prm_eval.stepsets.label_file import DESCRIPTION, LabelFile, to_step_set
+from prm_eval.stepsets.label_file import DESCRIPTION, ROWS, LabelFile, to_step_set
 from prm_eval.stepsets.labels import NO_ERROR
 from prm_eval.stepsets.step_set import is_step_set
 from prm_eval.store.journal import Journal
@@ -157,16 +157,34 @@ def run_rounds(pool: Pool, folder: Path, plan: Plan, bars: Bars = no_bars) -> li
     folder.mkdir(parents=True, exist_ok=True)
     key = plan.key(pool)
     with Journal(folder / JOURNAL, {"key": key}, busy=f"another process is at the rounds of {folder}") as journal:
-        if (differs := _differs(journal, key)) is not None:
+        if (differs := _differs(journal, key)) is not None and not _may_change(journal, key, folder):
             raise PrmEvalError(
                 f"{folder} holds rounds of another plan: {differs}. Go on with that, or give another folder."
             )
+        if differs is not None:
+            journal.restart({"key": key})
         found = [Round(**fields) for _, fields in journal.records()]
         for number in range(len(found) + 1, plan.rounds + 1):
             made = _Making(pool, folder, plan, number, bars).make()
             journal.append([made.__dict__])
             found.append(made)
     return found[: plan.rounds]
+
+
+def has_trained(folder: Path) -> bool:
+    """Say whether the first round of a folder has a model already."""
+    return (folder / "round-1" / MODEL).is_file()
+
+
+def _may_change(journal: Journal, key: Mapping[str, Any], folder: Path) -> bool:
+    """Say whether only the training and the test are others, and nothing came of them yet.
+
+    A first training that was refused is started again with other options, and the labels of the round are kept.
+    """
+    found = journal.header.get("key")
+    later = {"trainer", "test"}
+    same = isinstance(found, dict) and all(found.get(name) == key[name] for name in key.keys() - later)
+    return same and not journal.count and not has_trained(folder)
 
 
 def _differs(journal: Journal, key: dict[str, Any]) -> str | None:
@@ -259,7 +277,9 @@ class _Making:
         if others:
             problem_id, candidate_id = min(others)
             found = f"labels of {len(others):,} candidates that were not chosen, as {candidate_id} of {problem_id!r}"
-            raise DataError(folder, None, found, f"labels of {self._own / 'queue.jsonl'}")
+            queue = self._own / "queue.jsonl"
+            hint = f"Remove {DESCRIPTION} and {ROWS} there; prm-eval label export has --queue {queue}."
+            raise DataError(folder, None, found, f"labels of {queue}", hint)
         if not labels.info.n_labelled:
             raise DataError(folder, None, "no label", "labels of the queue; is the labeller in order?")
         return labels

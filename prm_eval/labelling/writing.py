@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from prm_eval.errors import DataError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.jobs import AUTO, meant_grades
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Progress, silent
@@ -87,7 +87,7 @@ def write_labels(
         progress: Called with the number of candidates done.
 
     Raises:
-        PrmEvalError: The folder holds labels already, or a label does not fit the steps.
+        PrmEvalError: The folder holds labels already, a label does not fit the steps, or no candidate has one.
     """
     right = right_answers(pool, grades)
     counts: Counter[str] = Counter()
@@ -115,6 +115,9 @@ def write_labels(
             counts.update(
                 labelled=1, steps=len(rated), wrong=rated.count(-1), error=label.first_error not in (None, NO_ERROR)
             )
+        if not counts["labelled"]:
+            reasons = "; ".join(f"{count:,}: {reason}" for reason, count in left_out.most_common(4))
+            raise PrmEvalError(f"no candidate got a label, so that {folder} is not made (left out {reasons or 'none'})")
     return Outcome(
         LabelFile(folder), counts["labelled"], counts["steps"], counts["wrong"], counts["error"], dict(left_out)
     )

@@ -1,15 +1,10 @@
-"""The candidates that both verifiers learn from: samples of the policy, and solutions of the noise process.
-
-A policy at temperature 0.7 hardly ever takes a wrong operand or boxes another number, but best-of-64 finds the one
-candidate that does. So the noise process writes every rare mistake into the training data, often enough to be learnt.
-Both verifiers get all candidates.
-"""
+"""Labelled candidates: samples of the policy, and solutions of the noise process."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,30 +19,14 @@ from prm_eval.records import Problem
 from prm_eval.store.writing import replacing
 
 A_PROBLEM = 4  # solutions of the noise process to one problem
-POLICY_DRAW, CORPUS_DRAW = "policy-candidates", "verifier-corpus"  # names of the draws of problems
+# names of the draws of problems
+POLICY_DRAW, LESSON_DRAW, CORPUS_DRAW = "policy-candidates", "lessons", "noise-candidates"
 
 
 def training_problems(count: int, name: str, seed: int | str) -> list[MiniatureProblem]:
     """Return problems drawn from the training split; ``name`` and ``seed`` determine the draw."""
     rng = random.Random(f"{name} {seed}")  # noqa: S311 (no secret: training data)
     return [_problem(*draw_training(rng), f"miniature-{name}/{seed}/{index}") for index in range(count)]
-
-
-def first_draw(seed: int) -> str:
-    """Return the seed of the solutions that verifiers learn from first."""
-    return f"{seed} first"
-
-
-def second_draw(seed: int) -> str:
-    """Return the seed of the solutions among the policy's candidates."""
-    return f"{seed} among"
-
-
-def candidate_problems(sampled: int, written: int, among: int, seed: int) -> Iterator[MiniatureProblem]:
-    """Yield the problems of all candidates that the verifiers of a seed learn from, by drawing them again."""
-    yield from training_problems(sampled, POLICY_DRAW, seed)
-    yield from training_problems(-(-written // A_PROBLEM), CORPUS_DRAW, first_draw(seed))
-    yield from training_problems(-(-among // A_PROBLEM), CORPUS_DRAW, second_draw(seed))
 
 
 def _problem(statement: str, plan: Plan, problem_id: str) -> MiniatureProblem:
@@ -61,11 +40,12 @@ def policy_candidates(
     *,
     temperature: float,
     seed: int,
+    top_p: float = 1.0,
     progress: Progress = silent,
 ) -> list[Labelled]:
     """Sample ``n`` candidates a problem and return the different ones, labelled by the oracle."""
     statements = [each.problem.statement for each in problems]
-    texts = sample(policy, statements, n, temperature, seed, progress)
+    texts = sample(policy, statements, n, temperature, seed, progress, top_p)
     return [
         label(problem, text) for problem, group in zip(problems, texts, strict=True) for text in dict.fromkeys(group)
     ]
@@ -73,7 +53,7 @@ def policy_candidates(
 
 def corpus_candidates(count: int, seed: int | str, noise: Noise = RARE, progress: Progress = silent) -> list[Labelled]:
     """Write ``count`` solutions with the noise process, a few a problem, labelled by the oracle."""
-    rng = random.Random(f"verifier corpus {seed}")  # noqa: S311 (no secret: training data)
+    rng = random.Random(f"noise {seed}")  # noqa: S311 (no secret: training data)
     found: list[Labelled] = []
     for index, problem in enumerate(training_problems(-(-count // A_PROBLEM), CORPUS_DRAW, seed)):
         texts = ["\n".join(write_solution(problem.plan, rng, noise)) for _ in range(A_PROBLEM)]
@@ -93,3 +73,11 @@ def read_candidates(path: Path) -> list[Labelled]:
     """Read what :func:`write_candidates` wrote."""
     with path.open() as file:
         return [Labelled(**json.loads(line)) for line in file]
+
+
+def by_problem(candidates: Iterable[Labelled]) -> list[list[Labelled]]:
+    """Return candidates by the statement of their problem, in the order in which the problems first occur."""
+    found: dict[str, list[Labelled]] = {}
+    for each in candidates:
+        found.setdefault(each.statement, []).append(each)
+    return list(found.values())

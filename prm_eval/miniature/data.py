@@ -18,25 +18,18 @@ from prm_eval.miniature.noise import CORPUS, Noise, write_solution
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.plan import Plan, evaluate, render_step, solve
 from prm_eval.miniature.problems import MiniatureProblem, draw
+from prm_eval.miniature.rows import IGNORED, Example, padded
 from prm_eval.miniature.subjects import OPERATIONS_OF_LEVEL, SUBJECTS
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.texts.steps import split_steps
 
-IGNORED = -100  # the target of a position that is not trained
 BATCH = 64  # texts in a batch
 CHUNK = 8  # batches that are drawn together and sorted by length, so that there is little padding
 DRILL_LINES = 8
+LAST_WEIGHT = 6.0  # of the token at which an outcome is read
 Labelling: TypeAlias = Literal["prm", "orm", "oracle"]  # first-error steps; final answer; every step right
 Texts: TypeAlias = "Callable[[random.Random], Example]"
 Seen: TypeAlias = "Callable[[Plan], object]"
-
-
-@dataclass(frozen=True)
-class Example:
-    """One text as ids, with the target of the output at every position: a token, a label, or :data:`IGNORED`."""
-
-    ids: list[int]
-    targets: list[int]
 
 
 @dataclass(frozen=True)
@@ -73,18 +66,28 @@ def verifier_example(encoder: Encoder, candidate: Labelled, kind: Labelling) -> 
     * ``orm``: at every token of the solution, whether the final answer is right (appendix E).
     * ``oracle``: the same, but right means that every step is right as well.
     """
-    ids = encoder.encode(candidate.statement + "\n")
+    statement = encoder.encode(candidate.statement + "\n")
+    read = solution_read(encoder, candidate, kind)
+    return Example(statement + read.ids, [IGNORED] * len(statement) + read.targets)
+
+
+def solution_read(encoder: Encoder, candidate: Labelled, kind: Labelling) -> Example:
+    """Return what comes behind the statement in :func:`verifier_example`, with weights.
+
+    The weight of an outcome rises along the solution, and its last token, where it is read, counts as six.
+    """
     if kind != "prm":
         right = candidate.answer_right and (kind == "orm" or candidate.first_wrong is None)
-        solution = encoder.encode(candidate.text + "\n")
-        return Example(ids + solution, [IGNORED] * len(ids) + [int(right)] * len(solution))
-    targets = [IGNORED] * len(ids)
+        ids = encoder.encode(candidate.text + "\n")
+        weights = [(at + 1) / len(ids) for at in range(len(ids) - 1)]
+        return Example(ids, [int(right)] * len(ids), [*weights, LAST_WEIGHT])
+    ids, targets = [], []
     for index, step in enumerate(split_steps(candidate.text, "line")):
         tokens = [*encoder.encode(step), encoder.newline]
         known = candidate.first_wrong is None or index <= candidate.first_wrong
         ids += tokens
         targets += [IGNORED] * (len(tokens) - 1) + [int(index != candidate.first_wrong) if known else IGNORED]
-    return Example(ids, targets)
+    return Example(ids, targets, [1.0] * len(ids))
 
 
 def solution_example(encoder: Encoder, statement: str, lines: Sequence[str]) -> Example:
@@ -166,8 +169,8 @@ class Stream:
         self._name, self._seed, self._source, self._pad = name, seed, source, pad
         self._chunk: tuple[int, list[list[Example]]] = (-1, [])
 
-    def __call__(self, index: int) -> tuple[Any, Any]:
-        """Return ids and targets, int64 tensors (texts, tokens), padded on the right."""
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Return the inputs of the batch with a number, as :func:`prm_eval.miniature.rows.padded` makes them."""
         number, at = divmod(index, CHUNK)
         if self._chunk[0] != number:
             rng = random.Random(f"{self._name} {self._seed} {number}")  # noqa: S311 (no secret: training data)
@@ -175,44 +178,4 @@ class Stream:
             batches = [examples[start : start + BATCH] for start in range(0, len(examples), BATCH)]
             rng.shuffle(batches)
             self._chunk = (number, batches)
-        return pad(self._chunk[1][at], self._pad)
-
-
-class Epochs:
-    """An endless stream of batches that repeats the same examples, in another order in each epoch."""
-
-    def __init__(self, seed: int, examples: Sequence[Example], padding: int) -> None:
-        self._seed, self._examples, self._pad = seed, examples, padding
-        self._epoch: tuple[int, list[list[int]]] = (-1, [])
-        self.batches = -(-len(examples) // BATCH)
-
-    def __call__(self, index: int) -> tuple[Any, Any]:
-        """Return ids and targets, int64 tensors (texts, tokens), padded on the right."""
-        number, at = divmod(index, self.batches)
-        if self._epoch[0] != number:
-            rng = random.Random(f"epoch {self._seed} {number}")  # noqa: S311 (no secret: an order)
-            self._epoch = (number, self._shuffled(rng))
-        return pad([self._examples[each] for each in self._epoch[1][at]], self._pad)
-
-    def _shuffled(self, rng: random.Random) -> list[list[int]]:
-        order = list(range(len(self._examples)))
-        rng.shuffle(order)
-        batches: list[list[int]] = []
-        for start in range(0, len(order), CHUNK * BATCH):
-            chunk = sorted(order[start : start + CHUNK * BATCH], key=lambda each: len(self._examples[each].ids))
-            batches += [chunk[first : first + BATCH] for first in range(0, len(chunk), BATCH)]
-        rng.shuffle(batches)
-        return batches
-
-
-def pad(examples: Sequence[Example], padding: int) -> tuple[Any, Any]:
-    """Return ids and targets as int64 tensors (texts, tokens), padded on the right.
-
-    A causal model needs no mask for this padding.
-    """
-    import torch
-
-    longest = max(len(each.ids) for each in examples)
-    ids = [each.ids + [padding] * (longest - len(each.ids)) for each in examples]
-    targets = [each.targets + [IGNORED] * (longest - len(each.targets)) for each in examples]
-    return torch.tensor(ids), torch.tensor(targets)
+        return padded(self._chunk[1][at], self._pad)

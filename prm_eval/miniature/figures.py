@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from prm_eval.evaluation.stats import DEFAULT_RESAMPLES, ClusterBootstrap
 from prm_eval.evaluation.summary import CurveKey
 from prm_eval.miniature.curves import SELECTORS, right_answers
 from prm_eval.miniature.make import checkpoint_name
-from prm_eval.miniature.problems import REVISION, MiniatureProblem, miniature_problems
-from prm_eval.miniature.sampling import sample
-from prm_eval.miniature.train import load_model, require_models
+from prm_eval.miniature.models import load_model, require_models
+from prm_eval.miniature.problems import REVISION, MiniatureProblem, default_seed, miniature_problems
+from prm_eval.miniature.sampling import TEMPERATURE, TOP_P, sample
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.writer import PoolWriter
@@ -43,7 +42,7 @@ MAJORITY: CurveKey = ("majority", None)
 BON_PRM, BON_ORM = ("best_of_n", "prm"), ("best_of_n", "orm")
 WMAJ_PRM, WMAJ_ORM = ("weighted_majority", "prm"), ("weighted_majority", "orm")
 RESAMPLES, SEED = DEFAULT_RESAMPLES, DEFAULT_SEED
-DEFAULT_PROBLEMS, DEFAULT_CANDIDATES, DEFAULT_TEMPERATURE = 350, 64, 0.7
+DEFAULT_PROBLEMS, DEFAULT_CANDIDATES, DEFAULT_TEMPERATURE = 350, 64, TEMPERATURE
 LEVELS = range(1, 6)
 
 
@@ -56,30 +55,35 @@ class Figure:
         value: Mean over problems.
         low: Lower 95 % limit.
         high: Upper 95 % limit.
-        least: The value must reach this, and without ``most`` the lower limit must be above zero.
-        most: The value must not exceed this, where it is given; the upper limit may.
-        required: Whether the bar is required, not only aimed at.
+        least: The value must reach this, where it is given.
+        most: The value must not exceed this, where it is given; the limits may.
+        above: The lower limit must be above this, where it is given.
     """
 
     name: str
     value: float
     low: float
     high: float
-    least: float
+    least: float | None = None
     most: float | None = None
-    required: bool = True
+    above: float | None = None
 
     @property
     def held(self) -> bool:
         """Whether the bar is met."""
-        if self.most is not None:
-            return self.least <= self.value <= self.most
-        return self.value >= self.least and self.low > 0
+        return (
+            (self.least is None or self.value >= self.least)
+            and (self.most is None or self.value <= self.most)
+            and (self.above is None or self.low > self.above)
+        )
 
     @property
     def bar(self) -> str:
         """The bar in words."""
-        return f"{self.least:g} to {self.most:g}" if self.most is not None else f">= {self.least:g}, low > 0"
+        if self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        parts = [] if self.least is None else [f">= {self.least:g}"]
+        return ", ".join(parts if self.above is None else [*parts, f"low > {self.above:g}"])
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ class Found:
 
     @property
     def held(self) -> bool:
-        """Whether every required figure meets its bar."""
-        return all(each.held for each in self.figures if each.required)
+        """Whether every figure meets its bar."""
+        return all(each.held for each in self.figures)
 
     @property
     def text(self) -> str:
@@ -103,11 +107,8 @@ class Found:
         lines += [f"{name:<34}" + "".join(f"{value:>7.1f}" for value in values) for name, values in self.curves.items()]
         lines += ["", f"{'figure (95 % interval)':<46}{'value':>7}{'low':>7}{'high':>7}  bar"]
         for each in self.figures:
-            verdict = "held" if each.held else "NOT HELD" if each.required else "not reached"
-            aim = "" if each.required else "aimed at "
-            lines.append(
-                f"{each.name:<46}{each.value:>7.1f}{each.low:>7.1f}{each.high:>7.1f}  {aim}{each.bar}: {verdict}"
-            )
+            verdict = "held" if each.held else "NOT HELD"
+            lines.append(f"{each.name:<46}{each.value:>7.1f}{each.low:>7.1f}{each.high:>7.1f}  {each.bar}: {verdict}")
         return "\n".join(lines)
 
 
@@ -141,8 +142,8 @@ def figures(
         PrmEvalError: The pool in ``output`` is of another policy or another sampling.
     """
     require_models(models, "policy", "orm", "prm")
-    problems = miniature_problems(split, 0, count)
-    sampling = {"temperature": temperature, "top_p": 1.0, "seed": seed, "n": candidates}
+    problems = miniature_problems(split, default_seed(split), count)
+    sampling = {"temperature": temperature, "top_p": TOP_P, "seed": seed, "n": candidates}
     pool = _pool(models / checkpoint_name("policy"), output / "pool", problems, split, sampling, device, bars)
     grade_unless_graded(pool, bars=bars)
     files = [NamedRewards(kind, _rewards(pool, models, kind, device, bars)) for kind in ("orm", "prm")]
@@ -167,7 +168,7 @@ def figures(
 def figures_of(
     evaluation: Evaluation, problems: Sequence[MiniatureProblem], right: Floats, false: Floats
 ) -> list[Figure]:
-    """Return the figures of issue 5 from an evaluation whose reward files are called "prm" and "orm".
+    """Return the figures of the miniature from an evaluation whose reward files are called "prm" and "orm".
 
     Args:
         evaluation: The evaluation of the pool.
@@ -183,31 +184,27 @@ def figures_of(
         cell = bootstrap.intervals(values)[0]
         return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, most)
 
-    def gap(name: str, one: Floats, other: Floats, least: float, *, required: bool = True) -> Figure:
+    def gap(name: str, one: Floats, other: Floats, least: float | None, above: float = 0) -> Figure:
         cell = bootstrap.difference(one, other)
-        return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, None, required)
+        return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, None, above)
 
     def column(key: CurveKey, at: int) -> Floats:
         return curves[key][:, at]
 
     n, sixteen = ns[last], ns[middle]
-    mean = column(ORACLE, first)
-    aimed = partial(gap, required=False)
+    mean, vote = column(ORACLE, first), column(MAJORITY, last)
     return [
-        share("mean@1", mean, 25, 50),
+        share("mean@1", mean, 30, 50),
         *_levels(mean, problems),
-        share(f"pass@{n}", column(ORACLE, last), 90),
-        gap(f"maj@{n} - mean@1", column(MAJORITY, last), mean, 8),
+        share(f"pass@{n}", column(ORACLE, last), 95),
+        gap(f"maj@{n} - mean@1", vote, mean, 8),
         _false_share(bootstrap, right, false),
-        gap(f"bon@{sixteen} PRM - ORM", column(BON_PRM, middle), column(BON_ORM, middle), 8),
-        gap(f"bon@{n} PRM - ORM", column(BON_PRM, last), column(BON_ORM, last), 8),
-        gap(f"bon@{sixteen} PRM - maj@{sixteen}", column(BON_PRM, middle), column(MAJORITY, middle), 5),
-        gap(f"wmaj@{n} PRM - ORM", column(WMAJ_PRM, last), column(WMAJ_ORM, last), 5),
-        gap(f"wmaj@{n} ORM - maj@{n}", column(WMAJ_ORM, last), column(MAJORITY, last), 5),
-        aimed(f"bon@{n} ORM - maj@{n}", column(BON_ORM, last), column(MAJORITY, last), 3),
-        aimed(f"bon@{n} PRM - maj@{n}", column(BON_PRM, last), column(MAJORITY, last), 3),
-        aimed(f"bon PRM @{n} - @{sixteen}", column(BON_PRM, last), column(BON_PRM, middle), 0),
-        aimed(f"bon ORM @{n} - @{sixteen}", column(BON_ORM, last), column(BON_ORM, middle), 0),
+        gap(f"bon@{n} PRM - ORM", column(BON_PRM, last), column(BON_ORM, last), 5),
+        gap(f"bon@{n} ORM - maj@{n}", column(BON_ORM, last), vote, 3),
+        gap(f"bon PRM @{n} - @{sixteen}", column(BON_PRM, last), column(BON_PRM, middle), None, -1),
+        gap(f"bon ORM @{n} - @{sixteen}", column(BON_ORM, last), column(BON_ORM, middle), None, -1),
+        gap(f"wmaj@{n} PRM - ORM", column(WMAJ_PRM, last), column(WMAJ_ORM, last), None),
+        gap(f"wmaj@{n} ORM - maj@{n}", column(WMAJ_ORM, last), vote, None),
     ]
 
 
@@ -225,7 +222,7 @@ def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
         low, high = samplers[easy].limits(resampled[easy] - resampled[hard])
         value = float(groups[easy].mean() - groups[hard].mean())
         name = f"mean@1 level {easy} - level {hard}"
-        found.append(Figure(name, 100 * value, 100 * float(low[0]), 100 * float(high[0]), 0))
+        found.append(Figure(name, 100 * value, 100 * float(low[0]), 100 * float(high[0]), above=0))
     return found
 
 
@@ -257,7 +254,7 @@ def _pool(
     """Return the pool in a folder, after sampling it if it is not there."""
     weights = {each.name: file_sha256(each) for each in sorted(policy.glob("*.safetensors"))}
     described = {"name": policy.name, "weights_sha256": weights}
-    problem_set = {"name": f"miniature:{split}:0:{len(problems)}", "revision": REVISION}
+    problem_set = {"name": f"miniature:{split}:{default_seed(split)}:{len(problems)}", "revision": REVISION}
     if (folder / "pool.json").is_file():
         pool = Pool(folder)
         for what, found, expected in (
@@ -279,6 +276,7 @@ def _pool(
             sampling["temperature"],
             sampling["seed"],
             progress,
+            sampling["top_p"],
         )
     with PoolWriter(folder, problem_set=problem_set, policy=described, sampling=sampling, m=n) as writer:
         for problem, group in zip(problems, texts, strict=True):

@@ -1,8 +1,8 @@
 """The making of the miniature models, from one seed, in stages that continue where they were cut off.
 
 The backbone learns arithmetic from drills and right solutions, and the policy continues from it with the noisy corpus.
-Both verifiers start from the backbone too. They learn first from solutions of the noise process, then from candidates
-of the policy mixed with more such solutions. Both see the same candidates in the same order; only the labels differ.
+Both verifiers start from the backbone too, and are trained equally long on the same rows: facts, solutions of the noise
+process and, towards the end, candidates of the policy. Only the labels differ.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.candidates import (
+    LESSON_DRAW,
     POLICY_DRAW,
-    candidate_problems,
-    corpus_candidates,
-    first_draw,
+    by_problem,
     policy_candidates,
     read_candidates,
-    second_draw,
     training_problems,
     write_candidates,
 )
-from prm_eval.miniature.data import BATCH, Labelling, Stream, backbone_text, corpus_text
+from prm_eval.miniature.data import Labelling, Stream, backbone_text, corpus_text
+from prm_eval.miniature.lessons import Lessons
+from prm_eval.miniature.models import Shape, load_model, new_model, save_model
 from prm_eval.miniature.noise import CORPUS, RARE
 from prm_eval.miniature.plan import Plan, normal_form
-from prm_eval.miniature.train import Schedule, Shape, fit, load_model, new_model, save_model
-from prm_eval.miniature.verifiers import train_verifier
+from prm_eval.miniature.train import LOG, Schedule, fit
+from prm_eval.miniature.verifiers import new_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, Progress, no_bars, silent
@@ -38,13 +38,10 @@ from prm_eval.store.writing import write_json
 # the stages, and those that each of them is made from
 NEEDS: dict[str, tuple[str, ...]] = {
     "backbone": (),
-    "written": (),
     "policy": ("backbone",),
-    "orm_written": ("backbone", "written"),
-    "prm_written": ("backbone", "written"),
     "candidates": ("policy",),
-    "orm": ("orm_written", "candidates"),
-    "prm": ("prm_written", "candidates"),
+    "orm": ("backbone", "candidates"),
+    "prm": ("backbone", "candidates"),
 }
 RECORD = "record.json"
 POLICY_STEPS = 1_400
@@ -60,32 +57,33 @@ class Settings:
         shape: The shape of all three models.
         backbone: The schedule of the backbone; batches are 64 texts.
         policy: The schedule of the policy.
-        written: The number of solutions of the noise process that a verifier learns from first, each once.
-        written_rate: The highest learning rate on these solutions.
-        sampled_problems: The number of training problems that the policy is sampled on.
+        verifier: The schedule of ORM and PRM; batches are 16 packed rows, about 64 candidates.
+        written_problems: The number of training problems that the noise process writes solutions of for them.
+        sampled_problems: The number of training problems that the policy is sampled on for the verifiers.
         sampled: Candidates a problem; equal texts count once.
-        temperature: The temperature of that sampling.
-        among: The number of further solutions of the noise process among these candidates.
-        rate: The highest learning rate on these candidates.
-        epochs: How often a verifier sees each of them.
+        temperature: The temperature of that sampling, without a cut: higher than where verifiers are used, so that
+            they have seen what is rare there.
     """
 
     shape: Shape = field(default_factory=Shape)
     backbone: Schedule = field(default_factory=lambda: Schedule(2400))
     policy: Schedule = field(default_factory=lambda: Schedule(POLICY_STEPS))
-    written: int = 80_000
-    written_rate: float = 2e-3
+    verifier: Schedule = field(default_factory=lambda: Schedule(6_000, 2e-3, falls="line"))
+    written_problems: int = 40_000
     sampled_problems: int = 2_000
-    sampled: int = 8
-    temperature: float = 0.7
-    among: int = 8_000
-    rate: float = 1e-3
-    epochs: float = 1.0
+    sampled: int = 64
+    temperature: float = 1.0
 
 
 # settings for tests
 TINY = Settings(
-    Shape(16, 32, 2, 2), Schedule(20), Schedule(20), written=96, sampled_problems=8, sampled=4, among=64, epochs=1.0
+    Shape(16, 32, 2, 2),
+    Schedule(20),
+    Schedule(20),
+    Schedule(10, 2e-3, falls="line"),
+    written_problems=64,
+    sampled_problems=8,
+    sampled=4,
 )
 
 
@@ -162,7 +160,9 @@ def drawn_for_training(seed: int, settings: Settings | None = None, progress: Pr
         stream = Stream(name, seed, source, encoder.pad)
         for index in range(schedule.steps):
             stream(index)
-    for each in candidate_problems(chosen.sampled_problems, chosen.written, chosen.among, seed):
+    for each in training_problems(chosen.sampled_problems, POLICY_DRAW, seed):
+        seen(each.plan)
+    for each in training_problems(chosen.written_problems, LESSON_DRAW, seed):
         seen(each.plan)
     return found
 
@@ -234,55 +234,27 @@ class _Maker:
                 seed=self.seed,
                 progress=progress,
             )
-        more = corpus_candidates(chosen.among, second_draw(self.seed))
-        write_candidates(self.work / "candidates.jsonl", [*sampled, *more])
-        return {"sampled": total, "sampled_different": len(sampled), "written": len(more)}
-
-    def _written(self) -> dict[str, Any]:
-        write_candidates(self.work / "written.jsonl", corpus_candidates(self.settings.written, first_draw(self.seed)))
-        return {"written": self.settings.written}
-
-    def _orm_written(self) -> dict[str, Any]:
-        return self._first("orm")
-
-    def _prm_written(self) -> dict[str, Any]:
-        return self._first("prm")
-
-    def _first(self, kind: Labelling) -> dict[str, Any]:
-        stage = f"{kind}_written"
-        model, about = self._verifier(kind, stage, "written", self._trunk(), self.settings.written_rate, 1.0)
-        save_model(model, self.work / stage / "model", "float32")
-        return about
+        write_candidates(self.work / "candidates.jsonl", sampled)
+        return {"sampled": total, "sampled_different": len(sampled)}
 
     def _orm(self) -> dict[str, Any]:
-        return self._second("orm")
+        return self._verifier("orm")
 
     def _prm(self) -> dict[str, Any]:
-        return self._second("prm")
+        return self._verifier("prm")
 
-    def _second(self, kind: Labelling) -> dict[str, Any]:
-        init = load_model(self.work / f"{kind}_written" / "model", kind)
-        model, about = self._verifier(kind, kind, "candidates", init, self.settings.rate, self.settings.epochs)
-        return about | self._ship(model, kind)
-
-    def _verifier(
-        self, kind: Labelling, stage: str, data: str, init: Any, rate: float, epochs: float
-    ) -> tuple[Any, dict[str, Any]]:
-        candidates = read_candidates(self.work / f"{data}.jsonl")
-        steps = round(-(-len(candidates) // BATCH) * epochs)
-        with self.bars(stage, steps, "step") as progress:
-            model = train_verifier(
-                candidates,
-                kind,
-                init,
-                self.seed,
-                self.work / stage,
-                steps=steps,
-                rate=rate,
-                device=self.device,
-                progress=progress,
-            )
-        return model, {"candidates": len(candidates), "steps": steps}
+    def _verifier(self, kind: Labelling) -> dict[str, Any]:
+        schedule, encoder = self.settings.verifier, Encoder()
+        problems = training_problems(self.settings.written_problems, LESSON_DRAW, self.seed)
+        sampled = by_problem(read_candidates(self.work / "candidates.jsonl"))
+        lessons = Lessons(self.seed, schedule.steps, problems, sampled)
+        model = new_verifier(self._trunk(), self.seed)
+        with self.bars(kind, schedule.steps, "step") as progress:
+            fit(
+                model, lambda number: lessons.batch(number, kind, encoder), schedule, self.work / kind,
+                device=self.device, progress=progress,
+            )  # fmt: skip
+        return {"steps": schedule.steps} | self._ship(model, kind)
 
     def _trunk(self) -> Any:
         return load_model(self.work / "backbone" / "model")
@@ -300,6 +272,6 @@ class _Maker:
 
 def _seconds(folder: Path) -> float | None:
     """Return the seconds that a training took over all its runs, from its log; None without a log."""
-    path = folder / "log.jsonl"
+    path = folder / LOG
     lines = path.read_text().splitlines() if path.is_file() else []
     return float(json.loads(lines[-1])["seconds"]) if lines else None

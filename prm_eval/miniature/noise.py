@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -28,10 +28,11 @@ class Noise:
     """The rates at which lines go wrong.
 
     Attributes:
-        share: The share of facts that have a misconception.
+        share: The share of families of facts that have a misconception.
         weakest: Probability of the misconceived value for the fact with the weakest misconception.
         strongest: The same for the strongest.
         slip: Probability of a value near the right one.
+        anything: Probability of a value that may be far from it.
         operand: Probability of a wrong operand.
         operator: Probability of a wrong operator.
         box: Probability of boxing another number.
@@ -39,19 +40,29 @@ class Noise:
             written, which gives a right answer by wrong reasoning.
     """
 
-    share: float = 0.77
-    weakest: float = 0.3
-    strongest: float = 0.72
-    slip: float = 0.01
-    operand: float = 0.005
-    operator: float = 0.005
-    box: float = 0.002
+    share: float = 0.5
+    weakest: float = 0.40
+    strongest: float = 0.80
+    slip: float = 0.003
+    anything: float = 0.0
+    operand: float = 0.0015
+    operator: float = 0.0015
+    box: float = 0.0006
     recover: float = 0.11
 
+    def for_lines(self, operations: int) -> Noise:
+        """Return the noise at which solutions of every length are right about equally often."""
+        k = 3 / (operations + 1)
+        rates = {name: getattr(self, name) * k for name in OF_A_LINE}
+        return replace(self, **rates)
 
+
+OF_A_LINE = ("weakest", "strongest", "slip", "anything", "operand", "operator")
+# Few misconceptions, but strong ones, and hardly any rare mistake. Sampling at a temperature of 0.7 sharpens the
+# strongest from 0.8 to about 0.88.
 CORPUS = Noise()
-# For verifiers: weaker misconceptions, so that about half of the solutions are right, and more of every rare mistake.
-RARE = Noise(weakest=0.1, strongest=0.5, slip=0.04, operand=0.03, operator=0.02, box=0.03)
+# For verifiers: misconceptions less likely, and every rare mistake often enough to be learnt.
+RARE = Noise(weakest=0.2, strongest=0.2, slip=0.02, anything=0.05, operand=0.04, operator=0.015, box=0.03)
 
 
 def misconception(operator: str, left: Fraction, right: Fraction) -> tuple[Fraction, float, float] | None:
@@ -133,6 +144,8 @@ def write_solution(plan: Plan, rng: random.Random, noise: Noise) -> list[str]:
         operator, left, right = _mistaken(operation, plan, said, rng, noise)
         values, weights = outcomes(noise, operator, left, right)
         value = values[0] if rng.random() < weights[0] else rng.choices(values, weights)[0]
+        if noise.anything and rng.random() < noise.anything:
+            value = any_value(rng, operator, left, right)
         if operator == "/" and value.denominator != 1 and not _is_fraction(plan, operation):
             # the remainder is dropped, which is a misconception of its own
             value = Fraction(value.numerator // value.denominator)
@@ -157,7 +170,7 @@ def _mistaken(
             *(Fraction(x) for step in plan.operations for x in (step.left, step.right) if isinstance(x, int)),
         ]
         changed = rng.randrange(2) if operator in OPERATORS[:3] else 0
-        new = [rng.choice(numbers), sides[changed] + rng.choice((-1, 1)), -sides[changed]][rng.randrange(3)]
+        new = _other_operand(rng, sides[changed], numbers)
         if evaluate(operator, *(new if at == changed else side for at, side in enumerate(sides))) is not None:
             sides[changed] = new
     if rng.random() < noise.operator:
@@ -165,6 +178,49 @@ def _mistaken(
         if evaluate(other, *sides) is not None:
             operator = other
     return operator, sides[0], sides[1]
+
+
+def _other_operand(rng: random.Random, side: Fraction, numbers: list[Fraction]) -> Fraction:
+    """Return another number of the problem or text, or the operand one off, negated, ten off, or a little off."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return rng.choice(numbers)
+    if kind == 1:
+        return -side
+    return side + rng.choice((-1, 1)) * (1, 10, rng.randint(2, 12))[kind - 2]
+
+
+def any_value(rng: random.Random, operator: str, left: Fraction, right: Fraction) -> Fraction:
+    """Return a wrong value of an operation, near or far, as a writer may come to it."""
+    value = evaluate(operator, left, right)
+    if value is None:
+        # a wrong operand can make an operation that has none
+        return Fraction(rng.randint(-20, 60))
+    found = value
+    while found == value:
+        found = _some_value(rng, operator, left, right, value)
+    return found
+
+
+def _some_value(rng: random.Random, operator: str, left: Fraction, right: Fraction, value: Fraction) -> Fraction:
+    if operator == "%":
+        return Fraction(rng.randrange(int(right))) if right > 1 else value + 1
+    sign = rng.choice((-1, 1))
+    kind = rng.random()
+    if kind < 0.30:
+        return value + sign * rng.randint(1, 12)
+    if kind < 0.45:
+        return value + sign * rng.choice((10, 20))
+    if kind < 0.55:
+        return -value
+    if kind < 0.80:
+        other = evaluate(rng.choice(OPERATORS[:3]), left, right)
+    elif kind < 0.95:
+        moved = (left + sign, right) if rng.random() < 0.5 else (left, right + sign)
+        other = evaluate(operator, *moved)
+    else:
+        other = Fraction(rng.randint(-20, 60))
+    return value if other is None else other
 
 
 def _is_fraction(plan: Plan, operation: Operation) -> bool:

@@ -10,8 +10,8 @@ that is left to do. These rules, in this order, give every step one label and on
    any two terms first, also ``8 - 4`` or ``6 - 4``, and in ``x - 4 - 8`` also ``4 + 8``, which is then subtracted.
    Parentheses behind a minus and in front of a factor are worked out as they stand; no other law of algebra is known.
    **Right** if the value is true of these operands (``stated``), else **wrong** (``value``). In both cases later lines
-   build on the value as it was written. If several places fit, the line stands for the first one in the order of the
-   solution; an operation that occurs twice must be stated twice.
+   build on the value as it was written. If several places fit, because an operation occurs twice with the same
+   operands, it stays open which of them is meant until a later line uses one; such an operation must be stated twice.
 3. It states operands and operator of an earlier line again. With the same value it is a repetition: no progress, and no
    error if that line was right (the paper counts neutral as positive); it gets the label of that line (``repeat``).
    With another value it contradicts that line: **wrong** (``contradiction``), even where it would correct a mistake. It
@@ -101,7 +101,7 @@ class _Reader:
         if found is None:
             return StepLabel(False, "form")
         if isinstance(found, Boxed):
-            right = self._left.answer == found.values
+            right = self._left.has_answer(found.values)
             return StepLabel(right, "answer" if right else "unsupported")
         return self._judge_stated(found)
 

@@ -22,6 +22,8 @@ from prm_eval.records import Problem
 REVISION = "1"  # changes when the family changes: other problems, or other splits
 SPLITS = {"train": range(70), "validation": range(70, 85), "test": range(85, 100)}  # of 100 shares of the hash
 DEFAULT_COUNT = 350  # ten of each of the 35 cells of subject and level
+# The seed of the test problems that figures are from. Those of seed 0 were looked at when the family was first made.
+TEST_SEED = 1
 _ID = re.compile(r"miniature/(\w+)/(\d+)/(\d+)")
 # After so many draws without a problem the attempt to draw one fails.
 _ATTEMPTS = 20_000
@@ -44,6 +46,11 @@ def split_of(form: str) -> str:
     """Return the split that a normal form belongs to."""
     share = int.from_bytes(hashlib.sha256(form.encode()).digest()[:8], "big") % 100
     return next(name for name, shares in SPLITS.items() if share in shares)
+
+
+def default_seed(split: str) -> int:
+    """Return the seed of the problems of a split that are meant where none is named."""
+    return TEST_SEED if split == "test" else 0
 
 
 def draw(rng: random.Random, subject: str, level: int, split: str) -> tuple[str, Plan]:

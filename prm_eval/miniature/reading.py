@@ -18,11 +18,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from prm_eval.miniature.plan import render_value
 from prm_eval.texts.boxed import last_boxed
 
 MAX_DIGITS = 9
+SHORT = 80
 
 _INTEGER = rf"-?[0-9]{{1,{MAX_DIGITS}}}"
 _FRACTION = rf"-?\\frac\{{[0-9]{{1,{MAX_DIGITS}}}\}}\{{[0-9]{{1,{MAX_DIGITS}}}\}}"
@@ -62,6 +64,16 @@ class Boxed:
 
 def read_line(line: str) -> Stated | Boxed | None:
     """Return the statement of a line, or None where the line is outside the grammar."""
+    # texts of a problem repeat lines; only short ones are kept
+    return _read_short(line) if len(line) <= SHORT else _read(line)
+
+
+@lru_cache(maxsize=20_000)
+def _read_short(line: str) -> Stated | Boxed | None:
+    return _read(line)
+
+
+def _read(line: str) -> Stated | Boxed | None:
     text = _AFTER_COMMAND.sub(r"\1", line.strip())
     if not text.isascii() or _LOOSE_SPACE.search(text):
         return None

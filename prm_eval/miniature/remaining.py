@@ -7,7 +7,7 @@ operation on two operands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -16,41 +16,85 @@ from prm_eval.miniature.plan import Operand, Plan, Ref
 Part: TypeAlias = "Fraction | _Work"
 # some work, and the indices of two known terms of it that may be worked out together
 _Place: TypeAlias = "tuple[_Work, int, int]"
+# a problem has an operation twice or three times at most, so this is never reached by a text that means it well
+MOST_ALTERNATIVES = 64
 
 
 class Remaining:
-    """A plan whose values a text states one after the other."""
+    """A plan whose values a text states one after the other.
+
+    A line may fit several places, where an operation occurs twice with the same operands. Which of them was meant stays
+    open until a later line fits only some of them: what is left is a list of alternatives, of which a line needs one.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        self._roots = [_part(plan, Ref(index)) for index in plan.answer]
+        self._alternatives: list[list[Part]] = [[_part(plan, Ref(index)) for index in plan.answer]]
 
-    @property
-    def answer(self) -> tuple[Fraction | None, ...]:
-        """The components of the answer as stated; None for a component where work is left to do."""
-        return tuple(_known(root) for root in self._roots)
+    def has_answer(self, values: Sequence[Fraction]) -> bool:
+        """Say whether nothing is left to do and the components of the answer are these values, as stated."""
+        return any(tuple(map(_known, roots)) == tuple(values) for roots in self._alternatives)
 
     def state(self, operator: str, left: Fraction, right: Fraction, value: Fraction) -> bool:
-        """Put a value in the place of the first work that a line states, and return True.
+        """Put a value in the place of the work that a line states, wherever it can stand, and return True.
 
         Where there is no such work this returns False and changes nothing.
         """
-        for work, i, j in self._places():
-            said = work.says(operator, left, right, i, j)
-            if said:
-                work.replace(i, j, said * value)
-                return True
-        return False
+        found: dict[object, list[Part]] = {}
+        fitting = [
+            (roots, place, said)
+            for roots in self._alternatives
+            for place in _places(roots)
+            if (said := place[0].says(operator, left, right, *place[1:]))
+        ]
+        if len(fitting) == 1:
+            roots, (work, i, j), said = fitting[0]
+            work.replace(i, j, said * value)
+            self._alternatives = [roots]
+            return True
+        for roots, place, said in fitting:
+            new = _with(roots, place, said * value)
+            found.setdefault(tuple(map(_form, new)), new)
+        self._alternatives = list(found.values())[:MOST_ALTERNATIVES] or self._alternatives
+        return bool(found)
 
     def state_any(self, value: Fraction) -> None:
         """Put a value in the place of the first work that could be done, if there is any."""
-        for work, i, j in self._places():
-            work.replace(i, j, value * work.terms[i][0])
-            return
+        for roots in self._alternatives:
+            for work, i, j in _places(roots):
+                work.replace(i, j, value * work.terms[i][0])
+                break
 
-    def _places(self) -> Iterator[_Place]:
-        for root in self._roots:
-            if isinstance(root, _Work):
-                yield from root.places()
+
+def _places(roots: Sequence[Part]) -> Iterator[_Place]:
+    for root in roots:
+        if isinstance(root, _Work):
+            yield from root.places()
+
+
+def _with(roots: Sequence[Part], place: _Place, signed: Fraction) -> list[Part]:
+    """Return a copy of some work with a value in a place."""
+    work, i, j = place
+    copies: dict[int, _Work] = {}
+    new = [_copy(root, copies) for root in roots]
+    copies[id(work)].replace(i, j, signed)
+    return new
+
+
+def _copy(part: Part, copies: dict[int, _Work]) -> Part:
+    if not isinstance(part, _Work):
+        return part
+    found = _Work(part.operator, [(sign, _copy(each, copies)) for sign, each in part.terms])
+    found.value = part.value
+    copies[id(part)] = found
+    return found
+
+
+def _form(part: Part) -> object:
+    """Return what is equal for work that is left in the same state."""
+    value = _known(part)
+    if value is not None or not isinstance(part, _Work):
+        return value
+    return part.operator, tuple((sign, _form(each)) for sign, each in part.terms)
 
 
 class _Work:

@@ -16,6 +16,8 @@ from prm_eval.miniature.vocabulary import MAX_TOKENS, Encoder
 from prm_eval.progress import Progress, silent
 
 ROWS = 512  # texts that are written at once
+# how candidates are sampled everywhere: without the tail, whose lines no corpus wrote
+TEMPERATURE, TOP_P = 0.7, 0.95
 NEW_TOKENS = 128  # as in the task miniature_bon; a right solution has at most about 60
 
 
@@ -23,9 +25,10 @@ def sample(
     policy: Any,
     statements: Sequence[str],
     n: int,
-    temperature: float = 0.7,
+    temperature: float = TEMPERATURE,
     seed: int = 0,
     progress: Progress = silent,
+    top_p: float = TOP_P,
 ) -> list[list[str]]:
     """Return ``n`` sampled solutions for every statement, in the order given.
 
@@ -33,9 +36,11 @@ def sample(
         policy: A causal language model with the miniature's tokenizer, on its device.
         statements: The statements of the problems.
         n: Candidates a statement.
-        temperature: The temperature of the softmax; there is no top-k and no top-p.
+        temperature: The temperature of the softmax.
         seed: The seed of the draws.
         progress: Called with the number of texts finished so far.
+        top_p: The likeliest tokens that have this share of the probability (after the temperature) are sampled from
+            (nucleus sampling, Holtzman et al. 2020); 1 is all.
     """
     import torch
 
@@ -51,7 +56,7 @@ def sample(
         for _, members in sorted(by_length.items()):
             for start in range(0, len(members), group_size):
                 group = members[start : start + group_size]
-                texts = _write(policy, encoder, [prompts[each] for each in group], n, temperature, seed)
+                texts = _write(policy, encoder, [prompts[each] for each in group], n, temperature, top_p, seed)
                 for at, each in enumerate(group):
                     found[each] = texts[at * n : (at + 1) * n]
                 done += len(texts)
@@ -59,7 +64,9 @@ def sample(
     return found
 
 
-def _write(policy: Any, encoder: Encoder, prompts: list[list[int]], n: int, temperature: float, seed: int) -> list[str]:
+def _write(
+    policy: Any, encoder: Encoder, prompts: list[list[int]], n: int, temperature: float, top_p: float, seed: int
+) -> list[str]:
     """Return ``n`` texts for each of some prompts of equal length, in the order of the prompts."""
     import torch
     from transformers import DynamicCache
@@ -74,7 +81,7 @@ def _write(policy: Any, encoder: Encoder, prompts: list[list[int]], n: int, temp
     written: list[list[int]] = [[] for _ in range(len(logits))]
     rows = list(range(len(logits)))
     for _ in range(min(NEW_TOKENS, MAX_TOKENS - len(prompts[0]))):
-        odds = torch.softmax(logits.float() / temperature, dim=-1).cpu()
+        odds = nucleus(torch.softmax(logits.float() / temperature, dim=-1), top_p).cpu()
         chosen = torch.multinomial(odds, 1, generator=generator)[:, 0].tolist()
         for row, token in zip(rows, chosen, strict=True):
             written[row].append(token)
@@ -87,6 +94,18 @@ def _write(policy: Any, encoder: Encoder, prompts: list[list[int]], n: int, temp
         last = torch.tensor([[chosen[at]] for at in alive], device=device)
         logits = policy(input_ids=last, past_key_values=cache, use_cache=True).logits[:, -1]
     return [encoder.decode(each) for each in written]
+
+
+def nucleus(odds: Any, top_p: float) -> Any:
+    """Return probabilities (texts, tokens) without those beyond the likeliest ones that have ``top_p`` together.
+
+    As in transformers, the token with which the sum passes ``top_p`` is kept; the rest is not scaled up again.
+    """
+    if top_p >= 1:
+        return odds
+    ordered, where = odds.sort(dim=-1, descending=True)
+    ordered[ordered.cumsum(dim=-1) - ordered >= top_p] = 0
+    return odds.new_zeros(odds.shape).scatter(-1, where, ordered)
 
 
 def _draw_seed(seed: int, prompts: list[list[int]]) -> int:

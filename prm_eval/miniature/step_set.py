@@ -31,7 +31,7 @@ from prm_eval.stepsets.writer import StepSetWriter
 from prm_eval.texts.boxed import last_boxed
 from prm_eval.texts.steps import split_steps
 
-NAME = "miniature-steps"
+NAME = "miniature-v2-steps"
 A_PROBLEM = 2  # solutions: one without a wrong step and one with, where the pool has both
 NOT_CHOSEN = "not among the two solutions of its problem"
 NOTES = (

@@ -5,78 +5,109 @@ The trainings and the studies share these functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import random
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from prm_eval.miniature.data import Epochs, Labelled, Labelling, verifier_example
-from prm_eval.miniature.train import Schedule, Shape, fit, new_model
+from prm_eval.miniature.candidates import by_problem
+from prm_eval.miniature.data import Labelled, Labelling, solution_read, verifier_example
+from prm_eval.miniature.lessons import with_facts
+from prm_eval.miniature.models import Shape, new_model
+from prm_eval.miniature.rows import Packer
+from prm_eval.miniature.train import Schedule, fit
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.progress import Progress, silent
 
 ROWS = 256  # texts that are scored at once
-MORE_LAYERS = 0
 
 
-def new_verifier(init: Any, seed: int, more_layers: int = MORE_LAYERS) -> Any:
-    """Return an untrained verifier: the trunk of a language model, layers on top that do nothing yet, and a new head.
+def new_verifier(init: Any, seed: int) -> Any:
+    """Return an untrained verifier: the trunk of a language model, and a new head.
 
     If ``init`` is a verifier already, a copy of it is returned, so that its training continues.
     """
     import copy
 
-    import torch
-
     if hasattr(init, "score"):
         return copy.deepcopy(init)
-    shape = Shape.of(init.config)
-    model = new_model(replace(shape, layers=shape.layers + more_layers), seed, labels=2)
-    missing, unexpected = model.model.load_state_dict(init.model.state_dict(), strict=False)
-    if unexpected or any(int(name.split(".")[1]) < shape.layers for name in missing):
-        raise ValueError(f"tensors without a place: {unexpected}, {missing}")
-    with torch.no_grad():
-        for layer in model.model.layers[shape.layers :]:
-            layer.self_attn.o_proj.weight.zero_()
-            layer.mlp.down_proj.weight.zero_()
+    model = new_model(Shape.of(init.config), seed, labels=2)
+    model.model.load_state_dict(init.model.state_dict())
     return model
 
 
+class Epochs:
+    """The batches of an endless training on the same candidates, in another order in each epoch.
+
+    Args:
+        seed: The seed of the orders.
+        candidates: The candidates; those of a problem are packed together, a few at a time.
+        kind: Which labels are used.
+        facts: The share of problems of one operation in the tokens, so that the tables are not forgotten.
+        at_once: The most candidates of a problem that lie together.
+    """
+
+    def __init__(
+        self, seed: int, candidates: Sequence[Labelled], kind: Labelling, facts: float = 0.0, at_once: int = 4
+    ) -> None:
+        self._seed, self._kind, self._facts, self._at_once = seed, kind, facts, at_once
+        self._encoder = Encoder()
+        self._problems = by_problem(candidates)
+        self._epoch: tuple[int, list[Packer]] = (-1, [])
+        self.batches = len(self._batches_of(0))
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Return the inputs of the batch with a number."""
+        # epochs differ by a batch at most; one that is shorter than the first begins again
+        number, at = divmod(index, self.batches)
+        batches = self._batches_of(number)
+        return batches[at % len(batches)].inputs()
+
+    def _batches_of(self, number: int) -> list[Packer]:
+        if self._epoch[0] == number:
+            return self._epoch[1]
+        rng = random.Random(f"epoch {self._seed} {number}")  # noqa: S311 (no secret: an order)
+        groups: list[list[Labelled]] = []
+        for problem in self._problems:
+            order = rng.sample(problem, len(problem))
+            groups += [order[start : start + self._at_once] for start in range(0, len(order), self._at_once)]
+        rng.shuffle(groups)
+        batches = [Packer(self._encoder.pad)]
+        for group in with_facts(groups, rng, self._facts) if self._facts else groups:
+            statement = self._encoder.encode(group[0].statement + "\n")
+            left = batches[-1].place(statement, [solution_read(self._encoder, each, self._kind) for each in group])
+            if left:
+                batches.append(Packer(self._encoder.pad))
+                batches[-1].place(statement, left)
+        self._epoch = (number, batches)
+        return batches
+
+
 def train_verifier(
-    candidates: Sequence[Labelled],
-    kind: Labelling,
+    batch: Callable[[int], dict[str, Any]],
     init: Any,
     seed: int,
     folder: Path,
     *,
-    steps: int | None = None,
-    epochs: float = 1.0,
+    steps: int,
     rate: float = 2e-3,
-    more_layers: int = MORE_LAYERS,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Any:
-    """Train a verifier on labelled candidates and return it; a run that was cut off continues from ``folder``.
+    """Train a verifier and return it; a run that was cut off continues from ``folder``.
 
     Args:
-        candidates: Candidates with the oracle's labels; ``kind`` says which labels are used.
-        kind: ``prm``, ``orm`` or ``oracle``; see :func:`prm_eval.miniature.data.verifier_example`.
+        batch: Returns the inputs of the batch with a number, for instance :class:`Epochs`.
         init: The language model whose trunk it starts from, or a verifier that is trained further.
-        seed: The seed of the new head and of the order.
-        folder: The folder of the state and the log.
-        steps: Optimizer steps of 64 candidates; by default every candidate comes ``epochs`` times.
-        epochs: See ``steps``.
+        seed: The seed of the new head.
+        folder: The folder of the states and the log.
+        steps: Optimizer steps.
         rate: Highest learning rate.
-        more_layers: The number of layers on top of the language model's.
         device: The device of the computation.
         progress: Called with the number of steps done so far.
     """
-    encoder = Encoder()
-    examples = [verifier_example(encoder, each, kind) for each in candidates]
-    stream = Epochs(seed, examples, encoder.pad)
-    schedule = Schedule(steps or max(1, round(epochs * stream.batches)), rate)
-    model = new_verifier(init, seed, more_layers)
-    return fit(model, stream, schedule, folder, progress=progress, device=device)
+    schedule = Schedule(steps, rate, falls="line")
+    return fit(new_verifier(init, seed), batch, schedule, folder, progress=progress, device=device)
 
 
 def score(

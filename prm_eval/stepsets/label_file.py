@@ -100,6 +100,20 @@ class Labelled:
     remarks: tuple[str, ...] = ()
 
 
+def require_no_labels(folder: Path) -> None:
+    """Insist that a folder holds no labels, before anybody is asked for new ones.
+
+    Raises:
+        PrmEvalError: It does.
+    """
+    if (folder / DESCRIPTION).exists():
+        # it may hold what cannot be made again, too: marks of people, completions of a policy
+        raise PrmEvalError(
+            f"{folder} holds labels already. Give another folder, or remove these two files first: "
+            f"{folder / DESCRIPTION} and {folder / ROWS}"
+        )
+
+
 class LabelWriter:
     """A writer of labels, candidate by candidate in the pool's order; the folder is complete or not there.
 
@@ -127,8 +141,7 @@ class LabelWriter:
         splitter: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if (folder / DESCRIPTION).exists():
-            raise PrmEvalError(f"{folder} holds labels already. Give another folder, or remove it first.")
+        require_no_labels(folder)
         self.splitter = splitter or pool.info.splitter
         if self.splitter not in SPLITTERS:
             raise PrmEvalError(f"unknown splitter {self.splitter!r}; expected one of {', '.join(SPLITTERS)}")
@@ -208,8 +221,8 @@ class LabelFile:
         """Yield the labelled candidates of a pool, in its order.
 
         Raises:
-            DataError: The labels are of another pool, of candidates that it has not or in another order, or one does
-                not fit its candidate's steps.
+            DataError: The labels are of another pool, of candidates that it has not or in another order, one does not
+                fit its candidate's steps, or there are not as many as ``labels.json`` says.
         """
         if self.info.pool_hash != pool.info.content_hash:
             found = f"labels of the pool {self.info.pool_hash[:12]}"
@@ -217,16 +230,22 @@ class LabelFile:
         path = self.folder / ROWS
         rows = enumerate(iter_table_rows(path, COLUMNS), 1)
         number, row = next(rows, (0, None))
+        count = 0
         for problem, candidates in pool:
             for candidate in candidates:
                 if row is None:
-                    return
+                    break
                 if (row["problem_id"], row["candidate_id"]) == (candidate.problem_id, candidate.candidate_id):
+                    count += 1
                     yield self._one(path, number, row, problem, candidate)
                     number, row = next(rows, (0, None))
+            if row is None:
+                break
         if row is not None:
             found = f"candidate {row['candidate_id']} of {row['problem_id']!r} out of order, twice or unknown"
             raise DataError(path, number, found, f"candidates of {pool.path}, in its order")
+        if count != self.info.n_labelled:
+            raise DataError(path, None, f"{count:,} rows", f"{self.info.n_labelled:,}, as {DESCRIPTION} says")
 
     def _one(self, path: Path, number: int, row: dict[str, Any], problem: Problem, candidate: Candidate) -> Labelled:
         steps = split_steps(candidate.text, self.info.splitter, candidate.steps)

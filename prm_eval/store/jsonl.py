@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +14,8 @@ from typing import IO, Any
 from prm_eval.errors import DataError
 
 GZIP = b"\x1f\x8b"  # the first bytes of every gzip file, whatever its name
+GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading damaged gzip data raises."""
 MAX_LINE_BYTES = 256 * 1024 * 1024  # one row of a pool holds all candidates of a problem; more than this is a mistake
 
 
@@ -25,6 +28,39 @@ def open_binary(path: Path) -> IO[bytes]:
     if not path.is_file():
         raise DataError(path, None, "a folder" if path.is_dir() else "no such file", "a JSON-lines file")
     return gzip.open(path, "rb") if is_packed(path) else path.open("rb")  # type: ignore[return-value]
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, unpacked where it is compressed with gzip, as :func:`bounded_lines` does.
+
+    Raises:
+        DataError: There is no such file, or its gzip data is damaged.
+    """
+    try:
+        with open_binary(path) as stream:
+            for line, _ in bounded_lines(stream):
+                yield line
+    except GZIP_ERRORS as error:
+        raise damaged(path, error) from None
+
+
+def bounded_lines(stream: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield each line and its size, in bounded memory.
+
+    Of a line that is too long only its beginning is yielded, which is itself too long for :func:`parse_line`; the rest
+    is read past, so that the next one is the next row.
+    """
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        size, piece = len(line), line
+        while len(piece) > MAX_LINE_BYTES and not piece.endswith(b"\n"):
+            piece = stream.readline(MAX_LINE_BYTES + 1)
+            size += len(piece)
+        yield line, size
+
+
+def damaged(path: Path, error: Exception) -> DataError:
+    """Make the error for gzip data that cannot be unpacked."""
+    return DataError(path, None, f"gzip data that is damaged ({error})", "a whole file", "Was it copied to its end?")
 
 
 def is_packed(path: Path) -> bool:
@@ -79,7 +115,8 @@ def parse_line(path: Path, row: int, line: bytes, *, unique: bool = False) -> di
         DataError: The line is not UTF-8, not JSON, not an object, or holds half a surrogate pair.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise DataError(path, row, f"a line of {len(line):,} bytes", f"at most {MAX_LINE_BYTES:,} bytes")
+        # of a longer one the rest was not read
+        raise DataError(path, row, f"a line of over {MAX_LINE_BYTES:,} bytes", "a shorter one")
     try:
         value = json.loads(line, object_pairs_hook=once if unique else None)
     except RepeatedFieldError as error:
@@ -99,10 +136,9 @@ def parse_line(path: Path, row: int, line: bytes, *, unique: bool = False) -> di
 
 def read_jsonl(path: Path, *, unique: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (1-based row number, object) for every line that is not blank; ``unique`` as for :func:`parse_line`."""
-    with open_binary(path) as lines:
-        for row, line in enumerate(lines, 1):
-            if line.strip():
-                yield row, parse_line(path, row, line, unique=unique)
+    for row, line in enumerate(lines_of(path), 1):
+        if line.strip():
+            yield row, parse_line(path, row, line, unique=unique)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -162,6 +198,9 @@ class Row:
         """
         value = self.text(*names, where=where, label=label)
         if value is None:
-            present = ", ".join(sorted(self.fields if where is None else where)) or "nothing"
+            fields = self.fields if where is None else where
+            if null := [name for name in names if name in fields]:
+                raise self.fault(f"{' and '.join(null)} = null", "a text")
+            present = ", ".join(sorted(fields)) or "nothing"
             raise self.fault(f"no field {' or '.join(names)} (fields: {present})", "one of them")
         return value

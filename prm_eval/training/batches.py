@@ -202,6 +202,19 @@ class BatchSet:
     def __len__(self) -> int:
         return len(self.schedule.batches)
 
+    @property
+    def passes(self) -> int:
+        """The number of passes over the data."""
+        return self.schedule.passes
+
+    def rows(self, number: int) -> int:
+        """Return the rows that the trunk runs over for the first batches."""
+        return int(self.schedule.rows[:number].sum())
+
+    def tokens(self, number: int) -> int:
+        """Return the tokens of the first batches."""
+        return int(self.schedule.tokens[:number].sum())
+
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Return the inputs of a batch, with ``targets`` (K, outputs), ``weights`` (K,) and the layout."""
         import torch

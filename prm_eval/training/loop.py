@@ -10,16 +10,15 @@ import inspect
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from prm_eval.progress import Progress, silent
-from prm_eval.training.batches import BatchSet
 from prm_eval.training.network import laid_out
-from prm_eval.training.options import TrainOptions
+from prm_eval.training.options import LoopOptions
 from prm_eval.training.states import LOG, STATES, Log, last_whole, mark_whole, step_of
 from prm_eval.training.targets import losses
 
@@ -38,6 +37,44 @@ def is_main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+class Batches(Protocol):
+    """The batches of a run: the n-th is the same whenever it is asked for.
+
+    A batch holds the arguments of the network's forward pass, and besides them ``targets`` (distributions (K, outputs),
+    or the indices (K,) of the right outputs), ``weights`` (K,) and ``layout`` (of a packed row, or None).
+    """
+
+    @property
+    def passes(self) -> int:
+        """The number of passes over the data."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> dict[str, Any]: ...
+
+    def rows(self, number: int, /) -> int:
+        """Return the rows that the trunk runs over for the first batches."""
+        ...
+
+    def tokens(self, number: int, /) -> int:
+        """Return the tokens of the first batches."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the weights are changed, in place of AdamW and a rate that falls on a line.
+
+    Attributes:
+        optimizer: Makes the optimizer of a network.
+        factor: What the rates of the optimizer are multiplied by, by update.
+    """
+
+    optimizer: Callable[[Any], Any]
+    factor: Callable[[int], float]
+
+
 @dataclass
 class Run:
     """One run of the loop.
@@ -54,12 +91,13 @@ class Run:
         watched: The figure by which the best weights are known; empty keeps the last.
         keep_best: Called when the watched figure is better than before.
         stop_after: The update after which the run ends as if it was killed (for tests of resuming).
+        rule: How the weights are changed; None is AdamW with the options' rate.
     """
 
     network: Any
     trained: Any
-    batches: BatchSet
-    options: TrainOptions
+    batches: Batches
+    options: LoopOptions
     folder: Path
     log: Path
     device: str
@@ -67,7 +105,7 @@ class Run:
     watched: str = ""
     keep_best: Callable[[Any], None] | None = None
     stop_after: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    rule: Rule | None = None
 
     @property
     def updates(self) -> int:
@@ -102,6 +140,7 @@ def train(run: Run, progress: Progress = silent) -> Log:
         train_dataset=run.batches,
         data_collator=_only,
         callbacks=[_Watching(run, log, progress)],
+        optimizers=(None, None) if run.rule is None else _ruled(run.trained, run.rule),
     )
     trainer.take(run)
     trainer.remove_callback(PrinterCallback)
@@ -110,6 +149,13 @@ def train(run: Run, progress: Progress = silent) -> Log:
         # every process has a part of the weights: all of them must write
         trainer.save_model(str(run.folder / WHOLE))
     return log
+
+
+def _ruled(trained: Any, rule: Rule) -> tuple[Any, Any]:
+    from torch.optim.lr_scheduler import LambdaLR
+
+    optimizer = rule.optimizer(trained)
+    return optimizer, LambdaLR(optimizer, rule.factor)
 
 
 def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -161,7 +207,7 @@ def _half() -> str:
     return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
-def _checkpointing(options: TrainOptions) -> dict[str, Any]:
+def _checkpointing(options: LoopOptions) -> dict[str, Any]:
     if not options.checkpointing:
         return {}
     # its name since transformers 5.20, and the one before
@@ -170,7 +216,7 @@ def _checkpointing(options: TrainOptions) -> dict[str, Any]:
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
-def _launchers(options: TrainOptions) -> dict[str, Any]:
+def _launchers(options: LoopOptions) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if options.deepspeed is not None:
         given["deepspeed"] = options.deepspeed
@@ -259,7 +305,7 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **rest: Any) -> Any:
         """Show the update; measure and keep the best where it is time."""
         run, step = self._run, state.global_step
-        self._progress(step, int(run.batches.schedule.rows[: step * run.each].sum()))
+        self._progress(step, run.batches.rows(step * run.each))
         last = step >= state.max_steps
         if run.evaluate is not None and (step % run.every(run.options.evaluate_every) == 0 or last):
             self._measure(step, state, control, model)
@@ -288,11 +334,11 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
 
     def _write(self, step: int, found: dict[str, Any]) -> None:
         run = self._run
-        per = len(run.batches) / max(1, run.batches.schedule.passes)
+        per = len(run.batches) / max(1, run.batches.passes)
         done = min(step * run.each, len(run.batches))
-        tokens = int(run.batches.schedule.tokens[:done].sum())
+        tokens = run.batches.tokens(done)
         seconds = round(self._spent + time.monotonic() - self._started, 1)
         self._log.add({"step": step, "epoch": round(done / per, 3), "tokens": tokens, "seconds": seconds, **found})
 
 
-__all__ = ["LOG", "Run", "train"]
+__all__ = ["LOG", "Batches", "Rule", "Run", "train"]

@@ -29,8 +29,8 @@ DROPOUTS = (
 class ReadAtRows:
     """What is added to a class of transformers: a forward pass that reads the head at some rows.
 
-    With ``read``, indices into the rows of the batch, it returns float32 logits (rows read, outputs). Without, it is
-    the class's own.
+    With ``read``, indices into the rows of the batch, it returns float32 logits (rows read, outputs): of the head, of
+    some rows of the output matrix, or of all of them for a model that has neither. Without, it is the class's own.
     """
 
     rows: tuple[int, ...] = ()
@@ -49,6 +49,8 @@ class ReadAtRows:
 
         # mixed precision is for the trunk: the head works in float32, as in scoring
         with torch.autocast(chosen.device.type, enabled=False):
+            if not self.rows and not hasattr(self, "score"):
+                return self.get_output_embeddings()(chosen.float())  # type: ignore[attr-defined]
             if not self.rows:
                 dtype = next(self.score.parameters()).dtype  # type: ignore[attr-defined]
                 return self.score(chosen.to(dtype)).float()  # type: ignore[attr-defined]
@@ -69,6 +71,8 @@ def _is_sharded() -> bool:
 def readable(model: Any, rows: tuple[int, ...]) -> Any:
     """Return a model of transformers, made readable at rows in place; its class keeps its name."""
     own = type(model)
+    if issubclass(own, ReadAtRows):
+        return model
     model.__class__ = type(own.__name__, (ReadAtRows, own), {"rows": rows, "__module__": own.__module__})
     return model
 

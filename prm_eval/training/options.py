@@ -24,9 +24,51 @@ UNDECIDING = frozenset({"save_every", "log_every", "unchecked", "device"})
 OF_EVALUATIONS = frozenset({"evaluate_every", "held_out_most", "pool", "pool_problems"})
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """What the loop is told, whatever it trains.
+
+    Attributes:
+        rate: The largest learning rate.
+        warmup: The share of the updates over which the rate rises; it then falls to 0 on a line.
+        decay: AdamW's weight decay.
+        clip: The largest norm of the gradient.
+        accumulate: Forward passes an update.
+        checkpointing: Whether activations are computed again instead of kept.
+        precision: Of the computation; the weights stay float32.
+        patience: Evaluations without a better figure after which it stops; 0 never stops early.
+        evaluate_every: Updates between two evaluations; None is a tenth of the run.
+        save_every: Updates between two states on disk; None is a tenth of the run.
+        log_every: Updates between two lines of the log.
+        seed: Of the new head, of the held-out problems and of the order.
+        fsdp: A configuration file of FSDP (JSON), as transformers takes it.
+        deepspeed: A configuration file of DeepSpeed.
+    """
+
+    rate: float = 1e-5
+    warmup: float = 0.05
+    decay: float = 0.0
+    clip: float = 1.0
+    accumulate: int = 4
+    checkpointing: bool = False
+    precision: str | None = None
+    patience: int = 0
+    evaluate_every: int | None = None
+    save_every: int | None = None
+    log_every: int = 10
+    seed: int = 0
+    fsdp: str | None = None
+    deepspeed: str | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether the weights lie in parts on several devices."""
+        return self.fsdp is not None or self.deepspeed is not None
+
+
 @dataclass(frozen=True)
-class TrainOptions:
-    """What a training is told.
+class TrainOptions(LoopOptions):
+    """What a training is told; what the loop needs of it is in :class:`LoopOptions`.
 
     Attributes:
         kind: What is trained.
@@ -40,15 +82,8 @@ class TrainOptions:
         soft: Whether shares of right continuations are the targets themselves.
         class_weights: "balanced", or weights such as "bad=3,good=1"; empty is 1 for all.
         epochs: Passes over the data.
-        rate: The largest learning rate.
-        warmup: The share of the updates over which the rate rises; it then falls to 0 on a line.
-        decay: AdamW's weight decay.
-        clip: The largest norm of the gradient.
         batch_tokens: The most tokens of a forward pass; None is the device's default.
-        accumulate: Forward passes an update.
         packing: Whether sequences are packed into one row where the attention allows it.
-        checkpointing: Whether activations are computed again instead of kept.
-        precision: Of the computation; the weights stay float32.
         save_dtype: Of the stored weights.
         lora: The rank of a LoRA adapter, merged in the end; 0 trains all weights.
         lora_alpha: Its scale; None is twice the rank.
@@ -56,21 +91,14 @@ class TrainOptions:
         held_out: The share of the problems that are held out, by statement.
         held_out_data: A step set or graded pool of its own to hold out instead.
         held_out_most: The most held-out solutions that are measured while it runs.
-        patience: Evaluations without a better figure after which it stops; 0 never stops early.
-        evaluate_every: Updates between two evaluations; None is a tenth of the run.
-        save_every: Updates between two states on disk; None is a tenth of the run.
-        log_every: Updates between two lines of the log.
         pool: A graded pool on which best of n is measured while it runs.
         pool_problems: How many of its problems.
         contamination: What happens with problems of a registered set.
         contradictions: What happens where one text has two labels.
         against: Further problem sets, files, pools or step sets; NAME=FILE is a local copy of a registered set.
         unchecked: Whether a registered set that cannot be had is left unchecked.
-        seed: Of the new head, of the held-out problems and of the order.
         revision: Of a base on the hub.
         device: The device, as torch spells it.
-        fsdp: A configuration file of FSDP (JSON), as transformers takes it.
-        deepspeed: A configuration file of DeepSpeed.
     """
 
     kind: Kind
@@ -84,15 +112,8 @@ class TrainOptions:
     soft: bool = False
     class_weights: str = ""
     epochs: int = 1
-    rate: float = 1e-5
-    warmup: float = 0.05
-    decay: float = 0.0
-    clip: float = 1.0
     batch_tokens: int | None = None
-    accumulate: int = 4
     packing: Packing = "auto"
-    checkpointing: bool = False
-    precision: str | None = None
     save_dtype: str = "float32"
     lora: int = 0
     lora_alpha: int | None = None
@@ -100,21 +121,14 @@ class TrainOptions:
     held_out: float = 0.1
     held_out_data: str | None = None
     held_out_most: int = 500
-    patience: int = 0
-    evaluate_every: int | None = None
-    save_every: int | None = None
-    log_every: int = 10
     pool: str | None = None
     pool_problems: int = 50
     contamination: Found = "refuse"
     contradictions: Found = "refuse"
     against: tuple[str, ...] = ()
     unchecked: bool = False
-    seed: int = 0
     revision: str | None = None
     device: str | None = None
-    fsdp: str | None = None
-    deepspeed: str | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -157,11 +171,6 @@ class TrainOptions:
         for flag, there in given.items():
             if there:
                 raise PrmEvalError(f"{flag} is about labels of steps; an ORM learns from grades: prm-eval train prm")
-
-    @property
-    def sharded(self) -> bool:
-        """Whether the weights lie in parts on several devices."""
-        return self.fsdp is not None or self.deepspeed is not None
 
     def deciding(self) -> dict[str, Any]:
         """Return the options that decide the weights: those of evaluations only where they may stop the run."""

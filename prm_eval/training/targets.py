@@ -120,9 +120,11 @@ def weights_of(targets: Floats, weights: tuple[float, float, float]) -> Floats:
 
 
 def losses(logits: Any, distributions: Any) -> Any:
-    """Return the cross-entropy of each row of float32 logits (K, n) with its target distribution."""
+    """Return the cross-entropy of each row of float32 logits (K, n) with its target: a distribution (K, n) or (K,)."""
     import torch
 
+    if distributions.ndim == 1:
+        return torch.nn.functional.cross_entropy(logits, distributions, reduction="none")
     if logits.shape[-1] == 1:
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, distributions, reduction="none")[:, 0]
     return -(distributions * torch.log_softmax(logits, dim=-1)).sum(dim=-1)

@@ -20,6 +20,7 @@ OTHERS = [
         "results/README.md",
         "benchmarks/README.md",
         "results/miniature/README.md",
+        "results/miniature/1/README.md",
         "prm_eval/miniature/README.md",
     )
 ]

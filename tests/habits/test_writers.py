@@ -18,7 +18,7 @@ ALLOWED = {
     ("prm_eval/harness/kept.py", "mkdtemp"): "for the journal, where its own disk is full",
     ("prm_eval/labelling/page/exports.py", "TemporaryDirectory"): "labels, on the way to a step set",
     ("prm_eval/labelling/page/known.py", "TemporaryDirectory"): "a step set that is read and forgotten",
-    ("prm_eval/miniature/train.py", "open 'a'"): "a log that is cut to the last saved state",
+    ("prm_eval/labelling/round_trainers.py", "TemporaryDirectory"): "a recipe that is checked and forgotten",
     ("prm_eval/miniature/study/bank.py", "open 'a'"): "lines, of which an unfinished last one is removed",
     ("prm_eval/training/states.py", "open 'a'"): "a log that is cut to the last saved state",
     ("prm_eval/training/states.py", "rmtree"): "states and the work folder of a training that go",

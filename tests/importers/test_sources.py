@@ -51,8 +51,13 @@ def test_one_pool_whatever_the_shape(tmp_path: Path, shape: str, packed: bool) -
             "found UTF-16 text; expected JSON lines, a JSON array or Parquet, in UTF-8",
         ),
         (b"\x28\xb5\x2f\xfd rest", "found zstd data"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "a pointer of Git LFS, not the file"),
+        (b"<!DOCTYPE html>\n<html>", "found a page of HTML"),
         (b"PAR1 rest", "row 1: found Parquet that cannot be read"),
         (gzip.compress(b'{"problem": "p"}' * 99)[:-12], "found gzip data that is damaged"),
+        (b"\x1f\x8b", "found gzip data that is damaged"),
+        (gzip.compress(b'{"problem": "p"}')[:10], "found gzip data that is damaged"),
+        (b"\x1f\x8bno gzip at all", "found gzip data that is damaged"),
         (b"", "an empty file"),
         (b" \n\n", "an empty file"),
         (b"hello", "a line that is not JSON"),
@@ -63,7 +68,7 @@ def test_one_pool_whatever_the_shape(tmp_path: Path, shape: str, packed: bool) -
         (b'{"problem": "p", "samples": [], "samples": [1]}', "the field 'samples' twice; expected each field once"),
         (b'[{"problem": "p", "samples": [], "samples": [1]}]', "the field 'samples' twice; expected each field once"),
     ],
-    ids=range(13),
+    ids=range(18),
 )
 def test_bytes_that_are_no_rows(tmp_path: Path, data: bytes, message: str) -> None:
     """What cannot be read says what it is and what to do, without a traceback."""

@@ -17,7 +17,7 @@ from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.stepsets.label_file import LabelFile
 from tests.conftest import ROOT
 
-MINIATURE = ROOT / "results" / "pools" / "miniature-350x64"
+MINIATURE = ROOT / "results" / "pools" / "miniature-v2-350x64"
 
 
 def make_pool(

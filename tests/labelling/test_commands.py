@@ -15,6 +15,8 @@ import pytest
 
 from prm_eval.cli.commands import main
 from prm_eval.cli.types import settled
+from prm_eval.pools.writer import PoolWriter
+from prm_eval.records import Candidate, Problem
 from prm_eval.stepsets.label_file import LabelFile
 from tests.conftest import ROOT
 from tests.labelling.conftest import write_rewards
@@ -133,13 +135,17 @@ def test_a_judge_is_asked_about_the_queue_alone(small, tmp_path, capsys) -> None
     ]
     try:
         assert main([*words, "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "-o", str(tmp_path / "l")]) == 0
+        # labels that are there are found before a judge is asked for nothing
+        other = [*words[:-2], "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "-o", str(tmp_path / "l")]
+        assert main(other) == 1 and "holds labels already" in capsys.readouterr().err
     finally:
         server.shutdown()
         server.server_close()
     assert len(bodies) == 2
     found = [each.label.first_error for each in LabelFile(tmp_path / "l").labelled(small)]
     assert found == [-1, 0]
-    assert "judge: some/model" in capsys.readouterr().out
+    info = LabelFile(tmp_path / "l").info
+    assert (info.source, info.by) == ("judge", "some/model")
 
 
 def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatch) -> None:
@@ -148,14 +154,15 @@ def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatc
     from argparse import Namespace
 
     from prm_eval.cli import commands, parser
+    from prm_eval.labelling import round_trainers
     from tests.conftest import tiny_model
 
-    seen = []
+    seen, checked = [], []
 
     class Parser:
         def parse_args(self, words):
             seen.append(words)
-            return Namespace(command="train prm", output=words[6])
+            return Namespace(command="train prm", output=words[6], against=[], epochs=2)
 
     def train(options):
         tiny_model(tmp_path / "r" / "round-1" / "model", "TokenClassification")
@@ -166,12 +173,63 @@ def test_rounds_train_by_the_command_with_its_options(mini, tmp_path, monkeypatc
     words += ["--base", "some/base", "--train", "--epochs 2", "-o", str(tmp_path / "r")]
     given = settled(parser.build_parser().parse_args(words))
     monkeypatch.setattr(parser, "build_parser", Parser)
+    monkeypatch.setattr(round_trainers, "require_trainable", lambda *given: checked.append(given[1:]))
     monkeypatch.setitem(commands.ACTIONS, "train prm", train)
     for _ in range(2):
         assert commands.ACTIONS["label rounds"](given) == 0
     own = tmp_path / "r" / "round-1"
     assert ["train", "prm", str(own / "set"), "--base", "some/base", "-o", str(own / "model"), "--epochs", "2"] in seen
     assert seen[0][2] == "SET" and len(seen) == 3
+    # once: a round that is trained shows that it can be
+    ((base, options),) = checked
+    assert (base, options.kind, options.epochs) == ("some/base", "prm", 2)
+
+
+def test_what_the_training_would_refuse_is_said_before_anybody_labels(mini, tmp_path, capsys) -> None:
+    """A base that is not there, registered sets that nobody has, problems that are measured on: found after a round of
+    labels, each is a day of people's work for nothing."""
+    from tests.training.small import base
+
+    made = base(tmp_path / "base")
+    words = ["label", "rounds", str(mini.path), "--labeller", "people", "--by", "uniform", "-o", str(tmp_path / "r")]
+    for more, says in (
+        (["--base", str(tmp_path / "none")], "tokenizer"),
+        (["--base", str(made)], "registered problem sets cannot be had"),
+        (["--base", str(made), "--train", "--unchecked --against"], None),
+        (["--base", str(made), "--train", '"'], "No closing quotation"),
+        (["--base", str(made), "--train", f"--unchecked --against {mini.path}"], "6 of 6 problems in common"),
+        (
+            ["--base", str(made), "--train", f"--unchecked --against {mini.path} --contamination keep"],
+            "wait for labels",
+        ),
+        # nothing came of the training yet: other options go on with the same labels
+        (["--base", str(made), "--train", "--unchecked --held-out 0 --contamination drop"], "wait for labels"),
+    ):
+        if says is None:
+            with pytest.raises(SystemExit):
+                main([*words, *more])
+            continue
+        assert main([*words, *more]) == 1
+        assert says in capsys.readouterr().err
+    assert main([*words[:-1], str(tmp_path / "r"), "--per-problem", "2", "--trainer", "json:loads"]) == 1
+    assert "another plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stated", [None, "unknown", [0.7], True, {"x": 1}])
+def test_a_pool_need_not_know_its_temperature(tmp_path, capsys, monkeypatch, stated) -> None:
+    """What a pool says of its sampling is what its source said: a word there is the default, and no traceback."""
+    monkeypatch.setattr("prm_eval.rewards.models.server_writer.FIRST_WAIT_SECONDS", 0.0)
+    with PoolWriter(
+        tmp_path / "p",
+        problem_set={"name": "s"},
+        policy={"name": "x"},
+        splitter="line",
+        sampling={"temperature": stated},
+    ) as writer:
+        writer.add(Problem("a", "Two?", "2"), [Candidate("a", 0, "one\n\\boxed{2}")])
+    words = ["label", "rollouts", str(tmp_path / "p"), "--policy", "x", "--base-url", "http://127.0.0.1:9/v1"]
+    assert main(words) == 1 and "refused" in capsys.readouterr().err
+    assert '"temperature":0.7' in (tmp_path / "p/labels/rollouts-8/rollouts.partial.jsonl").read_text()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def labelled_pool(folder: Path, solutions, kind: str):
             candidate = Candidate(f"p{number}", 0, "\n\n".join(steps), tuple(steps))
             writer.add(Problem(f"p{number}", text, "3"), [candidate])
     pool = writer.pool
-    with LabelWriter(folder / "labels", pool, source="rollouts", by="x", labels=kind) as labels:
+    with LabelWriter(
+        folder / "labels", pool, source="rollouts" if kind == "soft" else "model", by="x", labels=kind
+    ) as labels:
         for (problem, candidates), (_, steps, label) in zip(pool, solutions, strict=True):
             labels.add(Labelled(problem, candidates[0], tuple(steps), label))
     return pool, LabelFile(folder / "labels")
@@ -75,7 +77,8 @@ def test_math_shepherd_rows_are_read_back_equal(solutions) -> None:
         kept = [(each, n) for each, n in zip(solutions, known, strict=True) if n]
         assert (done.rows, done.unknown) == (len(kept), len(solutions) - len(kept))
         back = import_step_set([str(path)], Path(name) / "set").step_set
-        assert len(back.solutions) == len(kept)
+        # Math-Shepherd's own labels are of rollouts; those that a person gave must not become such
+        assert len(back.solutions) == len(kept) and back.info.label_source == labels.info.source
         for ((text, steps, label), n), solution, read in zip(kept, back.solutions, back.labels, strict=True):
             assert solution.statement == text
             assert solution.steps == tuple(numbered(each, k) for k, each in enumerate(steps[:n], 1))

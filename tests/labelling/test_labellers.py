@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.grading.pool import grade_pool
+from prm_eval.labelling import round_labellers
 from prm_eval.labelling.filtering import filter_labels
 from prm_eval.labelling.labellers import label_by_judge, label_by_model, majority, part_of
 from prm_eval.labelling.merging import merge_labels
@@ -70,11 +71,35 @@ def test_raw_numbers_need_a_threshold_and_an_orm_cannot_label_steps(small, tmp_p
     assert label_by_model(small, logodds, tmp_path / "l2").with_error == 9
 
 
+@pytest.mark.parametrize("threshold", [80, 0, -0.2, 1.5, float("nan")])
+def test_a_threshold_that_calls_everything_wrong_or_right_is_refused(small, tmp_path, threshold) -> None:
+    """80 for 80 % is a likely slip, and every first step of the pool would be wrong, without a word."""
+    rewards = write_rewards(small, tmp_path / "r", doubtful)
+    with pytest.raises(PrmEvalError, match="expected a number above 0 and up to 1"):
+        label_by_model(small, rewards, tmp_path / "l", threshold=threshold)
+    with pytest.raises(PrmEvalError, match="--threshold"):
+        round_labellers.model(rewards, threshold)
+    raw = write_rewards(small, tmp_path / "raw", doubtful, score_type="raw", aggregation="min")
+    with pytest.raises(PrmEvalError, match="raw numbers"):
+        label_by_model(small, raw, tmp_path / "l", threshold=float("inf"))
+    assert not (tmp_path / "l").exists()
+
+
+def test_labels_of_nothing_are_not_made(small, tmp_path) -> None:
+    """A judge whose words nobody can read, or a model that refuses all: a finished folder without a label would stand
+    in the way of the next try, with exit status 0."""
+    rewards = write_rewards(small, tmp_path / "r", lambda each: StepRewards((), "over-length: 9"))
+    with pytest.raises(PrmEvalError, match=r"no candidate got a label.*9: refused: over-length"):
+        label_by_model(small, rewards, tmp_path / "l")
+    assert not (tmp_path / "l" / "labels.json").exists() and not (tmp_path / "l" / "labels.parquet").exists()
+
+
 def test_no_folder_gets_a_second_source(small, tmp_path) -> None:
     """Labels of two models in one folder could never be told apart again."""
     rewards = write_rewards(small, tmp_path / "r", doubtful)
     label_by_model(small, rewards, tmp_path / "l")
-    with pytest.raises(PrmEvalError, match="holds labels already"):
+    # and what is to be removed is the labels, and never what lies beside them
+    with pytest.raises(PrmEvalError, match=r"holds labels already.*l/labels\.json and .*l/labels\.parquet"):
         label_by_model(small, rewards, tmp_path / "l", threshold=0.1)
 
 
@@ -97,7 +122,9 @@ def test_a_judges_votes_decide_and_unread_ones_do_not(small, tmp_path) -> None:
     labels = by_key(found.labels, small)
     assert labels["a", 3].label.first_error == 0 and labels["a", 3].label.source_label == "2 0 0"
     assert labels["b", 3].label.first_error == 0
-    assert ("a", 4) not in labels and found.left_out == {"no judgement that could be read": 1}
+    assert ("a", 4) not in labels
+    ((why, count),) = found.left_out.items()
+    assert why.startswith("no judgement that could be read (") and "judgements.jsonl has" in why and count == 1
     assert found.labels.info.source == "judge"
 
 
@@ -182,12 +209,29 @@ def test_labels_of_one_labeller_are_merged_in_the_pools_order(small, tmp_path) -
     assert to_step_set(small, merged, tmp_path / "set").info.n_solutions == 9
 
 
+def test_people_are_one_source_whoever_they_are(small, tmp_path) -> None:
+    """In the second round Carol helps, in another campaign: if her labels could not be put beside those of the first,
+    rounds with people would end there, with both rounds' work in vain."""
+    ids = [(each.problem_id, each.candidate_id) for each in small.candidates(0, 9)]
+    names = ["campaign round-1: ann", "campaign round-2: ann, carol", f"campaign round-3: {'dora ' * 70}"]
+    files = [
+        write_labels(small, tmp_path / str(k), clean, kind="first_error", by=by[:300], wanted={ids[k]})
+        for k, by in enumerate(names)
+    ]
+    merged = merge_labels(small, files, tmp_path / "all")
+    assert merged.info.by.startswith("campaign round-1: ann; campaign round-2: ann, carol; ")
+    assert merged.info.n_labelled == 3 and len(merged.info.by) == 300
+    assert [each.who for each in merged.labelled(small)] == [by[:300] for by in names]
+
+
 def test_two_labellers_and_contradictions_are_not_merged(small, tmp_path) -> None:
     """A set in which one text is right and wrong teaches nothing; the error names both files and rows, also where the
     text stands in two slots."""
     ids = [(each.problem_id, each.candidate_id) for each in small.candidates(0, 9)]
-    one = write_labels(small, tmp_path / "1", clean, kind="first_error", wanted={ids[0]})
-    other = write_labels(small, tmp_path / "2", clean, kind="first_error", by="another", wanted={ids[1]})
+    one = write_labels(small, tmp_path / "1", clean, kind="first_error", source="model", wanted={ids[0]})
+    other = write_labels(
+        small, tmp_path / "2", clean, kind="first_error", source="model", by="another", wanted={ids[1]}
+    )
     with pytest.raises(PrmEvalError, match="'by'"):
         merge_labels(small, [one, other], tmp_path / "all")
     for slot in (0, 2):
@@ -196,6 +240,7 @@ def test_two_labellers_and_contradictions_are_not_merged(small, tmp_path) -> Non
             tmp_path / f"against{slot}",
             lambda each: by_first_error(0, len(steps_of(each))),
             kind="first_error",
+            source="model",
             wanted={ids[slot]},
         )
         with pytest.raises(DataError, match="labelled '0'") as caught:

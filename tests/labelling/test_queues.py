@@ -57,6 +57,13 @@ def test_equal_texts_are_labelled_once_and_labelled_ones_not_again(small, tmp_pa
     assert [place for place in chosen(left) if place[0] == 0 and place[1] in (0, 2)] == [] and left.labelled == 2
 
 
+def test_a_candidate_without_a_text_is_not_chosen(tmp_path) -> None:
+    """It has no step that anybody could label: of 500 picks as many as the policy's empty texts would be none."""
+    pool = make_pool(tmp_path / "p", {"a": ("Two?", "2", ["", " \n\t", "x\n\\boxed{2}"])})
+    queue = make_queue(pool, tmp_path / "q", Ask("uniform", 3))
+    assert chosen(queue) == [(0, 2)] and queue.empty == 2
+
+
 def test_labels_are_skipped_without_being_read(small, tmp_path) -> None:
     """The next queue leaves out what is labelled, whatever the labels say: two opposite folders give one queue."""
     found = []
@@ -87,11 +94,36 @@ def test_disagreement_reads_every_model_and_refuses_other_steps(small, tmp_path)
     assert chosen(queue) == [(1, 3)] and "about step 0" in queue.picks[0].why
     orm = write_rewards(small, tmp_path / "orm", lambda each: (0.5,), kind="orm", aggregation="last", splitter=None)
     raw = write_rewards(small, tmp_path / "raw", liked, score_type="raw", aggregation="min")
-    for pair in ([one, orm], [raw, raw]):
-        with pytest.raises(PrmEvalError, match=r"same steps|raw numbers"):
+    raw_2 = write_rewards(small, tmp_path / "raw2", liked, score_type="raw", aggregation="min")
+    orm_2 = write_rewards(small, tmp_path / "orm2", lambda each: (0.4,), kind="orm", aggregation="last", splitter=None)
+    for pair, says in (
+        ([one, orm], "same steps"),
+        ([raw, raw_2], "raw numbers"),
+        ([orm, orm_2], "one number a solution"),
+        # the same one twice trusts everything, and an empty queue would look like a pool that is sure
+        ([one, two, one], "2 times: a model does not disagree with itself"),
+    ):
+        with pytest.raises(PrmEvalError, match=says):
             make_queue(small, tmp_path / "q", Ask("disagreement"), rewards=pair)
     with pytest.raises(PrmEvalError, match="reads 2 reward"):
         make_queue(small, tmp_path / "q", Ask("disagreement"), rewards=[one])
+
+
+def test_a_raw_number_is_no_chance(small, tmp_path) -> None:
+    """The sigmoid of any number is one between 0 and 1: "0.88 that every step is right" of a raw 2.0 is made up."""
+    for kind, aggregation, splitter in (("prm", "min", "line"), ("orm", "last", None)):
+        raw = write_rewards(
+            small,
+            tmp_path / kind,
+            lambda each, kind=kind: tuple(2.0 for _ in split_steps(each.text, "line")) if kind == "prm" else (2.0,),
+            kind=kind,
+            score_type="raw",
+            aggregation=aggregation,
+            splitter=splitter,
+        )
+        with pytest.raises(PrmEvalError, match="none is a chance of 1/2"):
+            make_queue(small, tmp_path / "q", Ask("uncertain"), rewards=[raw])
+        assert make_queue(small, tmp_path / "q", Ask("convincing"), rewards=[raw]).picks
 
 
 def test_a_pool_without_grades_is_found_before_rewards_are_read(tmp_path) -> None:

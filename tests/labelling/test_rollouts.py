@@ -35,18 +35,15 @@ class Scripted:
         return {"id": "scripted"}
 
     def complete(self, requests, how):
-        found = []
-        for request in requests:
+        for place, request in enumerate(requests):
             if self.dies_after is not None and sum(self.asked.values()) >= self.dies_after:
                 raise ModelError("the server is gone")
             self.asked[request.prompt] += 1
             self.seeds[request.prompt] = request.seed
             right = self.right(request.prompt)
             texts = [self.answer(k < right) for k in range(how.rollouts)]
-            found.append(
-                "over-length: 9" if self.refuses(request.prompt) else [Completion(each, False) for each in texts]
-            )
-        return found
+            given = [Completion(each, False) for each in texts]
+            yield place, "over-length: 9" if self.refuses(request.prompt) else given
 
 
 HOW = Sampling(rollouts=8, temperature=1.0, max_new_tokens=5)
@@ -116,13 +113,37 @@ def test_a_killed_run_goes_on_and_ends_the_same(one, tmp_path) -> None:
     assert (tmp_path / "l" / JOURNAL).is_file() and not (tmp_path / "l" / "labels.json").exists()
     policy = Scripted(by_words, at_once=1)
     again = Rollouts(one, tmp_path / "l", policy, Frame(), HOW).run()
-    assert again.resumed == 2 and sum(policy.asked.values()) == 3
+    # of the lot in which it died, what came before is there too
+    assert again.resumed == 3 and sum(policy.asked.values()) == 2
     assert shares(again.labels, one) == shares(whole.labels, one)
     silent = Scripted(by_words, dies_after=0)
     assert Rollouts(one, tmp_path / "l", silent, Frame(), HOW).run().outcome is None
     # the same results make labels of another kind only in another folder
-    with pytest.raises(PrmEvalError, match="made otherwise: hard"):
+    with pytest.raises(PrmEvalError, match=r"made otherwise: hard.*remove labels\.json and labels\.parquet"):
         Rollouts(one, tmp_path / "l", silent, Frame(), HOW, hard=0.0).run()
+
+
+def test_other_labels_of_the_same_rollouts_ask_nothing_again(one, tmp_path) -> None:
+    """Ratings in place of shares, or a longer queue: the completions are there, and cost hours. Those of another K are
+    others."""
+    keys = [(each.problem_id, each.candidate_id) for each in one.candidates(0, 4)]
+    Rollouts(one, tmp_path / "l", Scripted(by_words), Frame(), HOW, wanted=keys[:1]).run()
+    policy = Scripted(by_words)
+    more = Rollouts(one, tmp_path / "m", policy, Frame(), HOW, results=tmp_path / "l").run()
+    assert (more.resumed, sum(policy.asked.values())) == (2, 3)
+    whole = Rollouts(one, tmp_path / "w", Scripted(by_words), Frame(), HOW).run()
+    assert shares(more.labels, one) == shares(whole.labels, one)
+    nobody = Scripted(by_words, dies_after=0)
+    hard = Rollouts(one, tmp_path / "h", nobody, Frame(), HOW, hard=0.4, results=tmp_path / "m").run()
+    assert next(hard.labels.labelled(one)).label.ratings == (1, -1, 1)
+    # and these are results for others in their turn
+    again = Rollouts(one, tmp_path / "s", nobody, Frame(), HOW, stop=True, results=tmp_path / "h").run()
+    assert shares(again.labels, one)[1] == (1.0, 0.0, None, None)
+    with pytest.raises(PrmEvalError, match=r"other rollouts: sampling\.rollouts = 8, not 4"):
+        Rollouts(one, tmp_path / "k", nobody, Frame(), replace(HOW, rollouts=4), results=tmp_path / "m").run()
+    (tmp_path / "m" / RESULTS).write_text('{"prompt": "x"}\n')
+    with pytest.raises(DataError, match="row 1: found a row without"):
+        Rollouts(one, tmp_path / "n", nobody, Frame(), HOW, results=tmp_path / "m").run()
 
 
 def test_a_journal_of_other_arguments_is_not_mixed_in(one, tmp_path) -> None:
@@ -153,6 +174,31 @@ def test_a_prompt_that_the_policy_does_not_understand_is_found_early(tmp_path) -
         Rollouts(pool, tmp_path / "m", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
 
 
+def test_what_a_server_refused_is_asked_again(tmp_path) -> None:
+    """A server started with too little room, and then with more: labels without the beginnings that it refused at first
+    would be called finished, and nobody would know."""
+    pool = long_pool(tmp_path)
+    with pytest.raises(ModelError, match="the same command asks again"):
+        Rollouts(pool, tmp_path / "m", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
+    found = Rollouts(pool, tmp_path / "m", Scripted(), Frame(), HOW).run()
+    assert (found.asked, found.resumed, found.refused) == (40, 0, {}) and set(shares(found.labels, pool)) == {
+        (1.0,) * 3
+    }
+    rows = [json.loads(line) for line in (tmp_path / "m" / RESULTS).read_text().splitlines()]
+    assert len(rows) == 40 and not any("refused" in row for row in rows)
+    # few are not too few: a first trial with five candidates is where a prompt is wrong
+    mute = Scripted()
+    mute.answer = lambda right: "I cannot"
+    small = make_pool(tmp_path / "small", {"a": ("Two?", "2", ["one\ntwo\n\\boxed{2}"])})
+    with pytest.raises(PrmEvalError, match=r"none of the first 16 completions has a final answer.*I cannot"):
+        Rollouts(small, tmp_path / "s", mute, Frame(), HOW).run()
+    assert Rollouts(small, tmp_path / "s", Scripted(), Frame("Q: {problem}\n"), HOW).run().outcome.labelled == 1
+    few = make_pool(tmp_path / "few", {"a": ("Two?", "2", ["one\n\\boxed{2}"])})
+    with pytest.raises(ModelError, match="refused all"):
+        Rollouts(few, tmp_path / "n", Scripted(refuses=lambda prompt: True), Frame(), HOW).run()
+    assert not (tmp_path / "n" / "labels.json").exists()
+
+
 def test_a_refused_beginning_is_unknown_and_not_wrong(one, tmp_path) -> None:
     """A server without room for a long beginning says nothing of the step."""
     found = Rollouts(one, tmp_path / "l", Scripted(by_words, refuses=lambda each: "x\n" in each), Frame(), HOW).run()
@@ -166,6 +212,19 @@ def test_a_solution_that_was_cut_off_is_gone_on_from(tmp_path) -> None:
     policy = Scripted()
     found = Rollouts(writer.pool, tmp_path / "l", policy, Frame(), HOW).run()
     assert shares(found.labels, writer.pool) == [(1.0, 1.0)] and "Two?\none\ngood and" in policy.asked
+
+
+def test_a_text_that_is_whole_in_one_slot_is_whole_in_the_other(tmp_path) -> None:
+    """One text has one label, whichever slot comes first; a policy has nothing to add to a finished solution."""
+    for number, reasons in enumerate((("length", "stop"), ("stop", "length"))):
+        with PoolWriter(
+            tmp_path / str(number), problem_set={"name": "s"}, policy={"name": "x"}, splitter="line", m=2
+        ) as writer:
+            each = [Candidate("a", k, "one\n\\boxed{3}", finish_reason=reason) for k, reason in enumerate(reasons)]
+            writer.add(Problem("a", "Two?", "2"), each)
+        policy = Scripted()
+        found = Rollouts(writer.pool, tmp_path / f"l{number}", policy, Frame(), HOW).run()
+        assert shares(found.labels, writer.pool) == [(1.0, 0.0)] * 2 and list(policy.asked) == ["Two?\none\n"]
 
 
 def test_problems_with_one_statement_and_two_golds_are_graded_apart(tmp_path) -> None:

@@ -134,6 +134,38 @@ def test_rounds_wait_for_people_and_check_what_they_made(mini, tmp_path) -> None
     assert run_rounds(mini, folder, asked)[0].labelled == 6
 
 
+def test_two_rounds_of_people_on_the_page(small, tmp_path, capsys) -> None:
+    """By the commands that the message names. If the second round's labels could not be put beside the first one's, or
+    one campaign could not serve both, everything that people did would be in vain."""
+    from prm_eval.labelling.page.campaign import Campaign, Rules, begin, queue_pool
+    from prm_eval.labelling.page.ledger import Ledger
+    from tests.labelling.page.campaigns import label
+
+    folder, asked = tmp_path / "r", plan(labeller=round_labellers.people(), rounds=2)
+    begin(small.path / "labels" / "people", small, Rules("line", second_opinion=0)).close()
+    for number, who in ((1, "ann"), (2, "bob")):
+        queue, labels = folder / f"round-{number}" / "queue.jsonl", folder / f"round-{number}" / "labels"
+        with pytest.raises(Waiting, match="label export") as caught:
+            run_rounds(small, folder, asked)
+        assert f"--queue {queue} --to labels -o {labels}" in str(caught.value)
+        campaign = Campaign(small.path / "labels" / "people")
+        campaign.invite(who, "labeller")
+        queue_pool(campaign, queue)
+        ledger = Ledger(campaign)
+        while label(ledger, who, [-1]) is not None:
+            pass
+        campaign.close()
+        words = ["label", "export", str(campaign.folder), "--to", "labels"]
+        assert main([*words, "-o", str(tmp_path / f"all-{number}")]) == 0
+        assert LabelFile(tmp_path / f"all-{number}").info.n_labelled == 2 * number
+        assert main([*words, "-o", str(labels), "--queue", str(queue)]) == 0
+    capsys.readouterr()
+    rounds = run_rounds(small, folder, asked)
+    assert [each.labelled for each in rounds] == [2, 2] and rounds[-1].total == 4
+    info = LabelFile(folder / "round-2" / "all").info
+    assert info.by == "campaign people: ann; campaign people: ann, bob"
+
+
 def test_problems_that_are_learnt_from_are_not_measured_on(mini, tmp_path) -> None:
     """A gain on the training problems is no gain; white space does not hide that they are the same."""
     statement = next(iter(mini.problems.values())).statement

@@ -30,8 +30,8 @@ def slow_toy(step_set: Path, folder: Path) -> str:
 def miniature_prm(step_set: Path, folder: Path) -> str:
     """The miniature's PRM, trained from its backbone on the labels up to the first wrong step; it can be killed."""
     from prm_eval.miniature.data import Labelled
-    from prm_eval.miniature.train import load_model, save_model
-    from prm_eval.miniature.verifiers import train_verifier
+    from prm_eval.miniature.models import load_model, save_model
+    from prm_eval.miniature.verifiers import Epochs, train_verifier
     from prm_eval.miniature.weights import weights
     from prm_eval.stepsets import StepSet
 
@@ -47,7 +47,8 @@ def miniature_prm(step_set: Path, folder: Path) -> str:
             for solution, label in zip(opened.solutions, opened.labels, strict=True)
         ]
         init = load_model(weights("backbone"), "policy")
-        model = train_verifier(texts, "prm", init, 0, folder / "work", steps=int(os.environ.get("STEPS", "150")))
+        steps = int(os.environ.get("STEPS", "150"))
+        model = train_verifier(Epochs(0, texts, "prm"), init, 0, folder / "work", steps=steps)
         save_model(model, folder)
         (folder / "done").touch()
     return f"miniature-prm:{folder}"

@@ -10,6 +10,7 @@ evaluated as Python.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 from fractions import Fraction
@@ -209,11 +210,11 @@ def tidy(term):
 
 def judge(plan, text):
     """Return (labels, answer right) of a text, by rewriting."""
-    term, gold = term_of(plan), value_of(term_of(plan))
+    terms, gold = [term_of(plan)], value_of(term_of(plan))
     labels, history = [], []
     for line in (line.strip() for line in text.split("\n")):
         if line:
-            labels.append(_line(term, line, history))
+            labels.append(_line(terms, line, history))
     last = text.rfind("\\boxed{")
     answer = None
     if last >= 0:
@@ -233,33 +234,43 @@ def value_of(term):
     return [value(part) for part in term[1:]]
 
 
-def _line(term, line, history):
+def _line(terms, line, history):
+    """One line on all the terms that the problem may have become; terms in which it fits nowhere are dropped."""
     if line.startswith("\\boxed{") and line.endswith("}"):
         inside = line[7:-1].strip()
         parts = (
             inside[1:-1].split(",") if inside.startswith("(") and inside.endswith(")") and "," in inside else [inside]
         )
-        return [final_form(part.strip()) for part in parts] == term[1:]
+        said = [final_form(part.strip()) for part in parts]
+        return any(said == term[1:] for term in terms)
     sides = line.split("=")
     work = binary(sides[0]) if len(sides) == 2 else None
     value = final_form(sides[1].strip()) if work else None
     if value is None:
         return False
-    places = list(ways(term))
-    for one, other, how in places:
-        sign = fits(work, term, one, other, how)
-        if sign:
-            right = compute(*work) == value
-            history.append((work, value, right))
-            put(term, one, other, how, sign * value)
-            return right
+    became = []
+    for term in terms:
+        for one, other, how in list(ways(term)):
+            sign = fits(work, term, one, other, how)
+            if sign:
+                new = copy.deepcopy(term)
+                put(new, one, other, how, sign * value)
+                if new not in became:
+                    became.append(new)
+    if became:
+        terms[:] = became
+        right = compute(*work) == value
+        history.append((work, value, right))
+        return right
     for earlier, said, right in history:
         if same_work(work, list(earlier)) and said == value:
             return right
     if any(same_work(work, list(earlier)) for earlier, _, _ in history):
         return False
     history.append((work, value, False))
-    if places:
-        one, other, how = places[0]
-        put(term, one, other, how, how[1] * value)
+    for term in terms:
+        places = list(ways(term))
+        if places:
+            one, other, how = places[0]
+            put(term, one, other, how, how[1] * value)
     return False

@@ -11,7 +11,9 @@ from prm_eval.miniature.problems import plan_of
 from prm_eval.pools.pool import Pool
 from tests.miniature import second_judge
 
-POOLS = sorted((Path(__file__).parents[2] / "results" / "pools").glob("miniature-*x64/"))
+RESULTS = Path(__file__).parents[2] / "results"
+# those of the first version too, which must stay readable
+POOLS = sorted([*(RESULTS / "pools").glob("miniature-*x64/"), *(RESULTS / "miniature" / "1").glob("miniature-*x64/")])
 
 
 def test_the_oracle_and_the_second_judge_agree_on_all_that_the_policies_wrote() -> None:

@@ -65,8 +65,8 @@ def test_work_in_any_order_and_grouping_is_sound(each, rng) -> None:
             sign, right = ("+", how[2] * b) if rng.random() < 0.3 else ("+-"[how[2] < 0], b)
         value = second_judge.compute(sign, left, right)
         lines.append(render_step(sign, left, right, value))
-        fitting = ((way, second_judge.fits((sign, left, right), term, *way)) for way in ways)
-        way, said = next(each for each in fitting if each[1])  # equal work in two places: the first is meant
+        fitting = [(way, second_judge.fits((sign, left, right), term, *way)) for way in ways]
+        way, said = rng.choice([each for each in fitting if each[1]])  # equal work in two places: any may be meant
         second_judge.put(term, *way, said * value)
     text = "\n".join([*lines, render_box(term[1:])])
     assert judge(each.plan, text).sound, text

@@ -20,7 +20,7 @@ from prm_eval.stepsets import StepSet
 from tests.conftest import ROOT
 from tests.miniature import second_judge
 
-POOL = ROOT / "results" / "pools" / "miniature-350x64"
+POOL = ROOT / "results" / "pools" / "miniature-v2-350x64"
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -18,7 +19,6 @@ from prm_eval.miniature.build import admissible
 from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
 from prm_eval.miniature.data import (
     IGNORED,
-    Epochs,
     Labelled,
     Stream,
     corpus_text,
@@ -26,14 +26,18 @@ from prm_eval.miniature.data import (
     facts,
     label,
     solution_example,
+    solution_read,
     verifier_example,
 )
+from prm_eval.miniature.lessons import Lessons, all_facts, one_operation
 from prm_eval.miniature.make import TINY, drawn_for_training, make
 from prm_eval.miniature.noise import CORPUS, RARE, misconception, outcomes, write_solution
 from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.plan import evaluate, solve
 from prm_eval.miniature.problems import iter_problems, miniature_problems, split_of
-from prm_eval.miniature.train import Schedule
+from prm_eval.miniature.rows import Packer, padded
+from prm_eval.miniature.train import Schedule, fit
+from prm_eval.miniature.verifiers import Epochs
 from prm_eval.miniature.vocabulary import END, MAX_TOKENS, PAD, UNKNOWN, Encoder, make_tokenizer, split_text
 from prm_eval.records import ScoringItem
 from prm_eval.texts.steps import split_steps
@@ -79,7 +83,7 @@ def test_the_corpus_holds_every_kind_of_mistake() -> None:
             found["false positive" if each.answer_right else "wrong"] += 1
     assert not found["impossible"]
     assert found["false positive"] > 60
-    assert found["sound"] > 1_000 and found["wrong"] > 800
+    assert found["sound"] > 600 and found["wrong"] > 800
     reasons: Counter[str] = Counter()
     rng = random.Random(1)
     for each in islice(iter_problems("train", 3), 2_000):
@@ -113,6 +117,7 @@ def test_training_draws_no_test_problem() -> None:
     forms = drawn_for_training(3, TINY)
     assert {split_of(form) for form in forms} == {"train"}
     assert len(forms) > 1_000
+    assert {each.normal_form for each in training_problems(TINY.written_problems, "lessons", 3)} <= forms
     assert {each.normal_form for each in training_problems(TINY.sampled_problems, "policy-candidates", 3)} <= forms
 
 
@@ -199,44 +204,160 @@ def test_the_policy_learns_the_solution_and_to_end(encoder) -> None:
 # Batches and training
 
 
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_batch_depends_on_seed_and_number_only(encoder) -> None:
     # else a run that was cut off would go on with other data
     def stream(seed: int) -> Stream:
         return Stream("policy", seed, corpus_text(encoder), encoder.pad)
 
     walked = stream(0)
-    ids = [walked(index)[0] for index in range(10)]
-    assert torch.equal(stream(0)(9)[0], ids[9])
-    assert not torch.equal(stream(0)(8)[0], ids[9]) or not torch.equal(stream(1)(9)[0], ids[9])
-    examples = [verifier_example(encoder, each, "prm") for each in corpus_candidates(200, 0)]
-    epochs = Epochs(0, examples, encoder.pad)
+    batches = [walked(index) for index in range(10)]
+    assert same(stream(0)(9), batches[9])
+    assert not same(stream(1)(9), batches[9])
+    candidates = corpus_candidates(200, 0)
+    epochs = Epochs(0, candidates, "prm")
     for number in (0, 1):
-        seen = [len(epochs(number * epochs.batches + at)[0]) for at in range(epochs.batches)]
-        assert sum(seen) == 200
-    assert torch.equal(Epochs(0, examples, encoder.pad)(5)[0], epochs(5)[0])
+        seen = sum(
+            int((epochs(number * epochs.batches + at)["input_ids"] == encoder.ids["\\boxed{"]).sum())
+            for at in range(epochs.batches)
+        )
+        assert seen == 200
+    assert same(Epochs(0, candidates, "prm")(1), epochs(1))
+
+
+def test_both_verifiers_learn_from_the_same_rows(encoder) -> None:
+    # else a difference between ORM and PRM could be one of data, not of labels
+    lessons = Lessons(3, 100, training_problems(50, "lessons", 3))
+    for number in (0, 99):
+        prm, orm = (lessons.batch(number, kind, encoder) for kind in ("prm", "orm"))
+        assert torch.equal(prm["input_ids"], orm["input_ids"])
+        assert torch.equal(prm["attention_mask"], orm["attention_mask"])
+        assert len(prm["read"]) < len(orm["read"])
+        assert same(Lessons(3, 100, lessons.problems).batch(number, "prm", encoder), prm)
+
+
+def test_facts_are_half_of_the_rows_first_and_few_at_the_end() -> None:
+    # one-operation problems teach the large tables; at the end the verifier must see whole solutions
+    lessons = Lessons(0, 1_000, training_problems(100, "lessons", 0))
+    for number, share in ((0, 0.5), (599, 0.5), (600, 0.15), (999, 0.15)):
+        sizes = {True: 0, False: 0}
+        for group in islice(lessons.groups(number), 300):
+            sizes[len(split_steps(group[0].text, "line")) == 2] += sum(len(each.text) for each in group)
+        assert sizes[True] / sum(sizes.values()) == pytest.approx(share, abs=0.07)
+
+
+def test_candidates_of_the_policy_come_in_at_the_end() -> None:
+    # without them the verifiers have not seen how the policy itself goes wrong
+    sampled = [[label(each, "nobody wrote this")] for each in training_problems(3, "own", 0)]
+    lessons = Lessons(0, 1_000, training_problems(100, "lessons", 0), sampled)
+
+    def share(number: int) -> float:
+        whole = [each for each in islice(lessons.groups(number), 400) if "miniature-fact" not in each[0].origin]
+        own = sum(each[0].text == "nobody wrote this" for each in whole)
+        return own / max(1, sum(len(split_steps(each[0].text, "line")) > 2 for each in whole) + own)
+
+    assert share(0) == share(599) == 0
+    assert 0.2 < share(600) < 0.4
+
+
+def test_a_fact_is_asked_with_right_and_wrong_values() -> None:
+    # candidates that are all right, or all equal, teach nothing
+    rng = random.Random(0)
+    groups = [one_operation(rng) for _ in range(300)]
+    assert len(set(all_facts())) == len(all_facts()) == 6_198
+    assert all(len({each.text for each in group}) == len(group) for group in groups)
+    assert sum(len(group) == 3 for group in groups) > 290
+    right = [any(each.answer_right for each in group) for group in groups]
+    assert sum(right) > 240
+    for group in groups:
+        for each in group:
+            assert each.answer_right == (each.first_wrong is None)
+
+
+def test_packed_candidates_are_read_as_if_alone(encoder) -> None:
+    # a candidate that saw another one, or stood at another position, would be trained on what is never scored
+    from prm_eval.miniature.models import new_model
+    from prm_eval.training.attention import float32_attention
+    from prm_eval.training.network import readable
+
+    network = readable(new_model(TINY.shape, 1, labels=2).eval(), ())
+    lessons = Lessons(0, 10, training_problems(20, "lessons", 0))
+    packer, alone = Packer(encoder.pad), []
+    # a policy that never comes to an end writes more than a row takes: trained on all the same
+    endless = Labelled("Evaluate $1 + 1$.", "\n".join(["1 + 1 = 2"] * 40), None, True)
+    assert not packer.place(encoder.encode(endless.statement + "\n"), [solution_read(encoder, endless, "prm")])
+    alone.append(verifier_example(encoder, endless, "prm"))
+    for group in lessons.groups(0):
+        statement = encoder.encode(group[0].statement + "\n")
+        left = packer.place(statement, [solution_read(encoder, each, "prm") for each in group])
+        texts = [encoder.decode(each.ids[:-1]) for each in left]
+        alone += [verifier_example(encoder, each, "prm") for each in group if each.text not in texts]
+        if left:
+            break
+
+    def logits(inputs: dict) -> torch.Tensor:
+        given = {name: each for name, each in inputs.items() if name not in ("targets", "weights")}
+        with torch.no_grad():
+            return network(**given)["logits"]
+
+    packed, rows = packer.inputs(), padded(alone, encoder.pad)
+    found, expected = logits(packed), logits(rows)
+    with float32_attention(network):
+        assert torch.allclose(logits(packed), found, atol=1e-6)
+    assert network.config._attn_implementation == "sdpa"
+    order = [found[:, 1].argsort(), expected[:, 1].argsort()]
+    assert torch.allclose(found[order[0]], expected[order[1]], atol=1e-5)
+    # a packed row of a problem that did not fit whole holds its statement again, so rows differ from the order above
+    assert sorted(packed["targets"].tolist()) == sorted(rows["targets"].tolist())
 
 
 def test_training_goes_on_as_if_it_had_not_been_cut_off(tmp_path, encoder) -> None:
     # else shipped weights could not be made again from their seed
-    from prm_eval.miniature.train import Schedule, fit, new_model
+    from prm_eval.miniature.models import new_model
 
     def run(folder: Path, *stops: int | None) -> dict[str, torch.Tensor]:
         for stop in stops:
             model = new_model(TINY.shape, 7)
             stream = Stream("policy", 7, corpus_text(encoder), encoder.pad)
-            fit(model, stream, Schedule(12), folder, stop_after=stop)
+            with nullcontext() if stop is None else pytest.raises(KeyboardInterrupt):
+                fit(model, stream, Schedule(12), folder, save_every=1, stop_after=stop)
+        # mixed precision is taken off again
+        inputs = {"input_ids": torch.arange(10)[None]}
+        assert torch.equal(model(**inputs).logits, type(model).forward(model, **inputs).logits)
         return model.state_dict()
 
     whole = run(tmp_path / "whole", None)
     resumed = run(tmp_path / "resumed", 5, 9, None)
-    again = run(tmp_path / "again", None)
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    logs = [
-        [json.loads(line)["loss"] for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
-        for name in ("whole", "resumed")
-    ]
-    assert logs[0] == logs[1]
+    again = run(tmp_path / "whole", None)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("falls", "half", "end"), [("cosine", 0.51, 0.02), ("line", 1.0, 0.002)])
+def test_the_rate_rises_and_falls(falls, half, end) -> None:
+    # a rate that stays high at the end leaves the weights where the last batch threw them
+    schedule = Schedule(1_000, falls=falls)
+    factors = [schedule.factor(step) for step in range(1_000)]
+    assert factors[:20] == sorted(factors[:20]) and factors[19] == 1
+    assert factors[500] == pytest.approx(half, abs=0.03)
+    assert factors[999] == pytest.approx(end, abs=0.001)
+
+
+def test_sampling_cuts_the_tail(made) -> None:
+    # what is left of the tail is what best of 64 finds: the pools say top-p 0.95
+    from prm_eval.miniature.sampling import nucleus
+
+    odds = torch.tensor([[0.5, 0.2, 0.2, 0.06, 0.04], [0.96, 0.01, 0.01, 0.01, 0.01]])
+    assert (nucleus(odds, 0.95) > 0).tolist() == [[True, True, True, True, False], [True] + [False] * 4]
+    assert torch.equal(nucleus(odds, 1.0), odds)
+    from transformers import TopPLogitsWarper
+
+    logits = torch.randn(50, 40, generator=torch.Generator().manual_seed(0))
+    theirs = TopPLogitsWarper(0.8)(None, logits) > -torch.inf
+    assert torch.equal(nucleus(torch.softmax(logits, -1), 0.8) > 0, theirs)
 
 
 def test_the_whole_command(made) -> None:
@@ -256,11 +377,8 @@ def test_the_whole_command(made) -> None:
     record = {
         stage: json.loads((made / "work" / f"{stage}.json").read_text()) for stage in ("candidates", "orm", "prm")
     }
-    assert record["orm"]["candidates"] == record["prm"]["candidates"]
-    assert record["orm"]["steps"] == record["prm"]["steps"]
-    candidates = read_candidates(made / "work" / "candidates.jsonl")
-    assert len(candidates) == record["orm"]["candidates"]
-    assert Counter(each.origin for each in candidates)["corpus"] == TINY.among
+    assert record["orm"]["steps"] == record["prm"]["steps"] == TINY.verifier.steps
+    assert len(read_candidates(made / "work" / "candidates.jsonl")) == record["candidates"]["sampled_different"]
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     make("all", made, settings=TINY)
     assert before == {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
@@ -275,8 +393,8 @@ def test_a_folder_holds_one_making(made) -> None:
 
 def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:
     # else a pool could not be sampled again, or candidates would answer another problem
+    from prm_eval.miniature.models import load_model
     from prm_eval.miniature.sampling import sample
-    from prm_eval.miniature.train import load_model
 
     policy = load_model(made / "miniature-policy")
     statements = [each.problem.statement for each in miniature_problems("validation", 0, 4)]
@@ -286,14 +404,14 @@ def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:
     assert sample(policy, statements, 3, 0.7, 6) != first
     nearly_greedy = sample(policy, statements, 2, 1e-4, 0)
     assert [group[0] for group in nearly_greedy] == [sample(policy, [s], 1, 1e-4, 1)[0][0] for s in statements]
-    labelled = policy_candidates(policy, miniature_problems("validation", 0, 2), 2, temperature=0.7, seed=0)
+    labelled = policy_candidates(policy, miniature_problems("validation", 0, 2), 2, temperature=1.0, seed=0)
     assert len({(each.statement, each.text) for each in labelled}) == len(labelled)
 
 
 @pytest.mark.parametrize("kind", ["prm", "orm"])
 def test_verifiers_are_scored_as_they_were_trained(made, encoder, kind) -> None:
     # other ids, another read position or the other label would be a verifier that nobody trained
-    from prm_eval.miniature.train import load_model
+    from prm_eval.miniature.models import load_model
     from prm_eval.miniature.verifiers import score
     from prm_eval.rewards import load_reward_model
 
@@ -317,7 +435,7 @@ def test_figures_of_a_toy(made, tmp_path) -> None:
     from prm_eval.miniature.figures import figures
 
     found = figures(made, tmp_path / "out", count=35, candidates=4)
-    assert [each.name for each in found.figures if each.required][:1] == ["mean@1"]
+    assert [each.name for each in found.figures][:1] == ["mean@1"]
     assert not found.held  # a toy policy answers nothing
     assert "NOT HELD" in found.text
     stored = json.loads((tmp_path / "out" / "figures.json").read_text())
@@ -325,7 +443,7 @@ def test_figures_of_a_toy(made, tmp_path) -> None:
     before = (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns
     assert figures(made, tmp_path / "out", count=35, candidates=4) == found
     assert (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns == before
-    for other, named in (({"split": "test"}, "miniature:test:0:35"), ({"count": 70}, "miniature:validation:0:70")):
+    for other, named in (({"split": "test"}, "miniature:test:1:35"), ({"count": 70}, "miniature:validation:0:70")):
         with pytest.raises(PrmEvalError, match=f"problems miniature:validation:0:35; expected {named}. Give another"):
             figures(made, tmp_path / "out", **({"count": 35, "candidates": 4} | other))
     with pytest.raises(PrmEvalError, match=r"no miniature-policy with a config.json in it"):
@@ -354,9 +472,9 @@ def test_false_positive_share_and_gaps_of_known_curves() -> None:
     curves = {
         ("oracle", None): oracle,
         ("majority", None): flat(0.5, 0.55),
-        ("best_of_n", "orm"): flat(0.6, 0.55),
+        ("best_of_n", "orm"): flat(0.6, 0.72),
         ("best_of_n", "prm"): flat(0.8, 0.85),
-        ("weighted_majority", "orm"): flat(0.6, 0.65),
+        ("weighted_majority", "orm"): flat(0.6, 0.75),
         ("weighted_majority", "prm"): flat(0.8, 0.9),
     }
     evaluation = Evaluation(
@@ -366,12 +484,34 @@ def test_false_positive_share_and_gaps_of_known_curves() -> None:
     assert found["mean@1"].value == pytest.approx(40)
     assert found["mean@1 level 1 - level 5"].value == pytest.approx(40)
     assert found["right answers by wrong reasoning"].value == pytest.approx(10)
-    assert found["bon@16 PRM - ORM"].value == pytest.approx(20, abs=2)
-    assert found["bon@64 PRM - ORM"].value == pytest.approx(30, abs=2)
-    assert found["wmaj@64 ORM - maj@64"].value == pytest.approx(10, abs=2)
-    assert found["bon ORM @64 - @16"].value == pytest.approx(-5, abs=2)
-    assert not found["bon ORM @64 - @16"].held
-    assert all(each.held for each in found.values() if each.required)
+    assert found["bon@64 PRM - ORM"].value == pytest.approx(13, abs=2)
+    assert found["bon@64 ORM - maj@64"].value == pytest.approx(17, abs=2)
+    assert found["wmaj@64 ORM - maj@64"].value == pytest.approx(20, abs=2)
+    assert found["wmaj@64 PRM - ORM"].value == pytest.approx(15, abs=2)
+    assert found["bon PRM @64 - @16"].value == pytest.approx(5, abs=2)
+    assert found["bon ORM @64 - @16"].value == pytest.approx(12, abs=2)
+    assert not [each for each in found.values() if not each.held]
+
+
+@pytest.mark.parametrize(
+    ("given", "held", "bar"),
+    [
+        ({"value": 5.0, "low": 0.1, "least": 5, "above": 0}, True, ">= 5, low > 0"),
+        ({"value": 5.0, "low": 0.0, "least": 5, "above": 0}, False, ">= 5, low > 0"),
+        ({"value": 4.9, "low": 4.0, "least": 5, "above": 0}, False, ">= 5, low > 0"),
+        ({"value": -0.5, "low": -0.9, "above": -1}, True, "low > -1"),
+        ({"value": 0.5, "low": -1.1, "above": -1}, False, "low > -1"),
+        ({"value": 50.0, "low": 0.0, "least": 30, "most": 50}, True, "30 to 50"),
+        ({"value": 50.1, "low": 0.0, "least": 30, "most": 50}, False, "30 to 50"),
+        ({"value": 95.0, "low": 90.0, "least": 95}, True, ">= 95"),
+    ],
+)
+def test_bars(given, held, bar) -> None:
+    # a bar that cannot be missed says nothing
+    from prm_eval.miniature.figures import Figure
+
+    figure = Figure(**{"name": "x", "high": 100.0, **given})
+    assert (figure.held, figure.bar) == (held, bar)
 
 
 def test_small_numbers_of_the_tables() -> None:

@@ -55,6 +55,15 @@ def test_what_was_written_is_read(pool: Pool) -> None:
     assert label_folders(pool) == [pool.path / "labels" / "test"]
 
 
+def test_rows_that_are_missing_are_missed(pool: Pool) -> None:
+    """Half of a table that was copied is sound in itself: training would learn from half the labels without a word."""
+    file = written(pool, pool.path / "labels" / "test")
+    path = file.folder / "labels.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 3), path)
+    with pytest.raises(DataError, match=r"found 3 rows; expected 4, as labels\.json says"):
+        list(LabelFile(file.folder).labelled(pool))
+
+
 def test_two_sources_are_not_mixed(pool: Pool) -> None:
     """A second labeller's labels in the same folder would be one source with two opinions."""
     written(pool, pool.path / "labels" / "test")

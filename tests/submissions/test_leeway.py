@@ -170,8 +170,8 @@ class Stored:
 @pytest.fixture(scope="module")
 def known(tmp_path_factory) -> tuple[Pool, dict]:
     """Every fifth problem of the miniature's pool, graded, and the rewards of its PRM by statement and text."""
-    source = Pool(ROOT / "results" / "pools" / "miniature-350x64")
-    (stored,) = STORED.glob("*/miniature-350x64/rewards.parquet")
+    source = Pool(ROOT / "results" / "pools" / "miniature-v2-350x64")
+    (stored,) = STORED.glob("*/miniature-v2-350x64/rewards.parquet")
     values = iter(pq.read_table(stored, columns=["step_rewards"]).column(0).to_pylist())
     rewards, rows = {}, []
     for number, (problem, candidates) in enumerate(source):

@@ -622,6 +622,6 @@ def test_pools_without_labels_have_no_word_of_them() -> None:
     """Older entries of the registry must stay byte for byte: a new field in all of them would make every board
     stale."""
     pools = registered_pools(ROOT / "results")
-    assert {name for name, each in pools.items() if each.step_set is not None} == {"miniature-steps"}
+    assert {name for name, each in pools.items() if each.step_set is not None} == {"miniature-v2-steps"}
     for path in (ROOT / "results" / "pools").glob("*.json"):
-        assert ("step_set" in path.read_text()) == (path.stem == "miniature-steps"), path
+        assert ("step_set" in path.read_text()) == (path.stem == "miniature-v2-steps"), path

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from prm_eval.importers.common import flag, text_list
 from prm_eval.importers.steps.found import Found, Item, StepFormat, Wanted
@@ -26,6 +26,7 @@ from prm_eval.importers.steps.reading import (
     every_step,
     fault,
     id_of,
+    label_source_of,
     labelled,
     ratings_of,
     squashed,
@@ -36,12 +37,10 @@ from prm_eval.importers.steps.reading import (
 )
 from prm_eval.importers.steps.scores import step_scores
 from prm_eval.records import LabelKind, Solution, StepLabel
-from prm_eval.stepsets.format import LabelSource
 from prm_eval.stepsets.labels import NO_ERROR, by_first_error, by_ratings, unlabelled
 from prm_eval.store.jsonl import Row
 
 LABELS = ("label", "ratings", "wrong_steps")
-SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
 READ = frozenset(
     "id solution_id uuid problem question statement steps label ratings wrong_steps base group generator problem_id "
     "twin_id final_answer final_answer_correct source_label label_source remarks prm_scores step_scores "
@@ -108,20 +107,10 @@ def _read(row: Row, wanted: Wanted, processbench: bool) -> Found:
         label,
         scores,
         kind,
-        _label_source(row),
+        label_source_of(row),
         base_said=row.fields.get("base") is not None,
         remarks=tuple(f"not read: the field {name!r}"[:200] for name in row.fields if name not in READ),
     )
-
-
-def _label_source(row: Row) -> LabelSource | None:
-    said = row.fields.get("label_source")
-    if said is None:
-        return None
-    found = next((each for each in SOURCES if each == said), None)
-    if found is None:
-        raise row.fault(f"label_source = {said!r}"[:200], " or ".join(SOURCES))
-    return found
 
 
 def _label(row: Row, solution_id: str, n: int) -> tuple[LabelKind | None, StepLabel]:

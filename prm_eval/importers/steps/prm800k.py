@@ -3,7 +3,8 @@
 Shape: a record a labelled solution: ``question.problem, label.steps: [{completions: [{text, rating, flagged}],
 human_completion, chosen_completion}], label.finish_reason``. Read: the chain, in each step the chosen completion, else
 the one that the labeller wrote (which is right). A last step without either ends the chain; where labelling ended
-because it found an error (phase 2), the first completion of that step is the wrong one and belongs to the chain.
+because it found an error (phase 2), the first completion of that step that is rated -1 belongs to the chain. Where none
+is, the step is kept, and nothing is known of it: "no wrong step" would be the contrary of what the record says.
 
 With ``candidates``, instead: every rated completion with the chain before it, rated in its last step only.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,8 @@ from prm_eval.store.jsonl import Row
 
 _ANSWER = re.compile(r"(?:\A|\n)\s*# Answer\s*\n+(.*)\Z", re.DOTALL)
 EMPTY = "no_step_chosen"
+NO_WRONG = "error_found_but_not_rated"
+"""How ``dropped`` calls ratings of a last step that is said to be the wrong one, and is not rated so."""
 UNRATED = "unrated_completion"
 
 
@@ -138,7 +141,8 @@ def _followed(row: Row, steps: Sequence[_Step]) -> list[_Text]:
                     f"label.steps[{i}] without a choice, but steps after it", "a choice in all but the last"
                 )
             if _label(row).get("finish_reason") == "found_error" and step.completions:
-                chain.append(step.completions[0])
+                wrong = next((each for each in step.completions if each.rating == -1), None)
+                chain.append(wrong or replace(step.completions[0], rating=None))
             break
         chain.append(going_on)
     return chain
@@ -167,7 +171,8 @@ def _chain(row: Row, wanted: Wanted, steps: Sequence[_Step], remarks: tuple[str,
     solution = _solution(row, wanted, id_of(row, "id"), chain, remarks)
     ratings = [each.rating for each in chain]
     label = labelled(row, solution.solution_id, partial(by_ratings, ratings, len(chain)))
-    return Found(row.path, row.number, solution, label)
+    unsaid = _label(row).get("finish_reason") == "found_error" and -1 not in ratings
+    return Found(row.path, row.number, solution, label, left={NO_WRONG: 1} if unsaid else {})
 
 
 def _candidates(row: Row, wanted: Wanted, steps: Sequence[_Step], remarks: tuple[str, ...]) -> Iterator[Item]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from prm_eval.errors import DataError
 from prm_eval.importers.common import text_list
 from prm_eval.importers.steps.found import Wanted
 from prm_eval.records import StepLabel
+from prm_eval.stepsets.format import LabelSource
 from prm_eval.stepsets.labels import NO_ERROR, LabelError, by_ratings
 from prm_eval.store.jsonl import Row
 
 _NUMBER = re.compile(r"^(Step\s*\d+\.\s*|\d+\.\s*)")  # as PRMBench's own script strips it
+SOURCES: tuple[LabelSource, ...] = get_args(LabelSource)
 _NONE = ("n/a", "na", "none", "")
 
 BASE_1 = 'Did you mean base 1? Say "base": 1 in the row.'
@@ -35,6 +37,21 @@ def id_of(row: Row, *names: str) -> str:
     """Return the id that a row gives, or its place."""
     found = row.text(*names)
     return found if found is not None and found.strip() else place_of(row)
+
+
+def label_source_of(row: Row) -> LabelSource | None:
+    """Return who made the labels, where a row says; what we write in other formats does.
+
+    Raises:
+        DataError: It says what is none.
+    """
+    said = row.fields.get("label_source")
+    if said is None:
+        return None
+    found = next((each for each in SOURCES if each == said), None)
+    if found is None:
+        raise row.fault(f"label_source = {said!r}"[:200], " or ".join(SOURCES))
+    return found
 
 
 def statement_of(row: Row, *names: str) -> str:

@@ -6,6 +6,8 @@
 * MATH-APS: ``question, reasoning_steps: [{solution_prefix, mc_value}]``: a tree of beginnings, each with the share of
   completions that ended right. A solution is a beginning that no other goes on from; its steps are what each beginning
   on the way to it adds. Of a beginning that comes again the first share counts.
+
+``label_source`` says in each of them who made the labels, as in our own plain rows; we write it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from prm_eval.importers.steps.found import Found, Item, StepFormat, Wanted
 from prm_eval.importers.steps.reading import (
     fault,
     id_of,
+    label_source_of,
     labelled,
     place_of,
     prepared,
@@ -53,7 +56,7 @@ def _trl(row: Row, wanted: Wanted) -> Found:
     steps = steps_of(row, row.fields["completions"], "completions", wanted)
     kind, label = _trl_label(row, solution_id, len(steps))
     solution = Solution(solution_id, statement, steps, squashed(statement), row.text("group"))
-    return Found(row.path, row.number, solution, label, kind=kind)
+    return Found(row.path, row.number, solution, label, kind=kind, label_source=label_source_of(row))
 
 
 def _trl_label(row: Row, solution_id: str, n: int) -> tuple[LabelKind, StepLabel]:
@@ -99,7 +102,8 @@ def _math_shepherd(row: Row, wanted: Wanted) -> Found:
     ratings = _signs(row, solution_id, row.required_text("label"), pieces)
     steps = [pieces[0][opening.start() :].strip(), *(piece.strip() for piece in pieces[1:])]
     solution = Solution(solution_id, statement, prepared(steps, wanted), squashed(statement), row.text("task"))
-    return Found(row.path, row.number, solution, labelled(row, solution_id, partial(by_ratings, ratings, len(steps))))
+    label = labelled(row, solution_id, partial(by_ratings, ratings, len(steps)))
+    return Found(row.path, row.number, solution, label, label_source=label_source_of(row))
 
 
 def _signs(row: Row, solution_id: str, label: str, pieces: Sequence[str]) -> list[int]:
@@ -174,7 +178,8 @@ def _math_aps(
     make = partial(by_soft, shares, len(way))
     solution = Solution(solution_id, statement, prepared(steps, wanted), squashed(statement))
     left = {_AGAIN: again} if again else {}
-    return Found(row.path, row.number, solution, labelled(row, solution_id, make), left=left)
+    label = labelled(row, solution_id, make)
+    return Found(row.path, row.number, solution, label, label_source=label_source_of(row), left=left)
 
 
 TRL = StepFormat("trl", "TRL's stepwise rows: prompt, completions, labels", is_trl, trl_items, kind="rated")

@@ -1,7 +1,8 @@
 """What a labeller is given next. Pure functions: all that is drawn is drawn by the campaign's seed.
 
-Screening items come first. Then, among the candidates of the queue, items with a known label are mixed in: in every
-block of places their number is exact and their places are drawn, so that nobody can tell them by counting.
+Screening items come first. Then, among the candidates of the queue, items with a known label are mixed in: over every
+few blocks of places their share is exact, and their places in a block are drawn, so that nobody can tell them by
+counting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 BLOCK = 20
@@ -47,7 +49,10 @@ def is_known_place(plan: Plan, who: str, place: int) -> bool:
         return False
     length = max(BLOCK, math.ceil(1 / plan.qc_rate))
     block, within = divmod(place, length)
-    return within in _known_places(plan.seed, who, block, length, round(plan.qc_rate * length))
+    # 7 % of 20 places is no whole number: one in the first block, two in some of the next
+    each = Fraction(str(plan.qc_rate)) * length
+    number = math.floor((block + 1) * each) - math.floor(block * each)
+    return within in _known_places(plan.seed, who, block, length, number)
 
 
 def quality_order(plan: Plan, who: str) -> list[int]:

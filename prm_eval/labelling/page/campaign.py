@@ -24,7 +24,7 @@ from prm_eval.labelling.page.known import Known
 from prm_eval.pools.format import CANDIDATES
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Candidate, Problem, Rating
-from prm_eval.stepsets.label_file import FOLDER
+from prm_eval.stepsets.label_file import DESCRIPTION, FOLDER, LabelFile
 from prm_eval.stepsets.step_set import StepSet, is_step_set
 from prm_eval.store.jsonl import Row, read_jsonl
 from prm_eval.store.tables import iter_table_rows
@@ -161,6 +161,11 @@ class Campaign:
         """Return the candidates to label as (item, how many people label it), in order."""
         return [(item, n) for item, n in self.store.rows("SELECT item, opinions FROM queue ORDER BY place")]
 
+    def keys(self) -> dict[int, tuple[str, str]]:
+        """Return the problem id and the candidate id of every candidate that was ever queued, by item."""
+        query = "SELECT item, problem_id, candidate_id FROM items WHERE kind = 'main'"
+        return {item: (problem, candidate) for item, problem, candidate in self.store.rows(query)}
+
     def items_of(self, kind: Kind) -> list[int]:
         """Return the items of a kind, in order."""
         return [item for (item,) in self.store.rows("SELECT item FROM items WHERE kind = ? ORDER BY item", kind)]
@@ -246,7 +251,7 @@ def begin(folder: Path, pool: Pool, rules: Rules) -> Campaign:
     """Begin a campaign: its file, without anything to label.
 
     Raises:
-        PrmEvalError: An option has no meaning.
+        PrmEvalError: An option has no meaning, or the folder is that of another source's labels.
     """
     if rules.splitter not in SPLITTERS:
         raise PrmEvalError(f"unknown splitter {rules.splitter!r}; expected one of {', '.join(SPLITTERS)}")
@@ -254,6 +259,8 @@ def begin(folder: Path, pool: Pool, rules: Rules) -> Campaign:
         if not 0 <= share <= 1 or (name == "--qc-rate" and share > 0.5):
             raise PrmEvalError(f"{name} {share}; expected a share from 0 to {'0.5' if name == '--qc-rate' else '1'}")
     pool.require_sound()
+    if (folder / DESCRIPTION).is_file() and (source := LabelFile(folder).info.source) != "people":
+        raise PrmEvalError(f"{folder} holds labels by {source}; two sources never share a folder: give another --name")
     folder.mkdir(parents=True, exist_ok=True)
     settings = {"pool_hash": pool.info.content_hash, "id": secrets.token_hex(8), "made": now()}
     Store(folder / FILE, new={**settings, "rules": json.dumps(asdict(rules))}).close()

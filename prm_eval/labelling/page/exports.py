@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from prm_eval.stepsets.step_set import StepSet, is_step_set
 from prm_eval.store.jsonl import canonical_json
 from prm_eval.store.writing import replacing
 
+Key = tuple[str, str]
+"""A problem id and a candidate id."""
 LISTED = 20
 """Candidates whose labels differ that an error lists."""
 
@@ -55,7 +57,9 @@ class Exported:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def export(campaign: Campaign, form: str, out: Path, *, take: Take | None = None) -> Exported:
+def export(
+    campaign: Campaign, form: str, out: Path, *, take: Take | None = None, wanted: Collection[Key] | None = None
+) -> Exported:
     """Write the labels that count.
 
     Args:
@@ -63,28 +67,33 @@ def export(campaign: Campaign, form: str, out: Path, *, take: Take | None = None
         form: One of :data:`FORMS`.
         out: The file, or the folder, to make.
         take: What counts where people differ and nobody decided; None refuses.
+        wanted: The candidates to write, all by default.
 
     Raises:
         PrmEvalError: Labels of one candidate differ, there is no label, or the output is there already.
     """
     if form not in FORMS:
         raise PrmEvalError(f"unknown form {form!r}; expected one of {', '.join(FORMS)}")
-    chosen = choose(campaign, take)
+    chosen = choose(campaign, take, wanted)
     return FORMS[form](campaign, chosen, out)
 
 
-def choose(campaign: Campaign, take: Take | None = None) -> list[Chosen]:
+def choose(campaign: Campaign, take: Take | None = None, wanted: Collection[Key] | None = None) -> list[Chosen]:
     """Return the labels that count, in the pool's order.
 
     Raises:
         PrmEvalError: Those of one candidate differ, or there is none.
     """
     opinions = [each for each in all_opinions(campaign, markings_of(campaign.store)) if each.people or each.decided]
+    if wanted is not None:
+        items = campaign.keys()
+        opinions = [each for each in opinions if items[each.item] in wanted]
     settled = [(each, each.chosen(take)) for each in opinions]
     if open_ones := [each for each, chosen in settled if chosen is None]:
         raise PrmEvalError(_refusal(campaign, open_ones, take))
     if not settled:
-        raise PrmEvalError(f"{campaign.folder}: nobody has handed in a label yet")
+        of = "" if wanted is None else " of these candidates"
+        raise PrmEvalError(f"{campaign.folder}: nobody has handed in a label{of} yet")
     grades = campaign.grades()
     set_labels = _labels_of_set(campaign)
     found: list[tuple[int, Chosen]] = []
@@ -247,6 +256,7 @@ def _trl(campaign: Campaign, each: Chosen) -> dict[str, Any] | str:
         "prompt": each.item.statement,
         "completions": list(each.item.steps[:n]),
         "labels": [rating != -1 for rating in ratings[:n]],
+        "label_source": "people",
     }
 
 
@@ -262,6 +272,7 @@ def _processbench(campaign: Campaign, each: Chosen) -> dict[str, Any] | str:
         "final_answer_correct": each.final_correct,
         "label": first,
         "base": 0,
+        "label_source": "people",
     }
 
 

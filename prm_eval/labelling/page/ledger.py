@@ -171,7 +171,7 @@ def _require_meaning(event: Event, marking: Marking, person: Person) -> None:
             mark_of(event.value)
         elif event.what == "marks":
             marks_of(event.value, marking.n_steps)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NotAllowed(str(error)) from None
     if event.what == "flag" and event.value not in ("0", "1"):
         raise NotAllowed(f"the flag {event.value!r}")

@@ -173,7 +173,8 @@ def outcome_of(marking: Marking, *, all_steps: bool = False) -> Outcome:
     first_bad = marks.index(-1) if -1 in marks else None
     gap = marks.index(None) if None in marks else None
     if marking.verdict == "give_up":
-        sure = min((each for each in (first_bad, gap) if each is not None), default=n)
+        # a step is left that could not be judged: the last one where all are marked, or else they say "no wrong step"
+        sure = min((each for each in (first_bad, gap) if each is not None), default=max(0, n - 1))
         return Outcome((*marks[:sure], *nothing[sure:]), "give_up")
     finish: Finish = "solution" if first_bad is None else "found_error"
     if all_steps:

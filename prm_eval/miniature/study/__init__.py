@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.miniature.study import active_learning, aggregation, difficulty, supervision
+from prm_eval.miniature.study import (
+    active_learning,
+    aggregation,
+    difficulty,
+    out_of_distribution,
+    overoptimisation,
+    supervision,
+    teaching,
+)
 from prm_eval.miniature.study.laboratory import Laboratory, StudySettings
 from prm_eval.miniature.study.summaries import as_text, write_study
 from prm_eval.pools.format import software_versions
@@ -20,6 +28,9 @@ STUDIES: dict[str, Callable[[Laboratory], tuple[dict[str, Any], str]]] = {
     "active-learning": active_learning.run,
     "aggregation": aggregation.run,
     "difficulty": difficulty.run,
+    "out-of-distribution": out_of_distribution.run,
+    "overoptimisation": overoptimisation.run,
+    "teaching": teaching.run,
 }
 
 

@@ -1,9 +1,19 @@
-"""Active learning (Lightman et al. 2023, section 4.2 and figure 4a), which labels the most convincing wrong answers.
+"""Active learning (Lightman et al. 2023, section 4.2 and figure 4a): which candidates to label.
 
-A selector, trained on one random candidate a problem, scores all candidates of the training bank. Of each problem the
-active arm takes N different ones: 80 % are the most convincing wrong answers, and 20 % the most convincing of the rest.
-The uniform arm takes N different ones at random. Both get process labels, start from the backbone, and are compared at
-equal N.
+The bank is sampled at a higher temperature, so that a problem has many different candidates. Of each problem an arm
+takes N different ones; all get process labels, all verifiers start alike, and arms are compared at equal N:
+
+* ``uniform``: random ones. With N = 1 this is also the selector, which scores the whole bank for the arms below; its
+  labels are not counted, as in the paper.
+* ``active``: the paper's rule, 80 % the most convincing wrong answers, 20 % the most convincing of the rest.
+* ``balanced``: of each problem as many right and wrong answers as ``active`` takes, at random. What ``active`` is
+  better than this is worth of the selector; the rest is worth of the balance.
+* ``uncertain``, ``disagreement``: the rules of ``prm-eval label queue`` of these names, the second with the selectors
+  of all seeds; where it calls fewer than N candidates doubtful, random ones follow.
+* ``iterated``, on request: N doubles from 1, each time by the active rule with the verifier that was trained on what is
+  labelled so far (the talk's iterated form). Here all labels count.
+
+The rules are those of :mod:`prm_eval.labelling.queue_rules`.
 
 For the data-efficiency ratio, lines of accuracy against log2 N are fitted with one slope for both arms; the ratio is
 the horizontal distance of the two lines, as a factor of N. The paper's 2.6 comes from the slopes of its two lines, on a
@@ -12,107 +22,203 @@ figure whose axis is not stated to be linear; the two definitions agree where bo
 
 from __future__ import annotations
 
-import random
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from prm_eval.labelling.queue_rules import Ask, Row, RuleName, choose, lot_of
 from prm_eval.miniature.data import Labelled
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, best_of_n
-from prm_eval.miniature.study.summaries import difference, draw, interval, resampled
-from prm_eval.miniature.study.supervision import HEADLINE, drawn_arm, policy_alone
-from prm_eval.rewards.aggregate import aggregate_lists
+from prm_eval.miniature.study.bank import Bank
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
+from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval, resampled
+from prm_eval.miniature.study.supervision import HEADLINE, policy_alone
+from prm_eval.rewards.aggregate import sigmoid
 
 SIZES = (1, 2, 4, 8)
-WRONG_SHARE = 0.8
 RESAMPLES = 2_000
-PAPER = 2.6
+PAPER = "2.6 times as many uniform labels as active ones for the same accuracy"
+Picks: TypeAlias = list[list[Labelled]]  # of every problem
 
 
-def uniform(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
+def rows_of(bank: Bank, seed: int, models: Sequence[Steps] = (), without: Collection[Labelled] = ()) -> list[list[Row]]:
+    """Return what the rules know of the different candidates of each problem.
+
+    Args:
+        bank: The candidates.
+        seed: The seed of the random order.
+        models: The scores of reward models, of which the first gives the reward.
+        without: Candidates that are labelled already.
+    """
+    found: list[list[Row]] = []
+    for number, (problem, row) in enumerate(zip(bank.problems, bank.candidates, strict=True)):
+        slots: dict[Labelled, int] = {}
+        for slot, each in enumerate(row):
+            slots.setdefault(each, slot)
+        rows: list[Row] = []
+        for each, slot in slots.items():
+            if each not in without:
+                steps = tuple(tuple(map(sigmoid, model[number][slot])) for model in models)
+                chance = float(np.prod(steps[0])) if steps else None
+                lot = lot_of(seed, problem.problem.problem_id, each.text)
+                rows.append(Row(number, slot, each.text, not each.answer_right, chance, chance, steps, lot))
+        found.append(rows)
+    return found
+
+
+def picked(bank: Bank, rows: Sequence[Sequence[Row]], rule: RuleName, size: int) -> Picks:
+    """Return the candidates that a rule takes of each problem; where it takes too few, random ones follow."""
+    found: Picks = [[] for _ in rows]
+    taken = {pick.row for pick in choose(rows, Ask(rule, per_problem=size))}
+    for number, some in enumerate(rows):
+        mine = [row for row in some if row in taken]
+        missing = min(size, len(some)) - len(mine)
+        if missing > 0:
+            left = [row for row in some if row not in taken]
+            mine += [pick.row for pick in choose([left], Ask("uniform", per_problem=missing))]
+        found[number] = [bank.candidates[number][row.slot] for row in mine]
+    return found
+
+
+def uniform(laboratory: Laboratory, size: int, seed: int) -> Picks:
     """Return ``size`` random different candidates of every training problem, or all where it has fewer."""
-    rng = random.Random(f"uniform {seed}")  # noqa: S311 (no secret: an order)
-    found: list[Labelled] = []
-    for row in laboratory.train.candidates:
-        order = list(dict.fromkeys(rng.sample(row, len(row))))
-        found += order[:size]
-    return found
+    bank = laboratory.wide
+    return picked(bank, rows_of(bank, seed), "uniform", size)
 
 
-def active(laboratory: Laboratory, size: int, seed: int) -> list[Labelled]:
+def _selector(laboratory: Laboratory, seed: int) -> Steps:
+    return laboratory.steps(_arm("uniform", 1, seed), lambda: _all(uniform(laboratory, 1, seed)), "wide")
+
+
+def active(laboratory: Laboratory, size: int, seed: int) -> Picks:
     """Return ``size`` different candidates of every training problem, picked by the selector as described above."""
-    selector = laboratory.steps(drawn_arm("prm", 1, seed), lambda: laboratory.drawn(1, seed), "train")
-    found: list[Labelled] = []
-    # The wrong answers still to take: a fraction of a candidate cannot be taken, so it is carried to the next problem.
-    owed = 0.0
-    for row, steps in zip(laboratory.train.candidates, _convincing(selector), strict=True):
-        order = sorted(set(row), key=lambda each: (-steps[row.index(each)], each.text))
-        owed += WRONG_SHARE * min(size, len(order))
-        wrong = [each for each in order if not each.answer_right][: round(owed)][:size]
-        owed -= len(wrong)
-        rest = [each for each in order if each not in wrong]
-        found += wrong + rest[: size - len(wrong)]
-        # later problems make up for those without wrong answers, but only up to one problem's picks
-        owed = min(owed, float(size))
+    bank = laboratory.wide
+    return picked(bank, rows_of(bank, seed, [_selector(laboratory, seed)]), "convincing", size)
+
+
+def balanced(laboratory: Laboratory, size: int, seed: int) -> Picks:
+    """Return as many right and wrong answers of every problem as :func:`active`, at random."""
+    bank = laboratory.wide
+    found: Picks = []
+    for rows, wanted in zip(rows_of(bank, seed), active(laboratory, size, seed), strict=True):
+        mine: list[Labelled] = []
+        for wrong in (True, False):
+            number = sum(each.answer_right != wrong for each in wanted)
+            if number:
+                some = choose([[row for row in rows if row.wrong == wrong]], Ask("uniform", per_problem=number))
+                mine += [bank.candidates[pick.row.problem][pick.row.slot] for pick in some]
+        found.append(mine)
     return found
 
 
-def _convincing(steps: Steps) -> list[list[float]]:
-    aggregated = (aggregate_lists(row, "prod", "logodds")[0] for row in steps)
-    return [np.nan_to_num(row, nan=-np.inf).tolist() for row in aggregated]
+def uncertain(laboratory: Laboratory, size: int, seed: int) -> Picks:
+    """Return the candidates of which the selector is least sure."""
+    bank = laboratory.wide
+    return picked(bank, rows_of(bank, seed, [_selector(laboratory, seed)]), "uncertain", size)
+
+
+def disagreement(laboratory: Laboratory, size: int, seed: int) -> Picks:
+    """Return the candidates on whose steps the selectors of all seeds disagree most."""
+    bank = laboratory.wide
+    models = [_selector(laboratory, each) for each in laboratory.settings.seeds]
+    return picked(bank, rows_of(bank, seed, models), "disagreement", size)
+
+
+def iterated(laboratory: Laboratory, size: int, seed: int) -> Picks:
+    """Return what half of ``size`` labelled, and as many more by the active rule with the verifier trained on that."""
+    if size == 1:
+        return uniform(laboratory, 1, seed)
+    bank, half = laboratory.wide, size // 2
+    before = iterated(laboratory, half, seed)
+    steps = laboratory.steps(_arm("iterated", half, seed), lambda: _all(before), "wide")
+    more = picked(bank, rows_of(bank, seed, [steps], set(_all(before))), "convincing", size - half)
+    return [[*one, *other] for one, other in zip(before, more, strict=True)]
+
+
+def _all(picks: Picks) -> list[Labelled]:
+    return [each for some in picks for each in some]
+
+
+Picker: TypeAlias = Callable[[Laboratory, int, int], Picks]
+PICKERS: dict[str, Picker] = {
+    "active": active,
+    "uniform": uniform,
+    "balanced": balanced,
+    "uncertain": uncertain,
+    "disagreement": disagreement,
+}
+# what is held against what
+PAIRS = (("active", "uniform"), ("active", "balanced"), ("balanced", "uniform"), ("uncertain", "uniform"),
+         ("disagreement", "uniform"))  # fmt: skip
+ITERATED = (("iterated", "active"), ("iterated", "uniform"))
+
+
+def _arm(picks: str, size: int, seed: int) -> Arm:
+    return Arm("prm", picks, size, seed)
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
     ns = tuple(n for n in (4, 16, 64) if n <= laboratory.settings.samples)
     at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
-    pickers = {"active": active, "uniform": uniform}
-    curves: dict[tuple[str, int], Floats] = {}
-    for picks, picker in pickers.items():
-        for size in SIZES:
-            of_seeds = []
-            for seed in laboratory.settings.seeds:
-                steps = laboratory.steps(
-                    Arm("prm", picks, size, seed),
-                    lambda picker=picker, size=size, seed=seed: picker(laboratory, size, seed),  # type: ignore[misc]
-                )
-                of_seeds.append(best_of_n(steps, laboratory.test, ns))
-            curves[picks, size] = np.stack(of_seeds)
+    pickers = PICKERS | ({"iterated": iterated} if laboratory.settings.iterated else {})
+    pairs = PAIRS + (ITERATED if laboratory.settings.iterated else ())
+    curves = {
+        (picks, size): _curves(laboratory, picks, size, ns, pickers[picks]) for picks in pickers for size in SIZES
+    }
     found = {
         "study": "active-learning",
         "n": list(ns),
         "sizes": list(SIZES),
-        "best_of_n": {
-            picks: {
-                str(size): {str(n): interval(curves[picks, size][:, :, k]) for k, n in enumerate(ns)} for size in SIZES
+        "best_of_n": {picks: {str(size): by_n(curves[picks, size], ns) for size in SIZES} for picks in pickers},
+        "differences": {
+            f"{one} - {other}": {
+                str(size): differences_by_n(curves[one, size], curves[other, size], ns) for size in SIZES
             }
-            for picks in pickers
+            for one, other in pairs
         },
-        "active - uniform": {
-            str(size): {
-                str(n): difference(curves["active", size][:, :, k], curves["uniform", size][:, :, k], n)
-                for k, n in enumerate(ns)
-            }
-            for size in SIZES
+        "data_efficiency": {
+            f"{one} over {other}": {str(n): efficiency(curves, k, one, other) for k, n in enumerate(ns)}
+            for one, other in pairs
         },
-        "data_efficiency": {str(n): efficiency(curves, k) for k, n in enumerate(ns)},
+        "right answers among the picks": {
+            picks: {str(size): _share_right(laboratory, size, picker) for size in SIZES}
+            for picks, picker in pickers.items()
+        },
+        "different candidates a problem": float(np.mean([len(set(row)) for row in laboratory.wide.candidates])),
         "paper": PAPER,
     }
     points = {
         f"{picks} picks": [(float(size), interval(curves[picks, size][:, :, at])) for size in SIZES]
         for picks in pickers
     }
-    title = f"Best of {ns[at]} on {laboratory.settings.test_problems} test problems, by how candidates were picked"
+    title = f"Best of {ns[at]} on {laboratory.settings.test_problems} problems, by how candidates were picked"
     return found, draw(points, x="labelled candidates a training problem", title=title, flat=policy_alone(laboratory))
 
 
-def efficiency(curves: dict[tuple[str, int], Floats], k: int, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Return the data-efficiency ratio with its 95 % interval, from resamples of seeds and problems.
+def _curves(laboratory: Laboratory, picks: str, size: int, ns: Sequence[int], picker: Picker) -> Floats:
+    """Return the accuracies of best-of-n on the test bank, (seeds, problems, len(ns))."""
+
+    def of_seed(seed: int) -> Steps:
+        return laboratory.steps(_arm(picks, size, seed), lambda: _all(picker(laboratory, size, seed)))
+
+    return of_seeds(map(of_seed, laboratory.settings.seeds), laboratory.test, ns)
+
+
+def _share_right(laboratory: Laboratory, size: int, picker: Picker) -> float:
+    picks = [each for seed in laboratory.settings.seeds for each in _all(picker(laboratory, size, seed))]
+    return float(np.mean([each.answer_right for each in picks]))
+
+
+def efficiency(
+    curves: dict[tuple[str, int], Floats], k: int, one: str, other: str, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """Return the data-efficiency ratio of two arms with its 95 % interval, from resamples of seeds and problems.
 
     Where a resample's common slope is not positive, its ratio has no meaning. Such resamples are counted, and with more
     than 2.5 % of them there is no interval.
     """
-    values = np.stack([curves[picks, size][:, :, k] for picks in ("active", "uniform") for size in SIZES])
+    values = np.stack([curves[picks, size][:, :, k] for picks in (one, other) for size in SIZES])
     ratios = [_ratio(means) for means in (values.mean(axis=(1, 2)), *resampled(values, resamples))]
     known = [each for each in ratios[1:] if each is not None]
     without = resamples - len(known)
@@ -128,10 +234,10 @@ def efficiency(curves: dict[tuple[str, int], Floats], k: int, resamples: int = R
 def _ratio(means: Floats) -> float | None:
     """Return 2 ** (vertical distance / common slope) of the two arms' least-squares lines against log2 N."""
     x = np.log2(np.array(SIZES, dtype=float))
-    active_means, uniform_means = means[: len(SIZES)], means[len(SIZES) :]
+    ones, others = means[: len(SIZES)], means[len(SIZES) :]
     centred = x - x.mean()
-    slope = float(centred @ (active_means + uniform_means)) / (2 * float(centred @ centred))
+    slope = float(centred @ (ones + others)) / (2 * float(centred @ centred))
     if slope <= 1e-9:
         return None
-    exponent = float(active_means.mean() - uniform_means.mean()) / slope
+    exponent = float(ones.mean() - others.mean()) / slope
     return float(2.0 ** min(max(exponent, -60.0), 60.0))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from prm_eval.miniature.study.laboratory import Laboratory, best_of_n
-from prm_eval.miniature.study.summaries import difference, draw, interval
-from prm_eval.miniature.study.supervision import SIZES, drawn_steps
+from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval
+from prm_eval.miniature.study.supervision import PROCESS, SIZES, drawn_steps
 from prm_eval.rewards.aggregations import Aggregation
 
 AGGREGATIONS: tuple[Aggregation, ...] = ("prod", "min", "mean", "last")
@@ -19,17 +19,14 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     m = laboratory.settings.samples
     ns = tuple(n for n in (1, 2, 4, 8, 16, 32, 64) if n <= m)
     size = max(each for each in SIZES if each <= m)
-    steps = [drawn_steps(laboratory, "prm", size, seed) for seed in laboratory.settings.seeds]
+    steps = [drawn_steps(laboratory, PROCESS, size, seed) for seed in laboratory.settings.seeds]
     curves = {how: np.stack([best_of_n(each, laboratory.test, ns, how) for each in steps]) for how in AGGREGATIONS}
     found = {
         "study": "aggregation",
         "n": list(ns),
         "size": size,
-        "best_of_n": {how: {str(n): interval(curves[how][:, :, k]) for k, n in enumerate(ns)} for how in AGGREGATIONS},
-        "minus prod": {
-            how: {str(n): difference(curves[how][:, :, k], curves["prod"][:, :, k], n) for k, n in enumerate(ns)}
-            for how in AGGREGATIONS[1:]
-        },
+        "best_of_n": {how: by_n(curves[how], ns) for how in AGGREGATIONS},
+        "minus prod": {how: differences_by_n(curves[how], curves["prod"], ns) for how in AGGREGATIONS[1:]},
     }
     points: dict[str, Any] = {
         how: [(float(n), interval(curves[how][:, :, k])) for k, n in enumerate(ns)] for how in AGGREGATIONS

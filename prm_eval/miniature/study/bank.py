@@ -17,9 +17,9 @@ import numpy.typing as npt
 from prm_eval.errors import DataError
 from prm_eval.miniature.candidates import training_problems
 from prm_eval.miniature.data import Labelled, label
-from prm_eval.miniature.problems import MiniatureProblem, miniature_problems
-from prm_eval.miniature.sampling import sample
-from prm_eval.miniature.train import load_model
+from prm_eval.miniature.models import load_model
+from prm_eval.miniature.problems import MiniatureProblem, default_seed, miniature_problems
+from prm_eval.miniature.sampling import TOP_P, sample
 from prm_eval.progress import Progress, silent
 from prm_eval.store.writing import write_text
 
@@ -42,9 +42,11 @@ class Bank:
 def study_problems(split: str, count: int) -> list[MiniatureProblem]:
     """Return the problems of a study.
 
-    For "train" they are drawn as for training; for "test" they are the first ones of the test set.
+    For "train" they are drawn as for training; for another split they are its first ones.
     """
-    return training_problems(count, "study", 0) if split == "train" else list(miniature_problems("test", 0, count))
+    if split == "train":
+        return training_problems(count, "study", 0)
+    return list(miniature_problems(split, default_seed(split), count))
 
 
 def sampled_bank(
@@ -54,6 +56,7 @@ def sampled_bank(
     n: int,
     *,
     temperature: float,
+    top_p: float = TOP_P,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Bank:
@@ -65,6 +68,7 @@ def sampled_bank(
         policy: The checkpoint of the policy.
         n: Candidates a problem.
         temperature: The temperature of sampling.
+        top_p: See :func:`prm_eval.miniature.sampling.sample`.
         device: The device of sampling.
         progress: Called with the number of problems that are there.
 
@@ -84,7 +88,7 @@ def sampled_bank(
     with path.open("a", encoding="utf-8") as file:
         while len(rows) < len(problems):
             group = problems[len(rows) : len(rows) + PROBLEMS_AT_ONCE]
-            texts = sample(model, [each.problem.statement for each in group], n, temperature, seed=0)
+            texts = sample(model, [each.problem.statement for each in group], n, temperature, 0, top_p=top_p)
             for problem, written in zip(group, texts, strict=True):
                 rows.append({"statement": problem.problem.statement, "texts": written})
                 file.write(json.dumps(rows[-1]) + "\n")

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from prm_eval.miniature.data import Labelling
 from prm_eval.miniature.study.laboratory import Laboratory
-from prm_eval.miniature.study.summaries import draw, interval
-from prm_eval.miniature.study.supervision import LABELS, SIZES, drawn_curves
+from prm_eval.miniature.study.summaries import by_n, draw, interval
+from prm_eval.miniature.study.supervision import FINAL, PROCESS, SIZES, drawn_curves
 
 QUINTILES = 5
-SHOWN: tuple[Labelling, ...] = ("prm", "orm")
+SHOWN = (PROCESS, FINAL)
 
 
 def quintiles(rates: Any) -> list[Any]:
@@ -26,7 +25,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     m = laboratory.settings.samples
     ns = tuple(n for n in (1, 4, 16, 64) if n <= m)
     size = max(each for each in SIZES if each <= m)
-    curves = {labels: drawn_curves(laboratory, labels, size, ns) for labels in SHOWN}
+    curves = {kind: drawn_curves(laboratory, kind, size, ns) for kind in SHOWN}
     parts = quintiles(laboratory.test.correct.mean(axis=1))
     found = {
         "study": "difficulty",
@@ -37,18 +36,14 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
                 "problems": len(part),
                 "pass_rate": [float(laboratory.test.correct[part].mean(axis=1).min()),
                               float(laboratory.test.correct[part].mean(axis=1).max())],
-                "best_of_n": {
-                    labels: {str(n): interval(curves[labels][:, part, k]) for k, n in enumerate(ns)} for labels in SHOWN
-                },
+                "best_of_n": {kind: by_n(curves[kind][:, part], ns) for kind in SHOWN},
             }
             for part in parts
         ],
     }  # fmt: skip
     points = {
-        f"{LABELS[labels].split(',')[0]}, n = {ns[k]}": [
-            (float(at), interval(curves[labels][:, part, k])) for at, part in enumerate(parts, 1)
-        ]
-        for labels in SHOWN
+        f"{kind}, n = {ns[k]}": [(float(at), interval(curves[kind][:, part, k])) for at, part in enumerate(parts, 1)]
+        for kind in SHOWN
         for k in sorted({min(2, len(ns) - 1), len(ns) - 1})
     }
     ticks = {float(at): name for at, name in enumerate(("easiest", "2nd", "3rd", "4th", "hardest"), 1)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.evaluation.stats import ClusterBootstrap, Interval
 from prm_eval.store.writing import write_text
 
 Floats = npt.NDArray[np.float64]
@@ -19,42 +19,51 @@ RESAMPLES = 10_000
 
 
 def interval(by_seed: Floats) -> dict[str, Any]:
-    """Return mean, limits and the mean of each seed for values (seeds, problems).
+    """Return mean, 95 % limits and the mean of each seed for values (seeds, problems).
 
-    For the limits, seeds are averaged and problems are resampled.
+    For the limits seeds and problems are resampled, so they hold what another training and other problems would change.
     """
-    bootstrap = ClusterBootstrap(by_seed.shape[1], seed=0, resamples=RESAMPLES)
-    return _as_json(bootstrap.intervals(by_seed.mean(axis=0))[0], by_seed)
-
-
-def difference(one: Floats, other: Floats, n: int | None = None) -> dict[str, Any]:
-    """Return the paired difference of two (seeds, problems), as :func:`interval` does; best of 1 chooses nothing."""
-    bootstrap = ClusterBootstrap(one.shape[1], seed=0, resamples=RESAMPLES)
-    return _as_json(bootstrap.difference(one.mean(axis=0), other.mean(axis=0), same=n == 1), one - other)
-
-
-def _as_json(found: Interval, by_seed: Floats) -> dict[str, Any]:
+    means = resampled(by_seed[None], RESAMPLES)[:, 0]
+    low, high = np.quantile(means, [0.025, 0.975])
     return {
-        "value": round(found.value, 6),
-        "low": round(found.low, 6),
-        "high": round(found.high, 6),
+        "value": round(float(by_seed.mean()), 6),
+        "low": round(float(low), 6),
+        "high": round(float(high), 6),
         "seeds": [round(float(each), 6) for each in by_seed.mean(axis=1)],
     }
 
 
-def resampled(values: Floats, count: int, seed: int = 0) -> list[Floats]:
-    """Return the means, (arms,), of ``count`` resamples of values (arms, seeds, problems).
+def difference(one: Floats, other: Floats, n: int | None = None) -> dict[str, Any]:
+    """Return the paired difference of two (seeds, problems), as :func:`interval` does; best of 1 chooses nothing."""
+    return interval(np.zeros_like(one) if n == 1 else one - other)
+
+
+def resampled(values: Floats, count: int, seed: int = 0) -> Floats:
+    """Return the means, (count, arms), of resamples of values (arms, seeds, problems).
 
     Both seeds and problems are resampled, in the same way for all arms.
     """
+    over_seeds, over_problems = _weights(*values.shape[1:], count, seed)
+    return np.stack([((over_seeds @ arm) * over_problems).sum(axis=1) for arm in values], axis=1)
+
+
+@lru_cache(maxsize=4)
+def _weights(seeds: int, problems: int, count: int, seed: int) -> tuple[Floats, Floats]:
+    """Return the weights of seeds and of problems in ``count`` resamples."""
     generator = np.random.default_rng(seed)
-    _, seeds, problems = values.shape
-    found = []
-    for _ in range(count):
-        over_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds)) / seeds
-        over_problems = generator.multinomial(problems, np.full(problems, 1 / problems)) / problems
-        found.append(np.einsum("asp,s,p->a", values, over_seeds, over_problems))
-    return found
+    over_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
+    over_problems = generator.multinomial(problems, np.full(problems, 1 / problems), count) / problems
+    return over_seeds, over_problems
+
+
+def by_n(curves: Floats, ns: Sequence[int]) -> dict[str, Any]:
+    """Return :func:`interval` of accuracies (seeds, problems, len(ns)) for each n."""
+    return {str(n): interval(curves[:, :, k]) for k, n in enumerate(ns)}
+
+
+def differences_by_n(one: Floats, other: Floats, ns: Sequence[int]) -> dict[str, Any]:
+    """Return :func:`difference` of accuracies (seeds, problems, len(ns)) for each n."""
+    return {str(n): difference(one[:, :, k], other[:, :, k], n) for k, n in enumerate(ns)}
 
 
 def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str) -> list[Path]:
@@ -69,25 +78,30 @@ def write_study(folder: Path, name: str, found: Mapping[str, Any], picture: str)
 def as_text(found: Mapping[str, Any]) -> str:
     """Return the figures of a study as a table, in per cent with 95 % limits.
 
-    It has a row for each verifier or difference, and a column for each n.
+    It has a row for each verifier or difference, and a column for each n, or for what ``columns`` names.
     """
     rows: dict[str, dict[str, str]] = {}
     for path, figure in sorted(_figures(found, ()), key=lambda each: [_number_or_name(part) for part in each[0]]):
         cell = f"{100 * figure['value']:.1f} [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
         rows.setdefault(", ".join(path[:-1]), {})[path[-1]] = cell
-    ns = [str(n) for n in found["n"]]
+    columns = found.get("columns") or {str(n): f"n = {n}" for n in found["n"]}
     for size, shares in sorted(found.get("explained by false positives", {}).items(), key=lambda each: int(each[0])):
         rows[f"gaps, {size}, explained by false positives"] = {
             n: "no sure gap" if share is None else f"{100 * share:.0f} %" for n, share in shares.items()
         }
     wide = max(map(len, rows))
-    lines = [f"{'per cent, 95 % limits':<{wide}}" + "".join(f"{'n = ' + n:>21}" for n in ns)]
-    lines += [f"{name:<{wide}}" + "".join(f"{cells.get(n, ''):>21}" for n in ns) for name, cells in rows.items()]
-    for n, each in found.get("data_efficiency", {}).items():
-        limits = f"[{each['low']:.2f}, {each['high']:.2f}]" if each["low"] is not None else "no limits: no common slope"
-        ratio = f"{each['ratio']:.2f}" if each["ratio"] is not None else "none"
-        lines.append(f"data efficiency, active over uniform, n = {n}: {ratio} {limits} (the paper: {found['paper']})")
+    lines = [f"{'per cent, 95 % limits':<{wide}}" + "".join(f"{heading:>21}" for heading in columns.values())]
+    lines += [f"{name:<{wide}}" + "".join(f"{cells.get(n, ''):>21}" for n in columns) for name, cells in rows.items()]
+    for arms, by_size in found.get("data_efficiency", {}).items():
+        lines += [f"data efficiency, {arms}, n = {n}: {_ratio_text(each)}" for n, each in by_size.items()]
+    if "paper" in found:
+        lines.append(f"the paper: {found['paper']}")
     return "\n".join(lines)
+
+
+def _ratio_text(found: Mapping[str, Any]) -> str:
+    limits = f"[{found['low']:.2f}, {found['high']:.2f}]" if found["low"] is not None else "no limits: no common slope"
+    return f"{found['ratio']:.2f} {limits}" if found["ratio"] is not None else f"none {limits}"
 
 
 def _number_or_name(part: str) -> tuple[int, int, str]:

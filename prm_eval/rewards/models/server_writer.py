@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import os
@@ -159,12 +160,14 @@ class HttpWriter:
                         raise ModelError(f"{self.base_url}{path}: a reply of more than {MAX_REPLY_BYTES:,} bytes")
                     return json.loads(content)
             except urllib.error.HTTPError as error:
-                why = f"{error.code} {error.reason}"
+                with error:
+                    why = f"{error.code} {error.reason}{_said(error)}"
                 if error.code in (400, 413, 422):
-                    raise Refused(f"{SERVER_REFUSED}: {why}{_said(error)}") from None
+                    raise Refused(f"{SERVER_REFUSED}: {why}") from None
                 if error.code not in (408, 409, 425, 429) and error.code < 500:
                     raise ModelError(f"{self.base_url}{path}: {why}") from None
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                # the last: a server that died in the middle of its reply
                 why = str(error) or type(error).__name__
         raise ModelError(
             f"{self.base_url}{path}: {why}, {TRIES} times. What was scored so far is kept; the same command goes on."
@@ -175,7 +178,7 @@ def _said(error: urllib.error.HTTPError) -> str:
     """Return the start of a server's message on an error; empty if it hangs up before the message."""
     try:
         text = " ".join(error.read(300).decode("utf-8", "replace").split())
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return ""
     return f": {text}" if text else ""
 

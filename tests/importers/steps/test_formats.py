@@ -172,6 +172,20 @@ def test_prm800k_chains(tmp_path: Path) -> None:
     }
 
 
+def test_prm800k_found_an_error_that_is_not_the_first_completion(tmp_path: Path) -> None:
+    """The record says that an error was found: if the chain ended with a completion that is rated neutral, the solution
+    would be one without a wrong step."""
+    other = altered(PHASE_2, label__steps__1__completions=[
+        {"text": "So 8?", "rating": 0}, {"text": "So 9.", "rating": -1}
+    ])  # fmt: skip
+    none = altered(PHASE_2, label__steps__1__completions=[{"text": "So 8.", "rating": 0}])
+    report = imported(tmp_path, [other, none])
+    (first, first_label), (second, second_label) = found(report).values()
+    assert first.steps[-1] == "So 9." and first_label.first_error == 1
+    assert second.steps[-1] == "So 8." and second_label.ratings == (1, None) and second_label.first_error is None
+    assert report.dropped == {"error_found_but_not_rated": 1}
+
+
 def test_prm800k_gives_up(tmp_path: Path) -> None:
     """If a record without a choice lost its beginning, or one without any were a solution of no step, rated steps would
     be lost or empty ones made."""

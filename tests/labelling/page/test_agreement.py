@@ -123,6 +123,14 @@ def test_who_gave_up_says_nothing_of_the_first_error(campaign) -> None:
     assert any("undefined" in line for line in report_lines(report))
 
 
+def test_who_gave_up_at_the_end_is_not_right_either(campaign) -> None:
+    """Marks on all steps, and then "give up": on a known solution without a wrong step that must not be a point."""
+    ledger = Ledger(campaign)
+    for _ in range(4):
+        label(ledger, "ann", [1, 1, 1, 1], "give_up")
+    assert measure(campaign).people[0].screening == Share(0, 4)
+
+
 def test_nobody_yet(campaign) -> None:
     """The command must not fall over on the first day."""
     lines = list(report_lines(measure(campaign)))

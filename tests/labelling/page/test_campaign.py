@@ -14,6 +14,7 @@ from prm_eval.labelling.page.assigning import Plan, is_known_place, next_item, p
 from prm_eval.labelling.page.campaign import Campaign, Person, Rules, begin, campaign_folder, queue_pool
 from prm_eval.labelling.page.events import FILE, Event, Store, is_begun
 from prm_eval.labelling.page.ledger import Ledger, NotAllowed
+from prm_eval.stepsets.label_file import LabelWriter
 from tests.conftest import write_jsonl
 from tests.labelling.page.campaigns import events_of, label, make_campaign, make_pool, with_known
 
@@ -156,7 +157,7 @@ def test_who_is_away_is_not_waited_for(campaign, monkeypatch) -> None:
     assert ledger.current("ann") == first  # it stays with who began it, too
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.1, 0.25, 0.29, 0.5])
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.25, 0.5])
 def test_known_items_come_at_the_stated_rate(rate) -> None:
     """Exactly so many in every block of twenty, at other places for everybody: else the score has fewer trials than
     stated, or labellers learn when to be careful."""
@@ -166,6 +167,18 @@ def test_known_items_come_at_the_stated_rate(rate) -> None:
         assert [sum(found[k : k + 20]) for k in range(0, 100, 20)] == [round(20 * rate)] * 5
     assert places["ann"] != places["bob"]
     assert places["ann"][:20] != places["ann"][20:40]
+
+
+@pytest.mark.parametrize("rate", [0.07, 0.075, 0.12, 0.29, 0.33, 0.03, 0.01])
+def test_a_rate_that_is_no_share_of_twenty_is_kept_too(rate) -> None:
+    """The page prints the rate: 7 % that were 5, and 7.5 % that were 10, would be another campaign than the stated."""
+    plan = Plan((), tuple(range(1_000, 2_000)), (), rate, 7)
+    length = max(20, -(-100 // round(100 * rate)))
+    found = [is_known_place(plan, "ann", k) for k in range(200 * length)]
+    assert sum(found) == round(rate * 200 * length)
+    blocks = {sum(found[k : k + length]) for k in range(0, len(found), length)}
+    assert blocks <= {int(rate * length), int(rate * length) + 1}
+    assert any(found[:length])
 
 
 def test_screening_first_then_mixed(tmp_path) -> None:
@@ -243,6 +256,18 @@ def test_rules_without_meaning_are_refused(tmp_path, rules) -> None:
     pool = make_pool(tmp_path / "pool", 1, 1)
     with pytest.raises(PrmEvalError, match="expected"):
         begin(campaign_folder(pool.path, "people"), pool, Rules(**rules))
+
+
+def test_two_sources_never_share_a_folder(tmp_path) -> None:
+    """A campaign in the folder of a policy's labels could not be exported there, and both would be one folder to train
+    on."""
+    pool = make_pool(tmp_path / "pool", 1, 1)
+    folder = campaign_folder(pool.path, "rollouts-8")
+    with LabelWriter(folder, pool, source="rollouts", by="x", labels="soft"):
+        pass
+    with pytest.raises(PrmEvalError, match="labels by rollouts"):
+        begin(folder, pool, Rules("line"))
+    assert not (folder / FILE).exists()
 
 
 @pytest.mark.parametrize("name", ["", "../x", ".hidden", "a/b", "x" * 101])

@@ -97,7 +97,7 @@ def test_every_form_comes_back(pool, every_marks, every) -> None:
                 if not expected:
                     continue
                 read = import_step_set(out / form, out / f"{form}-set", form=_name(form)).step_set
-            assert read.verify() == []
+            assert read.verify() == [] and read.info.label_source == "people"
             labels = dict(zip((each.solution_id for each in read.solutions), read.labels, strict=True))
             expected = _expected(form, wanted, every)
             assert {name: (each.first_error, each.ratings) for name, each in labels.items()} == expected

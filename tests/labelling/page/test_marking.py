@@ -39,6 +39,8 @@ def marked(*marks: int) -> list[tuple[Any, ...]]:
         (marked(1, 1), (1, 1, None, None), None),
         ([*marked(1, 1), ("verdict", None, "give_up")], (1, 1, None, None), "give_up"),
         ([*marked(1, -1), ("verdict", None, "give_up")], (1, None, None, None), "give_up"),
+        # all marks are good, and yet somebody gave up: that is no label "no wrong step"
+        ([*marked(1, 1, 0, 1), ("verdict", None, "give_up")], (1, 1, 0, None), "give_up"),
         ([*marked(1, 1), ("verdict", None, "bad_problem")], (None,) * 4, "bad_problem"),
         ([("verdict", None, "bad_problem"), *marked(1, -1)], (1, -1, None, None), "found_error"),
         ([*marked(1, -1), ("undo",), *[("mark", k, 1) for k in (1, 2, 3)]], (1, 1, 1, 1), "solution"),

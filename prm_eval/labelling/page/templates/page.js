@@ -68,6 +68,12 @@
       try { names.forEach((name) => localStorage.removeItem(name)); } catch { /* nothing was there */ }
     };
 
+    // what was refused before the page's own program saw it is said in plain text
+    const reason = async (answer) => {
+      try { return (await answer.clone().json()).error; }
+      catch { return `the server answers ${answer.status}`; }
+    };
+
     async function flush() {
       if (sending) return;
       sending = true;
@@ -80,14 +86,14 @@
             headers: { "Content-Type": "application/json", "Accept": "application/json", "X-CSRF": csrf },
             body: JSON.stringify({ events: batch.map(([, entry]) => entry.event) }),
           });
-          if (answer.status === 400 || answer.status === 404) {
+          if ([400, 404, 413].includes(answer.status)) {
             // one of them will never be taken: it is found, said, and not sent for ever
             if (batch.length > 1) { most = 1; continue; }
-            message = `not stored: ${(await answer.json()).error}`;
+            message = `not stored: ${await reason(answer)}`;
             drop(batch.map(([name]) => name));
             continue;
           }
-          if (!answer.ok) throw new Error(answer.status === 429 ? "too fast" : (await answer.json()).error);
+          if (!answer.ok) throw new Error(answer.status === 429 ? "too fast" : await reason(answer));
           drop(batch.map(([name]) => name));
           pause = 0;
           const now = await answer.json();
