@@ -341,8 +341,8 @@ def test_published_grades_without_answers_have_no_votes(tmp_path) -> None:
 
 def test_a_step_set_is_refused() -> None:
     """Nothing is selected among solutions of one each: said before grading fails for want of golds."""
-    with pytest.raises(PrmEvalError, match="miniature-steps is a step set"):
-        run_cost(ROOT / "results" / "pools" / "miniature-steps")
+    with pytest.raises(PrmEvalError, match="miniature-v2-steps is a step set"):
+        run_cost(ROOT / "results" / "pools" / "miniature-v2-steps")
 
 
 def test_permutations_where_the_counts_are_too_many(counted, monkeypatch) -> None:

@@ -18,7 +18,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.store.jsonl import canonical_json
 from tests.conftest import ROOT, write_jsonl
 
-STEPS = ROOT / "results" / "pools" / "miniature-steps"
+STEPS = ROOT / "results" / "pools" / "miniature-v2-steps"
 
 
 def rows(right: list[int], *, name: str = "p", order: int = 1, gold: str = "2", m: int = 4) -> list[dict]:
@@ -137,7 +137,7 @@ def test_what_cannot_be_compared(pools, tmp_path) -> None:
         opened_pools(paths[:1])
     with pytest.raises(PrmEvalError, match="are the same pool"):
         opened_pools([paths[0], paths[0]])
-    with pytest.raises(PrmEvalError, match="miniature-steps is a step set"):
+    with pytest.raises(PrmEvalError, match="miniature-v2-steps is a step set"):
         opened_pools([paths[0], STEPS])
     content = [{**row, "problem": f"Other {k}"} for k, row in enumerate(rows([1, 2]))]
     with pytest.raises(PrmEvalError, match="no problem in common"):
