@@ -24,6 +24,7 @@ import json
 import os
 import platform
 import random
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,7 @@ PROMPT = (
     "<|im_start|>system\nPlease reason step by step.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 VOCABULARY = 8_000
+DEFAULT_PROBLEMS = 62  # of the real pool
 BLOCK = 256  # candidates handed to the engine at once, as prm-eval score does
 Groups = list[list[Rendered]]
 
@@ -169,13 +171,52 @@ def agreement(one: list[torch.Tensor], other: list[torch.Tensor], groups: Groups
     return sum(group[a].ids == group[b].ids for a, b, group in pairs) / len(groups)
 
 
-def on_cpu(options: argparse.Namespace) -> None:
-    groups = real_pool(options.problems)
+def subsets(options: argparse.Namespace) -> None:
+    """Print the ratios of each of some disjoint parts of the pool, the ways one after the other on each."""
+    every = real_pool(DEFAULT_PROBLEMS)
+    parts = [every[k :: options.subsets][: options.problems] for k in range(options.subsets)]
+    network = small_network(options.layers)
+    engine = Engine(network, device="cpu", dtype="float32", batch_tokens=options.batch_tokens)
+    ways: dict[str, Callable[[Groups], list[torch.Tensor]]] = {
+        "engine": lambda part: engine_scores(engine, part),
+        "batch of one": lambda part: batch_of_one(network, part, "cpu"),
+        "a problem a batch": lambda part: a_problem_a_batch(network, part, "cpu"),
+    }
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        for way in ways.values():  # the trial on which packing is chosen, and the first touch of the weights
+            timed(way, [parts[0][0][:2]])
+        print(f"\n{threads} threads: CPU s, wall s of each way; ratios of CPU s, wall s to the engine's; off by")
+        ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in list(ways)[1:]}
+        for number, part in enumerate(parts):
+            found = {name: timed(way, part) for name, way in ways.items()}
+            mine, wall, cpu = found["engine"]
+            line = f"{number:2}  engine {cpu:6.2f} {wall:6.2f}"
+            for name, those in ratios.items():
+                scores, own_wall, own_cpu = found[name]
+                those.append((own_cpu / cpu, own_wall / wall))
+                line += f" | {name} {own_cpu:6.2f} {own_wall:6.2f} {those[-1][0]:5.2f} {those[-1][1]:5.2f}"
+                line += f" {off_by(scores, mine):.0e}"
+            print(line, flush=True)
+        for name, those in ratios.items():
+            for kind, values in zip(("CPU", "wall"), zip(*those, strict=True), strict=True):
+                print(
+                    f"{name}, {kind}: {min(values):.2f} (median {statistics.median(values):.2f}) to {max(values):.2f}"
+                )
+
+
+def small_network(layers: int) -> RandomPRM:
+    """Return the network of the CPU: 108 million parameters if it has 12 layers."""
     config = transformers.Qwen2Config(
-        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=3072, num_hidden_layers=options.layers,
+        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=3072, num_hidden_layers=layers,
         num_attention_heads=12, num_key_value_heads=2,
     )  # fmt: skip
-    network = RandomPRM(config, "cpu", torch.float32)
+    return RandomPRM(config, "cpu", torch.float32)
+
+
+def on_cpu(options: argparse.Namespace) -> None:
+    groups = real_pool(options.problems)
+    network = small_network(options.layers)
     flat = [one for group in groups for one in group]
     size = sum(p.numel() for p in [*network.trunk.parameters(), *network.layers.parameters()])
     print(f"{size / 1e6:.0f} million parameters, float32, {torch.get_num_threads()} threads")
@@ -281,6 +322,8 @@ def main() -> None:
     parser.add_argument(
         "--part", type=int, default=2, help="problems each way scores before the next has its turn (CPU)"
     )
+    parser.add_argument("--subsets", type=int, help="compare on so many disjoint parts of the pool instead (CPU)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of torch, in turn (--subsets)")
     parser.add_argument("--layers", type=int, help="default: 12 on the CPU, 28 on a GPU")
     parser.add_argument("--batch-tokens", type=int)
     parser.add_argument("--shape", choices=("100m", "7b"), help="default: by device")
@@ -294,7 +337,7 @@ def main() -> None:
     options.layers = options.layers or (28 if large else 12)
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
     print(f"{versions}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, seed 0")
-    (on_gpu if large else on_cpu)(options)
+    (on_gpu if large else subsets if options.subsets else on_cpu)(options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prm_eval.rewards.engine.packing import Ids, lay_out, packed, shared_tokens
+from prm_eval.rewards.engine.attention import packed
+from prm_eval.rewards.engine.packing import Ids, lay_out, shared_tokens
 from prm_eval.rewards.inputs.rendered import Rendered
 
 MAX_PADDING = 0.05
@@ -93,10 +94,16 @@ class Padded:
 class Packed:
     """Batches of one row without padding, in which a common prefix stands once.
 
-    They are for trunks whose attention can be replaced (see :mod:`.packing`).
+    They are for trunks whose attention can be replaced (see :mod:`.packing` and :mod:`.attention`).
+
+    Args:
+        varlen: Whether a layer's attention is one call for all sequences of a batch.
     """
 
     name = "packed"
+
+    def __init__(self, *, varlen: bool = False) -> None:
+        self.varlen = varlen
 
     def order(self, sequences: Sequence[Ids]) -> list[int]:
         """Return the sequences in the order of their ids, so that neighbours share the longest prefixes."""
@@ -120,7 +127,7 @@ class Packed:
         layout = lay_out([one.ids for one in batch])
         ids = torch.tensor([layout.ids], device=device)
         position_ids = torch.tensor([layout.position_ids], device=device)
-        with packed(trunk, layout):
+        with packed(trunk, layout, varlen=self.varlen):
             hidden = trunk(input_ids=ids, position_ids=position_ids, use_cache=False).last_hidden_state[0]
         rows = [row for index, one in enumerate(batch) for row in layout.rows(index, one.positions)]
         return Hidden(hidden[rows], len(layout.ids), saved=layout.saved)

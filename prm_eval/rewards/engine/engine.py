@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from prm_eval.rewards.engine.attention import can_varlen
 from prm_eval.rewards.engine.batches import Batcher, Hidden, Packed, Padded
 from prm_eval.rewards.engine.network import Network
 from prm_eval.rewards.engine.positions import depends_on_length, forget_lengths
@@ -196,23 +197,25 @@ class Engine:
         logger.warning("out of memory on %s: going on with --batch-tokens %d", self.device, self.batch_tokens)
 
     def _choose_batcher(self, distinct: Sequence[Rendered]) -> Batcher:
-        """Return packing if a trial on a few tokens gives the same hidden states packed as one by one, else padding."""
-        self.why_padded = self._why_not_packed(max((one.ids for one in distinct), key=len))
-        if self.why_padded:
-            logger.info("sequences are padded, not packed: %s", self.why_padded)
-            return Padded()
-        return Packed()
+        """Return the first way to pack that gives on a trial the hidden states of one by one, else padding."""
+        ids = max((one.ids for one in distinct), key=len)
+        for way in (Packed(varlen=True), Packed()) if can_varlen(self.device, self.dtype) else (Packed(),):
+            self.why_padded = self._why_not(way, ids)
+            if not self.why_padded:
+                return way
+            logger.info("sequences are not packed%s: %s", " for one call a layer" * way.varlen, self.why_padded)
+        return Padded()
 
-    def _why_not_packed(self, ids: tuple[int, ...]) -> str:
+    def _why_not(self, way: Packed, ids: tuple[int, ...]) -> str:
         import torch
 
         start = (ids * PROBE_TOKENS)[:PROBE_TOKENS]
-        half = PROBE_TOKENS // 2
-        probes = sorted({start, start[:half] + start[half:][::-1], start[::-1]})
-        batch = [Rendered(one, tuple(range(len(one)))) for one in probes]
+        # they share half and three quarters with the one before, or nothing
+        turned = [start[:shared] + start[shared:][::-1] for shared in (0, PROBE_TOKENS // 2, PROBE_TOKENS * 3 // 4)]
+        batch = [Rendered(one, tuple(range(len(one)))) for one in sorted({start, *turned})]
         try:
             with torch.inference_mode():
-                together = Packed().run(self.network.trunk, batch, self.device).rows.float()
+                together = way.run(self.network.trunk, batch, self.device).rows.float()
                 apart = torch.cat([Padded().run(self.network.trunk, [one], self.device).rows.float() for one in batch])
         except (NotImplementedError, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
             if is_out_of_memory(error):
