@@ -29,6 +29,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# threads that wait for others do not count as work: on a busy machine that is all one would see (--subsets)
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import torch
 import transformers
 

@@ -4,8 +4,8 @@ A function of our own, registered with transformers under :data:`ATTENTION`, tak
 has two ways:
 
 * **groups**: one scaled dot product for sequences alike. A group's sequences are filled up to the longest; on the CPU,
-  where a call costs little and a row much, only sequences of equal lengths make a group. Rows of a sequence that are
-  laid out already are computed a second time where a causal call is then cheaper than a mask (they are thrown away).
+  where a call costs little and a row much, only sequences of equal lengths make a group. Queries of rows that another
+  sequence has added are computed again, and thrown away, where a causal call is then cheaper than one with a mask.
 * **varlen**: one call a layer for all sequences (:mod:`torch.nn.attention.varlen`), on GPUs in half precision.
 
 Query heads that share a key-value head are the heads of one item of a batch of key-value heads, of which each key is an
@@ -26,9 +26,25 @@ from typing import Any
 from prm_eval.rewards.engine.packing import Layout, Rows
 
 ATTENTION = "prm_eval_packed"
-# how many times as many scores as needed a group may compute: on the CPU, and on devices where a launch costs more
-MOST_WASTE = {"cpu": 1.0}
-MOST_WASTE_ELSEWHERE = 1.5
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What makes calls cheap on a device.
+
+    Attributes:
+        waste: How many times as many scores as its sequences need a group may compute.
+        block: How many keys after a query's own place a causal call computes on average, since it computes blocks.
+    """
+
+    waste: float
+    block: int
+
+
+# on the CPU a call costs little, and its causal calls take 512 keys at once (torch 2.13)
+ON_CPU = Costs(1.0, 256)
+# elsewhere a launch costs more than some scores, and a mask more than half of them
+ELSEWHERE = Costs(1.5, 0)
 # options of layers that a plain scaled dot product does not compute
 UNSUPPORTED = ("softcap", "s_aux", "position_bias", "head_mask")
 
@@ -135,20 +151,20 @@ class Group:
         return max(map(_length, self.queries))
 
 
-def group_up(layout: Layout, window: int | None, most_waste: float) -> list[Group]:
+def group_up(layout: Layout, window: int | None, costs: Costs) -> list[Group]:
     """Return the groups of a layout's sequences; those that add no row are left out.
 
     Args:
         layout: The layout.
         window: The number of tokens that a query sees; None is all of them.
-        most_waste: How many times as many scores as its members need a group may compute.
+        costs: What makes calls cheap on the device.
     """
     shapes: dict[int, tuple[bool, int, int]] = {}
     for number, (start, stop) in enumerate(layout.own):
         own, seen = stop - start, _length(layout.paths[number])
         if own:
             # a causal call computes half of all scores, one with a mask all scores of the rows that are new
-            causal = (window is None or seen <= window) and 2 * own >= seen
+            causal = (window is None or seen <= window) and min(seen, seen / 2 + costs.block) <= own
             shapes[number] = (causal, seen if causal else own, seen)
     groups: list[list[int]] = []
     needed = longest = 0
@@ -157,7 +173,7 @@ def group_up(layout: Layout, window: int | None, most_waste: float) -> list[Grou
         longest = max(longest, keys)
         # they come in rising order of their queries
         area = (len(groups[-1]) + 1) * queries * longest if groups else 0
-        if groups and shapes[groups[-1][0]][0] == causal and area <= most_waste * (needed + queries * keys):
+        if groups and shapes[groups[-1][0]][0] == causal and area <= costs.waste * (needed + queries * keys):
             groups[-1].append(number)
             needed += queries * keys
         else:
@@ -182,8 +198,8 @@ def _in_groups(layout: Layout, query: Any, key: Any, value: Any, scaling: float 
     import torch
 
     each = query.shape[1] // key.shape[1]
-    most = MOST_WASTE.get(query.device.type, MOST_WASTE_ELSEWHERE)
-    groups = _made(layout, ("groups", window, most), lambda: group_up(layout, window, most))
+    costs = ON_CPU if query.device.type == "cpu" else ELSEWHERE
+    groups = _made(layout, ("groups", window, costs), lambda: group_up(layout, window, costs))
     # parts, not rows of one tensor that are written in place: training keeps what a backward pass needs of each
     parts = []
     for group in groups:
@@ -199,7 +215,7 @@ def _in_groups(layout: Layout, query: Any, key: Any, value: Any, scaling: float 
         by_row = found.unflatten(0, (key.shape[1], -1)).permute(1, 3, 0, 2, 4)
         parts += [by_row[0, group.skipped[0] :]] if len(group.members) == 1 else [by_row.flatten(0, 1)]
     joined = parts[0] if len(parts) == 1 else torch.cat(parts)
-    order = _made(layout, ("order", window, most, query.device), lambda: _order(layout, groups, query.device))
+    order = _made(layout, ("order", window, costs, query.device), lambda: _order(layout, groups, query.device))
     return (joined if order is None else joined.index_select(0, order)).flatten(1, 2)[None]
 
 

@@ -15,6 +15,8 @@ from prm_eval.rewards.engine.packing import Ids, lay_out, shared_tokens
 from prm_eval.rewards.inputs.rendered import Rendered
 
 MAX_PADDING = 0.05
+# the least part of its budget that a packed batch fills
+LEAST_FILLED = 0.5
 BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
 
 
@@ -110,13 +112,20 @@ class Packed:
         return sorted(range(len(sequences)), key=lambda i: sequences[i])
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
-        """Return how many of the first sequences make a batch, by the rows that each adds."""
-        used, before = 0, None
+        """Return how many of the first sequences make a batch, by the rows that each adds.
+
+        The batch ends in the upper half of the budget, where the next sequence shares least with the last: what they
+        share is computed again in the next batch.
+        """
+        used, before, cut, least = 0, None, 0, 0
         for count, index in enumerate(order):
             ids = sequences[index]
-            used += len(ids) - shared_tokens(before, ids)
+            shared = shared_tokens(before, ids)
+            if count and used >= LEAST_FILLED * budget and (not cut or shared <= least):
+                cut, least = count, shared
+            used += len(ids) - shared
             if count and used > budget:
-                return count
+                return cut or count
             before = ids
         return len(order)
 

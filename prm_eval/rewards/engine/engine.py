@@ -23,8 +23,8 @@ Result = TypeVar("Result")
 
 # about 3 GB of activations in a 7B model
 BATCH_TOKENS = 16_384
-# few enough to stay in the processor's caches: measured, see benchmarks/README.md
-CPU_BATCH_TOKENS = 2_048
+# few enough for the processor's caches, enough to share most beginnings: measured, see benchmarks/README.md
+CPU_BATCH_TOKENS = 3_072
 # the length of the sequences on which packing is tried out
 PROBE_TOKENS = 48
 # relative; a wrong mask is off by tenths
@@ -97,7 +97,7 @@ class Engine:
         network: The trunk and the head.
         device: The device that holds the network, as torch spells it.
         dtype: The dtype of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
-        batch_tokens: The most rows of a forward pass (default: 2,048 on the CPU, else 16,384); a longer sequence gets
+        batch_tokens: The most rows of a forward pass (default: 3,072 on the CPU, else 16,384); a longer sequence gets
             a pass of its own.
         packing: False always pads; True packs if a trial on the first sequences shows that the trunk allows it.
     """
