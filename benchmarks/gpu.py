@@ -17,11 +17,13 @@ demo and the miniature need, since reward models are found by what is installed)
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import platform
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -31,9 +33,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gpu_parts import PARTS, TINY, Machine, Row, Sizes, last_line
+from gpu_parts import PARTS, TINY, Emit, Machine, Row, Sizes, last_line
 
 ROOT = Path(__file__).resolve().parents[1]
+# for this process and the commands it runs, where prm_eval is not installed
+sys.path.insert(1, str(ROOT))
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # dense bfloat16 of the SXM cards, from their data sheets (TFLOP/s)
 PEAK = {"H100": 989.0, "H200": 989.0, "A100": 312.0}
 # seconds; nine minutes in all
@@ -47,19 +53,6 @@ NEEDS_LM_EVAL = "needs lm_eval, which is not installed here: pip install 'lm_eva
 # --- one process a part ---------------------------------------------------------------------------------------------
 
 
-def child(options: argparse.Namespace) -> None:
-    """Measure one part; each row is a line of JSON as soon as it is known."""
-    sys.path[:0] = [str(ROOT)]
-    machine = Machine(options.device, TINY if options.tiny else Sizes(), options.peak_tflops)
-    with Path(options.rows).open("a", encoding="utf-8") as file:
-
-        def emit(**row: str) -> None:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-
-        PARTS[options.child](machine, emit)
-
-
 @dataclass
 class Outcome:
     """What a part gave: its rows, why it did not run whole (or empty), and its seconds."""
@@ -69,48 +62,55 @@ class Outcome:
     seconds: float
 
 
-def measure(name: str, options: argparse.Namespace, peak: float | None) -> Outcome:
-    """Run a part in a process of its own, within its time limit."""
+def measure(name: str, machine: Machine, limit: float, *, verbose: bool = False) -> Outcome:
+    """Run a part in a process of its own, which is forked after the imports, within its time limit."""
     if name in WITH_LM_EVAL and importlib.util.find_spec("lm_eval") is None:
         return Outcome([], NEEDS_LM_EVAL, 0.0)
-    limit = options.limit or LIMITS[name]
     with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.jsonl"
-        command = [sys.executable, str(Path(__file__).resolve()), "--child", name, "--rows", str(rows)]
-        command += ["--device", options.device, *(["--tiny"] if options.tiny else [])]
-        command += ["--peak-tflops", str(peak)] if peak is not None else []
-        paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        rows, said = Path(folder) / "rows.jsonl", Path(folder) / "stderr"
+        rows.touch()
+        process = multiprocessing.get_context("fork").Process(target=_part, args=(name, machine, rows, said))
         began, why = time.monotonic(), ""
-        environment = {**os.environ, "PYTHONPATH": paths, "HF_HUB_OFFLINE": "1"}
+        process.start()
         try:
-            done = subprocess.run(
-                command, env=environment, timeout=limit, check=False, text=True, stderr=subprocess.PIPE
-            )
-            if done.returncode:
-                why = f"failed: {last_line(done.stderr)}"
-            if options.verbose or done.returncode:
-                sys.stderr.write(done.stderr)
-        except subprocess.TimeoutExpired:
-            why = f"stopped at its limit of {limit:g} s; the rows above were measured before"
-        found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()] if rows.exists() else []
+            process.join(limit)
+        finally:
+            if process.is_alive():
+                why = f"stopped at its limit of {limit:g} s; the rows above were measured before"
+                # with the commands that it runs; it has its group by now, unless the limit is nothing
+                os.killpg(process.pid or 0, signal.SIGKILL)
+                process.join()
+        if process.exitcode and not why:
+            why = f"failed: {last_line(said.read_text(errors='replace'))}"
+        if (verbose or why) and said.exists():
+            sys.stderr.write(said.read_text(errors="replace"))
+        found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
         return Outcome(found, why, time.monotonic() - began)
 
 
-def about(device: str) -> tuple[str, str]:
-    """Return the device's name, and one line of versions; asked in a process of its own."""
-    code = (
-        "import sys; from prm_eval.rewards.engine.machine import device_name; import torch; "
-        "print(device_name(sys.argv[1])); print(torch.__version__, torch.version.cuda or 'no CUDA')"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, device], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{device} cannot be used: {last_line(done.stderr)}")
-    name, torch_version = done.stdout.splitlines()[-2:]
+def _part(name: str, machine: Machine, rows: Path, said: Path) -> None:
+    """Measure one part; each row is a line of JSON as soon as it is known."""
+    os.setsid()
+    with said.open("w") as errors, rows.open("a", encoding="utf-8") as file:
+        os.dup2(errors.fileno(), 2)
+
+        def emit(**row: str) -> None:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+        {**PARTS, "about": about}[name](machine, emit)
+
+
+def about(machine: Machine, emit: Emit) -> None:
+    """The device's name and the versions."""
+    import torch
+
+    from prm_eval.rewards.engine.machine import device_name
+
+    torch.zeros(1, device=machine.device)
     others = ", ".join(f"{each} {_version(each)}" for each in ("transformers", "peft", "lm_eval"))
-    return name, f"Python {platform.python_version()}, torch {torch_version}, {others}"
+    python = f"Python {platform.python_version()}, torch {torch.__version__}"
+    emit(device=device_name(machine.device), versions=f"{python}, CUDA {torch.version.cuda or 'none'}, {others}")
 
 
 def _version(package: str) -> str:
@@ -154,22 +154,25 @@ def main() -> int:
     parser.add_argument("--peak-tflops", type=float, help="of the device in dense bfloat16 (known: H100, H200, A100)")
     parser.add_argument("--out", type=Path, help="also write the tables to a file")
     parser.add_argument("--verbose", action="store_true", help="show what parts write to standard error")
-    parser.add_argument("--child", choices=PARTS, help=argparse.SUPPRESS)
-    parser.add_argument("--rows", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        child(options)
-        return 0
     unknown = [each for each in options.parts if each not in PARTS]
     if unknown:
         parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    name, versions = about(options.device)
-    peak = options.peak_tflops or next((each for known, each in PEAK.items() if known in name), None)
+    # once for all parts, which are forked; nothing here may touch the GPU, or they could not
+    importlib.import_module("transformers.models.qwen2.modeling_qwen2")
+    importlib.import_module("scoring")
+    sizes = TINY if options.tiny else Sizes()
+    known = measure("about", Machine(options.device, sizes, None), LIMITS["dtypes"])
+    if known.why:
+        parser.error(f"--device {options.device}: {known.why}")
+    device, versions = known.rows[0]["device"], known.rows[0]["versions"]
+    peak = options.peak_tflops or next((each for name, each in PEAK.items() if name in device), None)
+    machine = Machine(options.device, sizes, peak)
     began, failed = time.monotonic(), []
     with written_too(options.out) as say:
-        say(f"{name}, {versions}{' (tiny sizes: the figures mean nothing)' if options.tiny else ''}")
+        say(f"{device}, {versions}{' (tiny sizes: the figures mean nothing)' if options.tiny else ''}")
         for part in options.parts or list(PARTS):
-            found = measure(part, options, peak)
+            found = measure(part, machine, options.limit or LIMITS[part], verbose=options.verbose)
             say(f"\n**{part}** ({found.seconds:.0f} s): {(PARTS[part].__doc__ or '').splitlines()[0]}\n")
             for line in table(found.rows) if found.rows else ():
                 say(line)

@@ -55,7 +55,7 @@ class Sizes:
 TINY = Sizes(
     {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
      "num_key_value_heads": 2, "vocab_size": 500, "max_position_embeddings": 1_024},
-    (2, 4), 4, 4, 4, 1_024, 1, 2, (2, 2),
+    (2, 4), 4, 4, 4, 2_048, 1, 2, (2, 2),
 )  # fmt: skip
 
 
