@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +197,29 @@ def test_gradients_of_groups() -> None:
         found.append([each.grad for each in network.model.parameters()])
     for packed in found[:2]:
         assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(packed, found[2], strict=True))
+
+
+def test_threads_of_a_backward_pass_find_the_layout() -> None:
+    """On a GPU activations are computed again in threads of torch's own, which have no context of ours: training with
+    --checkpointing would end there. Afterwards nothing of it is left in the config that is saved."""
+    network = TinyNetwork(CONFIGS["qwen2"]())
+    layout = lay_out(siblings(4))
+    given = {"input_ids": torch.tensor([layout.ids]), "position_ids": torch.tensor([layout.position_ids])}
+    before, found = network.config.to_dict(), []
+
+    def forward() -> None:
+        with torch.inference_mode():
+            found.append(network(**given).last_hidden_state)
+
+    with attention.packed(network.trunk, layout):
+        forward()
+        thread = threading.Thread(target=forward)
+        thread.start()
+        thread.join()
+    assert len(found) == 2 and torch.equal(*found)
+    assert network.config.to_dict() == before
+    with pytest.raises(RuntimeError, match=r"outside of packed\(\)"):
+        attention.packed_attention(None, *[torch.zeros(1, 2, 3, 4)] * 3)
 
 
 @given(

@@ -48,12 +48,16 @@ ELSEWHERE = Costs(1.5, 0)
 # options of layers that a plain scaled dot product does not compute
 UNSUPPORTED = ("softcap", "s_aux", "position_bias", "head_mask")
 
-_current: ContextVar[tuple[Layout, bool]] = ContextVar("layout and varlen")
+_current: ContextVar[tuple[Layout, bool] | None] = ContextVar("layout and varlen", default=None)
+IN_CONFIG = "_prm_eval_layout"
 
 
 @contextmanager
 def packed(trunk: Any, layout: Layout, *, varlen: bool = False) -> Iterator[None]:
-    """Make a trunk's attention follow a layout, for the calls in this block and this thread.
+    """Make a trunk's attention follow a layout, for the calls in this block.
+
+    On a GPU a backward pass runs in threads of torch's own, and activations that are computed again there too: these
+    threads do not know this thread's context, and find the layout at the layer's config.
 
     Args:
         trunk: The trunk.
@@ -70,11 +74,18 @@ def packed(trunk: Any, layout: Layout, *, varlen: bool = False) -> Iterator[None
         raise NotImplementedError("a trunk without a config cannot be told which attention to use")
     before, token = config._attn_implementation, _current.set((layout, varlen))
     config._attn_implementation = ATTENTION
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    outer = getattr(text, IN_CONFIG, None)
+    setattr(text, IN_CONFIG, (layout, varlen))
     try:
         yield
     finally:
         config._attn_implementation = before
         _current.reset(token)
+        if outer is None:
+            delattr(text, IN_CONFIG)
+        else:
+            setattr(text, IN_CONFIG, outer)
 
 
 @cache
@@ -119,7 +130,10 @@ def packed_attention(
     wanted = [name for name in UNSUPPORTED if options.get(name) is not None]
     if wanted or getattr(module, "is_causal", True) is False or options.get("is_causal") is False:
         raise NotImplementedError(f"attention with {', '.join(wanted) or 'no causal order'}")
-    layout, varlen = _current.get()
+    current = _current.get() or getattr(getattr(module, "config", None), IN_CONFIG, None)
+    if current is None:
+        raise RuntimeError(f"{ATTENTION} was called outside of packed()")
+    layout, varlen = current
     compute = _in_one_call if varlen else _in_groups
     return compute(layout, query, key, value, scaling, sliding_window), None
 
