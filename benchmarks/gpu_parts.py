@@ -55,7 +55,7 @@ class Sizes:
 TINY = Sizes(
     {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
      "num_key_value_heads": 2, "vocab_size": 500, "max_position_embeddings": 1_024},
-    (2, 4), 4, 4, 4, 2_048, 1, 2, (2, 2),
+    (2, 4), 4, 4, 4, 2_048, 1, 2, (4, 8),
 )  # fmt: skip
 
 
@@ -344,7 +344,7 @@ def _rows(used: Sequence[tuple[Any, Any]], packed: bool) -> int:
 
 
 def miniature(machine: Machine, emit: Emit) -> None:
-    """The miniature's backbone, a tenth of its steps."""
+    """The first twelfth of the training of the miniature's backbone."""
     from prm_eval.miniature.make import TINY as TINY_SETTINGS
     from prm_eval.miniature.make import Settings, make
 
@@ -355,8 +355,10 @@ def miniature(machine: Machine, emit: Emit) -> None:
         record = make("backbone", Path(folder), device=machine.device, settings=settings)
         seconds = time.perf_counter() - began
     steps = machine.sizes.backbone
-    emit(steps=str(steps), seconds=f"{seconds:.1f}", **{"ms a step": f"{1_000 * seconds / steps:.0f}"},
-         record=json.dumps(record.get("backbone", {}), default=str)[:120])  # fmt: skip
+    emit(
+        steps=str(steps), seconds=f"{seconds:.1f}",
+        **{"ms a step": f"{1_000 * record['backbone'].get('seconds', seconds) / steps:.0f}"},
+    )  # fmt: skip
 
 
 def policy(machine: Machine, emit: Emit) -> None:
@@ -371,7 +373,8 @@ def policy(machine: Machine, emit: Emit) -> None:
                 "--device", machine.device, "--batch_size", "128", "--tasks", "miniature_bon",
                 "--metadata", f"problems=miniature:test:0:{problems}", f"n_samples={samples}",
                 f"dump_dir={folder}/kept",
-                f"prm_model={weights('prm')}", f"prm_device={machine.device}", f"policy_offload={wait}",
+                "allow_identical_candidates=true", f"policy_offload={wait}",
+                f"prm_model={weights('prm')}", f"prm_device={machine.device}",
                 "--output_path", f"{folder}/lm_eval",
             )  # fmt: skip
             file = next(Path(folder).rglob("results_*.json"))
