@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -242,18 +243,47 @@ def test_groups_hold_every_sequence_once_within_their_waste(drawn, window, waste
         assert not group.causal or (queries == keys and (window is None or max(keys) <= window))
 
 
+def cut(sequences, budget: int) -> list[list[tuple[int, ...]]]:
+    """Return the batches that are cut off one after the other, as the engine does."""
+    batcher, found = Packed(), []
+    todo = batcher.order(sequences)
+    while todo:
+        size = batcher.size(todo, sequences, budget)
+        found.append([sequences[index] for index in todo[:size]])
+        todo = todo[size:]
+    return found
+
+
 def test_a_batch_ends_where_little_is_shared() -> None:
     """What two sequences share is computed twice if a batch ends between them: with 2,048 rows a batch that was a
     tenth of all rows of a real pool."""
-    problems = [tuple(range(1_000 * p, 1_000 * p + 60)) for p in range(6)]
-    sequences = [(*start, *(1_000 * p + 100 + 50 * k + j for j in range(40))) for p, start in enumerate(problems)
-                 for k in range(5)]  # fmt: skip
-    batcher = Packed()
-    todo, ends = batcher.order(sequences), []
-    while todo:
-        size = batcher.size(todo, sequences, 300)
-        rows = len(lay_out([sequences[index] for index in todo[:size]]).ids)
-        assert rows <= 300 and (rows >= 150 or size == len(todo))
-        ends.append(size)
-        todo = todo[size:]
-    assert ends == [5] * 6  # 60 + 5 * 40 rows a problem; the first of the next would still fit
+    starts = [tuple(range(1_000 * p, 1_000 * p + 60)) for p in range(6)]
+    sequences = [(*starts[p], *(1_000 * p + 100 + 50 * k + j for j in range(40))) for p in range(6) for k in range(5)]
+    batches = cut(sequences, 300)
+    assert [len(batch) for batch in batches] == [5] * 6  # 60 + 5 * 40 rows; the first of the next would still fit
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.integers(1, 60)), min_size=1, max_size=9),
+    st.integers(1, 300),
+)
+def test_batches_are_cut_as_well_as_any(drawn, budget) -> None:
+    """The cheapest of all ways to cut, where the plan sees every sequence: a wrong sum would cost rows in silence."""
+    sequences = sorted({(*range(100 * p, 100 * p + shared), *range(900, 900 + own)) for p, shared, own in drawn})
+    whole = len(lay_out(sequences).ids)
+    batches = cut(sequences, budget)
+    assert [one for batch in batches for one in batch] == sequences
+    assert all(len(batch) == 1 or len(lay_out(batch).ids) <= budget for batch in batches)
+    if whole > 3 * budget:
+        return  # it plans three batches at a time
+
+    def cost(some) -> float:
+        return sum(max(len(lay_out(batch).ids), budget / 4) for batch in some)
+
+    best = float("inf")
+    for ends in itertools.product([False, True], repeat=len(sequences) - 1):
+        places = [0, *(at + 1 for at, end in enumerate(ends) if end), len(sequences)]
+        ways = [sequences[a:b] for a, b in itertools.pairwise(places)]
+        if all(len(batch) == 1 or len(lay_out(batch).ids) <= budget for batch in ways):
+            best = min(best, cost(ways))
+    assert cost(batches) == best

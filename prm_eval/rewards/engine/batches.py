@@ -15,8 +15,9 @@ from prm_eval.rewards.engine.packing import Ids, lay_out, shared_tokens
 from prm_eval.rewards.inputs.rendered import Rendered
 
 MAX_PADDING = 0.05
-# the least part of its budget that a packed batch fills
-LEAST_FILLED = 0.5
+# packed batches are planned together, so many at a time; none counts as fewer rows than this part of a budget
+BATCHES_AHEAD = 3
+LEAST_FILLED = 0.25
 BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
 
 
@@ -114,20 +115,29 @@ class Packed:
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
         """Return how many of the first sequences make a batch, by the rows that each adds.
 
-        The batch ends in the upper half of the budget, where the next sequence shares least with the last: what they
-        share is computed again in the next batch.
+        What two sequences share is computed again where a batch ends between them. So the first batch is that of the
+        cheapest way to cut the next few batches off.
         """
-        used, before, cut, least = 0, None, 0, 0
-        for count, index in enumerate(order):
+        lengths, shared, rows = [], [], 0
+        for before, index in zip([None, *order], order, strict=False):
             ids = sequences[index]
-            shared = shared_tokens(before, ids)
-            if count and used >= LEAST_FILLED * budget and (not cut or shared <= least):
-                cut, least = count, shared
-            used += len(ids) - shared
-            if count and used > budget:
-                return cut or count
-            before = ids
-        return len(order)
+            lengths.append(len(ids))
+            shared.append(0 if before is None else shared_tokens(sequences[before], ids))
+            rows += lengths[-1] - shared[-1]
+            if rows > BATCHES_AHEAD * budget:
+                break
+        # the rows that are computed for the sequences from each on, and where the first batch of these ends
+        costs, ends = [0.0] * (len(lengths) + 1), [0] * len(lengths)
+        for first in reversed(range(len(lengths))):
+            costs[first], used = float("inf"), shared[first]
+            for last in range(first, len(lengths)):
+                used += lengths[last] - shared[last]
+                if used > budget and last > first:
+                    break
+                cost = max(used, LEAST_FILLED * budget) + costs[last + 1]
+                if cost <= costs[first]:
+                    costs[first], ends[first] = cost, last + 1
+        return ends[0]
 
     def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
         """Run the trunk over ids of shape (1, rows), whose positions start again with each sequence."""
