@@ -335,7 +335,8 @@ def _varlen() -> Callable[..., Any] | None:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None
-    return varlen_attn
+    found: Callable[..., Any] = varlen_attn
+    return found
 
 
 @cache
@@ -354,7 +355,8 @@ def _in_one_call(layout: Layout, query: Any, key: Any, value: Any, scaling: floa
     call = _varlen()
     if call is None:
         raise NotImplementedError("torch has no attention of variable lengths")
-    known, options = _parameters(call), {}
+    known = _parameters(call)
+    options: dict[str, Any] = {}
     if "window_size" in known:
         # the number of tokens before a query that it sees
         options["window_size"] = (-1 if window is None else window - 1, 0)
