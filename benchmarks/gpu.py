@@ -9,9 +9,9 @@ whole, 1 if not::
     python benchmarks/gpu.py speed batchings --out FILE    # some
     python benchmarks/gpu.py --tiny --device cpu           # does the script itself work: sizes that say nothing
 
-On a machine without prm_eval run it from the repository; ``pip install --no-deps --no-build-isolation .`` (which the
-demo and the miniature need, since reward models are found by what is installed) needs nothing from a network. Parts
-``demo`` and ``policy`` need lm_eval and say so where it is missing.
+It runs from a copy of the repository; prm_eval need not be installed, except for ``policy`` and ``demo``, which find
+their reward models among what is installed (``pip install --no-deps --no-build-isolation .`` needs no network) and need
+lm_eval. Where that is missing they say so.
 """
 
 from __future__ import annotations
