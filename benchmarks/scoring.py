@@ -5,16 +5,14 @@
 * ``batch of one``: one unpadded pass a candidate.
 
 The peers get the trunk without any vocabulary matrix and read the head where it is needed, as ours does: what is
-compared is batching. On the CPU the model is a random Qwen2 of about 100 million parameters with the two-layer head of
+compared is batching. The model is a random Qwen2 of about 100 million parameters with the two-layer head of
 Qwen2.5-Math-PRM, and the pool is a part of the real one, ``$PRM_EVAL_DATA/bon/math_cot_100_rm.jsonl``, cut into steps
 at blank lines and tokenised by a byte-level BPE trained on it (no tokenizer of a published model can be fetched here).
-Peers are timed in full.
-
-On a GPU (``--device cuda``) the model is a random Qwen2 of 7 billion parameters in bfloat16, and candidates are random
-ids, 200 of a common prompt and about 500 of their own, for N = 8, 64 and 256::
+Peers are timed in full. With ``--subsets`` all but the first way are compared on disjoint parts of the pool. On a GPU:
+gpu.py::
 
     OMP_NUM_THREADS=2 python benchmarks/scoring.py --problems 8
-    python benchmarks/scoring.py --device cuda
+    python benchmarks/scoring.py --subsets 10
 """
 
 from __future__ import annotations
@@ -24,9 +22,13 @@ import json
 import os
 import platform
 import random
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+# threads that wait for others do not count as work: on a busy machine that is all one would see (--subsets)
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 import transformers
@@ -40,6 +42,7 @@ PROMPT = (
     "<|im_start|>system\nPlease reason step by step.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 VOCABULARY = 8_000
+DEFAULT_PROBLEMS = 62  # of the real pool
 BLOCK = 256  # candidates handed to the engine at once, as prm-eval score does
 Groups = list[list[Rendered]]
 
@@ -169,13 +172,52 @@ def agreement(one: list[torch.Tensor], other: list[torch.Tensor], groups: Groups
     return sum(group[a].ids == group[b].ids for a, b, group in pairs) / len(groups)
 
 
+def subsets(options: argparse.Namespace) -> None:
+    """Print the ratios of each of some disjoint parts of the pool, the ways one after the other on each."""
+    every = real_pool(DEFAULT_PROBLEMS)
+    parts = [every[k :: options.subsets][: options.problems] for k in range(options.subsets)]
+    network = small_network(options.layers, options.width)
+    engine = Engine(network, device="cpu", dtype="float32", batch_tokens=options.batch_tokens)
+    ways: dict[str, Callable[[Groups], list[torch.Tensor]]] = {
+        "engine": lambda part: engine_scores(engine, part),
+        "batch of one": lambda part: batch_of_one(network, part, "cpu"),
+        "a problem a batch": lambda part: a_problem_a_batch(network, part, "cpu"),
+    }
+    for threads in options.threads:
+        torch.set_num_threads(threads)
+        for way in ways.values():  # the trial on which packing is chosen, and the first touch of the weights
+            timed(way, [parts[0][0][:2]])
+        print(f"\n{threads} threads: CPU s, wall s of each way; ratios of CPU s, wall s to the engine's; off by")
+        ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in list(ways)[1:]}
+        for number, part in enumerate(parts):
+            found = {name: timed(way, part) for name, way in ways.items()}
+            mine, wall, cpu = found["engine"]
+            line = f"{number:2}  engine {cpu:6.2f} {wall:6.2f}"
+            for name, those in ratios.items():
+                scores, own_wall, own_cpu = found[name]
+                those.append((own_cpu / cpu, own_wall / wall))
+                line += f" | {name} {own_cpu:6.2f} {own_wall:6.2f} {those[-1][0]:5.2f} {those[-1][1]:5.2f}"
+                line += f" {off_by(scores, mine):.0e}"
+            print(line, flush=True)
+        for name, those in ratios.items():
+            for kind, values in zip(("CPU", "wall"), zip(*those, strict=True), strict=True):
+                print(
+                    f"{name}, {kind}: {min(values):.2f} (median {statistics.median(values):.2f}) to {max(values):.2f}"
+                )
+
+
+def small_network(layers: int, width: int = 768) -> RandomPRM:
+    """Return the network of the CPU: 108 million parameters if it has 12 layers of width 768."""
+    config = transformers.Qwen2Config(
+        vocab_size=VOCABULARY, hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers,
+        num_attention_heads=width // 64, num_key_value_heads=2,
+    )  # fmt: skip
+    return RandomPRM(config, "cpu", torch.float32)
+
+
 def on_cpu(options: argparse.Namespace) -> None:
     groups = real_pool(options.problems)
-    config = transformers.Qwen2Config(
-        vocab_size=VOCABULARY, hidden_size=768, intermediate_size=3072, num_hidden_layers=options.layers,
-        num_attention_heads=12, num_key_value_heads=2,
-    )  # fmt: skip
-    network = RandomPRM(config, "cpu", torch.float32)
+    network = small_network(options.layers, options.width)
     flat = [one for group in groups for one in group]
     size = sum(p.numel() for p in [*network.trunk.parameters(), *network.layers.parameters()])
     print(f"{size / 1e6:.0f} million parameters, float32, {torch.get_num_threads()} threads")
@@ -227,74 +269,19 @@ def report(engine: Engine, wall: float) -> None:
     )
 
 
-def on_gpu(options: argparse.Namespace) -> None:
-    config = transformers.Qwen2Config(
-        vocab_size=152_064, hidden_size=options.width, intermediate_size=options.width * 18_944 // 3_584,
-        num_hidden_layers=options.layers, num_attention_heads=options.width // 128,
-        num_key_value_heads=options.width // 896 or 1,
-        max_position_embeddings=4_096,
-    )  # fmt: skip
-    network = RandomPRM(config, options.device, torch.bfloat16)
-    weights = _memory()
-    matrices = sum(p.numel() for p in network.trunk.layers.parameters())
-    flop = 2 * matrices  # a token: 13.05e9 for the 7B; attention (about 1 % at 700 tokens) is not counted
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    print(f"{name}, {network.trunk.dtype}, weights {weights / 2**30:.1f} GiB, {flop / 1e9:.2f} GFLOP a token")
-    for n in options.n:
-        groups = random_pool(max(1, options.candidates // n), n, config.vocab_size)
-        engine = Engine(network, device=options.device, dtype="bfloat16", batch_tokens=options.batch_tokens)
-        timed(engine_scores, engine, [groups[0][:8]])
-        engine.counters = type(engine.counters)()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        found, wall, _ = timed(engine_scores, engine, groups)
-        peak = _memory(peak=True) - weights
-        did = engine.counters
-        print(f"\nN = {n}: {len(groups)} problems, {did.tokens / did.candidates:.0f} tokens a candidate, {wall:.1f} s")
-        print(
-            f"MFU {did.computed_tokens * flop / wall / (options.peak_tflops * 1e12):.1%} of {options.peak_tflops:g} "
-            "TFLOP/s "
-            f"(computed tokens only), peak memory weights + {peak / 2**30:.2f} GiB"
-        )
-        report(engine, wall)
-        some = groups[: max(1, options.compared // n)]
-        alone, seconds, _ = timed(batch_of_one, network, some, options.device)
-        mine = found[: len(alone)]
-        tokens = sum(len(one.ids) for group in some for one in group)
-        print(f"batch of one on {len(some)} problems: {tokens / seconds:,.0f} tokens/s")
-        print(
-            f"against it, probabilities are off by at most {off_by(mine, alone):.1e}, "
-            f"and the same candidate is chosen in {agreement(mine, alone, some):.1%}"
-        )
-
-
-def _memory(peak: bool = False) -> int:
-    if not torch.cuda.is_available():
-        return 0
-    return torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--problems", type=int, default=8, help="of the real pool's 62 (CPU)")
-    parser.add_argument(
-        "--part", type=int, default=2, help="problems each way scores before the next has its turn (CPU)"
-    )
-    parser.add_argument("--layers", type=int, help="default: 12 on the CPU, 28 on a GPU")
+    parser.add_argument("--problems", type=int, default=6, help="of the real pool's 62, or of each subset")
+    parser.add_argument("--part", type=int, default=2, help="problems each way scores before the next has its turn")
+    parser.add_argument("--subsets", type=int, help="compare on so many disjoint parts of the pool instead")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of torch, in turn (--subsets)")
+    parser.add_argument("--layers", type=int, default=12)
+    parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--batch-tokens", type=int)
-    parser.add_argument("--shape", choices=("100m", "7b"), help="default: by device")
-    parser.add_argument("--n", type=int, nargs="+", default=[8, 64, 256], help="candidates a problem (7B)")
-    parser.add_argument("--candidates", type=int, default=2_048, help="in all, for each n (7B)")
-    parser.add_argument("--compared", type=int, default=1_024, help="candidates also scored one by one (7B)")
-    parser.add_argument("--width", type=int, default=3_584, help="of the 7B; smaller to try the code on a CPU")
-    parser.add_argument("--peak-tflops", type=float, default=989, help="of the GPU in bfloat16 (H100: 989)")
     options = parser.parse_args()
-    large = options.shape == "7b" or (options.shape is None and options.device != "cpu")
-    options.layers = options.layers or (28 if large else 12)
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
     print(f"{versions}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, seed 0")
-    (on_gpu if large else on_cpu)(options)
+    (subsets if options.subsets else on_cpu)(options)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _computes(group: Any) -> None:
         "--batch-tokens",
         type=positive,
         metavar="N",
-        help="tokens a forward pass (default: 16384 on a GPU, 2048 on the CPU)",
+        help="tokens a forward pass (default: 16384 on a GPU, 3072 on the CPU)",
     )
     group.add_argument(
         "--cache",

@@ -21,8 +21,8 @@ TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 """The largest difference of a step's probability that may ever count as equal, by the dtype of the verifier's run.
 
 Within these limits the tolerance is measured, see :func:`measured_tolerance`. They leave room for the differences that
-other batch shapes, kernels and GPUs make with the same weights (benchmarks/tolerance.py measured 1.3e-7, 5e-3 and
-4e-2). "raw" numbers are measured in units of the spread of those that the verifier got.
+other batch shapes, kernels and GPUs make with the same weights (part dtypes of benchmarks/gpu.py measured 1.3e-7, 5e-3
+and 4e-2 on a CPU). "raw" numbers are measured in units of the spread of those that the verifier got.
 """
 # The tolerance is so many times the largest difference between two runs of some candidates on the verifier's machine:
 # the largest of all candidates, on another machine, is larger. No claim of a tier rests on it.

@@ -11,8 +11,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from prm_eval.errors import ModelError
+from prm_eval.rewards.engine.attention import packed
 from prm_eval.rewards.engine.engine import Engine
-from prm_eval.rewards.engine.packing import Layout, packed
+from prm_eval.rewards.engine.packing import Layout
 from prm_eval.rewards.engine.positions import depends_on_length
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.models import checkpoint

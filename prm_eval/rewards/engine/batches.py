@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from prm_eval.rewards.engine.packing import Ids, lay_out, packed, shared_tokens
+from prm_eval.rewards.engine.attention import packed
+from prm_eval.rewards.engine.packing import Ids, lay_out, shared_tokens
 from prm_eval.rewards.inputs.rendered import Rendered
 
 MAX_PADDING = 0.05
+# packed batches are planned together, so many at a time; none counts as fewer rows than this part of a budget
+BATCHES_AHEAD = 3
+LEAST_FILLED = 0.25
 BUSY_ROWS = 1_024  # a forward pass of fewer rows wastes more than padding does
 
 
@@ -93,25 +97,47 @@ class Padded:
 class Packed:
     """Batches of one row without padding, in which a common prefix stands once.
 
-    They are for trunks whose attention can be replaced (see :mod:`.packing`).
+    They are for trunks whose attention can be replaced (see :mod:`.packing` and :mod:`.attention`).
+
+    Args:
+        varlen: Whether a layer's attention is one call for all sequences of a batch.
     """
 
     name = "packed"
+
+    def __init__(self, *, varlen: bool = False) -> None:
+        self.varlen = varlen
 
     def order(self, sequences: Sequence[Ids]) -> list[int]:
         """Return the sequences in the order of their ids, so that neighbours share the longest prefixes."""
         return sorted(range(len(sequences)), key=lambda i: sequences[i])
 
     def size(self, order: Sequence[int], sequences: Sequence[Ids], budget: int) -> int:
-        """Return how many of the first sequences make a batch, by the rows that each adds."""
-        used, before = 0, None
-        for count, index in enumerate(order):
+        """Return how many of the first sequences make a batch, by the rows that each adds.
+
+        What two sequences share is computed again where a batch ends between them. So the first batch is that of the
+        cheapest way to cut the next few batches off.
+        """
+        lengths, shared, rows = [], [], 0
+        for before, index in zip([None, *order], order, strict=False):
             ids = sequences[index]
-            used += len(ids) - shared_tokens(before, ids)
-            if count and used > budget:
-                return count
-            before = ids
-        return len(order)
+            lengths.append(len(ids))
+            shared.append(0 if before is None else shared_tokens(sequences[before], ids))
+            rows += lengths[-1] - shared[-1]
+            if rows > BATCHES_AHEAD * budget:
+                break
+        # the rows that are computed for the sequences from each on, and where the first batch of these ends
+        costs, ends = [0.0] * (len(lengths) + 1), [0] * len(lengths)
+        for first in reversed(range(len(lengths))):
+            costs[first], used = float("inf"), shared[first]
+            for last in range(first, len(lengths)):
+                used += lengths[last] - shared[last]
+                if used > budget and last > first:
+                    break
+                cost = max(used, LEAST_FILLED * budget) + costs[last + 1]
+                if cost <= costs[first]:
+                    costs[first], ends[first] = cost, last + 1
+        return ends[0]
 
     def run(self, trunk: Any, batch: Sequence[Rendered], device: str) -> Hidden:
         """Run the trunk over ids of shape (1, rows), whose positions start again with each sequence."""
@@ -120,7 +146,7 @@ class Packed:
         layout = lay_out([one.ids for one in batch])
         ids = torch.tensor([layout.ids], device=device)
         position_ids = torch.tensor([layout.position_ids], device=device)
-        with packed(trunk, layout):
+        with packed(trunk, layout, varlen=self.varlen):
             hidden = trunk(input_ids=ids, position_ids=position_ids, use_cache=False).last_hidden_state[0]
         rows = [row for index, one in enumerate(batch) for row in layout.rows(index, one.positions)]
         return Hidden(hidden[rows], len(layout.ids), saved=layout.saved)

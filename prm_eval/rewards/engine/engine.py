@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from prm_eval.rewards.engine.attention import can_varlen
 from prm_eval.rewards.engine.batches import Batcher, Hidden, Packed, Padded
 from prm_eval.rewards.engine.network import Network
 from prm_eval.rewards.engine.positions import depends_on_length, forget_lengths
@@ -22,8 +23,8 @@ Result = TypeVar("Result")
 
 # about 3 GB of activations in a 7B model
 BATCH_TOKENS = 16_384
-# few enough to stay in the processor's caches: measured, see benchmarks/README.md
-CPU_BATCH_TOKENS = 2_048
+# few enough for the processor's caches, enough to share most beginnings: measured, see benchmarks/README.md
+CPU_BATCH_TOKENS = 3_072
 # the length of the sequences on which packing is tried out
 PROBE_TOKENS = 48
 # relative; a wrong mask is off by tenths
@@ -96,7 +97,7 @@ class Engine:
         network: The trunk and the head.
         device: The device that holds the network, as torch spells it.
         dtype: The dtype of the trunk ("float32", "bfloat16", "float16"); the head works in float32.
-        batch_tokens: The most rows of a forward pass (default: 2,048 on the CPU, else 16,384); a longer sequence gets
+        batch_tokens: The most rows of a forward pass (default: 3,072 on the CPU, else 16,384); a longer sequence gets
             a pass of its own.
         packing: False always pads; True packs if a trial on the first sequences shows that the trunk allows it.
     """
@@ -196,23 +197,25 @@ class Engine:
         logger.warning("out of memory on %s: going on with --batch-tokens %d", self.device, self.batch_tokens)
 
     def _choose_batcher(self, distinct: Sequence[Rendered]) -> Batcher:
-        """Return packing if a trial on a few tokens gives the same hidden states packed as one by one, else padding."""
-        self.why_padded = self._why_not_packed(max((one.ids for one in distinct), key=len))
-        if self.why_padded:
-            logger.info("sequences are padded, not packed: %s", self.why_padded)
-            return Padded()
-        return Packed()
+        """Return the first way to pack that gives on a trial the hidden states of one by one, else padding."""
+        ids = max((one.ids for one in distinct), key=len)
+        for way in (Packed(varlen=True), Packed()) if can_varlen(self.device, self.dtype) else (Packed(),):
+            self.why_padded = self._why_not(way, ids)
+            if not self.why_padded:
+                return way
+            logger.info("sequences are not packed%s: %s", " for one call a layer" * way.varlen, self.why_padded)
+        return Padded()
 
-    def _why_not_packed(self, ids: tuple[int, ...]) -> str:
+    def _why_not(self, way: Packed, ids: tuple[int, ...]) -> str:
         import torch
 
         start = (ids * PROBE_TOKENS)[:PROBE_TOKENS]
-        half = PROBE_TOKENS // 2
-        probes = sorted({start, start[:half] + start[half:][::-1], start[::-1]})
-        batch = [Rendered(one, tuple(range(len(one)))) for one in probes]
+        # they share half and three quarters with the one before, or nothing
+        turned = [start[:shared] + start[shared:][::-1] for shared in (0, PROBE_TOKENS // 2, PROBE_TOKENS * 3 // 4)]
+        batch = [Rendered(one, tuple(range(len(one)))) for one in sorted({start, *turned})]
         try:
             with torch.inference_mode():
-                together = Packed().run(self.network.trunk, batch, self.device).rows.float()
+                together = way.run(self.network.trunk, batch, self.device).rows.float()
                 apart = torch.cat([Padded().run(self.network.trunk, [one], self.device).rows.float() for one in batch])
         except (NotImplementedError, AttributeError, TypeError, ValueError, RuntimeError, IndexError) as error:
             if is_out_of_memory(error):
