@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from prm_eval.selection import voting
 from prm_eval.selection.selectors import Majority, Slots, WeightedMajority
+from prm_eval.selection.exact_voting import MAX_SLOTS_EXACT
 from prm_eval.selection.voting import exact_vote, exact_vote_cost
 
 MANY = settings(max_examples=80, deadline=None, derandomize=True)
@@ -65,8 +66,8 @@ def test_the_cost_of_the_exact_vote() -> None:
     """It decides between exact and estimated: it must grow with the problem, and forbid what does not fit a float."""
     small, large = (exact_vote_cost(np.full(k, 20), 20 * k, 20 * k) for k in (2, 20))
     assert small < large < math.inf
-    assert exact_vote_cost(np.array([600, 401]), voting.MAX_SLOTS_EXACT + 1, 2) == math.inf
-    assert exact_vote_cost(np.array([600, 400]), voting.MAX_SLOTS_EXACT, 2) < math.inf
+    assert exact_vote_cost(np.array([600, 401]), MAX_SLOTS_EXACT + 1, 2) == math.inf
+    assert exact_vote_cost(np.array([600, 400]), MAX_SLOTS_EXACT, 2) < math.inf
 
 
 def test_the_affordable_method_is_taken_and_both_agree(monkeypatch) -> None:
