@@ -17,7 +17,6 @@ from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.steps.rows import StepBoard, first_fault, step_board
 from prm_eval.leaderboard.words import slug
-from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
@@ -26,6 +25,7 @@ from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
+from prm_eval.workers import Workers, workers
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
@@ -106,7 +106,7 @@ class Boards:
         if not self._pools:
             raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
-    def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool | StepBoard]:
+    def __iter__(self) -> Iterator[tuple[Board, Workers[Yardstick]] | BoardWithoutPool | StepBoard]:
         checker = Checker(self._results)
         with ExitStack() as stack:
             stack.callback(checker.close)
@@ -138,7 +138,7 @@ class Boards:
     @contextmanager
     def _board(
         self, pool: RegisteredPool, at_hand: Pool, looks: Sequence[Look], readers: Sequence[RowReader]
-    ) -> Iterator[tuple[Board, Workers]]:
+    ) -> Iterator[tuple[Board, Workers[Yardstick]]]:
         opened = at_hand.require_sound()
         if opened.info.content_hash != pool.content_hash:
             raise PrmEvalError(
@@ -156,7 +156,7 @@ class Boards:
             size = max(1, min(CHUNK, -(-len(looks) // self._jobs)))
             chunks = [looks[first : first + size] for first in range(0, len(looks), size)]
             reading = _Reading(opened, readers[:jobs])
-            measured = [one for chunk in crew.map(_measure, Lazily(reading.read, chunks)) for one in chunk]
+            measured = [one for chunk in crew.map(_measure, map(reading.read, chunks)) for one in chunk]
             for folder, faults in reading.refused.items():
                 self._leave_out(folder, first_fault(faults))
             good: list[tuple[Submission, Measured]] = []

@@ -13,8 +13,8 @@ from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.leaderboard.workers import workers
 from prm_eval.pools.pool import Pool
+from prm_eval.workers import workers
 from tests.leaderboard.leaderboards import demo_results
 
 
@@ -65,7 +65,7 @@ def test_results_come_in_order_from_whoever_has_the_pool(yardstick, jobs) -> Non
     ("work", "error", "says"),
     [
         (faulty, PrmEvalError, "rewards.parquet, row 4: found a word; expected a number."),
-        (unforeseen, RuntimeError, r"(?s)a process of the board failed:.*in unforeseen.*ZeroDivisionError"),
+        (unforeseen, RuntimeError, r"(?s)a worker process failed:.*in unforeseen.*ZeroDivisionError"),
         (dies, PrmEvalError, "ended with status -9 .* expected 0.* try again with --jobs 1"),
     ],
 )
