@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
@@ -40,6 +41,13 @@ def processors() -> int:
 def worth(jobs: int, size: int, each: int) -> int:
     """Return how many processes to start for a job of some size, where starting one takes as long as ``each`` of it."""
     return max(1, min(jobs, size // each))
+
+
+def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of so many, the last of which may be shorter."""
+    left = iter(items)
+    while block := list(islice(left, size)):
+        yield block
 
 
 class Workers(Protocol[Shared_contra]):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def _grade(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_grading
+    from prm_eval.workers import processors
 
     found = run_grading(
         options.pool,
@@ -30,6 +31,7 @@ def _grade(options: argparse.Namespace) -> int:
         output=options.output,
         compare=options.compare,
         known=options.check_golds,
+        jobs=options.jobs or processors(),
         bars=Bar,
     )
     if found.counts is not None:
@@ -147,7 +149,7 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     return 0
 
 
-POOLS_ALONE = ("n", "selectors", "aggregation", "score_type")
+POOLS_ALONE = ("n", "selectors", "aggregation", "score_type", "jobs")
 STEPS_ALONE = ("threshold", "missing", "neutral")
 """Options of ``prm-eval evaluate`` that have a meaning for one of the two only."""
 
@@ -206,6 +208,7 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
     from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
+    from prm_eval.workers import processors
 
     found = run_evaluation(
         options.pool,
@@ -213,6 +216,7 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
         grades=options.grades,
         aggregations=options.aggregation,
         score_type=options.score_type,
+        jobs=options.jobs or processors(),
         bars=Bar,
         ns=options.n,
         selectors=options.selectors,

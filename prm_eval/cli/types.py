@@ -57,6 +57,16 @@ def add_choice(container: Any, *flags: str, choices: Later, **options: Any) -> N
     container.add_argument(*flags, **options).choices = choices
 
 
+def add_jobs(container: Any) -> None:
+    """Add ``--jobs``, the number of processes; None stands for one a processor."""
+    container.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="processes, where there is enough work for several; no figure depends on it (default: one a processor)",
+    )
+
+
 class Renamed(argparse.Action):
     """An option under the name that it had until version 0.2: it works, is in no help, and says its new name."""
 

@@ -16,7 +16,16 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import GoldCheck, UnreadableGold, check_golds, named, unreadable_golds
 from prm_eval.evaluation.notes import reads_golds
-from prm_eval.grading.pool import DEFAULT, Disagreement, disagreements, grade_pool, is_graded, is_grader, source_of
+from prm_eval.grading.pool import (
+    DEFAULT,
+    Disagreement,
+    disagreements,
+    grade_pool,
+    is_graded,
+    is_grader,
+    source_of,
+    verdicts,
+)
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import load_problems
 from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, Progress, no_bars
@@ -116,6 +125,7 @@ def run_grading(
     output: Path | None = None,
     compare: str | None = None,
     known: str | None = None,
+    jobs: int = 1,
     bars: Bars = no_bars,
 ) -> Grading:
     """Grade every candidate of a pool, even if it has grades of this grader already.
@@ -126,6 +136,7 @@ def run_grading(
         output: The folder of the grades file; the pool by default.
         compare: Another source of grades: "published", or a grader, which grades first if it has not yet.
         known: A problem set by name or file, whose golds of the same statements are held against the pool's.
+        jobs: The number of processes.
         bars: The bars of the stages.
 
     Raises:
@@ -138,26 +149,26 @@ def run_grading(
     golds = check_golds(pool.problems.values(), load_problems(known)) if known is not None else None
     unread = unreadable_golds(pool.problems.values()) if reads_golds(source_of(grader)) else ()
     with bars(GRADING, pool.info.n_problems, "problem") as progress:
-        path = grade_pool(pool, name=grader, folder=output, progress=progress)
+        path = grade_pool(pool, name=grader, folder=output, jobs=jobs, progress=progress)
     if output is not None:
         return Grading(path, None, None, unread, golds)
     source = source_of(grader)
-    counts = Counter(row.grade for _, rows in pool.grades(source) for row in rows)
+    counts = verdicts(path)
     found = None
     if compare is not None:
         if is_grader(compare):
-            grade_unless_graded(pool, compare, bars=bars)
+            grade_unless_graded(pool, compare, jobs=jobs, bars=bars)
         found = tuple(disagreements(pool, source_of(compare), source))
-    return Grading(path, {str(name): count for name, count in sorted(counts.items())}, found, unread, golds)
+    return Grading(path, counts, found, unread, golds)
 
 
-def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_bars) -> bool:
+def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, jobs: int = 1, bars: Bars = no_bars) -> bool:
     """Grade a pool unless it has grades of the grader's present version; return whether it was graded now."""
     if is_graded(pool, grader):
         return False
     what = GRADING if grader == DEFAULT else GRADING_WITH.format(grader=grader)
     with bars(what, pool.info.n_problems, "problem") as progress:
-        grade_pool(pool, name=grader, progress=progress)
+        grade_pool(pool, name=grader, jobs=jobs, progress=progress)
     return True
 
 
@@ -249,6 +260,7 @@ def run_evaluation(
     grades: str = AUTO,
     aggregations: Sequence[str] | None = None,
     score_type: str | None = None,
+    jobs: int = 1,
     bars: Bars = no_bars,
     **settings: Any,
 ) -> Evaluation:
@@ -260,6 +272,7 @@ def run_evaluation(
         grades: "auto", "own", "published" or a grader's name.
         aggregations: Evaluate process reward models under each of these, instead of the declared one.
         score_type: What the numbers are, where a file says no more than "raw" or "value".
+        jobs: The number of processes.
         bars: The bars of the stages.
         settings: The other arguments of :func:`prm_eval.evaluation.curves.evaluate`.
 
@@ -270,9 +283,9 @@ def run_evaluation(
     source = meant_grades(pool, grades)
     files = opened_rewards(rewards or pool.reward_folders(), aggregations, score_type)
     if source == "own":
-        grade_unless_graded(pool, bars=bars)
+        grade_unless_graded(pool, jobs=jobs, bars=bars)
     with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
-        return evaluate(pool, files, grades=source, progress=progress, **settings)
+        return evaluate(pool, files, grades=source, jobs=jobs, progress=progress, **settings)
 
 
 def chosen_runner(

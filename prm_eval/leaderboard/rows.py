@@ -25,12 +25,12 @@ from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
-from prm_eval.workers import Workers, workers
+from prm_eval.workers import Workers, workers, worth
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
-# up to this many are measured in this process: starting others takes longer
-FEW = 12
+# whose measuring takes as long as the start of a process
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class Boards:
                 # what cannot cut this pool is a fault of the submissions that name it
                 arrays.prepare([splitter])
         yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n)).prepare()
-        jobs = self._jobs if len(looks) > FEW else 1
+        jobs = worth(self._jobs, len(looks), FEW)
         # many small products: threads within them, beside processes, would only wait for each other
         with threadpool_limits(1), workers(yardstick, jobs) as crew:
-            size = max(1, min(CHUNK, -(-len(looks) // self._jobs)))
+            size = max(1, min(CHUNK, -(-len(looks) // jobs)))
             chunks = [looks[first : first + size] for first in range(0, len(looks), size)]
             reading = _Reading(opened, readers[:jobs])
             measured = [one for chunk in crew.map(_measure, map(reading.read, chunks)) for one in chunk]

@@ -210,9 +210,7 @@ def _binomial(m: int, size: int, n: int) -> Floats:
     """Return P(i of ``size`` slots are drawn), i from 0 to m, where each is with probability n/m, 0 < n < m."""
     drawn = np.arange(size + 1)
     result = np.zeros(m + 1)
-    result[: size + 1] = np.exp(
-        _log_binomials(m)[size] + drawn * np.log(n / m) + (size - drawn) * np.log1p(-n / m)
-    )
+    result[: size + 1] = np.exp(_log_binomials(m)[size] + drawn * np.log(n / m) + (size - drawn) * np.log1p(-n / m))
     return result
 
 
