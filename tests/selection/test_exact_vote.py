@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prm_eval.selection import voting
-from prm_eval.selection.selectors import Majority, Slots, WeightedMajority
 from prm_eval.selection.exact_voting import MAX_SLOTS_EXACT
+from prm_eval.selection.selectors import Majority, Slots, WeightedMajority
 from prm_eval.selection.voting import exact_vote, exact_vote_cost
 
 MANY = settings(max_examples=80, deadline=None, derandomize=True)
