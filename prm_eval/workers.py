@@ -21,7 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 
 # seconds that a process may take to end once it has nothing left to do
 PATIENCE = 10.0
@@ -189,6 +189,8 @@ def _serve(connection: Connection, shared: Any) -> None:
 
 def _portable(error: Exception) -> Exception:
     """Return an error that can be sent to another process, as not every error can; unforeseen ones get a traceback."""
+    if isinstance(error, DataError):
+        return error
     if isinstance(error, PrmEvalError):
         return PrmEvalError(str(error))
     if isinstance(error, OSError):

@@ -28,7 +28,7 @@ from prm_eval.grading.pool import (
 )
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import load_problems
-from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, Progress, no_bars
+from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
 from prm_eval.records import DECLARABLE, ScoreType
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
@@ -39,9 +39,15 @@ from prm_eval.rewards.taking import take_rewards
 from prm_eval.store.rules import harmless
 from prm_eval.texts.step_report import StepReport, step_report
 from prm_eval.texts.steps import split_steps
+from prm_eval.workers import in_blocks, workers, worth
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
+# candidates that are cut at a time, and those whose cutting takes as long as the start of a process
+CANDIDATES_A_BLOCK = 1_000
+CUT_A_PROCESS = 40_000
+_Text = tuple[str, tuple[str, ...] | None]
+
 LEFT_OPEN: tuple[ScoreType, ...] = ("raw", "value")
 """The score types that importers give numbers of which nobody said what they are."""
 
@@ -345,24 +351,44 @@ def run_scoring(
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
 
 
-def report_on_steps(pool: Pool, splitter: str | None = None, *, bars: Bars = no_bars) -> StepReport:
+def report_on_steps(pool: Pool, splitter: str | None = None, *, jobs: int = 1, bars: Bars = no_bars) -> StepReport:
     """Return the report on the steps of a pool's candidates, cut as the pool says or by another splitter.
+
+    Args:
+        pool: The candidates.
+        splitter: The splitter.
+        jobs: The number of processes.
+        bars: The bar of the progress.
 
     Raises:
         PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
     """
-    name = splitter or pool.info.splitter
-    with bars(CUTTING, pool.info.n_candidates, "candidate") as progress:
-        return step_report(_cut(pool, name, progress))
+    found = StepReport()
+    blocks = in_blocks(_texts(pool), max(1, CANDIDATES_A_BLOCK // pool.info.m))
+    jobs = worth(jobs, pool.info.n_candidates, CUT_A_PROCESS)
+    with (
+        bars(CUTTING, pool.info.n_candidates, "candidate") as progress,
+        workers(splitter or pool.info.splitter, jobs) as crew,
+    ):
+        for report in crew.map(_report_on, blocks):
+            found += report
+            progress(found.candidates)
+    return found
 
 
-def _cut(pool: Pool, splitter: str, progress: Progress) -> Iterator[tuple[str, ...]]:
-    done = 0
+def _texts(pool: Pool) -> Iterator[list[_Text]]:
     for _, table in pool.blocks(["problem_id", "text", "steps"]):
-        for text, steps in zip(table["text"].to_pylist(), table["steps"].to_pylist(), strict=True):
-            yield split_steps(text, splitter, steps)
-        done += len(table)
-        progress(done)
+        steps = (None if each is None else tuple(each) for each in table["steps"].to_pylist())
+        yield list(zip(table["text"].to_pylist(), steps, strict=True))
+
+
+def _report_on(splitter: str, problems: list[list[_Text]]) -> StepReport:
+    """Return the report on some candidates; copies are cut once."""
+    found = StepReport()
+    for problem in problems:
+        for (text, steps), copies in Counter(problem).items():
+            found += step_report([split_steps(text, splitter, steps)]).times(copies)
+    return found
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:

@@ -25,8 +25,14 @@ SHOWN = 200
 PROMPT = ("prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
 
 
-def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
-    """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible."""
+def summary_lines(pool: Pool, bars: Bars = no_bars, jobs: int = 1) -> Iterator[str]:
+    """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible.
+
+    Args:
+        pool: The pool.
+        bars: The bar of the progress.
+        jobs: The number of processes.
+    """
     info = pool.info
     yield f"pool       {visible(str(pool.path))}  ({info.content_hash})"
     name = one_line(str(info.problem_set.get("name") or "an unnamed set"), SHOWN)
@@ -43,7 +49,7 @@ def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from report_on_steps(pool, bars=bars).lines()
+    yield from report_on_steps(pool, jobs=jobs, bars=bars).lines()
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 

@@ -110,7 +110,8 @@ def grade_pool(
     with workers(shared, jobs) as crew, TableWriter(path, GRADES) as table:
         for block in crew.map(_graded, blocks):
             for columns in block:
-                table.add_rows({**columns, "grader": [grader.version] * len(columns["grade"])}, size=100)
+                count = len(columns["grade"])
+                table.add_rows({**columns, "grader": [grader.version] * count}, size=100 * count)
             done += len(block)
             if progress is not None:
                 progress(done)

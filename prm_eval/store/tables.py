@@ -45,12 +45,11 @@ class TableWriter:
             column.append(row[name])
         self._count(1, size)
 
-    def add_rows(self, columns: Mapping[str, Sequence[Any]], size: int = 100) -> None:
-        """Add rows by their columns; ``size`` is the approximate size in bytes of one of them."""
-        rows = len(columns[self.schema.names[0]])
+    def add_rows(self, columns: Mapping[str, Sequence[Any]], size: int) -> None:
+        """Add rows by their columns; ``size`` is the approximate size in bytes of all of them."""
         for name, column in self._columns.items():
             column += columns[name]
-        self._count(rows, rows * size)
+        self._count(len(columns[self.schema.names[0]]), size)
 
     def _count(self, rows: int, size: int) -> None:
         self._rows += rows
