@@ -10,11 +10,11 @@ from prm_eval.cli.printing import say as print
 from prm_eval.cli.seeing import show_pool
 from prm_eval.cli.types import counted
 from prm_eval.progress import IMPORTING, Bar
-from prm_eval.workers import processors
 
 
 def _pool_import(options: argparse.Namespace) -> int:
     from prm_eval.importers import import_pool
+    from prm_eval.workers import processors
 
     jobs = options.jobs or processors()
     with Bar(IMPORTING, None, "problem") as progress:

@@ -10,7 +10,6 @@ from pathlib import Path
 from prm_eval.cli.printing import say as print
 from prm_eval.errors import PrmEvalError
 from prm_eval.progress import RANKING, Bar
-from prm_eval.workers import processors
 
 
 def show_pool(path: Path, jobs: int) -> None:
@@ -25,6 +24,8 @@ def show_pool(path: Path, jobs: int) -> None:
 def _pool_show(options: argparse.Namespace) -> int:
     chosen = (options.problem, options.slot, options.verdict, options.rewards, options.html, options.most)
     if all(each is None for each in chosen):
+        from prm_eval.workers import processors
+
         show_pool(options.pool, processors())
         return 0
     from prm_eval.evaluation.viewing import view_candidates

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import import_module
-from operator import attrgetter
 from typing import Any
+
+from prm_eval.cli.constants import constant
 
 EXAMPLE = "example: "
 
@@ -28,9 +28,9 @@ class Later:
 
     @property
     def value(self) -> Any:
-        """The constant."""
+        """The constant; of a mapping its keys are enough."""
         module, _, name = self.home.partition(":")
-        return attrgetter(name)(import_module(module))
+        return constant(module, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter([*self._before, *self.value])
