@@ -150,14 +150,18 @@ def _power(base: Complex, exponent: int) -> Complex | None:
 
 def _counts_and_nodes(distinct: Ints, counts: Ints, n: int, highest: int) -> tuple[Ints, Floats, Floats]:
     """Return each winning count c up to the highest with each node of its quadrature: c, the node, its weight."""
-    votes, nodes, weights = [], [], []
-    for c in range(1, highest + 1):
-        ties = min(int(counts[distinct >= c].sum()) - 1, (n - c) // c)
-        node, weight = _quadrature(ties // 2 + 1)
-        votes.append(np.full(len(node), c))
-        nodes.append(node)
-        weights.append(weight)
-    return np.concatenate(votes), np.concatenate(nodes), np.concatenate(weights)
+    c = np.arange(1, highest + 1)
+    rivals = counts @ (distinct[:, None] >= c) - 1
+    ties = np.minimum(rivals, (n - c) // c)
+    return _nodes_of(tuple((ties // 2 + 1).tolist()))
+
+
+@lru_cache(maxsize=1_024)
+def _nodes_of(numbers: tuple[int, ...]) -> tuple[Ints, Floats, Floats]:
+    """Return the nodes and weights of so many nodes for each winning count from 1 on, with the count."""
+    found = [_quadrature(number) for number in numbers]
+    votes = np.repeat(np.arange(1, len(numbers) + 1), numbers)
+    return votes, np.concatenate([nodes for nodes, _ in found]), np.concatenate([weights for _, weights in found])
 
 
 @dataclass(frozen=True)
