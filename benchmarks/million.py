@@ -2,7 +2,8 @@
 
 A step reads and writes one problem at a time, so its memory must follow the largest problem, not the number of
 candidates. Every step is its own command. The kernel counts its processor time, workers included, and its peak resident
-memory: that of the largest process, if it starts others (``--jobs``). The file is made up (seeded) and goes to a temporary folder::
+memory: that of the largest process, if it starts others (``--jobs``). The file is made up (seeded) and goes to a
+temporary folder::
 
     OMP_NUM_THREADS=1 python benchmarks/million.py
 """

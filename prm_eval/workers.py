@@ -27,7 +27,7 @@ from prm_eval.errors import DataError, PrmEvalError
 PATIENCE = 10.0
 
 Shared = TypeVar("Shared")
-Shared_contra = TypeVar("Shared_contra", contravariant=True)
+Shared_co = TypeVar("Shared_co", covariant=True)
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -50,10 +50,10 @@ def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield block
 
 
-class Workers(Protocol[Shared_contra]):
+class Workers(Protocol[Shared_co]):
     """The workers that map a piece of work over some items."""
 
-    def map(self, work: Callable[[Shared_contra, Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+    def map(self, work: Callable[[Shared_co, Item], Found], items: Iterable[Item]) -> Iterator[Found]:
         """Yield the result of the work for each item, in their order; items are taken as somebody is free for them."""
         ...
 
@@ -109,7 +109,8 @@ class Crew(Generic[Shared]):
                 at_work[connection] = given
                 given += 1
                 made.make()
-            for connection in wait(list(at_work)):
+            ready = wait(list(at_work))
+            for connection in [each for each in at_work if each in ready]:
                 found[at_work.pop(connection)] = self._talk(connection, connection.recv)
                 free.append(connection)
             # an error waits for its turn too: the first one is the same for any number of processes

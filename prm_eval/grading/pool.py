@@ -99,19 +99,18 @@ def grade_pool(
         DataError: A problem has no gold answer.
     """
     pool.require_gold()
-    grader = load_grader(name)
+    version = load_grader(name).version
     path = grades_file(pool, name, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     jobs = worth(jobs, pool.info.n_candidates, CANDIDATES_A_PROCESS)
-    # a grader may have a process of its own, so that each worker makes its own grader
-    shared = grader if jobs == 1 else _Named(name)
+    shared = _Grading(name)
     blocks = in_blocks(_ungraded(pool), max(1, CANDIDATES_A_BLOCK // pool.info.m))
     done = 0
     with workers(shared, jobs) as crew, TableWriter(path, GRADES) as table:
         for block in crew.map(_graded, blocks):
             for columns in block:
                 count = len(columns["grade"])
-                table.add_rows({**columns, "grader": [grader.version] * count}, size=100 * count)
+                table.add_rows({**columns, "grader": [version] * count}, size=100 * count)
             done += len(block)
             if progress is not None:
                 progress(done)
@@ -134,29 +133,21 @@ def _ungraded(pool: Pool) -> Iterator[_Ungraded]:
         yield _Ungraded(problem, ids, texts, slots)
 
 
-class _Named:
-    """A grader that is made where it is first used."""
+class _Grading:
+    """The grader of a process, which is made where it is first used: it may have a child process of its own."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     @cached_property
-    def version(self) -> str:
-        """The version of the grader."""
-        return self._grader.version
-
-    @cached_property
-    def _grader(self) -> Grader:
+    def grader(self) -> Grader:
+        """The grader."""
         return load_grader(self._name)
 
-    def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
-        """Return the grade and answer class of every candidate of one problem."""
-        return self._grader.grade_problem(gold, texts, slots)
 
-
-def _graded(grader: Grader, problems: Sequence[_Ungraded]) -> list[dict[str, list[Any]]]:
+def _graded(shared: _Grading, problems: Sequence[_Ungraded]) -> list[dict[str, list[Any]]]:
     """Return the columns of the grades of some problems, but for the grader."""
-    found = []
+    grader, found = shared.grader, []
     for each in problems:
         # require_gold has seen to that
         rows = grader.grade_problem(str(each.problem.gold), each.texts, each.slots)

@@ -222,7 +222,7 @@ class _Ballot:
             np.maximum(best[party], each, out=best[party])
         least = best.max(axis=0) * (1 - TIE)
         reach = (best >= least) & (least > 0)
-        shares = reach.astype(np.float64)
+        shares: Floats = reach.astype(np.float64)
         contested = np.flatnonzero(reach.sum(axis=0) > 1)
         if len(contested):
             tied = np.zeros((self._parties, len(contested)))
