@@ -43,6 +43,14 @@ def worth(jobs: int, size: int, each: int) -> int:
     return max(1, min(jobs, size // each))
 
 
+def block_size(jobs: int, size: int, each: int) -> int:
+    """Return how many items go to a process at a time, for blocks of some size of which an item has ``each``.
+
+    In this process it is one: progress is told after each.
+    """
+    return max(1, size // each) if jobs > 1 else 1
+
+
 def in_blocks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """Yield the items in lists of so many, the last of which may be shorter."""
     left = iter(items)

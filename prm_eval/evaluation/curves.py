@@ -50,7 +50,7 @@ from prm_eval.selection.selectors import (
     Slots,
     problem_seed,
 )
-from prm_eval.workers import in_blocks, workers, worth
+from prm_eval.workers import block_size, in_blocks, workers, worth
 
 Floats = npt.NDArray[np.float64]
 _Curves = dict[CurveKey, Accuracy]
@@ -240,9 +240,10 @@ def evaluate(
             yield graded
 
     measuring = _Measuring(chosen, grid, seed, draws, rule)
-    size = pool.info.n_problems * pool.info.m
-    with workers(measuring, worth(jobs, size, SLOTS_A_PROCESS)) as crew:
-        for block in crew.map(_measured, in_blocks(walk(), max(1, SLOTS_A_BLOCK // pool.info.m))):
+    jobs = worth(jobs, pool.info.n_problems * pool.info.m, SLOTS_A_PROCESS)
+    blocks = in_blocks(walk(), block_size(jobs, SLOTS_A_BLOCK, pool.info.m))
+    with workers(measuring, jobs) as crew:
+        for block in crew.map(_measured, blocks):
             tables.add(block)
             if progress is not None:
                 progress(len(tables.problems))

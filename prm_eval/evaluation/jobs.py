@@ -39,7 +39,7 @@ from prm_eval.rewards.taking import take_rewards
 from prm_eval.store.rules import harmless
 from prm_eval.texts.step_report import StepReport, step_report
 from prm_eval.texts.steps import split_steps
-from prm_eval.workers import in_blocks, workers, worth
+from prm_eval.workers import block_size, in_blocks, workers, worth
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
@@ -364,8 +364,8 @@ def report_on_steps(pool: Pool, splitter: str | None = None, *, jobs: int = 1, b
         PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
     """
     found = StepReport()
-    blocks = in_blocks(_texts(pool), max(1, CANDIDATES_A_BLOCK // pool.info.m))
     jobs = worth(jobs, pool.info.n_candidates, CUT_A_PROCESS)
+    blocks = in_blocks(_texts(pool), block_size(jobs, CANDIDATES_A_BLOCK, pool.info.m))
     with (
         bars(CUTTING, pool.info.n_candidates, "candidate") as progress,
         workers(splitter or pool.info.splitter, jobs) as crew,

@@ -16,7 +16,7 @@ from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
 from prm_eval.records import GradeRow, Problem
 from prm_eval.store.tables import TableWriter, open_table
-from prm_eval.workers import in_blocks, workers, worth
+from prm_eval.workers import block_size, in_blocks, workers, worth
 
 DEFAULT = "default"
 # candidates whose grading takes as long as the start of a process
@@ -104,7 +104,7 @@ def grade_pool(
     path.parent.mkdir(parents=True, exist_ok=True)
     jobs = worth(jobs, pool.info.n_candidates, CANDIDATES_A_PROCESS)
     shared = _Grading(name)
-    blocks = in_blocks(_ungraded(pool), max(1, CANDIDATES_A_BLOCK // pool.info.m))
+    blocks = in_blocks(_ungraded(pool), block_size(jobs, CANDIDATES_A_BLOCK, pool.info.m))
     done = 0
     with workers(shared, jobs) as crew, TableWriter(path, GRADES) as table:
         for block in crew.map(_graded, blocks):
