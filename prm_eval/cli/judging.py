@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def _grade(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.jobs import run_grading
-    from prm_eval.workers import processors
 
     found = run_grading(
         options.pool,
@@ -205,10 +205,10 @@ def _write_page(path: Path, page: str) -> None:
 
 
 def _evaluate_pool(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
     from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
-    from prm_eval.workers import processors
 
     found = run_evaluation(
         options.pool,

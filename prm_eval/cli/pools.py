@@ -13,8 +13,8 @@ from prm_eval.progress import IMPORTING, Bar
 
 
 def _pool_import(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.importers import import_pool
-    from prm_eval.workers import processors
 
     jobs = options.jobs or processors()
     with Bar(IMPORTING, None, "problem") as progress:

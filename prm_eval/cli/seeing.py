@@ -24,7 +24,7 @@ def show_pool(path: Path, jobs: int) -> None:
 def _pool_show(options: argparse.Namespace) -> int:
     chosen = (options.problem, options.slot, options.verdict, options.rewards, options.html, options.most)
     if all(each is None for each in chosen):
-        from prm_eval.workers import processors
+        from prm_eval.children.workers import processors
 
         show_pool(options.pool, processors())
         return 0

@@ -211,8 +211,8 @@ def _pool_of(folder: Path, results: Path) -> RegisteredPool:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.leaderboard import build, compare, update_readme
-    from prm_eval.workers import processors
 
     jobs = options.jobs or processors()
     output = options.output or options.results / "leaderboard"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval import plugins
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.golds import NAMED, UnreadableGold, unreadable_golds
 from prm_eval.evaluation.graded import (
@@ -50,7 +51,6 @@ from prm_eval.selection.selectors import (
     Slots,
     problem_seed,
 )
-from prm_eval.workers import block_size, in_blocks, workers, worth
 
 Floats = npt.NDArray[np.float64]
 _Curves = dict[CurveKey, Accuracy]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import GoldCheck, UnreadableGold, check_golds, named, unreadable_golds
@@ -39,7 +40,6 @@ from prm_eval.rewards.taking import take_rewards
 from prm_eval.store.rules import harmless
 from prm_eval.texts.step_report import StepReport, step_report
 from prm_eval.texts.steps import split_steps
-from prm_eval.workers import block_size, in_blocks, workers, worth
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""

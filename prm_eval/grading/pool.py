@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval import plugins
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.grading import Grader
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
 from prm_eval.records import GradeRow, Problem
 from prm_eval.store.tables import TableWriter, open_table
-from prm_eval.workers import block_size, in_blocks, workers, worth
 
 DEFAULT = "default"
 # candidates whose grading takes as long as the start of a process

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from prm_eval.children.workers import in_blocks, workers, worth
 from prm_eval.errors import DataError
 from prm_eval.importers.common import ImportedProblem, Reader, Wanted
 from prm_eval.importers.rows import RowReader, fails
 from prm_eval.importers.sources import HubFile, Place, Source
-from prm_eval.workers import in_blocks, workers, worth
 
 Load = Callable[[], ImportedProblem]
 """What gives one problem, or raises its fault."""

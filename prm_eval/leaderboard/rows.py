@@ -11,6 +11,7 @@ from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
+from prm_eval.children.workers import Workers, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
@@ -25,7 +26,6 @@ from prm_eval.submissions.alike import Ordered, copies, ordered
 from prm_eval.submissions.checking.check import Checker, Look, read_rows
 from prm_eval.submissions.checking.reading import RowReader, with_rewards
 from prm_eval.submissions.checking.refused import screened
-from prm_eval.workers import Workers, workers, worth
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from prm_eval.children.workers import Workers
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.pool_arrays import texts_of
 from prm_eval.evaluation.yardstick import Yardstick
@@ -26,7 +27,6 @@ from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Table, TableRow, table_of
 from prm_eval.store.writing import NewFolder, copy_file, remove_leftovers, write_text
 from prm_eval.submissions import RegisteredPool
-from prm_eval.workers import Workers
 
 OURS = ("*.html", "leaderboard.*", "submissions/*.html", "charts/*.svg")
 Progress = Callable[[int], None]

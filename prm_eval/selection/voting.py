@@ -190,29 +190,30 @@ class _Ballot:
         wins = np.zeros((len(ns), self._parties, len(self._weights)))
         count = 0
         for block in orders:
-            count += block.shape[1]
+            draws = block.shape[1]
+            count += draws
+            added = self._added(block, ns)
             # the tables stay in the processor's cache
-            step = max(1, IN_CACHE // (block.shape[1] * len(self._party)))
+            step = max(1, IN_CACHE // (draws * len(self._party)))
             for first in range(0, len(self._weights), step):
                 some = slice(first, first + step)
-                self._count(block, ns, self._weights[some], wins[:, :, some])
+                self._count(added, draws, self._weights[some], wins[:, :, some])
         return list(wins / count)
 
-    def _count(self, orders: Ints, ns: Sequence[int], weights: Floats, wins: Floats) -> None:
+    def _added(self, orders: Ints, ns: Sequence[int]) -> list[tuple[Ints, Ints]]:
+        """Return for each n the slots that it adds to the n before, and their cells in a table (classes, draws)."""
+        row_of, places = self._class * orders.shape[1], np.arange(orders.shape[1])
+        slots = [orders[before:n] for before, n in zip([0, *ns], ns, strict=False)]
+        return [(each, (row_of.take(each) + places).ravel()) for each in slots]
+
+    def _count(self, added: list[tuple[Ints, Ints]], draws: int, weights: Floats, wins: Floats) -> None:
         """Add to (len(ns), parties, weightings) the number of draws that each party wins."""
-        kinds, draws = len(weights), orders.shape[1]
+        kinds = len(weights)
         cast = np.zeros((len(self._party), kinds, draws))
-        row_of, places = self._class * draws, np.arange(draws)
-        before = 0
-        for row, n in enumerate(ns):
-            # each n adds its slots to the sums of the one before
-            slots = orders[before:n]
-            cells = row_of.take(slots)
-            cells += places
+        for row, (slots, cells) in enumerate(added):
             for kind, each in enumerate(weights):
-                added = np.bincount(cells.ravel(), each.take(slots).ravel(), len(self._party) * draws)
-                cast[:, kind] += added.reshape(-1, draws)
-            before = n
+                more = np.bincount(cells, each.take(slots).ravel(), len(self._party) * draws)
+                cast[:, kind] += more.reshape(-1, draws)
             wins[row] += self._winners(cast.reshape(len(cast), -1)).reshape(-1, kinds, draws).sum(axis=2)
 
     def _winners(self, cast: Floats) -> Floats:

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
+from prm_eval.children.workers import workers, worth
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.pools.pool import Pool
-from prm_eval.workers import workers, worth
 from tests.leaderboard.leaderboards import demo_results
 
 
