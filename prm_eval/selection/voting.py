@@ -174,9 +174,13 @@ class _Ballot:
     """
 
     def __init__(self, member: Ints, weights: Floats, party: Ints, parties: int) -> None:
-        labels, self._class = np.unique(np.maximum(member, 0), return_inverse=True)
+        labels, of = np.unique(np.maximum(member, 0), return_inverse=True)
         self._party, self._parties = party[labels], parties
-        self._weights = np.ascontiguousarray(weights.T)
+        # the slots of a class are side by side
+        order = np.argsort(of, kind="stable")
+        self._row = np.argsort(order)
+        self._ends = np.cumsum(np.bincount(of)).tolist()
+        self._weights = np.ascontiguousarray(weights.T[:, order])
 
     def elected(self, orders: Iterable[Ints], ns: Sequence[int]) -> list[Floats]:
         """Return for each n (parties, weightings): the share of the draws that each party wins.
@@ -192,29 +196,25 @@ class _Ballot:
         for block in orders:
             draws = block.shape[1]
             count += draws
-            added = self._added(block, ns)
             # the tables stay in the processor's cache
             step = max(1, IN_CACHE // (draws * len(self._party)))
-            for first in range(0, len(self._weights), step):
-                some = slice(first, first + step)
-                self._count(added, draws, self._weights[some], wins[:, :, some])
+            drawn, before = np.zeros((len(self._row), draws)), 0
+            for row, n in enumerate(ns):
+                # each n adds its slots to those of the one before
+                drawn[self._row.take(block[before:n]), np.arange(draws)] = 1.0
+                before = n
+                for first in range(0, len(self._weights), step):
+                    some = slice(first, first + step)
+                    shares = self._winners(self._cast(drawn, self._weights[some]))
+                    wins[row, :, some] += shares.reshape(self._parties, -1, draws).sum(axis=2)
         return list(wins / count)
 
-    def _added(self, orders: Ints, ns: Sequence[int]) -> list[tuple[Ints, Ints]]:
-        """Return for each n the slots that it adds to the n before, and their cells in a table (classes, draws)."""
-        row_of, places = self._class * orders.shape[1], np.arange(orders.shape[1])
-        slots = [orders[before:n] for before, n in zip([0, *ns], ns, strict=False)]
-        return [(each, (row_of.take(each) + places).ravel()) for each in slots]
-
-    def _count(self, added: list[tuple[Ints, Ints]], draws: int, weights: Floats, wins: Floats) -> None:
-        """Add to (len(ns), parties, weightings) the number of draws that each party wins."""
-        kinds = len(weights)
-        cast = np.zeros((len(self._party), kinds, draws))
-        for row, (slots, cells) in enumerate(added):
-            for kind, each in enumerate(weights):
-                more = np.bincount(cells, each.take(slots).ravel(), len(self._party) * draws)
-                cast[:, kind] += more.reshape(-1, draws)
-            wins[row] += self._winners(cast.reshape(len(cast), -1)).reshape(-1, kinds, draws).sum(axis=2)
+    def _cast(self, drawn: Floats, weights: Floats) -> Floats:
+        """Return (classes, weightings x draws): the sum of each class's weights in each draw."""
+        cast = np.empty((len(self._party), len(weights), drawn.shape[1]))
+        for label, (start, end) in enumerate(zip([0, *self._ends], self._ends, strict=False)):
+            np.matmul(weights[:, start:end], drawn[start:end], out=cast[label])
+        return cast.reshape(len(cast), -1)
 
     def _winners(self, cast: Floats) -> Floats:
         """Return (parties, draws): each party's share of a draw, from the sums of weights of the classes."""
