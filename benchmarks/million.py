@@ -1,8 +1,9 @@
 """A million candidates through the real command: time and peak memory of each step, beside those of a tenth of it.
 
 A step reads and writes one problem at a time, so its memory must follow the largest problem, not the number of
-candidates. Every step is its own process. The kernel counts its processor time, workers included, and its peak resident
-memory: that of the largest process, if it starts others. The file is made up (seeded) and goes to a temporary folder::
+candidates. Every step is its own command. The kernel counts its processor time, workers included, and its peak resident
+memory: that of the largest process, if it starts others (``--jobs``). The file is made up (seeded) and goes to a
+temporary folder::
 
     OMP_NUM_THREADS=1 python benchmarks/million.py
 """
@@ -86,15 +87,16 @@ def measured(command: list[str], output: IO[bytes]) -> Usage:
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEBI)
 
 
-def run_steps(folder: Path, count: int, seed: int) -> dict[str, Usage]:
+def run_steps(folder: Path, count: int, seed: int, jobs: int | None) -> dict[str, Usage]:
     """Make a file of so many problems and take it through import, grade and evaluate."""
     source, pool, result = folder / f"{count}.jsonl", folder / f"pool-{count}", folder / f"{count}.json"
     correct = write_rows(source, count, seed)
     prm_eval = str(Path(sys.executable).with_name("prm-eval"))
+    several = ["--jobs", str(jobs)] if jobs else []
     steps = {
-        "pool import": [prm_eval, "pool", "import", str(source), "-o", str(pool)],
-        "grade": [prm_eval, "grade", str(pool)],
-        "evaluate": [prm_eval, "evaluate", str(pool), "--json"],
+        "pool import": [prm_eval, "pool", "import", str(source), "-o", str(pool), *several],
+        "grade": [prm_eval, "grade", str(pool), *several],
+        "evaluate": [prm_eval, "evaluate", str(pool), "--json", *several],
     }
     found: dict[str, Usage] = {}
     for name, command in steps.items():
@@ -135,6 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=10_000, help=f"of {SAMPLES} candidates each")
     parser.add_argument("--seed", type=int, default=20_230_531)
+    parser.add_argument("--jobs", type=int, help="processes of each step (default: one a processor)")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made (default: the system's)")
     options = parser.parse_args()
     if options.problems < 10:
@@ -142,7 +145,7 @@ def main() -> None:
     found: dict[int, dict[str, Usage]] = {}
     with tempfile.TemporaryDirectory(prefix="prm_eval-million-", dir=options.folder) as name:
         for count in (options.problems // 10, options.problems):
-            found[count] = run_steps(Path(name), count, options.seed)
+            found[count] = run_steps(Path(name), count, options.seed, options.jobs)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {SAMPLES} candidates a problem")
     print_table(found)
 

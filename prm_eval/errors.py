@@ -38,6 +38,10 @@ class DataError(PrmEvalError):
         place = f"{path}, row {row}" if row is not None else f"{path}"
         super().__init__(f"{place}: found {found}; expected {expected}." + (f" {hint}" if hint else ""))
 
+    def __reduce__(self) -> tuple[type[DataError], tuple[str, int | None, str, str, str]]:
+        """Return how it is made again, in another process."""
+        return type(self), (self.path, self.row, self.found, self.expected, self.hint)
+
 
 class ModelError(PrmEvalError):
     """A reward model cannot be found, loaded or used."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def _grade(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.jobs import run_grading
 
     found = run_grading(
@@ -30,6 +31,7 @@ def _grade(options: argparse.Namespace) -> int:
         output=options.output,
         compare=options.compare,
         known=options.check_golds,
+        jobs=options.jobs or processors(),
         bars=Bar,
     )
     if found.counts is not None:
@@ -151,7 +153,7 @@ def _say_scored(found: Scoring, pool: Pool, submission: str | None, taken: Path 
     return 0
 
 
-POOLS_ALONE = ("n", "selectors", "aggregation", "score_type", "k_measures")
+POOLS_ALONE = ("n", "selectors", "aggregation", "score_type", "k_measures", "jobs")
 ONE_POOL_ALONE = ("aggregation", "k_measures")
 STEPS_ALONE = ("threshold", "missing", "neutral")
 """Options of ``prm-eval evaluate`` that have a meaning for one of these only."""
@@ -254,6 +256,7 @@ def _write_page(path: Path, page: str) -> None:
 
 
 def _evaluate_pool(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.jobs import run_evaluation
     from prm_eval.evaluation.report import html_page, text_table
     from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
@@ -264,6 +267,7 @@ def _evaluate_pool(options: argparse.Namespace) -> int:
         grades=options.grades,
         aggregations=options.aggregation,
         score_type=options.score_type,
+        jobs=options.jobs or processors(),
         bars=Bar,
         ns=options.n,
         selectors=options.selectors,

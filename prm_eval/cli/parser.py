@@ -15,7 +15,18 @@ from prm_eval.cli.parser_seeing import rank_parser, show_parser
 from prm_eval.cli.parser_steps import steps_parser
 from prm_eval.cli.parser_table import problems_parser, table_parser
 from prm_eval.cli.parser_train import train_parser
-from prm_eval.cli.types import Help, Later, Renamed, add_choice, add_command, add_group, names, positive, whole_numbers
+from prm_eval.cli.types import (
+    Help,
+    Later,
+    Renamed,
+    add_choice,
+    add_command,
+    add_group,
+    add_jobs,
+    names,
+    positive,
+    whole_numbers,
+)
 from prm_eval.submissions.questions import QUESTIONS
 from prm_eval.texts.steps import BASE_SPLITTERS, SPLITTERS
 
@@ -113,6 +124,7 @@ def _grade(commands: Any) -> None:
         help="list golds that contradict this problem set's gold of the same statement, and exit with status 1: "
         "a JSON-lines file, or a set by name such as math500",
     )
+    add_jobs(grade)
 
 
 def _evaluate(commands: Any) -> None:
@@ -223,6 +235,7 @@ def _evaluate_pool(evaluate: Any) -> None:
         default=Later("prm_eval.selection.selectors:DEFAULT_SEED"),
         help="of permutations and resamples (default: %(default)s)",
     )
+    add_jobs(evaluate)
 
 
 def _explain(commands: Any) -> None:
@@ -297,6 +310,7 @@ def _pool_import(actions: Any) -> None:
         "FIELD=TYPE, once a field",
     )
     load.add_argument("--skip-bad", action="store_true", help="leave out problems with a fault, and list them")
+    add_jobs(load)
 
 
 def _pool_register(actions: Any) -> None:
@@ -386,9 +400,7 @@ def _leaderboard(commands: Any) -> None:
     board.add_argument("-o", "--output", type=Path, metavar="DIR", help="where it goes (default: RESULTS/leaderboard)")
     board.add_argument("--check", action="store_true", help="write nothing; fail, with a list, where files are stale")
     board.add_argument("--readme", type=Path, metavar="FILE", help="also the table between a README's markers")
-    board.add_argument(
-        "--jobs", type=positive, default=2, metavar="N", help="processes, for many submissions (default: %(default)s)"
-    )
+    add_jobs(board)
 
 
 def _plugins(commands: Any) -> None:

@@ -13,8 +13,10 @@ from prm_eval.progress import IMPORTING, Bar
 
 
 def _pool_import(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.importers import import_pool
 
+    jobs = options.jobs or processors()
     with Bar(IMPORTING, None, "problem") as progress:
         report = import_pool(
             options.file,
@@ -25,6 +27,7 @@ def _pool_import(options: argparse.Namespace) -> int:
             splitter=options.splitter,
             score_type=options.score_type,
             skip_bad=options.skip_bad,
+            jobs=jobs,
             progress=progress,
         )
     for note in report.notes:
@@ -36,7 +39,7 @@ def _pool_import(options: argparse.Namespace) -> int:
     if report.skipped:
         print(f"{counted(len(report.skipped), 'problem')} skipped", file=sys.stderr)
     print(f"format     {report.format}{' (recognised)' if report.recognised else ''}: {report.describe}")
-    show_pool(options.output)
+    show_pool(options.output, jobs)
     return 0
 
 

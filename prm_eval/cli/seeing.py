@@ -13,19 +13,21 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.progress import RANKING, Bar
 
 
-def show_pool(path: Path) -> None:
-    """Print what a pool holds."""
+def show_pool(path: Path, jobs: int) -> None:
+    """Print what a pool holds, counted by so many processes."""
     from prm_eval.evaluation.pool_summary import summary_lines
     from prm_eval.pools.pool import Pool
 
-    for line in summary_lines(Pool(path), bars=Bar):
+    for line in summary_lines(Pool(path), Bar, jobs):
         print(line)
 
 
 def _pool_show(options: argparse.Namespace) -> int:
     chosen = (options.problem, options.slot, options.verdict, options.rewards, options.html, options.most)
     if all(each is None for each in chosen):
-        show_pool(options.pool)
+        from prm_eval.children.workers import processors
+
+        show_pool(options.pool, processors())
         return 0
     from prm_eval.evaluation.viewing import view_candidates
     from prm_eval.evaluation.views import view_lines, view_page

@@ -211,11 +211,13 @@ def _pool_of(folder: Path, results: Path) -> RegisteredPool:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.leaderboard import build, compare, update_readme
 
+    jobs = options.jobs or processors()
     output = options.output or options.results / "leaderboard"
     if options.check:
-        files, left_out = compare(options.results, output, jobs=options.jobs)
+        files, left_out = compare(options.results, output, jobs=jobs)
         if (
             options.readme
             and (output / "leaderboard.md").is_file()
@@ -230,7 +232,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
         print(stale if files else f"{output} is up to date")
         return 1 if files else 0
     with Bar(RENDERING, None, "page") as progress:
-        built = build(options.results, output, jobs=options.jobs, progress=progress)
+        built = build(options.results, output, jobs=jobs, progress=progress)
     if options.readme:
         update_readme(options.readme, output, write=True)
     for each in built.left_out:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import import_module
-from operator import attrgetter
 from typing import Any
+
+from prm_eval.cli.constants import constant
 
 EXAMPLE = "example: "
 
@@ -28,9 +28,9 @@ class Later:
 
     @property
     def value(self) -> Any:
-        """The constant."""
+        """The constant; of a mapping its keys are enough."""
         module, _, name = self.home.partition(":")
-        return attrgetter(name)(import_module(module))
+        return constant(module, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter([*self._before, *self.value])
@@ -55,6 +55,16 @@ def add_choice(container: Any, *flags: str, choices: Later, **options: Any) -> N
     ``add_argument`` would load them at once.
     """
     container.add_argument(*flags, **options).choices = choices
+
+
+def add_jobs(container: Any) -> None:
+    """Add ``--jobs``, the number of processes; None stands for one a processor."""
+    container.add_argument(
+        "--jobs",
+        type=positive,
+        metavar="N",
+        help="processes, where there is enough work for several; no figure depends on it (default: one a processor)",
+    )
 
 
 class Renamed(argparse.Action):

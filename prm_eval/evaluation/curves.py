@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval import plugins
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.golds import NAMED, UnreadableGold, unreadable_golds
 from prm_eval.evaluation.graded import (
@@ -55,6 +56,7 @@ from prm_eval.selection.selectors import (
 )
 
 Floats = npt.NDArray[np.float64]
+_Curves = dict[CurveKey, Accuracy]
 
 __all__ = [
     "DEFAULT_SELECTORS",
@@ -71,6 +73,11 @@ __all__ = [
     "named_apart",
     "problem_curves",
 ]
+
+# slots whose measuring takes as long as the start of a process
+SLOTS_A_PROCESS = 20_000
+# slots that are measured at a time
+SLOTS_A_BLOCK = 4_000
 
 DEFAULT_SELECTORS = ("first", "majority", "best_of_n", "weighted_majority", ORACLE, "shortest", "longest")
 
@@ -197,6 +204,7 @@ def evaluate(
     level: float = DEFAULT_LEVEL,
     no_answer: str = AUTO,
     k_measures: Sequence[str] = (),
+    jobs: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Evaluate all selectors on a pool.
@@ -213,6 +221,8 @@ def evaluate(
         level: Confidence level of all limits.
         no_answer: "lose" or "compete", for candidates without an answer; "auto" is :func:`.no_answer.meant_rule`.
         k_measures: Names of :mod:`prm_eval.selection.k_measures`, such as "pass^k", or "all"; none by default.
+        jobs: The number of processes, for a pool that is worth starting several; the figures do not depend on it. (A
+            script that asks for more than one guards its main part by ``if __name__ == "__main__"``.)
         progress: Called with the number of problems done.
 
     Raises:
@@ -230,20 +240,29 @@ def evaluate(
     rule = meant_rule(no_answer, grades)
     measures = read_k_measures(k_measures)
     unshown = _unshown(measures, chosen)
-    tables = _Tables(chosen | unshown, grid, seed, draws, rule)
+    tables = _Tables()
     counts = Counts({each.label: each.file.info.score_type for each in files})
     by_label = {each.label: each.file for each in files}
-    for each in graded_steps(pool, grades, files):
-        graded = aggregated(each, by_label)
-        counts.add(graded, each.steps)
-        tables.add(graded)
-        if progress is not None:
-            progress(len(tables.problems))
+
+    def walk() -> Iterator[GradedSlots]:
+        for each in graded_steps(pool, grades, files):
+            graded = aggregated(each, by_label)
+            counts.add(graded, each.steps)
+            yield graded
+
+    measuring = _Measuring(chosen | unshown, grid, seed, draws, rule)
+    jobs = worth(jobs, pool.info.n_problems * pool.info.m, SLOTS_A_PROCESS)
+    blocks = in_blocks(walk(), block_size(jobs, SLOTS_A_BLOCK, pool.info.m))
+    with workers(measuring, jobs) as crew:
+        for block in crew.map(_measured, blocks):
+            tables.add(block)
+            if progress is not None:
+                progress(len(tables.problems))
     if not any(name in chosen for name, _ in tables.values):
         raise PrmEvalError("nothing to evaluate: the chosen selectors need rewards, and none are given")
-    curves = {key: np.stack(found) for key, found in tables.values.items()}
-    others = {key: np.stack(found) for key, found in tables.others.items()}
-    variances = {key: np.stack(found) for key, found in tables.variances.items()}
+    curves = {key: np.concatenate(found) for key, found in tables.values.items()}
+    others = {key: np.concatenate(found) for key, found in tables.others.items()}
+    variances = {key: np.concatenate(found) for key, found in tables.variances.items()}
     if unavailable := [] if grades != PUBLISHED or counts.votes_known else votes(chosen | unshown):
         curves = {key: table for key, table in curves.items() if key[0] not in unavailable}
     voted = (curves[MAJORITY], variances[MAJORITY]) if MAJORITY in curves else None
@@ -283,35 +302,66 @@ def _unshown(measures: Sequence[KMeasure], chosen: Mapping[str, Selector | None]
     return load_selectors(["majority"])
 
 
+@dataclass(frozen=True)
+class _Measuring:
+    """What is measured of each problem."""
+
+    selectors: Mapping[str, Selector | None]
+    ns: tuple[int, ...]
+    seed: int
+    draws: int
+    rule: str
+
+    def curves(self, graded: GradedSlots, selectors: Mapping[str, Selector | None], rule: str) -> _Curves:
+        """Return the accuracies of some selectors on one problem, under a rule for candidates without an answer."""
+        return problem_curves(graded, selectors, self.ns, seed=self.seed, draws=self.draws, no_answer=rule)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Consecutive problems, with their accuracies, those under the other rule, and their variances, by curve."""
+
+    problems: list[Problem]
+    values: dict[CurveKey, Floats]
+    others: dict[CurveKey, Floats]
+    variances: dict[CurveKey, Floats]
+
+
+def _measured(measuring: _Measuring, problems: list[GradedSlots]) -> _Block:
+    """Return the accuracies of some problems; they depend on nothing but the problem, wherever this runs."""
+    concerned = ruled(measuring.selectors)
+    found = [measuring.curves(each, measuring.selectors, measuring.rule) for each in problems]
+    moved = [
+        measuring.curves(each, concerned, other_rule(measuring.rule)) if each.unanswered.any() else curves
+        for each, curves in zip(problems, found, strict=True)
+    ]
+    return _Block(
+        [each.problem for each in problems],
+        {key: np.stack([curves[key].values for curves in found]) for key in found[0]},
+        {key: np.stack([curves[key].values for curves in moved]) for key in found[0] if key[0] in concerned},
+        {key: np.stack([curves[key].variances for curves in found]) for key in found[0]},
+    )
+
+
 class _Tables:
     """The accuracies of all problems so far, by curve, with their variances and those under the other rule."""
 
-    def __init__(
-        self, selectors: Mapping[str, Selector | None], ns: tuple[int, ...], seed: int, draws: int, rule: str
-    ) -> None:
-        self._selectors, self._ruled, self._ns, self._rule = selectors, ruled(selectors), ns, rule
-        self._seed, self._draws = seed, draws
+    def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.values: dict[CurveKey, list[Floats]] = {}
         self.variances: dict[CurveKey, list[Floats]] = {}
         self.others: dict[CurveKey, list[Floats]] = {}
 
-    def add(self, graded: GradedSlots) -> None:
-        """Add the accuracies of one problem."""
-        self.problems.append(graded.problem)
-        found = self._curves(graded, self._selectors, self._rule)
-        for key, each in found.items():
-            self.values.setdefault(key, []).append(each.values)
-            self.variances.setdefault(key, []).append(each.variances)
-        moved = self._curves(graded, self._ruled, other_rule(self._rule)) if graded.unanswered.any() else found
-        for key in found:
-            if key[0] in self._ruled:
-                self.others.setdefault(key, []).append(moved[key].values)
-
-    def _curves(
-        self, graded: GradedSlots, selectors: Mapping[str, Selector | None], rule: str
-    ) -> dict[CurveKey, Accuracy]:
-        return problem_curves(graded, selectors, self._ns, seed=self._seed, draws=self._draws, no_answer=rule)
+    def add(self, block: _Block) -> None:
+        """Add the accuracies of the next problems."""
+        self.problems += block.problems
+        for mine, more in (
+            (self.values, block.values),
+            (self.variances, block.variances),
+            (self.others, block.others),
+        ):
+            for key, table in more.items():
+                mine.setdefault(key, []).append(table)
 
 
 def _describe(pool: Pool, counts: Counts) -> dict[str, Any]:

@@ -12,14 +12,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import GoldCheck, UnreadableGold, check_golds, named, unreadable_golds
 from prm_eval.evaluation.notes import reads_golds
-from prm_eval.grading.pool import DEFAULT, Disagreement, disagreements, grade_pool, is_graded, is_grader, source_of
+from prm_eval.grading.pool import (
+    DEFAULT,
+    Disagreement,
+    disagreements,
+    grade_pool,
+    is_graded,
+    is_grader,
+    source_of,
+    verdicts,
+)
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import load_problems
-from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, Progress, no_bars
+from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
 from prm_eval.records import DECLARABLE, ScoreType
 from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
 from prm_eval.rewards.files.reward_file import RewardFile
@@ -33,6 +43,11 @@ from prm_eval.texts.steps import split_steps
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
+# candidates that are cut at a time, and those whose cutting takes as long as the start of a process
+CANDIDATES_A_BLOCK = 1_000
+CUT_A_PROCESS = 40_000
+_Text = tuple[str, tuple[str, ...] | None]
+
 LEFT_OPEN: tuple[ScoreType, ...] = ("raw", "value")
 """The score types that importers give numbers of which nobody said what they are."""
 
@@ -116,6 +131,7 @@ def run_grading(
     output: Path | None = None,
     compare: str | None = None,
     known: str | None = None,
+    jobs: int = 1,
     bars: Bars = no_bars,
 ) -> Grading:
     """Grade every candidate of a pool, even if it has grades of this grader already.
@@ -126,6 +142,7 @@ def run_grading(
         output: The folder of the grades file; the pool by default.
         compare: Another source of grades: "published", or a grader, which grades first if it has not yet.
         known: A problem set by name or file, whose golds of the same statements are held against the pool's.
+        jobs: The number of processes.
         bars: The bars of the stages.
 
     Raises:
@@ -138,26 +155,26 @@ def run_grading(
     golds = check_golds(pool.problems.values(), load_problems(known)) if known is not None else None
     unread = unreadable_golds(pool.problems.values()) if reads_golds(source_of(grader)) else ()
     with bars(GRADING, pool.info.n_problems, "problem") as progress:
-        path = grade_pool(pool, name=grader, folder=output, progress=progress)
+        path = grade_pool(pool, name=grader, folder=output, jobs=jobs, progress=progress)
     if output is not None:
         return Grading(path, None, None, unread, golds)
     source = source_of(grader)
-    counts = Counter(row.grade for _, rows in pool.grades(source) for row in rows)
+    counts = verdicts(path)
     found = None
     if compare is not None:
         if is_grader(compare):
-            grade_unless_graded(pool, compare, bars=bars)
+            grade_unless_graded(pool, compare, jobs=jobs, bars=bars)
         found = tuple(disagreements(pool, source_of(compare), source))
-    return Grading(path, {str(name): count for name, count in sorted(counts.items())}, found, unread, golds)
+    return Grading(path, counts, found, unread, golds)
 
 
-def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, bars: Bars = no_bars) -> bool:
+def grade_unless_graded(pool: Pool, grader: str = DEFAULT, *, jobs: int = 1, bars: Bars = no_bars) -> bool:
     """Grade a pool unless it has grades of the grader's present version; return whether it was graded now."""
     if is_graded(pool, grader):
         return False
     what = GRADING if grader == DEFAULT else GRADING_WITH.format(grader=grader)
     with bars(what, pool.info.n_problems, "problem") as progress:
-        grade_pool(pool, name=grader, progress=progress)
+        grade_pool(pool, name=grader, jobs=jobs, progress=progress)
     return True
 
 
@@ -177,7 +194,9 @@ def meant_grades(pool: Pool, grades: str = AUTO) -> str:
     return said if isinstance(said, str) and said.startswith(f"{DEFAULT}:") else "own"
 
 
-def ready_to_evaluate(folder: str | Path, grades: str = AUTO, *, bars: Bars = no_bars) -> tuple[Pool, str]:
+def ready_to_evaluate(
+    folder: str | Path, grades: str = AUTO, *, jobs: int = 1, bars: Bars = no_bars
+) -> tuple[Pool, str]:
     """Return a sound pool with the source of grades to use, after making these grades if they are missing and ours.
 
     Raises:
@@ -186,9 +205,9 @@ def ready_to_evaluate(folder: str | Path, grades: str = AUTO, *, bars: Bars = no
     pool = Pool(folder).require_sound()
     source = meant_grades(pool, grades)
     if source == "own":
-        grade_unless_graded(pool, bars=bars)
+        grade_unless_graded(pool, jobs=jobs, bars=bars)
     elif source != grades and is_grader(source):  # the pool said so, nobody asked for it by name
-        grade_unless_graded(pool, source, bars=bars)
+        grade_unless_graded(pool, source, jobs=jobs, bars=bars)
     return pool, source
 
 
@@ -269,6 +288,7 @@ def run_evaluation(
     grades: str = AUTO,
     aggregations: Sequence[str] | None = None,
     score_type: str | None = None,
+    jobs: int = 1,
     bars: Bars = no_bars,
     **settings: Any,
 ) -> Evaluation:
@@ -280,15 +300,16 @@ def run_evaluation(
         grades: "auto", "own", "published" or a grader's name.
         aggregations: Evaluate process reward models under each of these, instead of the declared one.
         score_type: What the numbers are, where a file says no more than "raw" or "value".
+        jobs: The number of processes.
         bars: The bars of the stages.
         settings: The other arguments of :func:`prm_eval.evaluation.curves.evaluate`.
 
     Raises:
         PrmEvalError: A file has a fault, or a setting is out of its range.
     """
-    pool, source, files = prepared(folder, rewards, grades, aggregations, score_type, bars=bars)
+    pool, source, files = prepared(folder, rewards, grades, aggregations, score_type, jobs=jobs, bars=bars)
     with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
-        return evaluate(pool, files, grades=source, progress=progress, **settings)
+        return evaluate(pool, files, grades=source, jobs=jobs, progress=progress, **settings)
 
 
 def prepared(
@@ -298,6 +319,7 @@ def prepared(
     aggregations: Sequence[str] | None = None,
     score_type: str | None = None,
     *,
+    jobs: int = 1,
     bars: Bars = no_bars,
 ) -> tuple[Pool, str, list[RewardFile]]:
     """Return a sound pool, its source of grades, and its reward files; the arguments are those of run_evaluation.
@@ -308,7 +330,7 @@ def prepared(
         PrmEvalError: A file has a fault.
     """
     files = opened_rewards(rewards or Pool(folder).reward_folders(), aggregations, score_type)
-    pool, source = ready_to_evaluate(folder, grades, bars=bars)
+    pool, source = ready_to_evaluate(folder, grades, jobs=jobs, bars=bars)
     return pool, source, files
 
 
@@ -369,24 +391,44 @@ def run_scoring(
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
 
 
-def report_on_steps(pool: Pool, splitter: str | None = None, *, bars: Bars = no_bars) -> StepReport:
+def report_on_steps(pool: Pool, splitter: str | None = None, *, jobs: int = 1, bars: Bars = no_bars) -> StepReport:
     """Return the report on the steps of a pool's candidates, cut as the pool says or by another splitter.
+
+    Args:
+        pool: The candidates.
+        splitter: The splitter.
+        jobs: The number of processes.
+        bars: The bar of the progress.
 
     Raises:
         PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
     """
-    name = splitter or pool.info.splitter
-    with bars(CUTTING, pool.info.n_candidates, "candidate") as progress:
-        return step_report(_cut(pool, name, progress))
+    found = StepReport()
+    jobs = worth(jobs, pool.info.n_candidates, CUT_A_PROCESS)
+    blocks = in_blocks(_texts(pool), block_size(jobs, CANDIDATES_A_BLOCK, pool.info.m))
+    with (
+        bars(CUTTING, pool.info.n_candidates, "candidate") as progress,
+        workers(splitter or pool.info.splitter, jobs) as crew,
+    ):
+        for report in crew.map(_report_on, blocks):
+            found += report
+            progress(found.candidates)
+    return found
 
 
-def _cut(pool: Pool, splitter: str, progress: Progress) -> Iterator[tuple[str, ...]]:
-    done = 0
+def _texts(pool: Pool) -> Iterator[list[_Text]]:
     for _, table in pool.blocks(["problem_id", "text", "steps"]):
-        for text, steps in zip(table["text"].to_pylist(), table["steps"].to_pylist(), strict=True):
-            yield split_steps(text, splitter, steps)
-        done += len(table)
-        progress(done)
+        steps = (None if each is None else tuple(each) for each in table["steps"].to_pylist())
+        yield list(zip(table["text"].to_pylist(), steps, strict=True))
+
+
+def _report_on(splitter: str, problems: list[list[_Text]]) -> StepReport:
+    """Return the report on some candidates; copies are cut once."""
+    found = StepReport()
+    for problem in problems:
+        for (text, steps), copies in Counter(problem).items():
+            found += step_report([split_steps(text, splitter, steps)]).times(copies)
+    return found
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:

@@ -26,8 +26,14 @@ SHOWN = 200
 PROMPT = ("prompt_name", "prompt", "description", "system", "chat_template", "num_fewshot", "first_prompt")
 
 
-def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
-    """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible."""
+def summary_lines(pool: Pool, bars: Bars = no_bars, jobs: int = 1) -> Iterator[str]:
+    """Yield the lines of ``prm-eval pool show``; strangers' texts in them are made visible.
+
+    Args:
+        pool: The pool.
+        bars: The bar of the progress.
+        jobs: The number of processes.
+    """
     info = pool.info
     yield f"pool       {visible(str(pool.path))}  ({info.content_hash})"
     name = one_line(str(info.problem_set.get("name") or "an unnamed set"), SHOWN)
@@ -44,7 +50,7 @@ def summary_lines(pool: Pool, bars: Bars = no_bars) -> Iterator[str]:
     yield f"sampling   {_settings(info.sampling) or 'unknown'}"
     yield from _prompt_lines(info)
     yield f"splitter   {info.splitter}"
-    yield from step_lines(info, report_on_steps(pool, bars=bars), None, "a PRM")
+    yield from step_lines(info, report_on_steps(pool, jobs=jobs, bars=bars), None, "a PRM")
     yield from _grade_lines(pool)
     yield from _reward_lines(pool)
 

@@ -108,4 +108,6 @@ class DefaultGrader:
 
     def grade_problem(self, gold: str, texts: Sequence[str], slots: Sequence[int]) -> list[GradeRow]:
         """Extract the answers, compare them with gold, and partition them into classes."""
-        return grade_answers([extract_answer(text, self.options) for text in texts], gold, slots, self.options)
+        # candidates may repeat each other word by word
+        answers = {text: extract_answer(text, self.options) for text in dict.fromkeys(texts)}
+        return grade_answers([answers[text] for text in texts], gold, slots, self.options)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from prm_eval import plugins
-from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.children.workers import block_size, in_blocks, workers, worth
+from prm_eval.errors import PrmEvalError
 from prm_eval.grading import Grader
-from prm_eval.pools.format import GRADES, grade_columns
+from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
-from prm_eval.records import Candidate, GradeRow, Problem
+from prm_eval.records import GradeRow, Problem
 from prm_eval.store.tables import TableWriter, open_table
 
 DEFAULT = "default"
+# candidates whose grading takes as long as the start of a process
+CANDIDATES_A_PROCESS = 20_000
+# candidates that are graded at a time
+CANDIDATES_A_BLOCK = 1_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,12 @@ def is_grader(name: str) -> bool:
 
 
 def grade_pool(
-    pool: Pool, *, name: str = DEFAULT, folder: Path | None = None, progress: Callable[[int], None] | None = None
+    pool: Pool,
+    *,
+    name: str = DEFAULT,
+    folder: Path | None = None,
+    jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Grade every candidate of a pool and write the grades file.
 
@@ -79,33 +92,86 @@ def grade_pool(
         pool: The candidates.
         name: The grader.
         folder: Where the file goes; the pool's own folder by default.
+        jobs: The number of processes, for a pool that is worth starting several; the grades do not depend on it.
         progress: Called with the number of problems done.
 
     Raises:
         DataError: A problem has no gold answer.
     """
     pool.require_gold()
-    grader = load_grader(name)
+    version = load_grader(name).version
     path = grades_file(pool, name, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TableWriter(path, GRADES) as table:
-        for done, (problem, candidates) in enumerate(pool, 1):
-            for candidate, row in zip(candidates, grade_problem(grader, pool, problem, candidates), strict=True):
-                table.add(grade_columns(candidate, row, grader.version), size=100)
+    jobs = worth(jobs, pool.info.n_candidates, CANDIDATES_A_PROCESS)
+    shared = _Grading(name)
+    blocks = in_blocks(_ungraded(pool), block_size(jobs, CANDIDATES_A_BLOCK, pool.info.m))
+    done = 0
+    with workers(shared, jobs) as crew, TableWriter(path, GRADES) as table:
+        for block in crew.map(_graded, blocks):
+            for columns in block:
+                count = len(columns["grade"])
+                table.add_rows({**columns, "grader": [version] * count}, size=100 * count)
+            done += len(block)
             if progress is not None:
                 progress(done)
     return path
 
 
-def grade_problem(grader: Grader, pool: Pool, problem: Problem, candidates: list[Candidate]) -> list[GradeRow]:
-    """Return the grades of one problem's candidates.
+@dataclass(frozen=True)
+class _Ungraded:
+    """The candidates of one problem."""
 
-    Raises:
-        DataError: The problem has no gold answer.
-    """
-    if problem.gold is None:
-        raise DataError(pool.path / "problems.parquet", None, f"no gold answer for {problem.problem_id!r}", "one")
-    return grader.grade_problem(problem.gold, [each.text for each in candidates], [each.slot for each in candidates])
+    problem: Problem
+    ids: list[str]
+    texts: list[str]
+    slots: list[int]
+
+
+def _ungraded(pool: Pool) -> Iterator[_Ungraded]:
+    for problem, table in pool.blocks(["problem_id", "candidate_id", "slot", "text"]):
+        ids, texts, slots = (table.column(name).to_pylist() for name in ("candidate_id", "text", "slot"))
+        yield _Ungraded(problem, ids, texts, slots)
+
+
+class _Grading:
+    """The grader of a process, which is made where it is first used: it may have a child process of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @cached_property
+    def grader(self) -> Grader:
+        """The grader."""
+        return load_grader(self._name)
+
+
+def _graded(shared: _Grading, problems: Sequence[_Ungraded]) -> list[dict[str, list[Any]]]:
+    """Return the columns of the grades of some problems, but for the grader."""
+    grader, found = shared.grader, []
+    for each in problems:
+        # require_gold has seen to that
+        rows = grader.grade_problem(str(each.problem.gold), each.texts, each.slots)
+        if len(rows) != len(each.ids):
+            raise PrmEvalError(
+                f"the grader {grader.version} gives {len(rows)} grades for the {len(each.ids)} candidates of problem "
+                f"{each.problem.problem_id!r}; expected one each"
+            )
+        found.append(
+            {
+                "problem_id": [each.problem.problem_id] * len(rows),
+                "candidate_id": each.ids,
+                **{name: [getattr(row, name) for row in rows] for name in ("answer", "answer_class", "grade", "rule")},
+            }
+        )
+    return found
+
+
+def verdicts(path: Path) -> dict[str, int]:
+    """Return the number of candidates by verdict in a grades file, sorted by name."""
+    counted: Counter[str] = Counter()
+    for batch in open_table(path, GRADES).iter_batches(columns=["grade"]):
+        counted.update(batch.column(0).to_pylist())
+    return dict(sorted(counted.items()))
 
 
 def disagreements(pool: Pool, theirs: str, ours: str = "own") -> Iterator[Disagreement]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.importers.common import Format, ImportedProblem, Reader, Wanted, sound
+from prm_eval.importers.common import Format, ImportedProblem, Wanted, sound
+from prm_eval.importers.loading import Load, loading
 from prm_eval.importers.looks import Looks, statement_digest
 from prm_eval.importers.registry import recognise
 from prm_eval.importers.reward_columns import RewardColumns
@@ -52,6 +53,7 @@ def import_pool(
     splitter: str | None = None,
     score_type: str | Sequence[str] | Mapping[str, str] | None = None,
     skip_bad: bool = False,
+    jobs: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
     """Turn a file into a pool.
@@ -69,6 +71,7 @@ def import_pool(
         score_type: What the numbers of scores are: one of :data:`~prm_eval.importers.score_types.DECLARED`, or
             ``FIELD=TYPE``, one or several.
         skip_bad: Whether problems with a fault are left out and reported; otherwise the first fault is an error.
+        jobs: The number of processes, for files that are worth starting several; the pool does not depend on it.
         progress: Called with the number of problems done.
 
     Raises:
@@ -82,7 +85,7 @@ def import_pool(
     wanted = Wanted(cut, wanted_scores)
     reader = chosen.reader(source)
     skipped: list[str] = []
-    m = _slots(reader, slots, chosen, wanted, skip_bad)
+    m = _slots(reader.problems(wanted), slots, chosen, skip_bad)
     about = reader.about()
     writer = PoolWriter(
         folder,
@@ -96,9 +99,9 @@ def import_pool(
         again=True,
     )
     looks = Looks()
-    with writer:
+    with writer, loading(reader, source, wanted, jobs) as loads:
         rewards = RewardColumns(writer.side_folder / "rewards")
-        for done, imported in enumerate(_problems(reader, wanted, skip_bad, skipped), 1):
+        for done, imported in enumerate(_problems(loads, skip_bad, skipped), 1):
             kept = imported.first(m) if m is not None else imported
             looks.add(kept)
             writer.add(kept.problem, kept.candidates)
@@ -129,7 +132,7 @@ def _files(names: Sequence[str]) -> str:
     return f"{len(names):,} {'file' if len(names) == 1 else 'files'} ({shown})"
 
 
-def _slots(reader: Reader, slots: int | str, form: Format, wanted: Wanted, skip_bad: bool) -> int | None:
+def _slots(loads: Iterable[Load], slots: int | str, form: Format, skip_bad: bool) -> int | None:
     if isinstance(slots, int) or slots.isdigit():
         if int(slots) < 1:
             raise PrmEvalError(f"slots = {slots}; expected at least 1")
@@ -137,7 +140,7 @@ def _slots(reader: Reader, slots: int | str, form: Format, wanted: Wanted, skip_
     if slots == "max":
         return form.slots
     if slots == "min":
-        full = min((_filled(imported) for imported in _problems(reader, wanted, skip_bad, [])), default=0)
+        full = min((_filled(imported) for imported in _problems(loads, skip_bad, [])), default=0)
         if not full:
             raise PrmEvalError(
                 "slots = min, but some problem has no candidate in its first slot; give a number, or max"
@@ -152,11 +155,11 @@ def _filled(imported: ImportedProblem) -> int:
     return next((n for n, slot in enumerate(slots) if n != slot), len(slots))
 
 
-def _problems(reader: Reader, wanted: Wanted, skip_bad: bool, skipped: list[str]) -> Iterator[ImportedProblem]:
+def _problems(loads: Iterable[Load], skip_bad: bool, skipped: list[str]) -> Iterator[ImportedProblem]:
     seen: dict[str, tuple[Path, int]] = {}
     statements: dict[bytes, tuple[Path, int]] = {}
     labelled: bool | None = None
-    for load in reader.problems(wanted):
+    for load in loads:
         try:
             imported = load()
             _require_new(imported, seen)

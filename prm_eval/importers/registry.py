@@ -28,25 +28,22 @@ from prm_eval.importers.formats import (
 from prm_eval.importers.sources import Source, SourceFile
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT
-    for module in (
-        lm_eval_samples,
-        prm800k,
-        search_and_learn,
-        qwen_eval,
-        nemo_skills,
-        openr,
-        verl_dump,
-        verl_generation,
-        inspect_logs,
-        evalscope,
-        opencompass,
-        lighteval,
-        rewardbench2,
-        rewardmath,
-        strictprmbench,
-        plain,
-    )
+    "lm_eval": lm_eval_samples.FORMAT,
+    "prm800k": prm800k.FORMAT,
+    "search_and_learn": search_and_learn.FORMAT,
+    "qwen_eval": qwen_eval.FORMAT,
+    "nemo_skills": nemo_skills.FORMAT,
+    "openr": openr.FORMAT,
+    "verl_dump": verl_dump.FORMAT,
+    "verl_generation": verl_generation.FORMAT,
+    "inspect": inspect_logs.FORMAT,
+    "evalscope": evalscope.FORMAT,
+    "opencompass": opencompass.FORMAT,
+    "lighteval": lighteval.FORMAT,
+    "rewardbench2": rewardbench2.FORMAT,
+    "rewardmath": rewardmath.FORMAT,
+    "strictprmbench": strictprmbench.FORMAT,
+    "plain": plain.FORMAT,
 }
 """Every format by name. Their rules do not overlap (a test holds them to that), so that the order does not matter."""
 

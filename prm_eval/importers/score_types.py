@@ -6,7 +6,7 @@ where both are silent, step scores must be probabilities, since they are multipl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -72,6 +72,15 @@ class Asked:
         """Return what is said of a field."""
         self._used.add(field)
         return self.by_field.get(field, self.default)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The fields that were asked for, which are those of the source."""
+        return frozenset(self._used)
+
+    def use(self, fields: Iterable[str]) -> None:
+        """Note that the source has these fields."""
+        self._used.update(fields)
 
     def require_used(self) -> None:
         """Insist that the source has every field that something is said of.

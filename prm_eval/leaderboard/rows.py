@@ -11,13 +11,13 @@ from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
+from prm_eval.children.workers import Workers, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
 from prm_eval.leaderboard.steps.rows import StepBoard, first_fault, step_board
 from prm_eval.leaderboard.words import slug
-from prm_eval.leaderboard.workers import Lazily, Workers, workers
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import StepArrays
@@ -30,8 +30,8 @@ from prm_eval.submissions.suspicion import of_steps
 
 # submissions a process measures together, sharing the draws of their votes
 CHUNK = 40
-# up to this many are measured in this process: starting others takes longer
-FEW = 12
+# whose measuring takes as long as the start of a process
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Boards:
         if not self._pools:
             raise PrmEvalError(f"{results} has no pools: expected {results / 'pools'}/<pool-id>.json")
 
-    def __iter__(self) -> Iterator[tuple[Board, Workers] | BoardWithoutPool | StepBoard]:
+    def __iter__(self) -> Iterator[tuple[Board, Workers[Yardstick]] | BoardWithoutPool | StepBoard]:
         checker = Checker(self._results)
         with ExitStack() as stack:
             stack.callback(checker.close)
@@ -139,7 +139,7 @@ class Boards:
     @contextmanager
     def _board(
         self, pool: RegisteredPool, at_hand: Pool, looks: Sequence[Look], readers: Sequence[RowReader]
-    ) -> Iterator[tuple[Board, Workers]]:
+    ) -> Iterator[tuple[Board, Workers[Yardstick]]]:
         opened = at_hand.require_sound()
         if opened.info.content_hash != pool.content_hash:
             raise PrmEvalError(
@@ -151,13 +151,13 @@ class Boards:
                 # what cannot cut this pool is a fault of the submissions that name it
                 arrays.prepare([splitter])
         yardstick = Yardstick(arrays, board_settings(opened.info.m, pool.headline_n)).prepare()
-        jobs = self._jobs if len(looks) > FEW else 1
+        jobs = worth(self._jobs, len(looks), FEW)
         # many small products: threads within them, beside processes, would only wait for each other
         with threadpool_limits(1), workers(yardstick, jobs) as crew:
-            size = max(1, min(CHUNK, -(-len(looks) // self._jobs)))
+            size = max(1, min(CHUNK, -(-len(looks) // jobs)))
             chunks = [looks[first : first + size] for first in range(0, len(looks), size)]
             reading = _Reading(opened, readers[:jobs])
-            measured = [one for chunk in crew.map(_measure, Lazily(reading.read, chunks)) for one in chunk]
+            measured = [one for chunk in crew.map(_measure, map(reading.read, chunks)) for one in chunk]
             for folder, faults in reading.refused.items():
                 self._leave_out(folder, first_fault(faults))
             good: list[tuple[Submission, Measured]] = []

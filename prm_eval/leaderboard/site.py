@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from prm_eval.children.workers import Workers
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.pool_arrays import texts_of
 from prm_eval.evaluation.yardstick import Yardstick
@@ -24,7 +25,6 @@ from prm_eval.leaderboard.steps.table import StepTable, step_table_of
 from prm_eval.leaderboard.steps.views import scatter_of, step_view_of
 from prm_eval.leaderboard.svg import standalone
 from prm_eval.leaderboard.table import Table, TableRow, table_of
-from prm_eval.leaderboard.workers import Workers
 from prm_eval.store.writing import NewFolder, copy_file, remove_leftovers, write_text
 from prm_eval.submissions import RegisteredPool
 
@@ -185,7 +185,7 @@ def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))
 
 
-def _write_details(table: Table, workers: Workers, folder: Path, progress: Progress | None) -> None:
+def _write_details(table: Table, workers: Workers[Yardstick], folder: Path, progress: Progress | None) -> None:
     """Write the page and the chart of every submission."""
     board = table.board
     texts = texts_of(board.yardstick.arrays, {place for entry in board.entries for place in _places(entry)})

@@ -112,9 +112,12 @@ class PoolWriter:
                     + (f" below {self._m}" if self._m is not None else "")
                 )
             last = candidate.slot
-            row = candidate.canonical()
+        rows = [candidate.canonical() for candidate in candidates]
+        for row in rows:
             self._digest.update(canonical_json(row))
-            self._candidates.add({**row, "candidate_id": candidate.candidate_id}, size=len(candidate.text) * 2 + 100)
+        columns = {name: [row[name] for row in rows] for name in CANDIDATES.names if name != "candidate_id"}
+        columns["candidate_id"] = [candidate.candidate_id for candidate in candidates]
+        self._candidates.add_rows(columns, size=sum(len(text) * 2 + 100 for text in columns["text"]))
         self._largest = max(self._largest, last + 1)
         self._n_candidates += len(candidates)
 
@@ -122,8 +125,8 @@ class PoolWriter:
         """Add the source's own verdicts on the candidates of the problem added last."""
         if self._published is None:
             self._published = TableWriter(self._folder / "grades-published.parquet", GRADES, sync=False)
-        for candidate, row in zip(candidates, grades, strict=True):
-            self._published.add(grade_columns(candidate, row, "published"))
+        rows = [grade_columns(candidate, row, "published") for candidate, row in zip(candidates, grades, strict=True)]
+        self._published.add_rows({name: [row[name] for row in rows] for name in GRADES.names}, size=100 * len(rows))
 
     @property
     def side_folder(self) -> Path:

@@ -141,11 +141,13 @@ def read_jsonl(path: Path, *, unique: bool = False) -> Iterator[tuple[int, dict[
             yield row, parse_line(path, row, line, unique=unique)
 
 
+# json.dumps makes an encoder for every value
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> bytes:
     """Return the canonical spelling of a JSON value, with a newline; content hashes are over these bytes."""
-    return (
-        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    )
+    return _CANONICAL.encode(value).encode() + b"\n"
 
 
 def file_sha256(path: Path) -> str:
@@ -183,10 +185,11 @@ class Row:
             if isinstance(value, float) and not math.isfinite(value):
                 raise self.fault(f"{label or name} = {value}", "text; null where there is none")
             spelt = value if isinstance(value, str) else repr(value)
-            try:
-                spelt.encode()
-            except UnicodeEncodeError:
-                raise self.fault(f"half a surrogate pair in {label or name}", "valid Unicode") from None
+            if not spelt.isascii():
+                try:
+                    spelt.encode()
+                except UnicodeEncodeError:
+                    raise self.fault(f"half a surrogate pair in {label or name}", "valid Unicode") from None
             return spelt
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,7 +43,16 @@ class TableWriter:
         """Add one row; ``size`` is its approximate size in bytes."""
         for name, column in self._columns.items():
             column.append(row[name])
-        self._rows += 1
+        self._count(1, size)
+
+    def add_rows(self, columns: Mapping[str, Sequence[Any]], size: int) -> None:
+        """Add rows by their columns; ``size`` is the approximate size in bytes of all of them."""
+        for name, column in self._columns.items():
+            column += columns[name]
+        self._count(len(columns[self.schema.names[0]]), size)
+
+    def _count(self, rows: int, size: int) -> None:
+        self._rows += rows
         self._bytes += size
         if self._rows >= ROWS_PER_GROUP or self._bytes >= BYTES_PER_GROUP:
             self._flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from prm_eval.texts.marks import bare_heading, is_lead_in
 
@@ -38,6 +38,18 @@ class StepReport:
     without_word: int = 0
     headings: int = 0
     lead_ins: int = 0
+
+    def __add__(self, other: StepReport) -> StepReport:
+        """Return the counts over the candidates of both."""
+        if not self.candidates or not other.candidates:
+            return self if self.candidates else other
+        counted = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}
+        return StepReport(**{**counted, "fewest": min(self.fewest, other.fewest), "most": max(self.most, other.most)})
+
+    def times(self, copies: int) -> StepReport:
+        """Return the counts over so many copies of these candidates."""
+        counted = {each.name: getattr(self, each.name) * copies for each in fields(self)}
+        return StepReport(**{**counted, "fewest": self.fewest, "most": self.most})
 
     def lines(self) -> list[str]:
         """Return the report for a terminal, a line a fact; empty where there are no candidates."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prm_eval.selection import voting
+from prm_eval.selection.exact_voting import MAX_SLOTS_EXACT
 from prm_eval.selection.selectors import Majority, Slots, WeightedMajority
 from prm_eval.selection.voting import exact_vote, exact_vote_cost
 
@@ -43,6 +45,64 @@ def test_the_polynomial_counts_every_way_to_win(sizes: list[int], silent: int) -
         assert found[n - 1] == pytest.approx(counted_vote(sizes, m, n), abs=1e-11)
 
 
+def by_whole_numbers(sizes: list[int], m: int, n: int) -> list[Fraction]:
+    """The share of each class in whole numbers: ways to draw, by the number of slots and of classes that tie."""
+    total = [Fraction(0)] * len(sizes)
+    for label, size in enumerate(sizes):
+        others = sizes[:label] + sizes[label + 1 :]
+        for c in range(1, min(size, n) + 1):
+            ways: dict[tuple[int, int], int] = {(0, 0): 1}
+            for other in others:
+                more: dict[tuple[int, int], int] = {}
+                for (drawn, ties), count in ways.items():
+                    for votes in range(min(other, c, n - c - drawn) + 1):
+                        key = drawn + votes, ties + (votes == c)
+                        more[key] = more.get(key, 0) + count * math.comb(other, votes)
+                ways = more
+            for (drawn, ties), count in ways.items():
+                silent = math.comb(m - sum(sizes), n - c - drawn)
+                total[label] += Fraction(math.comb(size, c) * count * silent, ties + 1)
+    return [each / math.comb(m, n) for each in total]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "m"),
+    [
+        ([33, 17, 17, 17, 16], 100),
+        ([25, 25, 25], 100),
+        ([4] * 12, 64),
+        ([1] * 40, 64),
+        ([63], 64),
+        ([30, 9, 9, 3, 3, 3, 1, 1, 1, 1], 64),
+    ],
+)
+def test_the_exact_vote_at_size(sizes: list[int], m: int) -> None:
+    """Against whole numbers, at the sizes of real pools: many ties, equal classes, one class alone, most silent.
+
+    Its points on the circle are fewer than its coefficients; what they cannot tell apart must not show.
+    """
+    ns = [2, 3, 8, 21, m // 2, m - 1, m]
+    found = exact_vote(np.array(sizes), m, ns)
+    for row, n in enumerate(ns):
+        assert found[row] == pytest.approx([float(each) for each in by_whole_numbers(sizes, m, n)], abs=1e-12)
+
+
+@MANY
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4), silent=st.integers(0, 3), data=st.data())
+def test_the_exact_vote_is_the_mean_over_all_subsets(sizes: list[int], silent: int, data: st.DataObject) -> None:
+    """Every subset, one after the other: ties share, and slots that are missing or have no answer take places."""
+    m = sum(sizes) + silent
+    member = [label for label, size in enumerate(sizes) for _ in range(size)] + [-1] * silent
+    n = data.draw(st.integers(1, m))
+    shares = np.zeros(len(sizes))
+    for drawn in itertools.combinations(member, n):
+        votes = [drawn.count(label) for label in range(len(sizes))]
+        if max(votes):
+            winners = np.array(votes) == max(votes)
+            shares += winners / winners.sum() / math.comb(m, n)
+    assert exact_vote(np.array(sizes), m, [n])[0] == pytest.approx(shares, abs=1e-13)
+
+
 @pytest.mark.parametrize("classes", [2, 7, 12])
 def test_a_tie_of_all_classes_is_shared_by_all(classes: int) -> None:
     """Classes of one member: every draw is a tie of all drawn, so that each wins with 1 / classes at every n."""
@@ -65,8 +125,8 @@ def test_the_cost_of_the_exact_vote() -> None:
     """It decides between exact and estimated: it must grow with the problem, and forbid what does not fit a float."""
     small, large = (exact_vote_cost(np.full(k, 20), 20 * k, 20 * k) for k in (2, 20))
     assert small < large < math.inf
-    assert exact_vote_cost(np.array([600, 401]), voting.MAX_SLOTS_EXACT + 1, 2) == math.inf
-    assert exact_vote_cost(np.array([600, 400]), voting.MAX_SLOTS_EXACT, 2) < math.inf
+    assert exact_vote_cost(np.array([600, 401]), MAX_SLOTS_EXACT + 1, 2) == math.inf
+    assert exact_vote_cost(np.array([600, 400]), MAX_SLOTS_EXACT, 2) < math.inf
 
 
 def test_the_affordable_method_is_taken_and_both_agree(monkeypatch) -> None:

@@ -166,7 +166,11 @@ class TokenStream:
     @property
     def here(self) -> Token:
         """The next token; one of kind "end" after the last."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else self.ahead(0)
+        # asked forty times an answer: no call, and no length, where there is such a token
+        try:
+            return self.tokens[self.at]
+        except IndexError:
+            return self.ahead(0)
 
     def ahead(self, count: int) -> Token:
         """Return the token a number of places after the next one; one of kind "end" after the last."""

@@ -12,26 +12,23 @@ from prm_eval.importers.steps import mr, others, plain, prm800k, prm800k_samples
 from prm_eval.importers.steps.found import StepFormat
 
 STEP_FORMATS: dict[str, StepFormat] = {
-    form.name: form
-    for form in (
-        plain.PLAIN,
-        plain.PROCESSBENCH,
-        prmbench.PRMBENCH,
-        prmbench.PRMBENCH_SCORES,
-        prm800k.FORMAT,
-        prm800k_samples.FORMAT,
-        reasoneval.NEUTRAL,
-        reasoneval.PERTURBED,
-        reasoneval.MRMATH,
-        mr.MRGSM8K,
-        mr.MRGSM8K_SCORED,
-        mr.MRBEN,
-        rollouts.TRL,
-        rollouts.MATH_SHEPHERD,
-        rollouts.MATH_APS,
-        others.BIGBENCH,
-        others.HARD2VERIFY,
-    )
+    "plain": plain.PLAIN,
+    "processbench": plain.PROCESSBENCH,
+    "prmbench": prmbench.PRMBENCH,
+    "prmbench_scores": prmbench.PRMBENCH_SCORES,
+    "prm800k": prm800k.FORMAT,
+    "prm800k_samples": prm800k_samples.FORMAT,
+    "prm800k_neutral": reasoneval.NEUTRAL,
+    "prm800k_perturbed": reasoneval.PERTURBED,
+    "mrmath": reasoneval.MRMATH,
+    "mrgsm8k": mr.MRGSM8K,
+    "mrgsm8k_scored": mr.MRGSM8K_SCORED,
+    "mrben": mr.MRBEN,
+    "trl": rollouts.TRL,
+    "math_shepherd": rollouts.MATH_SHEPHERD,
+    "math_aps": rollouts.MATH_APS,
+    "bigbench_mistake": others.BIGBENCH,
+    "hard2verify": others.HARD2VERIFY,
 }
 """Every format by name. Their rules do not overlap (a test holds them to that), so that the order does not matter."""
 

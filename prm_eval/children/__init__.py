@@ -24,7 +24,7 @@ PATIENCE = 8
 START_SECONDS = 30.0
 MEMORY_BYTES = 1024 * 1024 * 1024
 MAX_REPLY = 100_000
-ROOT = str(Path(__file__).resolve().parents[1])  # holds the package
+ROOT = str(Path(__file__).resolve().parents[2])  # holds the package
 # an installed package stays on the path where it is; a checkout that is not installed is put first
 _START = (
     "import sys; sys.path[:1] = [] if {root!r} in sys.path[1:] else [{root!r}]; "
