@@ -147,7 +147,9 @@ class _Job:
             raise SystemExit(0)
         if options.sharded:
             network = trained = make_network(plan.head, str(self._work / WHOLE), None, plan.tokenizer, options.seed)
-        return self._finish(network, trained, log, schedule, number, weights, why)
+        # of a run that stopped early, what it did
+        done = min(log.step * run.each, len(batches))
+        return self._finish(network, trained, log, schedule, done, number, weights, why)
 
     def _why_padded(self, network: Any) -> str:
         examples = self._plan.examples
@@ -186,6 +188,7 @@ class _Job:
         trained: Any,
         log: Log,
         schedule: Schedule,
+        done: int,
         number: dict[str, float],
         weights: tuple[float, float, float],
         why: str,
@@ -200,7 +203,7 @@ class _Job:
         model = make_model(read_recipe(self._out / RECIPE), str(self._out), {"device": plan.device, "dtype": "float32"})
         apart = self._apart(model, probe, before)
         figures = final_figures(plan.held_out, model, plan.held_items, plan.data)
-        record = self._record(log, schedule, number, weights, why, apart, figures)
+        record = self._record(log, schedule, done, number, weights, why, apart, figures)
         if log.lines:
             write_text(self._out / CURVE, curve_svg(log.lines))
         write_text(self._out / CARD, card_text(record, figures))
@@ -250,6 +253,7 @@ class _Job:
         self,
         log: Log,
         schedule: Schedule,
+        done: int,
         number: dict[str, float],
         weights: tuple[float, float, float],
         why: str,
@@ -258,7 +262,6 @@ class _Job:
     ) -> dict[str, Any]:
         plan, options = self._plan, self._options
         about = plan.examples.about
-        last = log.lines[-1] if log.lines else {}
         return {
             "schema": SCHEMA,
             "kind": options.kind,
@@ -288,10 +291,10 @@ class _Job:
                 "what": options.contamination,
             },
             "work": {
-                "updates": int(last.get("step", 0)),
-                "tokens": int(schedule.tokens.sum()),
-                "rows": int(schedule.rows.sum()),
-                "seconds": last.get("seconds"),
+                "updates": log.step,
+                "tokens": int(schedule.tokens[:done].sum()),
+                "rows": int(schedule.rows[:done].sum()),
+                "seconds": log.seconds,
                 "packed": self._packed,
                 "why_padded": why,
                 "padding_waste": round(schedule.padding_waste, 4),
