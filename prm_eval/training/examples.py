@@ -238,8 +238,3 @@ def require_one_label(
         "one label a text",
         "Mend them, or say --contradictions drop (such steps are left out) or keep (both are trained on).",
     )
-
-
-def in_words(counts: Counter[str] | dict[str, int]) -> str:
-    """Return counts by reason in words."""
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda each: -each[1]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from prm_eval.training.batches import BatchSet, Schedule, inputs_of, make_schedu
 from prm_eval.training.card import CARD, CURVE, card_text, curve_svg
 from prm_eval.training.figures import Figures, final_figures
 from prm_eval.training.heads import RECIPE
+from prm_eval.training.launching import require_files, require_packages
 from prm_eval.training.network import logits_of, make_network, quiet, why_not_packed
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.preparing import Plan, prepare
@@ -54,6 +56,10 @@ class Trained:
     lines: tuple[str, ...]
 
 
+def _tell_nobody(line: str) -> None:
+    """Take a line for the user, where nobody reads."""
+
+
 def run_training(
     data: str,
     base: str,
@@ -63,6 +69,7 @@ def run_training(
     command: str = "",
     bars: Bars = no_bars,
     stop_after: int | None = None,
+    tell: Callable[[str], None] = _tell_nobody,
 ) -> Trained:
     """Train a verifier; a run that was cut off goes on from its last whole state.
 
@@ -74,15 +81,13 @@ def run_training(
         command: The command, for the card.
         bars: The bars of the progress.
         stop_after: The update after whose state the run ends as if it was killed (for tests).
+        tell: Called before the first update with a line on each sort of solution that is not trained on.
 
     Raises:
         PrmEvalError: A fault of data, base or options, or ``out`` holds something else.
     """
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError:
-        raise ModelError("training needs torch, transformers and accelerate: pip install 'prm_eval[train]'") from None
+    require_files(options)
+    require_packages(options, options.lora)
     if (out / RECORD).is_file():
         record = read_own_json(out / RECORD, (SCHEMA,), "the record of a training")
         raise PrmEvalError(
@@ -96,13 +101,14 @@ def run_training(
         # what a killed run left is removed before several processes look at it
         last_whole(work / STATES)
         plan = prepare(data, base, work, options, bars)
+    for line in plan.left_out_lines() if os.environ.get("RANK", "0") == "0" else ():
+        tell(line)
     with quiet():
         return _Job(plan, out, options, command, bars).run(stop_after)
 
 
 def _main_process_first() -> Any:
     """Return a block that the first process of several enters alone; the others find what it made."""
-    import os
     from contextlib import nullcontext
 
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
@@ -277,7 +283,7 @@ class _Job:
                 "problems": plan.problems[0],
                 "held_out_problems": plan.problems[1],
                 "held_out_solutions": len(plan.held_items) if plan.problems[1] else 0,
-                "left_out": {**about["left_out"], **plan.data.left_out},
+                "left_out": plan.left_out,
                 "first_left_out": about["first"],
                 "cut_otherwise_by_the_recipe": plan.cut_otherwise,
                 "contradictory_texts": plan.n_contradictions,

@@ -74,6 +74,8 @@ class Plan:
         n_contradictions: Texts with two labels.
         device: The device.
         batch_tokens: The most rows of a batch.
+        limit: The most tokens of an input.
+        unlabelled: Solutions without a target, by reason.
     """
 
     head: HeadPlan
@@ -94,6 +96,21 @@ class Plan:
     device: str
     batch_tokens: int
     limit: int | None
+    unlabelled: dict[str, int]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many solutions are not trained on, by reason."""
+        return {**self.examples.about["left_out"], **self.unlabelled}
+
+    def left_out_lines(self) -> list[str]:
+        """Return a line on each reason but that of held-out ones: how many solutions, and which is the first."""
+        first = self.examples.about["first"]
+        return [
+            f"left out   {count:,} solutions: {reason}" + (f" (first {first[reason]})" if reason in first else "")
+            for reason, count in sorted(self.left_out.items(), key=lambda each: (-each[1], each[0]))
+            if reason != HELD_OUT
+        ]
 
 
 def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars = no_bars) -> Plan:
@@ -147,7 +164,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
         head, tokenizer, base, base_hashes, found, examples, np.flatnonzero(left), dropped,
         HeldOut(held, best_of_n, options.held_out_most), items,
         (int(examples.about["n_problems"]), len(split.held_keys)), known, split.overlap, cut_otherwise, len(clash),
-        device, batch_tokens, limit,
+        device, batch_tokens, limit, split.unlabelled,
     )  # fmt: skip
 
 
@@ -217,6 +234,7 @@ class _Split:
         self.held_keys: set[int] = set()
         self.train_keys: set[int] = set()
         self.overlap = Overlap()
+        self.unlabelled: dict[str, int] = {}
         self.other: TrainingData | None = None
         self._elsewhere: set[int] = set()
         if options.held_out_data is not None:
@@ -249,6 +267,8 @@ class _Split:
                 self.overlap.note(key, names, f"{sample.path}, row {sample.row}", sample.item.statement)
             if not (names and dropping):
                 targets.update(each for each in sample.targets if each is not None)
+        # of this whole walk: later ones may end early
+        self.unlabelled = dict(self._data.left_out)
         if self.overlap.keys and self._options.contamination == "refuse":
             raise PrmEvalError(
                 f"{self._data.path} has {len(self.overlap.keys):,} of {len(self.train_keys):,} training problems in "

@@ -35,7 +35,7 @@ _MACROS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\[lr]brace\b", lambda found: " \x02 " if found.group()[1] == "l" else " \x03 "),
         (r"\\(?:left|right|middle)(?![a-z])\s*\.?", ""),
         (r"\\(?:big|bigg)[lrm]?(?![a-z])", ""),
-        (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|quad|qquad|thinspace|enspace|medspace)(?![a-z])", " "),
+        (r"\\(?:(?:display|text|script)style|(?:no)?limits|q?quad|(?:thin|en|med)space)(?![a-z])", " "),
         (r"\\[,;:!> ]|~", " "),
         (r"\\[()\[\]]|\\?\$", " "),
         (r"\\(?:text|textrm|textbf|textit|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname|rm)\*?\s*\{([^{}]*)\}",

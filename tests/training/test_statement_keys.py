@@ -103,7 +103,7 @@ def test_any_other_digit_or_sign_of_a_real_problem_counts(data) -> None:
 
 
 def test_hostile_statements_cost_little() -> None:
-    """Otherwise (a rule that tries again from every sign) this does not end, nor does the check of a stranger's file."""
+    """Otherwise, by a rule that tries again from every sign, the check of a stranger's file does not end."""
     for part in ("\\text{", "{", "\\frac", "\\frac ", "1,", "!", "problem ", "1,000", "* ", "^{", "\\\\[", "1", "^ "):
         found = squeezed(part * (200_000 // len(part)))
         assert len(found) <= 2 * 200_000, part
