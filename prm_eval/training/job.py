@@ -13,6 +13,7 @@ import numpy as np
 from prm_eval.errors import ModelError, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, no_bars
+from prm_eval.records import ScoringItem
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.models.factory import make_model
 from prm_eval.rewards.models.heads import values
@@ -202,12 +203,12 @@ class _Job:
         plan = self._plan
         if hasattr(trained, "merge_and_unload"):
             network = trained.merge_and_unload()
-        probe = [one for one in self._probe() if one.refusal is None]
-        before = self._read(network, probe)
+        probe = self._probe()
+        before = self._read(network, [one for _, one in probe])
         self._save(network)
         del network, trained
         model = make_model(read_recipe(self._out / RECIPE), str(self._out), {"device": plan.device, "dtype": "float32"})
-        apart = self._apart(model, probe, before)
+        apart = self._apart(model, [item for item, _ in probe], before)
         figures = final_figures(plan.held_out, model, plan.held_items, plan.data)
         record = self._record(log, schedule, done, number, weights, why, apart, figures)
         if log.lines:
@@ -217,13 +218,17 @@ class _Job:
         remove(self._work)
         return Trained(self._out, record, tuple(figures.lines))
 
-    def _probe(self) -> list[Rendered]:
+    def _probe(self) -> list[tuple[ScoringItem, Rendered]]:
+        """Return some solutions that the training could read, and their inputs."""
         from prm_eval.rewards.inputs.renderer import Renderer
         from prm_eval.rewards.models.engine_model import render_within
 
         plan = self._plan
         renderer = Renderer(plan.head.recipe, plan.tokenizer, plan.base, max_tokens=plan.limit)
-        return [render_within(renderer.render, each, plan.limit) for each in plan.held_items[: 5 * TRIED]]
+        items = plan.held_items[: 5 * TRIED]
+        # the checkpoint knows nothing of --max-tokens, and would read what is left out here
+        found = [(each, render_within(renderer.render, each, plan.limit)) for each in items]
+        return [(item, one) for item, one in found if one.refusal is None]
 
     def _save(self, network: Any) -> None:
         """Write the checkpoint, and move it into its place when the disk has all of it."""
@@ -236,16 +241,15 @@ class _Job:
         folder.drop()
         copy_file(self._work / RECIPE, self._out / RECIPE)
 
-    def _apart(self, model: RewardModel, probe: Sequence[Rendered], before: Sequence[tuple[float, ...]]) -> float:
+    def _apart(self, model: RewardModel, items: Sequence[ScoringItem], before: Sequence[tuple[float, ...]]) -> float:
         """Return how far the loaded checkpoint is from the training's last forward pass, at most.
 
         Raises:
             ModelError: So far that it is another model.
         """
-        if not probe:
+        if not items:
             return 0.0
-        items = list(self._plan.held_items[: 5 * TRIED])
-        scored = [each for each in model.score(items) if each.refusal is None]
+        scored = model.score(list(items))
         pairs = zip((x for one in before for x in one), (x for each in scored for x in each.values), strict=True)
         apart = max((abs(one - other) / max(1.0, abs(one)) for one, other in pairs), default=0.0)
         if self._options.save_dtype == "float32" and apart > MOST_APART:

@@ -107,7 +107,8 @@ class Plan:
         """Return a line on each reason but that of held-out ones: how many solutions, and which is the first."""
         first = self.examples.about["first"]
         return [
-            f"left out   {count:,} solutions: {reason}" + (f" (first {first[reason]})" if reason in first else "")
+            f"left out   {count:,} solution{'' if count == 1 else 's'}: {reason}"
+            + (f" (first {first[reason]})" if reason in first else "")
             for reason, count in sorted(self.left_out.items(), key=lambda each: (-each[1], each[0]))
             if reason != HELD_OUT
         ]

@@ -25,7 +25,8 @@ TOKENIZER_FILES = (
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
     "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder in its place (to train: "
-    "--base FOLDER; to score: --reward-model FOLDER with its --recipe), or use a revision of the repository that has *.safetensors (many have one as --revision refs/pr/N)"
+    "--base FOLDER; to score: --reward-model FOLDER with its --recipe), or use a revision of the repository that has "
+    "*.safetensors (many have one as --revision refs/pr/N)"
 )
 
 
