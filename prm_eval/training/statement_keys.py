@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from prm_eval.evaluation.golds import statement_key
 
@@ -27,38 +28,37 @@ _SIGNS = str.maketrans(
      **{sign: f"_{digit}" for digit, sign in enumerate("₀₁₂₃₄₅₆₇₈₉")}}
 )  # fmt: skip
 _FRONT = re.compile(r"^[\s*#_>]*(?:problem|question|exercise|task|prompt)\b(?:\s*#?\d{1,6})?[\s*_]*[:.][\s*_]*(?=\S)")
-_MACROS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), put)
-    for pattern, put in (
-        (r"\\\\(?:\[[^\[\]]{0,20}\])?", " \x01 "),  # a new row: of a matrix it says what is where
-        (r"\\[{}]", lambda found: " \x02 " if found.group() == "\\{" else " \x03 "),
-        (r"\\[lr]brace\b", lambda found: " \x02 " if found.group()[1] == "l" else " \x03 "),
-        (r"\\(?:left|right|middle)(?![a-z])\s*\.?", ""),
-        (r"\\(?:big|bigg)[lrm]?(?![a-z])", ""),
-        (r"\\(?:(?:display|text|script)style|(?:no)?limits|q?quad|(?:thin|en|med)space)(?![a-z])", " "),
-        (r"\\[,;:!> ]|~", " "),
-        (r"\\[()\[\]]|\\?\$", " "),
-        (r"\\(?:text|textrm|textbf|textit|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname|rm)\*?\s*\{([^{}]*)\}",
-         r" \1 "),
-        (r"\\[dtc]frac(?![a-z])", r"\\frac"),
-        (r"\\(?:leq|leqslant)(?![a-z])", r"\\le "),
-        (r"\\(?:geq|geqslant)(?![a-z])", r"\\ge "),
-        (r"\\neq(?![a-z])", r"\\ne "),
-        (r"\\(?:times|cdot|ast)(?![a-z])", "*"),
-        (r"\\div(?![a-z])", "/"),
-        (r"\\(?:ldots|cdots|dotsc|dotsb)(?![a-z])|\.\.\.", r"\\dots "),
-        (r"\\[lr]?vert(?![a-z])", "|"),
-        (r"\\degree(?![a-z])|\^\s*\{?\s*\\circ(?![a-z])\s*\}?", r"\\circ "),
-        (r"\\([%#&_])", r"\1"),
-        (r"\{,\}", ","),
-        # 1,000 is 1000, but (1,000) may be a pair
-        (r"(?<![\d,.(\[{\x02])(\d{1,3}(?:,\d{3})+)(?![\d,)\]}\x03])", lambda found: found.group().replace(",", "")),
-        # arguments of one sign: of a fraction or root with braces, of an exponent or index without
-        (r"\\(frac|sqrt)\s*(\d|(?<=\s)[a-z]|\\[a-z]+)", r"\\\1{\2}"),
-        (r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-z]|\\[a-z]+)", r"\1{\2}"),
-        (r"([\^_])\s*\{\s*([0-9a-z]|\\[a-z]+)\s*\}", r"\1\2 "),
-    )
+_Put = str | Callable[[re.Match[str]], str]
+_RULES: tuple[tuple[str, _Put], ...] = (
+    (r"\\\\(?:\[[^\[\]]{0,20}\])?", " \x01 "),  # a new row: of a matrix it says what is where
+    (r"\\[{}]", lambda found: " \x02 " if found.group() == "\\{" else " \x03 "),
+    (r"\\[lr]brace\b", lambda found: " \x02 " if found.group()[1] == "l" else " \x03 "),
+    (r"\\(?:left|right|middle)(?![a-z])\s*\.?", ""),
+    (r"\\(?:big|bigg)[lrm]?(?![a-z])", ""),
+    (r"\\(?:(?:display|text|script)style|(?:no)?limits|q?quad|(?:thin|en|med)space)(?![a-z])", " "),
+    (r"\\[,;:!> ]|~", " "),
+    (r"\\[()\[\]]|\\?\$", " "),
+    (r"\\(?:text|textrm|textbf|textit|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname|rm)\*?\s*\{([^{}]*)\}",
+     r" \1 "),
+    (r"\\[dtc]frac(?![a-z])", r"\\frac"),
+    (r"\\(?:leq|leqslant)(?![a-z])", r"\\le "),
+    (r"\\(?:geq|geqslant)(?![a-z])", r"\\ge "),
+    (r"\\neq(?![a-z])", r"\\ne "),
+    (r"\\(?:times|cdot|ast)(?![a-z])", "*"),
+    (r"\\div(?![a-z])", "/"),
+    (r"\\(?:ldots|cdots|dotsc|dotsb)(?![a-z])|\.\.\.", r"\\dots "),
+    (r"\\[lr]?vert(?![a-z])", "|"),
+    (r"\\degree(?![a-z])|\^\s*\{?\s*\\circ(?![a-z])\s*\}?", r"\\circ "),
+    (r"\\([%#&_])", r"\1"),
+    (r"\{,\}", ","),
+    # 1,000 is 1000, but (1,000) may be a pair
+    (r"(?<![\d,.(\[{\x02])(\d{1,3}(?:,\d{3})+)(?![\d,)\]}\x03])", lambda found: found.group().replace(",", "")),
+    # arguments of one sign: of a fraction or root with braces, of an exponent or index without
+    (r"\\(frac|sqrt)\s*(\d|(?<=\s)[a-z]|\\[a-z]+)", r"\\\1{\2}"),
+    (r"(\\frac\s*\{[^{}]*\})\s*(\d|[a-z]|\\[a-z]+)", r"\1{\2}"),
+    (r"([\^_])\s*\{\s*([0-9a-z]|\\[a-z]+)\s*\}", r"\1\2 "),
 )  # fmt: skip
+_MACROS = tuple((re.compile(pattern), put) for pattern, put in _RULES)
 _TOKEN = re.compile(r"\\[a-z]+|[^\W\d_]+|\d+(?:\.\d+)?|\.\d+|\S")
 _PARTING = frozenset(",;:?!'")
 _DROPPED = frozenset('"`.')
