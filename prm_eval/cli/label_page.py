@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from prm_eval.labelling.page.campaign import Campaign, Role
 
 RULES = ("splitter", "all_steps", "show_answer", "qc_rate", "second_opinion", "seed")
+UNKNOWN = (
+    "nobody says who made these labels (label_source unknown), and labellers are scored by them as if they were right. "
+    'If people, a rule or an oracle did, say so in each row: "label_source": "people"; a model\'s are refused'
+)
 
 
 def _label_serve(options: argparse.Namespace) -> int:
@@ -36,6 +40,9 @@ def _label_serve(options: argparse.Namespace) -> int:
         for kind, path in (("screening", options.screening), ("quality_control", options.quality_control))
         if path is not None
     }
+    for kind, path in (("screening", options.screening), ("quality_control", options.quality_control)):
+        if path is not None and any(each.made_by == "unknown" for each in known[kind]):
+            print(f"prm-eval label: warning: {path}: {UNKNOWN}", file=sys.stderr)
     if not there:
         pool = Pool(options.pool)
         begin(folder, pool, _rules(options, pool.info.splitter)).close()

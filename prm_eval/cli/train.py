@@ -41,7 +41,7 @@ def _train(options: argparse.Namespace, kind: str) -> int:
 
     chosen = train_options(options, kind)
     command = shlex.join(["prm-eval", *sys.argv[1:]])
-    found = run_training(options.data, options.base, options.output, chosen, command=command, bars=Bar)
+    found = run_training(options.data, options.base, options.output, chosen, command=command, bars=Bar, tell=print)
     examples, work = found.record["examples"], found.record["work"]
     what = f"{examples['trained_on']:,} solutions of {examples['problems']:,} problems"
     print(f"trained    on {what}, {work['updates']:,} updates")

@@ -200,6 +200,13 @@ class Source:
             digest.update(canonical_json([self._relative(file.path), file_sha256(file.path)]))
         return digest.hexdigest()
 
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of every file, by its path below the folder that they have in common.
+
+        Two files of one name in two folders have two entries.
+        """
+        return {self._relative(file.path): file_sha256(file.path) for file in self.files}
+
     def _relative(self, path: Path) -> str:
         return str(path.relative_to(self.root)) if self.root and path.is_relative_to(self.root) else path.name
 
@@ -270,6 +277,10 @@ class HubSource(Source):
     def __init__(self, name: str) -> None:
         self._hub = HubFile(name)
         super().__init__(name, [self._hub])
+
+    def hashes(self) -> dict[str, str]:
+        """Return what identifies the rows: the fingerprint of the library, by the name of the data set."""
+        return {self.name: self._hub.fingerprint}
 
     def description(self) -> dict[str, Any]:
         """Return what a pool says of its source."""

@@ -9,6 +9,7 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.models import checkpoint
 from prm_eval.training.heads import plan_head
+from prm_eval.training.launching import require_files, require_packages
 from prm_eval.training.network import base_config
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.statements import Overlap, is_held_out, key_of, known_problems
@@ -23,9 +24,12 @@ def require_trainable(pool: Pool, base: str, options: TrainOptions) -> None:
         options: How it is trained.
 
     Raises:
-        ModelError: The base cannot be loaded, or lacks the recipe's tokens.
+        DataError: The configuration of FSDP or DeepSpeed is not there.
+        ModelError: The base cannot be loaded, or lacks the recipe's tokens, or a package is missing.
         PrmEvalError: A registered problem set cannot be had, or has problems of the pool.
     """
+    require_files(options)
+    require_packages(options, options.lora)
     tokenizer = checkpoint.load("base's tokenizer", "AutoTokenizer", base, options.revision)
     with tempfile.TemporaryDirectory() as folder:
         base_config(plan_head(options, tokenizer, base, Path(folder)), base, options.revision)

@@ -63,10 +63,12 @@ def _data_lines(record: Mapping[str, Any]) -> list[str]:
     data, examples = record["data"], record["examples"]
     targets = ", ".join(f"{count:,.0f} {name}" for name, count in examples["targets"].items() if count)
     hashes = {key: value for key, value in data.items() if isinstance(value, str) and key not in ("name", "path")}
+    files = data.get("files", {})
     lines = [
         f"* {data['name']} (`{data['path']}`), labels of the kind {data['labels']}, by {data['label_source']}: "
         f"{examples['trained_on']:,} solutions of {examples['problems']:,} problems; targets: {targets}.",
         *(f"* {key}: `{value}`" for key, value in hashes.items() if key not in ("labels", "label_source")),
+        *(f"* file `{name}`: `{value}`" for name, value in files.items()),
         f"* base: `{record['base']['id']}` " + json.dumps({k: v for k, v in record["base"].items() if k != "id"}),
     ]
     if examples["left_out"]:

@@ -228,17 +228,13 @@ def require_one_label(
     if not found or what != "refuse":
         return
     path, row, name = place(int(examples.samples[found[0].one]))
-    _, row_2, name_2 = place(int(examples.samples[found[0].other]))
+    path_2, row_2, name_2 = place(int(examples.samples[found[0].other]))
+    where = f"row {row_2}" if path_2 == path else f"{path_2}, row {row_2}"
     more = f", and {len(found) - 1:,} more like it" if len(found) > 1 else ""
     raise DataError(
         path,
         row,
-        f"solution {name!r}, whose text has another label in row {row_2} ({name_2!r}){more}",
+        f"solution {name!r}, whose text has another label in {where} ({name_2!r}){more}",
         "one label a text",
         "Mend them, or say --contradictions drop (such steps are left out) or keep (both are trained on).",
     )
-
-
-def in_words(counts: Counter[str] | dict[str, int]) -> str:
-    """Return counts by reason in words."""
-    return ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items(), key=lambda each: -each[1]))

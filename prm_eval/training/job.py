@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from prm_eval.errors import ModelError, PrmEvalError
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, no_bars
+from prm_eval.records import ScoringItem
 from prm_eval.rewards.inputs.rendered import Rendered
 from prm_eval.rewards.models.factory import make_model
 from prm_eval.rewards.models.heads import values
@@ -23,6 +25,7 @@ from prm_eval.training.batches import BatchSet, Schedule, inputs_of, make_schedu
 from prm_eval.training.card import CARD, CURVE, card_text, curve_svg
 from prm_eval.training.figures import Figures, final_figures
 from prm_eval.training.heads import RECIPE
+from prm_eval.training.launching import require_files, require_packages
 from prm_eval.training.network import logits_of, make_network, quiet, why_not_packed
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.preparing import Plan, prepare
@@ -54,6 +57,10 @@ class Trained:
     lines: tuple[str, ...]
 
 
+def _tell_nobody(line: str) -> None:
+    """Take a line for the user, where nobody reads."""
+
+
 def run_training(
     data: str,
     base: str,
@@ -63,6 +70,7 @@ def run_training(
     command: str = "",
     bars: Bars = no_bars,
     stop_after: int | None = None,
+    tell: Callable[[str], None] = _tell_nobody,
 ) -> Trained:
     """Train a verifier; a run that was cut off goes on from its last whole state.
 
@@ -74,15 +82,13 @@ def run_training(
         command: The command, for the card.
         bars: The bars of the progress.
         stop_after: The update after whose state the run ends as if it was killed (for tests).
+        tell: Called before the first update with a line on each sort of solution that is not trained on.
 
     Raises:
         PrmEvalError: A fault of data, base or options, or ``out`` holds something else.
     """
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-    except ImportError:
-        raise ModelError("training needs torch, transformers and accelerate: pip install 'prm_eval[train]'") from None
+    require_files(options)
+    require_packages(options, options.lora)
     if (out / RECORD).is_file():
         record = read_own_json(out / RECORD, (SCHEMA,), "the record of a training")
         raise PrmEvalError(
@@ -96,13 +102,14 @@ def run_training(
         # what a killed run left is removed before several processes look at it
         last_whole(work / STATES)
         plan = prepare(data, base, work, options, bars)
+    for line in plan.left_out_lines() if os.environ.get("RANK", "0") == "0" else ():
+        tell(line)
     with quiet():
         return _Job(plan, out, options, command, bars).run(stop_after)
 
 
 def _main_process_first() -> Any:
     """Return a block that the first process of several enters alone; the others find what it made."""
-    import os
     from contextlib import nullcontext
 
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
@@ -147,7 +154,9 @@ class _Job:
             raise SystemExit(0)
         if options.sharded:
             network = trained = make_network(plan.head, str(self._work / WHOLE), None, plan.tokenizer, options.seed)
-        return self._finish(network, trained, log, schedule, number, weights, why)
+        # of a run that stopped early, what it did
+        done = min(log.step * run.each, len(batches))
+        return self._finish(network, trained, log, schedule, done, number, weights, why)
 
     def _why_padded(self, network: Any) -> str:
         examples = self._plan.examples
@@ -186,6 +195,7 @@ class _Job:
         trained: Any,
         log: Log,
         schedule: Schedule,
+        done: int,
         number: dict[str, float],
         weights: tuple[float, float, float],
         why: str,
@@ -193,14 +203,14 @@ class _Job:
         plan = self._plan
         if hasattr(trained, "merge_and_unload"):
             network = trained.merge_and_unload()
-        probe = [one for one in self._probe() if one.refusal is None]
-        before = self._read(network, probe)
+        probe = self._probe()
+        before = self._read(network, [one for _, one in probe])
         self._save(network)
         del network, trained
         model = make_model(read_recipe(self._out / RECIPE), str(self._out), {"device": plan.device, "dtype": "float32"})
-        apart = self._apart(model, probe, before)
+        apart = self._apart(model, [item for item, _ in probe], before)
         figures = final_figures(plan.held_out, model, plan.held_items, plan.data)
-        record = self._record(log, schedule, number, weights, why, apart, figures)
+        record = self._record(log, schedule, done, number, weights, why, apart, figures)
         if log.lines:
             write_text(self._out / CURVE, curve_svg(log.lines))
         write_text(self._out / CARD, card_text(record, figures))
@@ -208,13 +218,17 @@ class _Job:
         remove(self._work)
         return Trained(self._out, record, tuple(figures.lines))
 
-    def _probe(self) -> list[Rendered]:
+    def _probe(self) -> list[tuple[ScoringItem, Rendered]]:
+        """Return some solutions that the training could read, and their inputs."""
         from prm_eval.rewards.inputs.renderer import Renderer
         from prm_eval.rewards.models.engine_model import render_within
 
         plan = self._plan
         renderer = Renderer(plan.head.recipe, plan.tokenizer, plan.base, max_tokens=plan.limit)
-        return [render_within(renderer.render, each, plan.limit) for each in plan.held_items[: 5 * TRIED]]
+        items = plan.held_items[: 5 * TRIED]
+        # the checkpoint knows nothing of --max-tokens, and would read what is left out here
+        found = [(each, render_within(renderer.render, each, plan.limit)) for each in items]
+        return [(item, one) for item, one in found if one.refusal is None]
 
     def _save(self, network: Any) -> None:
         """Write the checkpoint, and move it into its place when the disk has all of it."""
@@ -227,16 +241,15 @@ class _Job:
         folder.drop()
         copy_file(self._work / RECIPE, self._out / RECIPE)
 
-    def _apart(self, model: RewardModel, probe: Sequence[Rendered], before: Sequence[tuple[float, ...]]) -> float:
+    def _apart(self, model: RewardModel, items: Sequence[ScoringItem], before: Sequence[tuple[float, ...]]) -> float:
         """Return how far the loaded checkpoint is from the training's last forward pass, at most.
 
         Raises:
             ModelError: So far that it is another model.
         """
-        if not probe:
+        if not items:
             return 0.0
-        items = list(self._plan.held_items[: 5 * TRIED])
-        scored = [each for each in model.score(items) if each.refusal is None]
+        scored = model.score(list(items))
         pairs = zip((x for one in before for x in one), (x for each in scored for x in each.values), strict=True)
         apart = max((abs(one - other) / max(1.0, abs(one)) for one, other in pairs), default=0.0)
         if self._options.save_dtype == "float32" and apart > MOST_APART:
@@ -250,6 +263,7 @@ class _Job:
         self,
         log: Log,
         schedule: Schedule,
+        done: int,
         number: dict[str, float],
         weights: tuple[float, float, float],
         why: str,
@@ -258,7 +272,6 @@ class _Job:
     ) -> dict[str, Any]:
         plan, options = self._plan, self._options
         about = plan.examples.about
-        last = log.lines[-1] if log.lines else {}
         return {
             "schema": SCHEMA,
             "kind": options.kind,
@@ -274,7 +287,7 @@ class _Job:
                 "problems": plan.problems[0],
                 "held_out_problems": plan.problems[1],
                 "held_out_solutions": len(plan.held_items) if plan.problems[1] else 0,
-                "left_out": {**about["left_out"], **plan.data.left_out},
+                "left_out": plan.left_out,
                 "first_left_out": about["first"],
                 "cut_otherwise_by_the_recipe": plan.cut_otherwise,
                 "contradictory_texts": plan.n_contradictions,
@@ -288,10 +301,10 @@ class _Job:
                 "what": options.contamination,
             },
             "work": {
-                "updates": int(last.get("step", 0)),
-                "tokens": int(schedule.tokens.sum()),
-                "rows": int(schedule.rows.sum()),
-                "seconds": last.get("seconds"),
+                "updates": log.step,
+                "tokens": int(schedule.tokens[:done].sum()),
+                "rows": int(schedule.rows[:done].sum()),
+                "seconds": log.seconds,
                 "packed": self._packed,
                 "why_padded": why,
                 "padding_waste": round(schedule.padding_waste, 4),

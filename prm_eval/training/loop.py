@@ -19,7 +19,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from prm_eval.progress import Progress, silent
 from prm_eval.training.network import laid_out
 from prm_eval.training.options import LoopOptions
-from prm_eval.training.states import LOG, STATES, Log, last_whole, mark_whole, step_of
+from prm_eval.training.states import LOG, STATES, Log, last_whole, mark_whole, seconds_of, step_of
 from prm_eval.training.targets import losses
 
 TENTHS = 10
@@ -123,14 +123,14 @@ class Run:
 
 
 def train(run: Run, progress: Progress = silent) -> Log:
-    """Train a network in place; return the log.
+    """Train a network in place; return the log, which says where the run ended.
 
     Args:
         run: What is trained, and how.
         progress: Called with the updates done and the tokens computed.
     """
     state = last_whole(run.folder / STATES)
-    log = Log(run.log, step_of(state), writes=is_main())
+    log = Log(run.log, step_of(state), seconds_of(state), writes=is_main())
     if state is not None and _has_stopped([value for _, value in log.held_out(run.watched)], run.options.patience):
         return log
     arguments = _arguments(run)
@@ -285,8 +285,11 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
     def __init__(self, run: Run, log: Log, progress: Progress) -> None:
         self._run, self._log, self._progress = run, log, progress
         self._started = time.monotonic()
-        self._spent = float(log.lines[-1].get("seconds", 0.0)) if log.lines else 0.0
-        self._first = True
+        # a state of an older version has no seconds; then the last line's count
+        self._spent = log.seconds or (float(log.lines[-1].get("seconds", 0.0)) if log.lines else 0.0)
+
+    def _seconds(self) -> float:
+        return round(self._spent + time.monotonic() - self._started, 1)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Show what an earlier run finished."""
@@ -307,6 +310,9 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         run, step = self._run, state.global_step
         self._progress(step, run.batches.rows(step * run.each))
         last = step >= state.max_steps
+        self._log.step = step
+        # the course ends with the last update, wherever the interval falls
+        control.should_log |= last
         if run.evaluate is not None and (step % run.every(run.options.evaluate_every) == 0 or last):
             self._measure(step, state, control, model)
         return control
@@ -324,21 +330,26 @@ class _Watching(TrainerCallback):  # type: ignore[misc]
         if run.options.patience and value is not None:
             control.should_training_stop = _has_stopped([*before, value], run.options.patience)
             control.should_save |= control.should_training_stop
+            control.should_log |= control.should_training_stop
 
     def on_save(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         """Mark a state that was just written as whole."""
         if state.is_world_process_zero:
-            mark_whole(Path(args.output_dir), state.global_step)
+            mark_whole(Path(args.output_dir), state.global_step, self._seconds())
         if self._run.stop_after is not None and state.global_step >= self._run.stop_after:
             raise _Stopped
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+        """Say where the run ended, and what it took with what the runs before it took."""
+        self._log.step, self._log.seconds = state.global_step, self._seconds()
 
     def _write(self, step: int, found: dict[str, Any]) -> None:
         run = self._run
         per = len(run.batches) / max(1, run.batches.passes)
         done = min(step * run.each, len(run.batches))
         tokens = run.batches.tokens(done)
-        seconds = round(self._spent + time.monotonic() - self._started, 1)
-        self._log.add({"step": step, "epoch": round(done / per, 3), "tokens": tokens, "seconds": seconds, **found})
+        line = {"step": step, "epoch": round(done / per, 3), "tokens": tokens, "seconds": self._seconds()}
+        self._log.add({**line, **found})
 
 
 __all__ = ["LOG", "Batches", "Rule", "Run", "train"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +35,12 @@ from prm_eval.training.heads import HeadPlan, plan_head
 from prm_eval.training.held_out import BestOfN, HeldOut, HeldOutAnswers, HeldOutSteps
 from prm_eval.training.network import base_config
 from prm_eval.training.options import TrainOptions
+from prm_eval.training.saving import BEST
 from prm_eval.training.sources import Sample, TrainingData, open_data, require_cuts
 from prm_eval.training.statements import Known, Overlap, is_held_out, key_of, known_problems
+from prm_eval.training.states import STATES, last_whole, remove
 from prm_eval.training.store import Examples, is_complete
+from prm_eval.training.targets import counts, require_both_classes
 
 PLAN_SCHEMA = "prm_eval.training_plan/1"
 PLAN = "plan.json"
@@ -68,6 +74,8 @@ class Plan:
         n_contradictions: Texts with two labels.
         device: The device.
         batch_tokens: The most rows of a batch.
+        limit: The most tokens of an input.
+        unlabelled: Solutions without a target, by reason.
     """
 
     head: HeadPlan
@@ -88,6 +96,22 @@ class Plan:
     device: str
     batch_tokens: int
     limit: int | None
+    unlabelled: dict[str, int]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many solutions are not trained on, by reason."""
+        return {**self.examples.about["left_out"], **self.unlabelled}
+
+    def left_out_lines(self) -> list[str]:
+        """Return a line on each reason but that of held-out ones: how many solutions, and which is the first."""
+        first = self.examples.about["first"]
+        return [
+            f"left out   {count:,} solution{'' if count == 1 else 's'}: {reason}"
+            + (f" (first {first[reason]})" if reason in first else "")
+            for reason, count in sorted(self.left_out.items(), key=lambda each: (-each[1], each[0]))
+            if reason != HELD_OUT
+        ]
 
 
 def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars = no_bars) -> Plan:
@@ -118,12 +142,12 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
     base_hashes = _base_hashes(base, config)
     found = open_data(data, options, work)
     cut_otherwise = require_cuts(found, head.recipe.splitter if head.recipe.kind == "prm" else None)
-    _same_plan(work, found, base_hashes, head, options)
     pool = None if options.pool is None else _graded_pool(options.pool, options.grades)
     against = (*options.against, *([] if options.pool is None else [options.pool]))
     known = known_problems(against, unchecked=options.unchecked)
     split = _Split(found, options, known)
     split.walk()
+    _same_plan(work, found, base_hashes, head, options, split)
     maker = ExampleMaker(renderer, limit)
     examples = _examples(work / EXAMPLES, found, maker, split, options, bars)
     clash = contradictions(examples)
@@ -131,6 +155,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
     dropped = contradicting_targets(examples) if options.contradictions == "drop" else np.zeros(
         len(examples.all_targets), dtype=bool
     )  # fmt: skip
+    require_both_classes(counts(np.asarray(examples.all_targets)[~dropped]), found.path, options.kind)
     left = np.bincount(examples.owners[~dropped], minlength=len(examples)) > 0
     held, items = _held_out(found, options, split, maker)
     best_of_n = None
@@ -140,7 +165,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
         head, tokenizer, base, base_hashes, found, examples, np.flatnonzero(left), dropped,
         HeldOut(held, best_of_n, options.held_out_most), items,
         (int(examples.about["n_problems"]), len(split.held_keys)), known, split.overlap, cut_otherwise, len(clash),
-        device, batch_tokens, limit,
+        device, batch_tokens, limit, split.unlabelled,
     )  # fmt: skip
 
 
@@ -162,13 +187,24 @@ def _base_hashes(base: str, config: Any) -> dict[str, Any]:
     return {"revision": getattr(config, "_commit_hash", None) or checkpoint.snapshot_commit(base)}
 
 
-def _same_plan(work: Path, data: TrainingData, base: dict[str, Any], head: HeadPlan, options: TrainOptions) -> None:
+def _same_plan(
+    work: Path, data: TrainingData, base: dict[str, Any], head: HeadPlan, options: TrainOptions, split: _Split
+) -> None:
     """Insist that what lies in the work folder is of this training, and say so there.
 
+    Nothing is lost where no state lies there (a run that was refused, or stopped before its first one): the examples of
+    another plan are then made anew.
+
     Raises:
-        PrmEvalError: It is of another one; names what differs.
+        PrmEvalError: There are states of another one; names what differs.
     """
+    begun = last_whole(work / STATES) is not None
+    if not begun:
+        # weights that were kept before the first state are of a course that begins again
+        remove(work / BEST)
     mine: dict[str, Any] = {"schema": PLAN_SCHEMA, "data": data.hashes, "base": base, "recipe": head.recipe.digest}
+    # which problems are held out or left out follows from other sets too, which options only name
+    mine["split"] = split.digest()
     mine["options"] = {
         name: list(each) if isinstance(each, tuple) else each for name, each in options.deciding().items()
     }
@@ -177,11 +213,17 @@ def _same_plan(work: Path, data: TrainingData, base: dict[str, Any], head: HeadP
         there = read_own_json(file, (PLAN_SCHEMA,), "the plan of a training")
         differ = [key for key in ("data", "base", "recipe") if there.get(key) != mine[key]]
         differ += [key for key, value in mine["options"].items() if there.get("options", {}).get(key) != value]
-        if differ:
+        if not differ and there.get("split") != mine["split"]:
+            differ = ["problems to hold out or to leave out"]
+        if differ and begun:
             raise PrmEvalError(
                 f"{work.parent} holds an unfinished training with other {', '.join(differ)}; expected the same, to go "
                 "on. Give another -o, or remove it"
             )
+        if differ:
+            remove(work / EXAMPLES)
+    elif (work / EXAMPLES).exists():
+        remove(work / EXAMPLES)
     write_json(file, mine)
 
 
@@ -193,6 +235,7 @@ class _Split:
         self.held_keys: set[int] = set()
         self.train_keys: set[int] = set()
         self.overlap = Overlap()
+        self.unlabelled: dict[str, int] = {}
         self.other: TrainingData | None = None
         self._elsewhere: set[int] = set()
         if options.held_out_data is not None:
@@ -212,14 +255,21 @@ class _Split:
         Raises:
             PrmEvalError: Problems of a known set are trained on, and nobody said that they may be.
         """
+        targets: Counter[float] = Counter()
+        dropping = self._options.contamination == "drop"
         for sample in self._data.samples(self._options):
             key = key_of(sample.item.statement)
             if self.is_held(key):
                 self.held_keys.add(key)
                 continue
             self.train_keys.add(key)
-            if names := self._known.of(key):
+            names = self._known.of(key)
+            if names:
                 self.overlap.note(key, names, f"{sample.path}, row {sample.row}", sample.item.statement)
+            if not (names and dropping):
+                targets.update(each for each in sample.targets if each is not None)
+        # of this whole walk: later ones may end early
+        self.unlabelled = dict(self._data.left_out)
         if self.overlap.keys and self._options.contamination == "refuse":
             raise PrmEvalError(
                 f"{self._data.path} has {len(self.overlap.keys):,} of {len(self.train_keys):,} training problems in "
@@ -234,6 +284,16 @@ class _Split:
                 f"{self._options.held_out:g}, --seed {self._options.seed}): give more problems, a larger share, "
                 "--held-out-data SET, or --held-out 0"
             )
+        if targets:
+            # here already: rendering takes long
+            values, times = np.array(list(targets), dtype=np.float32), list(targets.values())
+            require_both_classes(counts(np.repeat(values, times)), self._data.path, self._options.kind)
+
+    def digest(self) -> str:
+        """Return a hash of the problems that are not trained on."""
+        dropped = self.overlap.keys if self._options.contamination == "drop" else set()
+        parts = [sorted(self.held_keys), sorted(dropped)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def keep(self, sample: Sample, key: int) -> str | None:
         """Return why a solution is no training example."""

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
-from prm_eval.importers.sources import open_source
-from prm_eval.importers.steps import import_step_set
 from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoringItem
 from prm_eval.stepsets.label_file import DESCRIPTION as LABELS
-from prm_eval.stepsets.label_file import FOLDER, LabelFile, label_folders, to_step_set
+from prm_eval.stepsets.label_file import FOLDER, ROWS, LabelFile, label_folders
 from prm_eval.stepsets.step_set import StepSet, is_step_set
 from prm_eval.stepsets.writer import candidate_of
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.texts.steps import split_steps
+from prm_eval.training.made import Place, made_of_files, made_of_labels
 from prm_eval.training.options import TrainOptions
 from prm_eval.training.targets import step_targets
 
 POOL = "pool.json"
-MADE = "data"
-"""The name of the step set that is made of a file, in the work folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Sample:
     """One solution with its targets.
 
     Attributes:
-        path: The file that holds it.
+        path: The user's file that holds it.
         row: Its row there.
         name: Its id.
         item: What a reward model is given.
@@ -58,14 +55,16 @@ class TrainingData:
         step_set: The labelled solutions, for a PRM, or for an ORM that learns from final answers of a step set.
         pool: The graded pool, for an ORM.
         labels: The labels of a pool's candidates, with the pool, from which the step set was made.
+        places: Where each solution of a step set that was made of something else stands there.
         left_out: Solutions without a target, by reason.
     """
 
     path: Path
-    hashes: dict[str, str]
+    hashes: dict[str, Any]
     step_set: StepSet | None = None
     pool: Pool | None = None
     labels: tuple[Pool, LabelFile] | None = None
+    places: Sequence[Place] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -83,13 +82,21 @@ class TrainingData:
         return found
 
     def place(self, index: int) -> tuple[Path, int, str]:
-        """Return the file, the row and the name of a sample by its index."""
+        """Return the user's file, the row there and the name of a sample by its index."""
         if self.step_set is not None:
-            return self.step_set.pool.candidates_path, index + 1, self.step_set.solutions[index].solution_id
+            return *self._row(self.step_set, index), self.step_set.solutions[index].solution_id
         if self.pool is not None:
             one = self.pool.candidates(index, 1)[0]
             return self.pool.candidates_path, index + 1, f"{one.problem_id}#{one.slot}"
         raise AssertionError("DATA is a step set or a pool")
+
+    def _row(self, step_set: StepSet, index: int) -> Place:
+        if self.places is not None:
+            return self.places[index]
+        if self.labels is not None:
+            # a step set of labels has a solution a row
+            return self.labels[1].folder / ROWS, index + 1
+        return step_set.pool.candidates_path, index + 1
 
     def samples(self, options: TrainOptions) -> Iterator[Sample]:
         """Yield the solutions with a target, in order; the others are counted in :attr:`left_out`.
@@ -109,7 +116,6 @@ class TrainingData:
             yield from self._labelled(self.step_set, options)
 
     def _labelled(self, step_set: StepSet, options: TrainOptions) -> Iterator[Sample]:
-        path = step_set.pool.candidates_path
         for index, (solution, label) in enumerate(zip(step_set.solutions, step_set.labels, strict=True)):
             item = ScoringItem(solution.statement, candidate_of(solution).text, solution.steps)
             if options.kind == "orm":
@@ -121,7 +127,7 @@ class TrainingData:
                 targets = tuple(step_targets(label, n, neutral=options.neutral, soft=options.soft))
             if all(target is None for target in targets):
                 self.left_out["no label that is trained on"] += 1
-            yield Sample(path, index + 1, solution.solution_id, item, targets, index)
+            yield Sample(*self._row(step_set, index), solution.solution_id, item, targets, index)
 
     def _graded(self, pool: Pool, grades: str) -> Iterator[Sample]:
         index = 0
@@ -191,11 +197,11 @@ def _labelled_pool(folder: Path, options: TrainOptions, work: Path) -> TrainingD
         pool = Pool(folder)
         labels = LabelFile(_labels_of(pool, options.labels))
     pool.require_sound()
-    rows = labels.folder / "labels.parquet"
+    rows = labels.folder / ROWS
     hashes = {"content_hash": pool.info.content_hash, "labels_sha256": file_sha256(rows), "labelled_by": labels.info.by}
-    made = work / MADE
-    step_set = StepSet(made) if is_step_set(made) else to_step_set(pool, labels, made)
-    return TrainingData(folder, hashes, step_set, labels=(pool, labels))
+    # what labels.json says decides the set too: how candidates are cut, what a label means
+    hashes["description_sha256"] = file_sha256(labels.folder / LABELS)
+    return TrainingData(folder, hashes, made_of_labels(pool, labels, work, hashes), labels=(pool, labels))
 
 
 def _pool_above(labels: Path) -> Path:
@@ -225,21 +231,15 @@ def _labels_of(pool: Pool, asked: str | None) -> Path:
 
 
 def _file(path: str, options: TrainOptions, work: Path) -> TrainingData:
-    source = open_source(path)
-    hashes = {each.path.name: file_sha256(each.path) for each in source.files}
-    made = work / MADE
-    if is_step_set(made):
-        return TrainingData(Path(path), hashes, StepSet(made))
-    work.mkdir(parents=True, exist_ok=True)
-    report = import_step_set(path, made, form=options.form, candidates=options.candidates)
-    return TrainingData(Path(path), hashes, report.step_set)
+    made = made_of_files(path, work, form=options.form, candidates=options.candidates)
+    return TrainingData(Path(path), {"files": made.hashes}, made.step_set, places=made.places)
 
 
 def _require_targets(data: TrainingData, options: TrainOptions) -> None:
-    """Insist on labels of the sort that is trained on, and on both classes."""
+    """Insist on labels of the sort that is trained on; that both classes are there is looked at with the targets."""
     if data.step_set is None:
         return
-    labels, name = data.step_set.labels, data.step_set.path
+    labels, name = data.step_set.labels, data.path
     if options.kind == "orm" and all(each.final_correct is None for each in labels):
         raise DataError(
             name,
@@ -279,7 +279,7 @@ def _require_own_cuts(pool: Pool, labels: LabelFile, splitter: str) -> None:
         own = split_steps(each.candidate.text, splitter, each.candidate.steps)
         if own != each.steps:
             raise DataError(
-                labels.folder / "labels.parquet",
+                labels.folder / ROWS,
                 row,
                 f"candidate {each.candidate.candidate_id} of {each.problem.problem_id!r} with {len(each.steps)} "
                 f"labelled steps, cut by {labels.info.splitter!r}",

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from prm_eval import plugins
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.golds import statement_key
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import HUB_SETS, load_problems
+from prm_eval.training.statement_keys import squeezed
 
 NAMED = 3
 
 
 def key_of(statement: str) -> int:
-    """Return 64 bits of what two copies of a statement share, whatever their case, spaces and dollar signs.
+    """Return 64 bits of what two copies of a statement share: its letters, digits and operators (:func:`squeezed`).
 
     Statements of one problem that differ in words are not found; the card says so.
     """
-    squeezed = "".join(statement_key(statement).casefold().replace("$", "").split())
-    return int.from_bytes(hashlib.blake2b(squeezed.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+    text = squeezed(statement).encode("utf-8", "replace")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
 def is_held_out(key: int, share: float, seed: int) -> bool:

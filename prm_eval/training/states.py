@@ -25,11 +25,17 @@ def folder_of(states: Path, step: int) -> Path:
     return states / f"checkpoint-{step}"
 
 
-def mark_whole(states: Path, step: int) -> None:
-    """Mark a state as whole, once the disk has all of it, and remove older ones."""
+def mark_whole(states: Path, step: int, seconds: float = 0.0) -> None:
+    """Mark a state as whole, once the disk has all of it, and remove older ones.
+
+    Args:
+        states: The folder of the states.
+        step: The updates behind it.
+        seconds: What they took, over all runs.
+    """
     folder = folder_of(states, step)
     sync_folder(folder)
-    write_json(folder / MARK, {"step": step})
+    write_json(folder / MARK, {"step": step, "seconds": seconds})
     for other in states.glob("checkpoint-*"):
         if other != folder:
             remove(other)
@@ -51,17 +57,28 @@ def step_of(state: Path | None) -> int:
     return 0 if state is None else int(state.name.rpartition("-")[2])
 
 
+def seconds_of(state: Path | None) -> float:
+    """Return the seconds that a whole state has behind it, over all runs; 0 where its mark does not say."""
+    return 0.0 if state is None else float(json.loads((state / MARK).read_text()).get("seconds", 0.0))
+
+
 class Log:
     """The metrics of a training as JSON lines; what came after the state that is gone on from is cut off.
 
     Args:
         path: The file.
         step: The step of that state.
+        seconds: What the updates up to it took.
         writes: Whether this process writes it; the others of a run know the same lines, and write none.
+
+    Attributes:
+        step: The updates that are done; the loop counts on, whether or not it writes a line.
+        seconds: What they took, over all runs.
     """
 
-    def __init__(self, path: Path, step: int, *, writes: bool = True) -> None:
+    def __init__(self, path: Path, step: int, seconds: float = 0.0, *, writes: bool = True) -> None:
         self.path, self._writes = path, writes
+        self.step, self.seconds = step, seconds
         self.lines: list[dict[str, Any]] = [each for each in _read(path) if each["step"] <= step]
         if writes:
             write_text(path, "".join(json.dumps(each) + "\n" for each in self.lines))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.errors import PrmEvalError
-from prm_eval.records import StepLabel
+from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.records import Kind, StepLabel
 from prm_eval.training.options import Neutral, parse_weights
 
 Floats = npt.NDArray[np.float32]
@@ -83,8 +84,36 @@ class Columns:
 def counts(targets: Floats) -> dict[str, float]:
     """Return how many targets there are of each class; a share counts for both."""
     own = targets == NEUTRAL_CLASS
-    good = float(targets[~own].sum())
+    good = float(targets[~own].sum(dtype=np.float64))
     return {"bad": float((~own).sum()) - good, "neutral": float(own.sum()), "good": good}
+
+
+def require_both_classes(number: Mapping[str, float], path: Path, kind: Kind) -> None:
+    """Insist on targets of both classes: a verifier of one class learns to say the same of everything.
+
+    Args:
+        number: How many targets there are of each class, as :func:`counts` says.
+        path: DATA.
+        kind: What is trained.
+
+    Raises:
+        DataError: There is none of a class.
+    """
+    missing = [name for name in ("good", "bad") if number[name] <= 0]
+    if not missing:
+        return
+    there = ", ".join(f"{number[name]:,.0f} {name}" for name in CLASSES)
+    prm = "Label wrong steps too (prm-eval label queue --by convincing finds solutions that have some)"
+    orm = "Give wrong candidates too (prm-eval grade says which are)"
+    if missing == ["good"]:
+        prm, orm = "Label right steps too", "Give right candidates too (prm-eval grade says which are)"
+    raise DataError(
+        path,
+        None,
+        f"no {' and no '.join(missing)} target among those that are trained on ({there})",
+        "steps that are good and steps that are bad" if kind == "prm" else "right solutions and wrong ones",
+        f"{prm if kind == 'prm' else orm}; held-out and dropped problems do not count.",
+    )
 
 
 def class_weights(text: str, number: Mapping[str, float]) -> tuple[float, float, float]:

@@ -197,7 +197,10 @@ def test_what_the_training_would_refuse_is_said_before_anybody_labels(mini, tmp_
         (["--base", str(made)], "registered problem sets cannot be had"),
         (["--base", str(made), "--train", "--unchecked --against"], None),
         (["--base", str(made), "--train", '"'], "No closing quotation"),
-        (["--base", str(made), "--train", f"--unchecked --against {mini.path}"], "6 of 6 problems in common"),
+        (
+            ["--base", str(made), "--train", f"--unchecked --held-out 0 --against {mini.path}"],
+            "6 of 6 problems in common",
+        ),
         (
             ["--base", str(made), "--train", f"--unchecked --against {mini.path} --contamination keep"],
             "wait for labels",

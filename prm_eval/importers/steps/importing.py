@@ -40,6 +40,7 @@ class StepImportReport:
         read: What the rows held, where a format counts it.
         notes: What a reader of the set should know, in words.
         looks: Counts, balance and leaks.
+        places: The file and the row of every solution, in the order of the set.
     """
 
     step_set: StepSet
@@ -51,6 +52,7 @@ class StepImportReport:
     skipped: list[str] = field(default_factory=list)
     read: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    places: tuple[tuple[Path, int], ...] = ()
 
 
 class _Reading:
@@ -170,6 +172,7 @@ def import_step_set(
         reading.skipped,
         sound(dict(reading.read)),
         [*left_out, *said],
+        tuple((each.path, each.row) for each in solutions),
     )
 
 

@@ -24,8 +24,9 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 HOW_TO_CONVERT = (
     "pickled weights are not loaded. Convert them once where you trust them (transformers: "
-    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder with --recipe, "
-    "or use a revision of the repository that has *.safetensors (many have one as --revision refs/pr/N)"
+    "AutoModelForCausalLM.from_pretrained(NAME).save_pretrained(FOLDER)) and give the folder in its place (to train: "
+    "--base FOLDER; to score: --reward-model FOLDER with its --recipe), or use a revision of the repository that has "
+    "*.safetensors (many have one as --revision refs/pr/N)"
 )
 
 

@@ -132,6 +132,19 @@ def test_known_labels_come_from_people(tmp_path, capsys) -> None:
     assert "is known" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--screening", "--quality-control"])
+def test_known_labels_of_nobody_are_said_to_be_so(tmp_path, capsys, monkeypatch, option) -> None:
+    """Labellers are scored by labels of which nobody knows who made them, and nobody is told."""
+    monkeypatch.setattr(serving, "serve", lambda *_, **__: None)
+    pool = make_pool(tmp_path / "pool", 1, 1)
+    row = {"id": "a", "problem": "One?", "steps": ["x"], "label": -1}
+    for made_by, warned in ((None, True), ("people", False)):
+        file = write_jsonl(tmp_path / "k.jsonl", [row if made_by is None else {**row, "label_source": made_by}])
+        command = ["label", "serve", str(pool.path), "--name", str(made_by), "--port", "0", "--labeller", "ann"]
+        assert main([*command, option, str(file)]) == 0
+        assert ("k.jsonl: nobody says who made these labels" in capsys.readouterr().err) is warned
+
+
 def test_without_the_extra(tmp_path, capsys, monkeypatch) -> None:
     """One line that says what to install, not a traceback."""
     monkeypatch.setattr(serving, "EXTRA", ("starlette", "no_such_library"))
