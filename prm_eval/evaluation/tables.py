@@ -18,15 +18,24 @@ class Section:
     below: tuple[str, ...] = ()
 
 
-def text_of(head: str, sections: Sequence[Section], notes: Sequence[str]) -> str:
+def text_of(head: str, sections: Sequence[Section], notes: Sequence[str], warnings: Sequence[str] = ()) -> str:
     """Return a report in lines."""
     lines = [head]
     for each in sections:
         lines += ["", each.title, *aligned(each.cells), *each.below]
-    return "\n".join(lines + [""] * bool(notes) + [f"note: {note}" for note in notes])
+    said = [*(f"WARNING: {each}" for each in warnings), *(f"note: {note}" for note in notes)]
+    return "\n".join(lines + [""] * bool(said) + said)
 
 
-def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[str], chart: str, caption: str) -> str:
+def page_of(
+    title: str,
+    head: str,
+    sections: Sequence[Section],
+    notes: Sequence[str],
+    chart: str,
+    caption: str,
+    warnings: Sequence[str] = (),
+) -> str:
     """Return a page that opens offline; texts are escaped.
 
     Args:
@@ -36,6 +45,7 @@ def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[
         notes: What a reader must know.
         chart: An SVG of :mod:`prm_eval.evaluation.drawing`.
         caption: The line below the chart.
+        warnings: Notes that no reader of the numbers may miss.
     """
     import jinja2
     from markupsafe import Markup
@@ -49,6 +59,7 @@ def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[
         title=title,
         head=head,
         notes=notes,
+        warnings=warnings,
         chart=Markup(chart),  # noqa: S704  (made by us; matplotlib escapes its texts)
         caption=caption,
         sections=sections,

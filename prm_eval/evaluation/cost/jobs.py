@@ -20,6 +20,7 @@ from prm_eval.evaluation.jobs import AUTO, prepared
 from prm_eval.evaluation.no_answer import AUTO as AUTO_RULE
 from prm_eval.evaluation.no_answer import PUBLISHED, meant_rule
 from prm_eval.evaluation.notes import VOTES_NEED, votes
+from prm_eval.evaluation.one_step import warning_of
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, ClusterBootstrap
 from prm_eval.evaluation.summary import MAJORITY, ORACLE, CurveKey
 from prm_eval.pools.pool import Pool
@@ -157,6 +158,7 @@ def cost_of(
         worth=spending.worth(shown),
         stops=tuple(_stops(measured, counted, bootstrap, settings, ns, shown, bars)),
         notes=tuple(_notes(pool, counted, measured)),
+        warnings=tuple(_warnings(pool, files)),
     )
 
 
@@ -249,6 +251,12 @@ def _stops(
                 for n in budgets
             ]
     return found
+
+
+def _warnings(pool: Pool, files: Sequence[NamedRewards]) -> list[str]:
+    short = short_names(each.label for each in files)
+    said = (warning_of(pool.info, each.file.info, each.file.step_counts(), short[each.label]) for each in files)
+    return [each for each in said if each is not None]
 
 
 def _notes(pool: Pool, counted: Counted, measured: _Measured) -> list[str]:

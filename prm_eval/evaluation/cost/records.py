@@ -133,6 +133,7 @@ class CostReport:
         worth: Each reward model against majority.
         stops: The rules that stop early.
         notes: What a reader must know.
+        warnings: Notes that no reader of the numbers may miss.
     """
 
     pool: Mapping[str, Any]
@@ -145,6 +146,7 @@ class CostReport:
     worth: tuple[Worth, ...]
     stops: tuple[Stop, ...]
     notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``prm-eval cost --json`` prints it; unknown numbers are null."""

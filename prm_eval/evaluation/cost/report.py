@@ -32,7 +32,7 @@ def sections(report: CostReport) -> list[Section]:
 
 def text_tables(report: CostReport) -> str:
     """Return the whole report in lines for the terminal."""
-    return text_of(head(report), sections(report), report.notes)
+    return text_of(head(report), sections(report), report.notes, report.warnings)
 
 
 def head(report: CostReport) -> str:
@@ -261,4 +261,4 @@ def html_page(report: CostReport, title: str) -> str:
         "Expected accuracy against candidates and cost, over all ways to draw n candidates of a problem. "
         "Diamonds: stopping early."
     )
-    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption)
+    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption, report.warnings)

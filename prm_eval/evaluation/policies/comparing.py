@@ -105,6 +105,7 @@ class PolicyReport:
         rows: Every model on every policy, the weakest policy first.
         differences: The differences of gains between policies.
         notes: What a reader must know.
+        warnings: Notes that no reader of the numbers may miss.
     """
 
     pools: tuple[Mapping[str, Any], ...]
@@ -114,6 +115,7 @@ class PolicyReport:
     rows: tuple[PolicyRow, ...]
     differences: tuple[GainDifference, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``prm-eval evaluate POOL POOL --json`` prints it."""
@@ -188,7 +190,8 @@ def run_policies(
         len(shared.problems),
         tuple(comparison.rows()),
         tuple(comparison.differences()),
-        tuple(_notes(pools, comparison.names, shared, found, measured)),
+        tuple(_notes(pools, shared, found, measured)),
+        tuple(f"{pool.path.name}: {each}" for pool, own in zip(pools, measured, strict=True) for each in own.warnings),
     )
 
 
@@ -316,7 +319,6 @@ class _Comparison:
 
 def _notes(
     pools: Sequence[Pool],
-    names: Sequence[str],
     shared: Shared,
     rewards: Mapping[str, Sequence[RewardFile]],
     measured: Sequence[Evaluation],

@@ -21,7 +21,7 @@ def head(report: PolicyReport) -> str:
 
 def text_tables(report: PolicyReport) -> str:
     """Return the whole report in lines for the terminal."""
-    return text_of(head(report), sections(report), report.notes)
+    return text_of(head(report), sections(report), report.notes, report.warnings)
 
 
 def sections(report: PolicyReport) -> list[Section]:
@@ -103,4 +103,4 @@ def _draw(report: PolicyReport, axes: Any) -> None:
 def html_page(report: PolicyReport, title: str) -> str:
     """Return one self-contained page with chart and tables; texts are escaped, and nothing is fetched."""
     caption = "Accuracy on the problems that all policies share. Dashed: the majority vote of the same policy."
-    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption)
+    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption, report.warnings)
