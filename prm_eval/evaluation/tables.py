@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
+
+import numpy as np
 
 from prm_eval.evaluation.report import aligned
 
@@ -65,6 +69,19 @@ def page_of(
         sections=sections,
     )
     return page
+
+
+def plain_json(value: Any) -> Any:
+    """Return a value of a report as JSON has it: no numbers of numpy, no tuples; null where one is NaN or infinite."""
+    if isinstance(value, Mapping):
+        return {str(name): plain_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(each) for each in value]
+    if isinstance(value, (np.floating, np.integer)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def markdown_of(cells: Sequence[Sequence[str]]) -> list[str]:

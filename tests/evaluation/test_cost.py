@@ -232,6 +232,20 @@ def test_a_problem_never_learns_its_own_threshold() -> None:
     assert stop.value == pytest.approx(expected, abs=1e-12)
 
 
+def test_copies_of_a_problem_are_in_one_fold() -> None:
+    """Else the threshold of a problem would be learnt on its own copy, grades and all: twenty copies of one problem and
+    one other are two folds, and each learns from the other alone."""
+    generator = np.random.default_rng(6)
+    rewards, correct = generator.normal(size=(21, 8)), generator.random((21, 8)) < 0.5
+    rewards[:20], correct[:20] = rewards[0], correct[0]
+    own = replay(correct)
+    apart = Replay(own.classes, correct, own.counted, own.price, own.bootstrap, own.seeds, 10, np.arange(21) // 20)
+    stop = apart.threshold("rm", rewards, 6, folds=10, slack=0.0, seed=9)
+    table = until_passed(rewards, correct, own.costs("rm"), 6)
+    learnt = [apart._learn(rewards, table, np.arange(20), 0.0), apart._learn(rewards, table, np.array([20]), 0.0)]
+    assert stop.thresholds == tuple(sorted(learnt))
+
+
 def test_what_is_learnt_keeps_the_accuracy_where_it_is_learnt() -> None:
     """The cheapest threshold that gives up no more than the slack, found by trying all: more slack is never dearer."""
     generator = np.random.default_rng(11)
@@ -257,6 +271,11 @@ def test_what_is_learnt_keeps_the_accuracy_where_it_is_learnt() -> None:
         (["sampled=1"], "expected written=NUMBER"),
         (["read=-1"], "expected written=NUMBER"),
         (["read=inf"], "expected written=NUMBER"),
+        (["read=nan"], "expected written=NUMBER"),
+        (["read=1_0"], "expected written=NUMBER"),
+        (["read=1e308"], "read=1e.308; expected 0, or a number from 1e-09 to 1e.09"),
+        (["read=1e-320"], "expected 0, or a number from"),
+        (["read=1", "read=2"], "read is there twice"),
         (["written=0", "read=0"], "all three are 0"),
     ],
 )
@@ -265,6 +284,43 @@ def test_prices_are_checked(words, message) -> None:
     with pytest.raises(PrmEvalError, match=message):
         read_price(words)
     assert read_price(["read=0.1", "candidate=3"]) == Price(1.0, 0.1, 3.0)
+    for wrong in (-1.0, math.nan, math.inf):
+        with pytest.raises(PrmEvalError, match="expected 0, or a number"):
+            Price(written=wrong)
+    with pytest.raises(PrmEvalError, match="all three are 0"):
+        Price(0.0, 0.0, 0.0)
+
+
+def test_a_majority_that_never_gets_there_is_not_the_cheaper_way(tmp_path) -> None:
+    """Not even where its candidates cost nothing: 0 times never is no price."""
+    answers = [{"text": f"\\boxed{{{2 if s == 0 else 3}}}", "n_tokens": 5} for s in range(4)]
+    lines = [{"id": f"p{k}", "problem": f"{k}?", "answer": "2", "samples": answers} for k in range(5)]
+    pool = import_pool(write_jsonl(tmp_path / "r.jsonl", lines), tmp_path / "pool").pool
+    with_rewards(pool, "early")
+    for price in (Price(), Price(written=0.0)):
+        report = run_cost(pool.path, settings=CostSettings(resamples=50, price=price))
+        (last,) = [each for each in report.worth if each.n == 4]
+        assert (last.value, last.majority_n, last.cheaper) == (1.0, None, 1.0)
+
+
+def test_pools_of_one_problem_and_of_one_slot(tmp_path) -> None:
+    """One problem has no spread to resample: no share of resamples, limits that say nothing but are finite; one slot
+    leaves nothing to compare or to stop."""
+    one = import_pool(write_jsonl(tmp_path / "1.jsonl", rows()[4:5]), tmp_path / "one").pool
+    with_rewards(one, "early")
+    report = run_cost(one.path, settings=SETTINGS)
+    assert {each.cheaper for each in report.worth} == {None}
+    assert {(each.saved.low, each.saved.high) for each in report.stops} == {(0.0, 1.0)}
+    assert {each.thresholds for each in report.stops if each.rule == "threshold"} == {(math.inf,)}
+    text = text_tables(report)
+    assert " inf" not in text
+    assert "(folds: 1)" in text
+    lines = [{**row, "samples": row["samples"][:1]} for row in rows()]
+    narrow = import_pool(write_jsonl(tmp_path / "m.jsonl", lines), tmp_path / "narrow").pool
+    with_rewards(narrow, "early")
+    text = text_tables(run_cost(narrow.path, settings=SETTINGS))
+    assert "worth it" not in text
+    assert "stopping early" not in text
 
 
 @pytest.mark.parametrize(

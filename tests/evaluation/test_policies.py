@@ -129,6 +129,16 @@ def test_copies_of_a_statement_with_other_golds(tmp_path) -> None:
         shared_problems([pools[1], pool_of(tmp_path, "c", three)])
 
 
+def test_one_shared_problem(pools, tmp_path, capsys) -> None:
+    """Its limits are infinite, which JSON cannot say: null there, nothing in the table."""
+    paths = [str(pools[0].path), str(pool_of(tmp_path, "one", rows([1]), "a/one").path)]
+    assert main(["evaluate", *paths, "--json", "--resamples", "50"]) == 0
+    closed = [row["closed"] for row in json.loads(capsys.readouterr().out)["rows"]]
+    assert {"value": -1 / 3, "low": None, "high": None} in closed
+    assert main(["evaluate", *paths, "--resamples", "50"]) == 0
+    assert "inf" not in capsys.readouterr().out
+
+
 def test_which_rewards(pools, tmp_path) -> None:
     """By the folder's name, by the model's own, or by reward folders elsewhere, each of which knows its pool; what is
     missing or named twice is said with the pool's path."""

@@ -25,7 +25,8 @@ def sections(report: CostReport) -> list[Section]:
     names = _Names(report)
     found = [_curves(report, names)]
     found += [_reached(report, names)] if report.reached else []
-    found += [_worth(report, names)] if report.worth else []
+    # at n = 1 nothing is chosen
+    found += [_worth(report, names)] if any(each.n > 1 for each in report.worth) else []
     found += [_stops(report, names)] if report.stops else []
     return found
 
@@ -98,7 +99,6 @@ def _worth(report: CostReport, names: _Names) -> Section:
         ("", "n", "accuracy", cost, "majority n", cost, "cheaper in", "at even cost, n", "accuracy", "difference",
          f"[{level} %]")
     ]  # fmt: skip
-    # at n = 1 nothing is chosen
     for each in (one for one in report.worth if one.n > 1):
         same = (NEVER, "") if each.majority_n is None or each.majority_paid is None else (
             f"{each.majority_n:,}", number(each.majority_paid.cost)
@@ -151,11 +151,16 @@ def _stops(report: CostReport, names: _Names) -> Section:
                 number(each.full_paid.cost), *saved,
             )
         )  # fmt: skip
-    below = [
-        "means over all orders of the candidates; a decided vote cannot change any more, so that it costs no accuracy",
-        f"thresholds are learnt on other problems ({report.settings['folds']} folds): the cheapest that costs "
-        f"{_slack(report)} accuracy there",
-    ]
+    below = ["means over all orders of the candidates"]
+    if any(each.rule == "decided" for each in report.stops):
+        below[0] += "; a decided vote cannot change any more, so that it costs no accuracy"
+    if thresholds := [each for each in report.stops if each.rule == "threshold"]:
+        words = (
+            f"thresholds are learnt on other problems (folds: {len(thresholds[0].thresholds)}): the cheapest that "
+            f"costs {_slack(report)} accuracy there"
+        )
+        unknown = any(math.isnan(each.paid.cost) for each in thresholds)
+        below.append(words + ("; where the cost is unknown, the fewest candidates" if unknown else ""))
     if noisy := [each for each in report.stops if each.mc_se]:
         below.append(
             f"~ some problems from {report.settings['draws']:,} random orders each; the standard error of the "
@@ -183,7 +188,7 @@ def number(value: float) -> str:
     """Return a number of tokens or an amount, with four digits at least; "unknown" where nobody knows it."""
     if math.isnan(value):
         return UNKNOWN
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1_000 <= value < 1e12 else f"{value:.4g}"
 
 
 def _by_curve(report: CostReport) -> dict[CurveKey, list[CostRow]]:

@@ -24,6 +24,7 @@ from prm_eval.evaluation.stats import (
     sign_flip_p,
 )
 from prm_eval.evaluation.summary import CHANCE, MAJORITY, ORACLE, CurveKey
+from prm_eval.evaluation.tables import plain_json
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import EVALUATING, Bars, no_bars
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
@@ -118,8 +119,8 @@ class PolicyReport:
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as ``prm-eval evaluate POOL POOL --json`` prints it."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """Return the report as ``prm-eval evaluate POOL POOL --json`` prints it; limits that are infinite are null."""
+        return {"schema": SCHEMA, **{name: plain_json(value) for name, value in asdict(self).items()}}
 
 
 def run_policies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -57,7 +58,9 @@ def sections(report: PolicyReport) -> list[Section]:
 def _cells(row: PolicyRow) -> tuple[str, ...]:
     closed = ("", "")
     if row.closed is not None:
-        closed = (f"{100 * row.closed.value:.0f} %", f"[{100 * row.closed.low:.0f}, {100 * row.closed.high:.0f}]")
+        # of one problem the limits are infinite: they say nothing
+        limits = f"[{100 * row.closed.low:.0f}, {100 * row.closed.high:.0f}]" if math.isfinite(row.closed.low) else ""
+        closed = (f"{100 * row.closed.value:.0f} %", limits)
     majority = "not available" if row.majority is None else f"{100 * row.majority:.2f}"
     return (
         row.policy, f"{100 * row.mean:.2f}", majority, f"{100 * row.oracle:.2f}", f"{100 * row.value:.2f}",
