@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ from prm_eval.evaluation.cost.report import chart_svg, html_page, text_tables
 from prm_eval.evaluation.cost.stopping import Replay
 from prm_eval.evaluation.curves import evaluate
 from prm_eval.evaluation.graded import named_apart
+from prm_eval.evaluation.measured import board_settings, tokens_at
+from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.stats import ClusterBootstrap
+from prm_eval.evaluation.yardstick import Yardstick
+from prm_eval.grading.pool import grade_pool
 from prm_eval.importers import import_pool
 from prm_eval.pools.pool import Pool
-from prm_eval.records import StepRewards
+from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.selection.stopping import until_passed
@@ -43,8 +48,9 @@ def rows(counts: bool = True, problems: int = 6) -> list[dict]:
     return found
 
 
-def with_rewards(pool: Pool, name: str, tokens: bool = True) -> Path:
+def with_rewards(pool: Pool, name: str, tokens: bool | Callable[[Candidate], bool] = True) -> Path:
     """An ORM that likes early slots, reads 100 + slot tokens, and refuses slot 2 of problem 1 unread."""
+    told = tokens if callable(tokens) else lambda each: tokens
     folder = pool.path / "rewards" / name
     with RewardWriter(folder) as writer:
         for problem, candidates in pool:
@@ -52,7 +58,7 @@ def with_rewards(pool: Pool, name: str, tokens: bool = True) -> Path:
                 if (problem.problem_id, each.slot) == ("p1", 2):
                     writer.add(each, StepRewards((), refusal="over-length"))
                 else:
-                    count = 100 + each.slot if tokens else None
+                    count = 100 + each.slot if told(each) else None
                     writer.add(each, StepRewards((float(-each.slot),), n_tokens=count))
         writer.describe(RewardInfo(name, "orm", "raw", "last", None, pool.info.content_hash, run=writer.totals()))
     return folder
@@ -230,6 +236,23 @@ def test_a_problem_never_learns_its_own_threshold() -> None:
         for p in range(20)
     ])  # fmt: skip
     assert stop.value == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_board_counts_as_the_command_does(counted) -> None:
+    """One axis, two doors: a missing slot and a candidate that was refused unread cost nothing on either; where one
+    scored candidate has no count, the cost is unknown on both, and no mean of the others."""
+    grade_pool(counted)
+    yardstick = Yardstick(load_arrays(counted), board_settings(4))
+    measured = yardstick.measure([RewardFile(counted.path / "rewards" / "early")])[0]
+    ns = yardstick.settings.ns
+    paid = {(row.selector, row.n): row.paid.cost for row in run_cost(counted.path, settings=SETTINGS).rows}
+    assert tokens_at(ns, yardstick.arrays.written) == pytest.approx([paid["majority", n] for n in ns])
+    assert tokens_at(ns, yardstick.arrays.written, measured.read) == pytest.approx([paid["best_of_n", n] for n in ns])
+    untold = with_rewards(counted, "untold", tokens=False)
+    assert yardstick.measure([RewardFile(untold)])[0].read is None
+    partly = with_rewards(counted, "partly", tokens=lambda each: each.slot != 1)
+    found = yardstick.measure([RewardFile(partly)])[0]
+    assert (found.read, found.tokens is None) == (None, False)
 
 
 def test_copies_of_a_problem_are_in_one_fold() -> None:
