@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -320,10 +321,14 @@ def test_a_majority_that_never_gets_there_is_not_the_cheaper_way(tmp_path) -> No
     lines = [{"id": f"p{k}", "problem": f"{k}?", "answer": "2", "samples": answers} for k in range(5)]
     pool = import_pool(write_jsonl(tmp_path / "r.jsonl", lines), tmp_path / "pool").pool
     with_rewards(pool, "early")
-    for price in (Price(), Price(written=0.0)):
+    for price, log in ((Price(), True), (Price(written=0.0), False)):
         report = run_cost(pool.path, settings=CostSettings(resamples=50, price=price))
         (last,) = [each for each in report.worth if each.n == 4]
         assert (last.value, last.majority_n, last.cheaper) == (1.0, None, 1.0)
+        # on a log scale what costs nothing would be missing from the chart without a word
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert chart_svg(report).count("(log scale)") == 1 + log
 
 
 def test_pools_of_one_problem_and_of_one_slot(tmp_path) -> None:

@@ -200,9 +200,12 @@ def _by_curve(report: CostReport) -> dict[CurveKey, list[CostRow]]:
 
 def chart_svg(report: CostReport) -> str:
     """Return accuracy against n and, beside it, against cost, as SVG; the second only where costs are known."""
-    known = [row for row in report.rows if not math.isnan(row.paid.cost)]
-    panels = 2 if known else 1
+    panels = 2 if _known(report) else 1
     return svg_of(partial(_draw, report), (6.8 * panels, 5.6), panels, panels)
+
+
+def _known(report: CostReport) -> list[CostRow]:
+    return [row for row in report.rows if not math.isnan(row.paid.cost)]
 
 
 def _draw(report: CostReport, axes: Any) -> None:
@@ -216,11 +219,14 @@ def _draw(report: CostReport, axes: Any) -> None:
     shown = NullLocator(), FuncFormatter(lambda value, _: f"{value:,.12g}")
     for panel, against in zip(both, ("n, candidates a problem", f"{axis(report)}, a problem"), strict=False):
         _panel(panel, report, names, styles, of_cost=panel is not both[0])
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        # a cost of 0, as of majority where writing is free, has no place on a log scale
+        log = panel is both[0] or all(row.paid.cost > 0 for row in _known(report))
+        if log:
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_minor_locator(shown[0])
         panel.xaxis.set_major_formatter(shown[1])
-        panel.xaxis.set_minor_locator(shown[0])
-        panel.set_xlabel(f"{against} (log scale)")
+        panel.set_xlabel(against + " (log scale)" * log)
         panel.set_ylabel("accuracy, %")
         panel.grid(axis="y", alpha=0.25)
     handles, labels = both[0].get_legend_handles_labels()
