@@ -41,6 +41,8 @@ def _cost(options: argparse.Namespace) -> int:
         bars=Bar,
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_tables(found))
+    for warning in found.warnings if options.json else ():
+        print(f"WARNING: {warning}", file=sys.stderr)
     if options.html:
         title = (
             options.title or f"Accuracy against cost on {found.pool['problem_set'].get('name') or options.pool.name}"

@@ -159,10 +159,11 @@ STEPS_ALONE = ("threshold", "missing", "neutral")
 """Options of ``prm-eval evaluate`` that have a meaning for one of these only."""
 
 
-def _require_fitting(options: argparse.Namespace, names: tuple[str, ...], what: str) -> None:
+def _require_fitting(options: argparse.Namespace, names: tuple[str, ...], what: str, found: str = "") -> None:
+    found = found or f"{options.pool} is none"
     for name in names:
         if getattr(options, name) is not None:
-            raise PrmEvalError(f"--{name.replace('_', '-')} is for {what}; {options.pool} is none")
+            raise PrmEvalError(f"--{name.replace('_', '-')} is for {what}; {found}")
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -171,7 +172,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     pools = _several_pools(options)
     if pools:
         _require_fitting(options, STEPS_ALONE, "a step set")
-        _require_fitting(options, ONE_POOL_ALONE, "one pool")
+        _require_fitting(options, ONE_POOL_ALONE, "one pool", f"here are {len(pools)}: evaluate each by itself for it")
         return _evaluate_policies(options, pools)
     if is_step_set(options.pool):
         _require_fitting(options, POOLS_ALONE, "a pool of candidates")
@@ -216,6 +217,8 @@ def _evaluate_policies(options: argparse.Namespace, pools: list[Path]) -> int:
         bars=Bar,
     )
     print(json.dumps(found.to_json(), indent=2, allow_nan=False) if options.json else text_tables(found))
+    for warning in found.warnings if options.json else ():
+        print(f"WARNING: {warning}", file=sys.stderr)
     if options.html:
         _write_page(options.html, html_page(found, options.title or "One reward model, several policies"))
     return 0

@@ -83,7 +83,7 @@ def check_golds(problems: Iterable[Problem], known: ProblemSet) -> GoldCheck:
         if theirs is None:
             continue
         found += 1
-        if not any(_agree(problem.gold, each) for each in theirs):
+        if not any(golds_agree(problem.gold, each) for each in theirs):
             conflicts.append(GoldConflict(problem.problem_id, problem.gold, theirs[0]))
         elif problem.gold not in theirs:
             otherwise += 1
@@ -95,7 +95,8 @@ def statement_key(statement: str) -> str:
     return " ".join(unicodedata.normalize("NFC", statement).translate(_QUOTES).split())
 
 
-def _agree(gold: str | None, known: str) -> bool:
+def golds_agree(gold: str | None, known: str) -> bool:
+    """Say whether a gold equals a known one, in either order; a missing one does not."""
     return gold is not None and (decide(known, gold).equal is True or decide(gold, known).equal is True)
 
 

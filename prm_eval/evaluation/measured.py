@@ -69,8 +69,8 @@ def tokens_at(ns: tuple[int, ...], written: float | None, read: float | None = 0
 
     Args:
         ns: Candidates a problem.
-        written: Tokens that the policy writes a candidate.
-        read: Tokens that the reward model reads a candidate; 0 without one.
+        written: Tokens that the policy writes a slot.
+        read: Tokens that the reward model reads a slot; 0 without one.
     """
     if written is None or read is None:
         return None
@@ -109,7 +109,9 @@ class Measured:
         aggregations: Best-of-n by every aggregation of a PRM; an ORM has only its declared one.
         refusals: The number of refused candidates, by reason.
         candidates: The number of all candidates.
-        tokens: Tokens read a candidate; None where the file does not say.
+        tokens: Tokens read a candidate that has a count; None where the file does not say.
+        read: Tokens read a slot, none for a missing or refused one without a count; None where one that was scored has
+            no count (as far as the numbers of counts and refusals tell).
         rewards: Histogram of probabilities, or of the rewards where these are not probabilities.
         reliability: The reliability diagram; None where the rewards are not probabilities.
         auroc: Within-problem AUROC of the rewards.
@@ -144,6 +146,7 @@ class Measured:
     shown: dict[tuple[int, int], Shown]
     remarks: tuple[Any, ...] = ()
     competing: Curve | None = None
+    read: float | None = None
 
     @property
     def depends_on_the_running(self) -> bool:

@@ -42,7 +42,8 @@ class PoolArrays:
         at: The place of each candidate, in the order of the file, in a flattened (P, M) table.
         ids: The candidates' problem ids and candidate ids, in the order of the file.
         step_counts: The number of steps of each candidate, by splitter.
-        written: The tokens that the policy wrote a candidate, on average; None where one candidate does not say.
+        written: The tokens that the policy wrote a slot, on average, none for a missing one; None where one
+            candidate does not say.
     """
 
     pool: Pool
@@ -128,6 +129,7 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
         columns=["problem_id", "candidate_id", "slot", "n_tokens"]
     )
     rows = {each.problem.problem_id: row for row, each in enumerate(walked)}
+    own = table.column("n_tokens")
     of_problem = np.array([rows[name] for name in table.column("problem_id").to_pylist()], dtype=np.int64)
     return PoolArrays(
         pool,
@@ -137,7 +139,8 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
         np.stack([each.lengths for each in walked]),
         of_problem * pool.info.m + table.column("slot").to_numpy().astype(np.int64),
         (table.column("problem_id"), table.column("candidate_id")),
-        written=None if table.column("n_tokens").null_count else pc.mean(table.column("n_tokens")).as_py(),
+        # as prm-eval cost has it: a draw may be of a missing slot, which costs nothing
+        written=None if own.null_count or not len(own) else pc.sum(own).as_py() / (len(walked) * pool.info.m),
     )
 
 

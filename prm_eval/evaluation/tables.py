@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
+
+import numpy as np
 
 from prm_eval.evaluation.report import aligned
 
@@ -18,15 +22,24 @@ class Section:
     below: tuple[str, ...] = ()
 
 
-def text_of(head: str, sections: Sequence[Section], notes: Sequence[str]) -> str:
+def text_of(head: str, sections: Sequence[Section], notes: Sequence[str], warnings: Sequence[str] = ()) -> str:
     """Return a report in lines."""
     lines = [head]
     for each in sections:
         lines += ["", each.title, *aligned(each.cells), *each.below]
-    return "\n".join(lines + [""] * bool(notes) + [f"note: {note}" for note in notes])
+    said = [*(f"WARNING: {each}" for each in warnings), *(f"note: {note}" for note in notes)]
+    return "\n".join(lines + [""] * bool(said) + said)
 
 
-def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[str], chart: str, caption: str) -> str:
+def page_of(
+    title: str,
+    head: str,
+    sections: Sequence[Section],
+    notes: Sequence[str],
+    chart: str,
+    caption: str,
+    warnings: Sequence[str] = (),
+) -> str:
     """Return a page that opens offline; texts are escaped.
 
     Args:
@@ -36,6 +49,7 @@ def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[
         notes: What a reader must know.
         chart: An SVG of :mod:`prm_eval.evaluation.drawing`.
         caption: The line below the chart.
+        warnings: Notes that no reader of the numbers may miss.
     """
     import jinja2
     from markupsafe import Markup
@@ -49,11 +63,25 @@ def page_of(title: str, head: str, sections: Sequence[Section], notes: Sequence[
         title=title,
         head=head,
         notes=notes,
+        warnings=warnings,
         chart=Markup(chart),  # noqa: S704  (made by us; matplotlib escapes its texts)
         caption=caption,
         sections=sections,
     )
     return page
+
+
+def plain_json(value: Any) -> Any:
+    """Return a value of a report as JSON has it: no numbers of numpy, no tuples; null where one is NaN or infinite."""
+    if isinstance(value, Mapping):
+        return {str(name): plain_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_json(each) for each in value]
+    if isinstance(value, (np.floating, np.integer)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def markdown_of(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -137,6 +137,8 @@ class Yardstick:
         all_present = [competing] * bool(arrays.no_answer)
         *by_name, wmaj = self._curves([*tables.values(), *all_present, votes], noise)
         aggregations = dict(zip(tables, by_name, strict=False))
+        steps = one.steps
+        said = bool(steps.told_tokens) and steps.told_tokens + sum(steps.refusals.values()) >= len(arrays.at)
         return Measured(
             accuracies=bon[:, column],
             bon=aggregations[declared],
@@ -144,7 +146,8 @@ class Yardstick:
             aggregations=aggregations,
             refusals=one.steps.refusals,
             candidates=len(arrays.at),
-            tokens=one.steps.tokens / one.steps.told_tokens if one.steps.told_tokens else None,
+            tokens=steps.tokens / steps.told_tokens if steps.told_tokens else None,
+            read=steps.tokens / arrays.correct.size if said else None,
             rewards=histogram(one.values, arrays.correct, low=low, high=high),
             reliability=None if one.file.info.score_type == "raw" else reliability(one.weights, arrays.correct),
             auroc=within_problem_auroc(rewards, arrays.correct),

@@ -63,6 +63,22 @@ def refuse_unknown(metadata: Mapping[str, Any], known: Collection[str], roles: C
             raise PrmEvalError(f"{role}_{next(iter(given))} is given without {role}_model")
 
 
+def without_effect(metadata: Mapping[str, Any], others: Collection[str], where: str) -> str | None:
+    """Return the warning of options that mean something to our other tasks only; None where there are none.
+
+    No error, as one command may run tasks of both kinds.
+
+    Args:
+        metadata: The metadata of a task.
+        others: The keys of the other kind of task that this one does not have.
+        where: Which tasks those are.
+    """
+    given = sorted(key for key in others if metadata.get(key) is not None)
+    if not given:
+        return None
+    return f"--metadata {', '.join(f'{key}=' for key in given)}: an option of {where}, which does nothing here"
+
+
 def options_of(metadata: Mapping[str, Any], role: str) -> dict[str, Any]:
     """Return the options of the reward model of a role, without its prefix."""
     return {name: metadata[f"{role}_{name}"] for name in MODEL_OPTIONS if metadata.get(f"{role}_{name}") is not None}

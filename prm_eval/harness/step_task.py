@@ -27,6 +27,8 @@ from prm_eval.evaluation.stepwise.placing import placing_model
 from prm_eval.harness import guards
 from prm_eval.harness.critics import judge
 from prm_eval.harness.journal_hook import nothing_to_ask, unhook
+from prm_eval.harness.metadata import without_effect
+from prm_eval.harness.options import PLAIN_KEYS
 from prm_eval.harness.policy_identity import unwrapped
 from prm_eval.harness.said import speak_in_lm_eval
 from prm_eval.harness.step_docs import Labelled, of_dataset, of_files
@@ -75,6 +77,8 @@ class StepTask(ConfigurableTask):
         settings = {key: value for key, value in (config or {}).items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         self.options: StepOptions = read_step_options(metadata)
+        if useless := without_effect(metadata, {*PLAIN_KEYS} - {*STEP_KEYS}, "best-of-N tasks"):
+            logger.warning("%s: %s", settings.get("task"), useless)
         self.form = STEP_FORMATS[self.options.plain.suite]
         self.filter_name = self.options.judged_by
         self.votes = self.options.plain.votes

@@ -28,14 +28,16 @@ from prm_eval.evaluation.curves import checked_ns, evaluate
 from prm_eval.grading.pool import load_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
+from prm_eval.harness.metadata import without_effect
 from prm_eval.harness.metrics import AHEAD, BEHIND, Metrics, choose_pipelines
 from prm_eval.harness.offload import movable_policy, offloaded
-from prm_eval.harness.options import DEFAULT_SAMPLES, Options, read_options
+from prm_eval.harness.options import DEFAULT_SAMPLES, PLAIN_KEYS, Options, read_options
 from prm_eval.harness.prompting import check_fit, choose_prompt, doc_to_text, pool_splitter, say_one_step
 from prm_eval.harness.provenance import pool_record, prompt_record, sampling_used
 from prm_eval.harness.repeats import repeats_warning
 from prm_eval.harness.said import note_set, say_table, say_verdicts, speak_in_lm_eval
 from prm_eval.harness.scoring import grade_if_needed, rewards_for
+from prm_eval.harness.step_options import STEP_KEYS
 from prm_eval.harness.task_journal import TaskJournal
 from prm_eval.pools.format import software_versions
 from prm_eval.pools.pool import Pool
@@ -79,6 +81,8 @@ class BestOfNTask(ConfigurableTask):
         settings = {key: value for key, value in (config or {}).items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         self.options: Options = read_options(metadata)
+        if useless := without_effect(metadata, {*STEP_KEYS} - {*PLAIN_KEYS}, "step tasks"):
+            logger.warning("%s: %s", settings.get("task"), useless)
         self.replay: Replay | None = open_replay(self.options) if self.options.replay else None
         self.problem_set = self._load_problem_set(str(settings.get("task")))
         self.by_id = {problem.problem_id: problem for problem in self.problem_set.problems}

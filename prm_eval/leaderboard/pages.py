@@ -202,7 +202,7 @@ def _tokens(board: Board) -> Markup:
     strokes = [
         (Stroke(entry.submission.model, str(place), entry.measured.bon.values), tokens)
         for place, entry in enumerate(board.entries[:DRAWN])
-        if (tokens := tokens_at(settings.ns, written, entry.measured.tokens)) is not None
+        if (tokens := tokens_at(settings.ns, written, entry.measured.read)) is not None
     ]
     if (tokens := tokens_at(settings.ns, written)) is not None:
         strokes.append((baseline_stroke("majority", board.yardstick.baselines["majority"].curve), tokens))

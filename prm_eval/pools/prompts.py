@@ -24,8 +24,8 @@ OWN = "own"
 """The name of every prompt that is not in the table: a text, a file, or what a task file sets itself."""
 LONGEST = 100_000
 """The most bytes of a template."""
-# what begins an expression, a statement or a comment of Jinja
-_JINJA = re.compile(r"\{(?=[{%#])")
+# what begins an expression, a statement or a comment of Jinja, or would before the expression that a "\r" becomes
+_JINJA = re.compile(r"\{(?=[{%#\r])")
 _PROBLEM = "{{problem}}"
 
 
@@ -54,10 +54,14 @@ class Prompt:
 
     @property
     def as_jinja(self) -> str:
-        """The template as lm_eval's ``doc_to_text``, which is Jinja: all but the slot stands for itself there."""
+        """The template as lm_eval's ``doc_to_text``, which is Jinja: all but the slot stands for itself there.
+
+        Jinja would make line feeds of carriage returns.
+        """
         if self.is_jinja:
             return self.template
-        return _PROBLEM.join(_JINJA.sub("{{'{'}}", part) for part in self.template.split(SLOT))
+        parts = (_JINJA.sub("{{'{'}}", part).replace("\r", r"{{'\r'}}") for part in self.template.split(SLOT))
+        return _PROBLEM.join(parts)
 
     def fits(self, splitter: str) -> bool:
         """Say whether a splitter cuts a reply as asked into its steps; any does where no form of steps is asked for.
@@ -119,8 +123,8 @@ def load_prompt(given: str) -> Prompt:
     """Return a prompt by its name, from a template, or from a file that holds a template.
 
     Args:
-        given: A name of :data:`PROMPTS`; or a text with :data:`SLOT`; or a UTF-8 file with it, whose last line end is
-            no part of the template.
+        given: A name of :data:`PROMPTS`; or a text with :data:`SLOT`; or a UTF-8 file with it, whose last line end
+            (and byte order mark) is no part of the template.
 
     Raises:
         DataError: The file cannot be read, is too long, or has no slot in it.
@@ -149,7 +153,7 @@ def _from_file(path: Path) -> Prompt:
         text = read_bytes(path, LONGEST, links=True).decode("utf-8")
     except UnicodeDecodeError:
         raise DataError(path, None, "bytes that are not UTF-8", "a prompt as text") from None
-    text = text.replace("\r\n", "\n").removesuffix("\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").removesuffix("\n")
     if SLOT not in text:
         raise DataError(
             path, None, f"a prompt without {SLOT}", f"a text with {SLOT} where the statement goes",

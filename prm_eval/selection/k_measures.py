@@ -80,12 +80,13 @@ class KMeasure:
         return np.array([_at_least(m, correct, k, self.least(k)) for k in ks])
 
 
-def read_k_measures(names: Sequence[str]) -> tuple[KMeasure, ...]:
-    """Return k-measures by name, each once; "all" stands for :data:`EXPANDED`.
+def read_k_measures(names: Sequence[str] | str) -> tuple[KMeasure, ...]:
+    """Return k-measures by name, each once; "all" stands for :data:`EXPANDED`, and one text is one name.
 
     Raises:
         PrmEvalError: There is no such measure, or a threshold is not in (0, 1].
     """
+    names = [names] if isinstance(names, str) else names
     found: list[KMeasure] = []
     for name in [each for given in names for each in (EXPANDED if given == ALL else (given,))]:
         kind, colon, tau = name.partition(":")
@@ -93,7 +94,8 @@ def read_k_measures(names: Sequence[str]) -> tuple[KMeasure, ...]:
         if not plain and not (kind == SHARE and _TAU.fullmatch(tau) and Fraction(tau) > 0):
             raise PrmEvalError(
                 f"unknown k-measure {name!r}; expected {', '.join((AVERAGE, ANY, EVERY, VOTE))}, {SHARE}:TAU with a "
-                f"threshold above 0 and up to 1, such as {SHARE}:0.75, or {ALL}"
+                f"threshold above 0 and up to 1, such as {SHARE}:0.75, or {ALL}; the k stays a letter: the k "
+                "are the n that are shown"
             )
         found.append(KMeasure(kind, tau))
     return tuple(dict.fromkeys(found))

@@ -59,7 +59,7 @@ def test_score_says_it_before_and_after(capsys, tmp_path: Path) -> None:
     assert "WARNING" not in out(capsys, *command, "line")
 
 
-@pytest.mark.parametrize("door", ["evaluate", "rank"])
+@pytest.mark.parametrize("door", ["evaluate", "rank", "cost"])
 def test_tables_and_json_say_it(capsys, door: str) -> None:
     """Of one of two reward models, by its name in the table; a script finds it in the JSON."""
     said = out(capsys, door, "pool", "paragraphs", "lines")
@@ -78,6 +78,25 @@ def test_the_page_says_it(capsys) -> None:
     """A page is what is sent to others, without the terminal's lines."""
     out(capsys, "evaluate", "pool", "paragraphs", "--html", "page.html")
     assert f"<strong>Warning:</strong> {SAYS}arithmetic{BY}" in Path("page.html").read_text()
+
+
+def test_cost_and_policies_say_it_on_their_pages(capsys) -> None:
+    """They show accuracies of reward models as well; of several pools it is said which one it is."""
+    out(capsys, "cost", "pool", "paragraphs", "--html", "cost.html")
+    assert f"<strong>Warning:</strong> {SAYS}arithmetic{BY}" in Path("cost.html").read_text()
+    rows = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    rows[0]["samples"][0]["text"] += "."
+    import_pool(write_jsonl(Path("q.jsonl"), rows), Path("q"))
+    for pool in ("pool", "q"):
+        out(capsys, "score", pool, "--reward-model", "arithmetic", "--splitter", "blank_line", "-o", f"{pool}-r")
+    command = ["evaluate", "pool", "q", "--rewards", "pool-r", "q-r"]
+    said = out(capsys, *command, "--html", "policies.html")
+    for pool in ("pool", "q"):
+        assert f"WARNING: {pool}: {SAYS}arithmetic{BY}" in said
+        assert f"<strong>Warning:</strong> {pool}: {SAYS}arithmetic{BY}" in Path("policies.html").read_text()
+    assert main([*command, "--json"]) == 0
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["warnings"]) == captured.err.count("WARNING: ") == 2
 
 
 def test_a_pool_says_it_of_its_own_splitter(capsys) -> None:

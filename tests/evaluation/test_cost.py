@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,14 @@ from prm_eval.evaluation.cost.report import chart_svg, html_page, text_tables
 from prm_eval.evaluation.cost.stopping import Replay
 from prm_eval.evaluation.curves import evaluate
 from prm_eval.evaluation.graded import named_apart
+from prm_eval.evaluation.measured import board_settings, tokens_at
+from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.stats import ClusterBootstrap
+from prm_eval.evaluation.yardstick import Yardstick
+from prm_eval.grading.pool import grade_pool
 from prm_eval.importers import import_pool
 from prm_eval.pools.pool import Pool
-from prm_eval.records import StepRewards
+from prm_eval.records import Candidate, StepRewards
 from prm_eval.rewards.files.reward_file import RewardFile, RewardWriter
 from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.selection.stopping import until_passed
@@ -43,8 +49,9 @@ def rows(counts: bool = True, problems: int = 6) -> list[dict]:
     return found
 
 
-def with_rewards(pool: Pool, name: str, tokens: bool = True) -> Path:
+def with_rewards(pool: Pool, name: str, tokens: bool | Callable[[Candidate], bool] = True) -> Path:
     """An ORM that likes early slots, reads 100 + slot tokens, and refuses slot 2 of problem 1 unread."""
+    told = tokens if callable(tokens) else lambda each: tokens
     folder = pool.path / "rewards" / name
     with RewardWriter(folder) as writer:
         for problem, candidates in pool:
@@ -52,7 +59,7 @@ def with_rewards(pool: Pool, name: str, tokens: bool = True) -> Path:
                 if (problem.problem_id, each.slot) == ("p1", 2):
                     writer.add(each, StepRewards((), refusal="over-length"))
                 else:
-                    count = 100 + each.slot if tokens else None
+                    count = 100 + each.slot if told(each) else None
                     writer.add(each, StepRewards((float(-each.slot),), n_tokens=count))
         writer.describe(RewardInfo(name, "orm", "raw", "last", None, pool.info.content_hash, run=writer.totals()))
     return folder
@@ -232,6 +239,37 @@ def test_a_problem_never_learns_its_own_threshold() -> None:
     assert stop.value == pytest.approx(expected, abs=1e-12)
 
 
+def test_the_board_counts_as_the_command_does(counted) -> None:
+    """One axis, two doors: a missing slot and a candidate that was refused unread cost nothing on either; where one
+    scored candidate has no count, the cost is unknown on both, and no mean of the others."""
+    grade_pool(counted)
+    yardstick = Yardstick(load_arrays(counted), board_settings(4))
+    measured = yardstick.measure([RewardFile(counted.path / "rewards" / "early")])[0]
+    ns = yardstick.settings.ns
+    paid = {(row.selector, row.n): row.paid.cost for row in run_cost(counted.path, settings=SETTINGS).rows}
+    assert tokens_at(ns, yardstick.arrays.written) == pytest.approx([paid["majority", n] for n in ns])
+    assert tokens_at(ns, yardstick.arrays.written, measured.read) == pytest.approx([paid["best_of_n", n] for n in ns])
+    untold = with_rewards(counted, "untold", tokens=False)
+    assert yardstick.measure([RewardFile(untold)])[0].read is None
+    partly = with_rewards(counted, "partly", tokens=lambda each: each.slot != 1)
+    found = yardstick.measure([RewardFile(partly)])[0]
+    assert (found.read, found.tokens is None) == (None, False)
+
+
+def test_copies_of_a_problem_are_in_one_fold() -> None:
+    """Else the threshold of a problem would be learnt on its own copy, grades and all: twenty copies of one problem and
+    one other are two folds, and each learns from the other alone."""
+    generator = np.random.default_rng(6)
+    rewards, correct = generator.normal(size=(21, 8)), generator.random((21, 8)) < 0.5
+    rewards[:20], correct[:20] = rewards[0], correct[0]
+    own = replay(correct)
+    apart = Replay(own.classes, correct, own.counted, own.price, own.bootstrap, own.seeds, 10, np.arange(21) // 20)
+    stop = apart.threshold("rm", rewards, 6, folds=10, slack=0.0, seed=9)
+    table = until_passed(rewards, correct, own.costs("rm"), 6)
+    learnt = [apart._learn(rewards, table, np.arange(20), 0.0), apart._learn(rewards, table, np.array([20]), 0.0)]
+    assert stop.thresholds == tuple(sorted(learnt))
+
+
 def test_what_is_learnt_keeps_the_accuracy_where_it_is_learnt() -> None:
     """The cheapest threshold that gives up no more than the slack, found by trying all: more slack is never dearer."""
     generator = np.random.default_rng(11)
@@ -257,6 +295,11 @@ def test_what_is_learnt_keeps_the_accuracy_where_it_is_learnt() -> None:
         (["sampled=1"], "expected written=NUMBER"),
         (["read=-1"], "expected written=NUMBER"),
         (["read=inf"], "expected written=NUMBER"),
+        (["read=nan"], "expected written=NUMBER"),
+        (["read=1_0"], "expected written=NUMBER"),
+        (["read=1e308"], "read=1e.308; expected 0, or a number from 1e-09 to 1e.09"),
+        (["read=1e-320"], "expected 0, or a number from"),
+        (["read=1", "read=2"], "read is there twice"),
         (["written=0", "read=0"], "all three are 0"),
     ],
 )
@@ -265,6 +308,47 @@ def test_prices_are_checked(words, message) -> None:
     with pytest.raises(PrmEvalError, match=message):
         read_price(words)
     assert read_price(["read=0.1", "candidate=3"]) == Price(1.0, 0.1, 3.0)
+    for wrong in (-1.0, math.nan, math.inf):
+        with pytest.raises(PrmEvalError, match="expected 0, or a number"):
+            Price(written=wrong)
+    with pytest.raises(PrmEvalError, match="all three are 0"):
+        Price(0.0, 0.0, 0.0)
+
+
+def test_a_majority_that_never_gets_there_is_not_the_cheaper_way(tmp_path) -> None:
+    """Not even where its candidates cost nothing: 0 times never is no price."""
+    answers = [{"text": f"\\boxed{{{2 if s == 0 else 3}}}", "n_tokens": 5} for s in range(4)]
+    lines = [{"id": f"p{k}", "problem": f"{k}?", "answer": "2", "samples": answers} for k in range(5)]
+    pool = import_pool(write_jsonl(tmp_path / "r.jsonl", lines), tmp_path / "pool").pool
+    with_rewards(pool, "early")
+    for price, log in ((Price(), True), (Price(written=0.0), False)):
+        report = run_cost(pool.path, settings=CostSettings(resamples=50, price=price))
+        (last,) = [each for each in report.worth if each.n == 4]
+        assert (last.value, last.majority_n, last.cheaper) == (1.0, None, 1.0)
+        # on a log scale what costs nothing would be missing from the chart without a word
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert chart_svg(report).count("(log scale)") == 1 + log
+
+
+def test_pools_of_one_problem_and_of_one_slot(tmp_path) -> None:
+    """One problem has no spread to resample: no share of resamples, limits that say nothing but are finite; one slot
+    leaves nothing to compare or to stop."""
+    one = import_pool(write_jsonl(tmp_path / "1.jsonl", rows()[4:5]), tmp_path / "one").pool
+    with_rewards(one, "early")
+    report = run_cost(one.path, settings=SETTINGS)
+    assert {each.cheaper for each in report.worth} == {None}
+    assert {(each.saved.low, each.saved.high) for each in report.stops} == {(0.0, 1.0)}
+    assert {each.thresholds for each in report.stops if each.rule == "threshold"} == {(math.inf,)}
+    text = text_tables(report)
+    assert " inf" not in text
+    assert "(folds: 1)" in text
+    lines = [{**row, "samples": row["samples"][:1]} for row in rows()]
+    narrow = import_pool(write_jsonl(tmp_path / "m.jsonl", lines), tmp_path / "narrow").pool
+    with_rewards(narrow, "early")
+    text = text_tables(run_cost(narrow.path, settings=SETTINGS))
+    assert "worth it" not in text
+    assert "stopping early" not in text
 
 
 @pytest.mark.parametrize(

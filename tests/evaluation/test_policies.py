@@ -106,6 +106,39 @@ def test_contradicting_golds_are_left_out(tmp_path) -> None:
     assert shared.conflicts == 1
 
 
+def test_copies_of_a_statement_with_other_golds(tmp_path) -> None:
+    """Copies are told by their order: where their golds are swapped, the pair is not one problem, though each gold is
+    known to the other pool. And two pools contradict each other although the first of all has no gold."""
+    one, two = rows([1, 2, 3]), rows([1, 2, 3], name="q")
+    for content, golds in ((one, "25"), (two, "52")):
+        for row, gold in zip(content, golds, strict=False):
+            row |= {"problem": "The same?", "answer": gold}
+    shared = shared_problems([pool_of(tmp_path, "one", one), pool_of(tmp_path, "two", two)])
+    assert ([each.problem_id for each in shared.problems], shared.conflicts) == (["p2"], 2)
+    bare, three = rows([1, 2]), rows([1, 2], name="r")
+    for row in bare:
+        row["answer"] = None
+        for sample in row["samples"]:
+            sample["correct"] = False
+    three[0]["answer"] = "7"
+    pools = [pool_of(tmp_path, "bare", bare), pool_of(tmp_path, "a", rows([1, 2])), pool_of(tmp_path, "b", three)]
+    shared = shared_problems(pools)
+    assert ([each.problem_id for each in shared.problems], shared.conflicts) == (["p1"], 1)
+    three[1]["answer"] = "8"
+    with pytest.raises(PrmEvalError, match="of the 2 statements that all have, the golds contradict each other"):
+        shared_problems([pools[1], pool_of(tmp_path, "c", three)])
+
+
+def test_one_shared_problem(pools, tmp_path, capsys) -> None:
+    """Its limits are infinite, which JSON cannot say: null there, nothing in the table."""
+    paths = [str(pools[0].path), str(pool_of(tmp_path, "one", rows([1]), "a/one").path)]
+    assert main(["evaluate", *paths, "--json", "--resamples", "50"]) == 0
+    closed = [row["closed"] for row in json.loads(capsys.readouterr().out)["rows"]]
+    assert {"value": -1 / 3, "low": None, "high": None} in closed
+    assert main(["evaluate", *paths, "--resamples", "50"]) == 0
+    assert "inf" not in capsys.readouterr().out
+
+
 def test_which_rewards(pools, tmp_path) -> None:
     """By the folder's name, by the model's own, or by reward folders elsewhere, each of which knows its pool; what is
     missing or named twice is said with the pool's path."""

@@ -16,6 +16,7 @@ from tests.conftest import PLAIN
 from tests.harness.test_harness import dumps, here, run  # noqa: F401
 from tests.harness.test_kept_candidates import Policy, metadata
 from tests.harness.test_said import Server, api_run, server  # noqa: F401
+from tests.harness.test_step_tasks import write_processbench
 
 STATEMENTS = [row["problem"] for row in PLAIN]
 LINES = "1 + 1 = 2\nSo it is two.\n\\boxed{2}"
@@ -212,6 +213,21 @@ def test_a_replay_of_strangers_runs_no_template_of_theirs(here, pool) -> None:
     assert found["configs"]["problems_bon"]["metadata"]["prm_eval"]["prompt"] is None
     with pytest.raises(PrmEvalError, match=r"does not know its prompt\. Leave prompt= out"):
         run(metadata={"replay": str(pool.path), "prompt": "boxed_lines"})
+
+
+def test_an_option_of_the_other_kind_of_task_is_said(here, caplog) -> None:
+    """A step task asks nobody by prompt=, and a run of best of N has no threshold: silence would look like an effect.
+    It is no error, as one command may run both."""
+    with caplog.at_level(logging.WARNING):
+        few = {"problems": write_processbench(here), "prm_model": "arithmetic"}
+        run("processbench_math", metadata={**few, "prompt": "step_k", "k_measures": "all"})
+        assert said(caplog, "processbench_math: --metadata k_measures=, prompt=: an option of best-of-N tasks, which")
+        caplog.clear()
+        run("processbench_math", metadata=few)
+        run(model=Policy(), metadata=metadata(here))
+        assert not said(caplog, "an option of")
+        run(model=Policy(), metadata=metadata(here, threshold="0.3", dump_dir=str(here / "more")))
+    assert said(caplog, "problems_bon: --metadata threshold=: an option of step tasks, which does nothing here")
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_every_shipped_recipe_has_a_fitting_prompt() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(st.sampled_from("{}%#problem '\"\\\n-abé"), max_size=30), st.text(max_size=20))
+@given(st.text(st.sampled_from("{}%#problem '\"\\\r\n-abé"), max_size=30), st.text(max_size=20))
 def test_a_template_is_taken_as_it_stands(around: str, statement: str) -> None:
     """lm_eval reads prompts as Jinja: braces of LaTeX in a template of one's own must not become expressions."""
     from lm_eval.utils import apply_template
@@ -118,9 +118,9 @@ def test_what_is_no_prompt_says_what_is_one(given: str, message: str) -> None:
 
 
 def test_a_prompt_from_a_file(tmp_path: Path) -> None:
-    """Its last line end is the editor's, and every other character is the prompt's."""
+    """Its last line end and its byte order mark are the editor's, and every other character is the prompt's."""
     path = tmp_path / "p.txt"
-    path.write_bytes("Frage: {problem}\r\n\r\nLöse sie.\n\n".encode())
+    path.write_bytes("\ufeffFrage: {problem}\r\n\r\nLöse sie.\n\n".encode())
     found = load_prompt(str(path))
     assert (found.name, found.template) == (OWN, "Frage: {problem}\n\nLöse sie.\n")
     assert "p.txt" in found.source

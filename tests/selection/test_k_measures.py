@@ -78,14 +78,16 @@ def test_thresholds_are_exact() -> None:
 def test_names_are_read_once_each() -> None:
     """ "all" and one of its members are no duplicates, which lm_eval would report twice."""
     assert [each.name for each in read_k_measures(["pass^k", "all"])] == ["pass^k", *EXPANDED[:-1]]
+    assert read_k_measures("all") == read_k_measures(["all"]), "one text is one name, not its letters"
 
 
 @pytest.mark.parametrize(
     "name", ["pass", "pass@8", "pass^k:0.5", "g-pass@k", "g-pass@k:0", "g-pass@k:1.5", "g-pass@k:x"]
 )
 def test_unknown_measures_are_refused(name: str) -> None:
-    """A misspelt measure is named, with those that there are; a threshold of 0 would be met by anything."""
-    with pytest.raises(PrmEvalError, match=r"unknown k-measure .*pass\^k.*g-pass@k:0\.75"):
+    """A misspelt measure is named, with those that there are; a threshold of 0 would be met by anything. A number in
+    place of the k is what most write first."""
+    with pytest.raises(PrmEvalError, match=r"unknown k-measure .*pass\^k.*g-pass@k:0\.75.*the k are the n"):
         read_k_measures([name])
 
 

@@ -7,6 +7,7 @@ tokens of a tokenizer. An estimate is used for both, so that one axis never mixe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +31,9 @@ Ints = npt.NDArray[np.int64]
 
 RECORDED, CHARACTERS = "recorded", "characters"
 """How candidates are counted, besides by the name of a tokenizer."""
+LEAST_PRICE, LARGEST_PRICE = 1e-9, 1e9
+# what float() reads besides, such as 1_0 or nan, is no price
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 WRITTEN = "written"
 """What the policy wrote, where counts stand beside those of reward models."""
 CountTexts = Callable[[list[str]], Sequence[int]]
@@ -38,6 +42,9 @@ CountTexts = Callable[[list[str]], Sequence[int]]
 @dataclass(frozen=True)
 class Price:
     """What is paid, in any currency; by default one for each token, whoever deals with it.
+
+    Each is 0 or from 1e-9 to 1e9, and not all are 0; another one raises PrmEvalError. Nothing is sold for more, and
+    costs beyond that could not be added.
 
     Attributes:
         written: For a token that the policy writes.
@@ -49,6 +56,18 @@ class Price:
     read: float = 1.0
     candidate: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value and not LEAST_PRICE <= value <= LARGEST_PRICE:
+                raise PrmEvalError(
+                    f"price {name}={value}; expected 0, or a number from {LEAST_PRICE:g} to {LARGEST_PRICE:g}: costs "
+                    "are in any currency, so take a larger or smaller one"
+                )
+        if not any(asdict(self).values()):
+            raise PrmEvalError(
+                "price: all three are 0, so that nothing costs anything; give one of them a number above 0"
+            )
+
     def of(self, candidates: Any, written: Any, read: Any) -> Any:
         """Return the cost of numbers or arrays; what costs nothing may be unknown."""
         parts = [(self.candidate, candidates), (self.written, written), (self.read, read)]
@@ -59,23 +78,20 @@ def read_price(words: Sequence[str]) -> Price:
     """Read a price such as ``written=0.6, read=0.05``; what is left out costs what it does by default.
 
     Raises:
-        PrmEvalError: A word is not one of the three with a number of at least 0, or all are 0.
+        PrmEvalError: A word is not one of the three with a number, one is there twice, or a number is not a price.
     """
-    known = asdict(Price())
+    given: dict[str, float] = {}
     for word in words:
         name, _, text = word.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if name not in known or not 0 <= value < math.inf:
+        value = float(text) if _NUMBER.fullmatch(text) else math.inf
+        if name not in asdict(Price()) or not value < math.inf:
             raise PrmEvalError(
                 f"price {word!r}; expected written=NUMBER, read=NUMBER or candidate=NUMBER, each at least 0"
             )
-        known[name] = value
-    if not any(known.values()):
-        raise PrmEvalError("price: all three are 0, so that nothing costs anything; give one of them a number above 0")
-    return Price(**known)
+        if name in given:
+            raise PrmEvalError(f"price {word!r}: {name} is there twice; expected each once")
+        given[name] = value
+    return Price(**given)
 
 
 @dataclass(frozen=True)

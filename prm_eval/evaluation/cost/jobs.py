@@ -15,15 +15,18 @@ from prm_eval.evaluation.cost.records import CostReport, Stop
 from prm_eval.evaluation.cost.spending import Spending
 from prm_eval.evaluation.cost.stopping import DEFAULT_FOLDS, Replay
 from prm_eval.evaluation.curves import GradedSlots, checked_ns, graded_slots, load_selectors, problem_curves
+from prm_eval.evaluation.golds import statement_key
 from prm_eval.evaluation.graded import named_apart
 from prm_eval.evaluation.jobs import AUTO, prepared
 from prm_eval.evaluation.no_answer import AUTO as AUTO_RULE
 from prm_eval.evaluation.no_answer import PUBLISHED, meant_rule
 from prm_eval.evaluation.notes import VOTES_NEED, votes
+from prm_eval.evaluation.one_step import warning_of
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, ClusterBootstrap
 from prm_eval.evaluation.summary import MAJORITY, ORACLE, CurveKey
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import EVALUATING, STOPPING, Bars, Progress, no_bars
+from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.selectors import COMPETE, DEFAULT_DRAWS, DEFAULT_SEED, Selector, problem_seed
 from prm_eval.stepsets import is_step_set
@@ -157,6 +160,7 @@ def cost_of(
         worth=spending.worth(shown),
         stops=tuple(_stops(measured, counted, bootstrap, settings, ns, shown, bars)),
         notes=tuple(_notes(pool, counted, measured)),
+        warnings=tuple(_warnings(pool, files)),
     )
 
 
@@ -171,7 +175,7 @@ class _Measured:
     correct: npt.NDArray[np.bool_]
     rewards: dict[str, Floats]
     curves: dict[CurveKey, Floats]
-    problem_ids: tuple[str, ...]
+    problems: tuple[Problem, ...]
     unavailable: tuple[str, ...]
 
 
@@ -204,7 +208,7 @@ def _measured(
         np.stack([each.correct for each in every]),
         {each.label: np.stack([_competing(graded, each.label, rule) for graded in every]) for each in files},
         tables,
-        tuple(each.problem.problem_id for each in every),
+        tuple(each.problem for each in every),
         tuple(unavailable),
     )
 
@@ -234,8 +238,12 @@ def _stops(
     budgets = [n for n in shown if n > 1]
     if not budgets:
         return []
-    seeds = [problem_seed(settings.seed, each) for each in measured.problem_ids]
-    replay = Replay(measured.classes, measured.correct, counted, settings.price, bootstrap, seeds, settings.draws)
+    seeds = [problem_seed(settings.seed, each.problem_id) for each in measured.problems]
+    first: dict[str, int] = {}
+    alike = np.array([first.setdefault(statement_key(each.statement), at) for at, each in enumerate(measured.problems)])
+    replay = Replay(
+        measured.classes, measured.correct, counted, settings.price, bootstrap, seeds, settings.draws, alike
+    )
     found = []
     if MAJORITY in measured.curves:
         columns = [ns.index(n) for n in budgets]
@@ -249,6 +257,12 @@ def _stops(
                 for n in budgets
             ]
     return found
+
+
+def _warnings(pool: Pool, files: Sequence[NamedRewards]) -> list[str]:
+    short = short_names(each.label for each in files)
+    said = (warning_of(pool.info, each.file.info, each.file.step_counts(), short[each.label]) for each in files)
+    return [each for each in said if each is not None]
 
 
 def _notes(pool: Pool, counted: Counted, measured: _Measured) -> list[str]:

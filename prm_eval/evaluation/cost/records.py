@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from prm_eval.evaluation.stats import Interval
+from prm_eval.evaluation.tables import plain_json
 
 SCHEMA = "prm_eval.cost/1"
 
@@ -67,7 +67,7 @@ class Worth:
         majority_n: The smallest n at which majority is as accurate; None where it never is.
         majority_paid: What is paid for that.
         cheaper: The share of the resamples of problems in which the reward model is the cheaper way to its accuracy
-            (there majority needs more, or never gets there); None where a cost is unknown.
+            (there majority needs more, or never gets there); None where a cost is unknown, and of one problem.
         even_n: The largest n at which majority costs no more than the reward model does; None where a cost is unknown.
         even_value: The accuracy of majority there.
         difference: The accuracy of the reward model less that one, paired over problems.
@@ -133,6 +133,7 @@ class CostReport:
         worth: Each reward model against majority.
         stops: The rules that stop early.
         notes: What a reader must know.
+        warnings: Notes that no reader of the numbers may miss.
     """
 
     pool: Mapping[str, Any]
@@ -145,17 +146,8 @@ class CostReport:
     worth: tuple[Worth, ...]
     stops: tuple[Stop, ...]
     notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``prm-eval cost --json`` prints it; unknown numbers are null."""
-        return {"schema": SCHEMA, **{name: _plain(value) for name, value in asdict(self).items()}}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
+        return {"schema": SCHEMA, **{name: plain_json(value) for name, value in asdict(self).items()}}

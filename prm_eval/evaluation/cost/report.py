@@ -25,14 +25,15 @@ def sections(report: CostReport) -> list[Section]:
     names = _Names(report)
     found = [_curves(report, names)]
     found += [_reached(report, names)] if report.reached else []
-    found += [_worth(report, names)] if report.worth else []
+    # at n = 1 nothing is chosen
+    found += [_worth(report, names)] if any(each.n > 1 for each in report.worth) else []
     found += [_stops(report, names)] if report.stops else []
     return found
 
 
 def text_tables(report: CostReport) -> str:
     """Return the whole report in lines for the terminal."""
-    return text_of(head(report), sections(report), report.notes)
+    return text_of(head(report), sections(report), report.notes, report.warnings)
 
 
 def head(report: CostReport) -> str:
@@ -98,7 +99,6 @@ def _worth(report: CostReport, names: _Names) -> Section:
         ("", "n", "accuracy", cost, "majority n", cost, "cheaper in", "at even cost, n", "accuracy", "difference",
          f"[{level} %]")
     ]  # fmt: skip
-    # at n = 1 nothing is chosen
     for each in (one for one in report.worth if one.n > 1):
         same = (NEVER, "") if each.majority_n is None or each.majority_paid is None else (
             f"{each.majority_n:,}", number(each.majority_paid.cost)
@@ -151,11 +151,16 @@ def _stops(report: CostReport, names: _Names) -> Section:
                 number(each.full_paid.cost), *saved,
             )
         )  # fmt: skip
-    below = [
-        "means over all orders of the candidates; a decided vote cannot change any more, so that it costs no accuracy",
-        f"thresholds are learnt on other problems ({report.settings['folds']} folds): the cheapest that costs "
-        f"{_slack(report)} accuracy there",
-    ]
+    below = ["means over all orders of the candidates"]
+    if any(each.rule == "decided" for each in report.stops):
+        below[0] += "; a decided vote cannot change any more, so that it costs no accuracy"
+    if thresholds := [each for each in report.stops if each.rule == "threshold"]:
+        words = (
+            f"thresholds are learnt on other problems (folds: {len(thresholds[0].thresholds)}): the cheapest that "
+            f"costs {_slack(report)} accuracy there"
+        )
+        unknown = any(math.isnan(each.paid.cost) for each in thresholds)
+        below.append(words + ("; where the cost is unknown, the fewest candidates" if unknown else ""))
     if noisy := [each for each in report.stops if each.mc_se]:
         below.append(
             f"~ some problems from {report.settings['draws']:,} random orders each; the standard error of the "
@@ -183,7 +188,7 @@ def number(value: float) -> str:
     """Return a number of tokens or an amount, with four digits at least; "unknown" where nobody knows it."""
     if math.isnan(value):
         return UNKNOWN
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1_000 <= value < 1e12 else f"{value:.4g}"
 
 
 def _by_curve(report: CostReport) -> dict[CurveKey, list[CostRow]]:
@@ -195,9 +200,12 @@ def _by_curve(report: CostReport) -> dict[CurveKey, list[CostRow]]:
 
 def chart_svg(report: CostReport) -> str:
     """Return accuracy against n and, beside it, against cost, as SVG; the second only where costs are known."""
-    known = [row for row in report.rows if not math.isnan(row.paid.cost)]
-    panels = 2 if known else 1
+    panels = 2 if _known(report) else 1
     return svg_of(partial(_draw, report), (6.8 * panels, 5.6), panels, panels)
+
+
+def _known(report: CostReport) -> list[CostRow]:
+    return [row for row in report.rows if not math.isnan(row.paid.cost)]
 
 
 def _draw(report: CostReport, axes: Any) -> None:
@@ -211,11 +219,14 @@ def _draw(report: CostReport, axes: Any) -> None:
     shown = NullLocator(), FuncFormatter(lambda value, _: f"{value:,.12g}")
     for panel, against in zip(both, ("n, candidates a problem", f"{axis(report)}, a problem"), strict=False):
         _panel(panel, report, names, styles, of_cost=panel is not both[0])
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        # a cost of 0, as of majority where writing is free, has no place on a log scale
+        log = panel is both[0] or all(row.paid.cost > 0 for row in _known(report))
+        if log:
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_minor_locator(shown[0])
         panel.xaxis.set_major_formatter(shown[1])
-        panel.xaxis.set_minor_locator(shown[0])
-        panel.set_xlabel(f"{against} (log scale)")
+        panel.set_xlabel(against + " (log scale)" * log)
         panel.set_ylabel("accuracy, %")
         panel.grid(axis="y", alpha=0.25)
     handles, labels = both[0].get_legend_handles_labels()
@@ -261,4 +272,4 @@ def html_page(report: CostReport, title: str) -> str:
         "Expected accuracy against candidates and cost, over all ways to draw n candidates of a problem. "
         "Diamonds: stopping early."
     )
-    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption)
+    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption, report.warnings)

@@ -118,7 +118,7 @@ class Spending:
             even_value = float(majority[:, at].mean())
             paired = self.resampled[key][:, column] - self.resampled[MAJORITY][:, at]
             difference = self.bootstrap.difference(own, majority[:, at], paired, same=n == even == 1)
-        cheaper = self._cheaper(key, n)
+        cheaper = self._cheaper(key, n) if self.bootstrap.n > 1 else None
         return Worth(selector, model, n, float(own.mean()), paid, same, at_same, cheaper, even, even_value, difference)
 
     def _cheaper(self, key: CurveKey, n: int) -> float:
@@ -128,4 +128,6 @@ class Spending:
         own = self.resampled[key][:, self.ns.index(n)]
         there = self.resampled[MAJORITY] >= own[:, None] - SAME
         needed = np.where(there.any(axis=1), np.array(self.ns, dtype=np.float64)[there.argmax(axis=1)], np.inf)
-        return float((n * own_slot < needed * majority_slot).mean())
+        # a majority that never gets there is no way, also where its candidates cost nothing
+        there_for = np.where(np.isinf(needed), 0.0, needed) * majority_slot
+        return float((np.isinf(needed) | (n * own_slot < there_for)).mean())

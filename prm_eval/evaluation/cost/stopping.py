@@ -35,6 +35,8 @@ class Replay:
         bootstrap: The resampled problems.
         seeds: The seed of each problem's permutations.
         draws: Permutations a problem, where no closed form is affordable.
+        alike: (problems,) the same number for copies of one problem, which are learnt from together or not at all; all
+            are different by default.
     """
 
     classes: Ints
@@ -44,6 +46,7 @@ class Replay:
     bootstrap: ClusterBootstrap
     seeds: Sequence[int]
     draws: int
+    alike: Ints | None = None
 
     def costs(self, model: str | None) -> Floats:
         """Return (2, problems, M): what each slot costs in tokens written and read."""
@@ -93,8 +96,9 @@ class Replay:
         by_passing = until_passed(rewards, self.correct, self.costs(model), n)
         rows = np.arange(len(rewards))
         places, thresholds = np.zeros(len(rewards), dtype=np.int64), []
-        fold = np.random.default_rng(seed).permutation(len(rewards)) % folds
-        for each in range(min(folds, len(rewards))):
+        distinct, of = np.unique(rows if self.alike is None else self.alike, return_inverse=True)
+        fold = (np.random.default_rng(seed).permutation(len(distinct)) % folds)[of]
+        for each in range(min(folds, len(distinct))):
             held_out = np.flatnonzero(fold == each)
             chosen = self._learn(rewards, by_passing, np.flatnonzero(fold != each), slack)
             places[held_out] = passing(rewards[held_out], np.array([chosen]))[0]
@@ -139,7 +143,9 @@ class Replay:
         resampled = self.bootstrap.means(np.stack([cost, full_cost], axis=1))
         kept = np.divide(resampled[:, 0], resampled[:, 1], out=np.ones(len(resampled)), where=resampled[:, 1] > 0)
         low, high = self.bootstrap.limits(1 - kept[:, None])
-        return paid, full_paid, Interval(1 - paid.cost / full_paid.cost, float(low[0]), float(high[0]))
+        # no order costs more with a rule, and limits of one problem are infinite
+        limits = np.clip([low[0], high[0]], 0.0, 1.0)
+        return paid, full_paid, Interval(1 - paid.cost / full_paid.cost, float(limits[0]), float(limits[1]))
 
 
 def _as_paid(spent: Floats, cost: Floats) -> Paid:

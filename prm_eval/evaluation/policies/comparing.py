@@ -24,6 +24,7 @@ from prm_eval.evaluation.stats import (
     sign_flip_p,
 )
 from prm_eval.evaluation.summary import CHANCE, MAJORITY, ORACLE, CurveKey
+from prm_eval.evaluation.tables import plain_json
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import EVALUATING, Bars, no_bars
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
@@ -105,6 +106,7 @@ class PolicyReport:
         rows: Every model on every policy, the weakest policy first.
         differences: The differences of gains between policies.
         notes: What a reader must know.
+        warnings: Notes that no reader of the numbers may miss.
     """
 
     pools: tuple[Mapping[str, Any], ...]
@@ -114,10 +116,11 @@ class PolicyReport:
     rows: tuple[PolicyRow, ...]
     differences: tuple[GainDifference, ...]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as ``prm-eval evaluate POOL POOL --json`` prints it."""
-        return {"schema": SCHEMA, **asdict(self)}
+        """Return the report as ``prm-eval evaluate POOL POOL --json`` prints it; limits that are infinite are null."""
+        return {"schema": SCHEMA, **{name: plain_json(value) for name, value in asdict(self).items()}}
 
 
 def run_policies(
@@ -188,7 +191,8 @@ def run_policies(
         len(shared.problems),
         tuple(comparison.rows()),
         tuple(comparison.differences()),
-        tuple(_notes(pools, comparison.names, shared, found, measured)),
+        tuple(_notes(pools, shared, found, measured)),
+        tuple(f"{pool.path.name}: {each}" for pool, own in zip(pools, measured, strict=True) for each in own.warnings),
     )
 
 
@@ -316,7 +320,6 @@ class _Comparison:
 
 def _notes(
     pools: Sequence[Pool],
-    names: Sequence[str],
     shared: Shared,
     rewards: Mapping[str, Sequence[RewardFile]],
     measured: Sequence[Evaluation],

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.golds import check_golds, statement_key
+from prm_eval.evaluation.golds import golds_agree, statement_key
 from prm_eval.pools.format import policy_name
 from prm_eval.pools.pool import Pool
-from prm_eval.pools.problem_sets import ProblemSet
 from prm_eval.records import Problem
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.stepsets import is_step_set
@@ -84,22 +84,23 @@ def shared_problems(pools: Sequence[Pool]) -> Shared:
     """
     keyed = [_keyed(pool.problems.values()) for pool in pools]
     common = [key for key in keyed[0] if all(key in each for each in keyed[1:])]
-    first = [keyed[0][key][1] for key in common]
-    contradicted: set[str] = set()
-    known = ProblemSet("the first pool", tuple(first))
-    for each in keyed[1:]:
-        names = {each[key][1].problem_id: key for key in common}
-        # a pool that has no golds contradicts none: its grades are published
-        theirs = [each[key][1] for key in common if each[key][1].gold is not None]
-        contradicted |= {names[conflict.problem_id][0] for conflict in check_golds(theirs, known).conflicts}
+    # where one copy of a statement is contradicted, nobody knows which copies belong together
+    contradicted = {key[0] for key in common if _contradict([each[key][1].gold for each in keyed])}
     kept = [key for key in common if key[0] not in contradicted]
     if not kept:
+        why = f"; of the {len(common):,} statements that all have, the golds contradict each other" if common else ""
         raise PrmEvalError(
-            f"the {len(pools)} pools have no problem in common ({', '.join(str(pool.path) for pool in pools)}); "
+            f"the {len(pools)} pools have no problem in common ({', '.join(str(pool.path) for pool in pools)}){why}; "
             "policies are compared on the same problems, which are told by their statements"
         )
     rows = tuple(np.array([each[key][0] for key in kept], dtype=np.int64) for each in keyed)
     return Shared(rows, len(common) - len(kept), tuple(keyed[0][key][1] for key in kept))
+
+
+def _contradict(golds: Sequence[str | None]) -> bool:
+    """Say whether the golds of one problem contradict each other; a pool without golds has published grades."""
+    known = list(dict.fromkeys(gold for gold in golds if gold is not None))
+    return any(not golds_agree(one, other) for one, other in combinations(known, 2))
 
 
 def _keyed(problems: Iterable[Problem]) -> dict[Key, tuple[int, Problem]]:

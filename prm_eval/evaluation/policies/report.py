@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ def head(report: PolicyReport) -> str:
 
 def text_tables(report: PolicyReport) -> str:
     """Return the whole report in lines for the terminal."""
-    return text_of(head(report), sections(report), report.notes)
+    return text_of(head(report), sections(report), report.notes, report.warnings)
 
 
 def sections(report: PolicyReport) -> list[Section]:
@@ -57,7 +58,9 @@ def sections(report: PolicyReport) -> list[Section]:
 def _cells(row: PolicyRow) -> tuple[str, ...]:
     closed = ("", "")
     if row.closed is not None:
-        closed = (f"{100 * row.closed.value:.0f} %", f"[{100 * row.closed.low:.0f}, {100 * row.closed.high:.0f}]")
+        # of one problem the limits are infinite: they say nothing
+        limits = f"[{100 * row.closed.low:.0f}, {100 * row.closed.high:.0f}]" if math.isfinite(row.closed.low) else ""
+        closed = (f"{100 * row.closed.value:.0f} %", limits)
     majority = "not available" if row.majority is None else f"{100 * row.majority:.2f}"
     return (
         row.policy, f"{100 * row.mean:.2f}", majority, f"{100 * row.oracle:.2f}", f"{100 * row.value:.2f}",
@@ -103,4 +106,4 @@ def _draw(report: PolicyReport, axes: Any) -> None:
 def html_page(report: PolicyReport, title: str) -> str:
     """Return one self-contained page with chart and tables; texts are escaped, and nothing is fetched."""
     caption = "Accuracy on the problems that all policies share. Dashed: the majority vote of the same policy."
-    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption)
+    return page_of(title, head(report), sections(report), report.notes, chart_svg(report), caption, report.warnings)

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from prm_eval.evaluation.report import aligned
 from prm_eval.evaluation.stepwise.comparing import MOST_ROWS, Difference
 from prm_eval.evaluation.stepwise.jobs import CONDITIONAL, StepEvaluation
@@ -16,6 +14,7 @@ from prm_eval.evaluation.stepwise.measuring import Measured, Row
 from prm_eval.evaluation.stepwise.prmbench import DIMENSIONS, SHORT
 from prm_eval.evaluation.stepwise.resampling import Estimate
 from prm_eval.evaluation.stepwise.rules import RULES
+from prm_eval.evaluation.tables import plain_json
 
 SCHEMA = "prm_eval.step_evaluation/1"
 HEADLINES = {"mean_f1": "mean F1", "f1": "F1", "prm_score": "PRMScore", "step_auc": "step AUC"}
@@ -300,7 +299,7 @@ def to_json(evaluation: StepEvaluation) -> dict[str, Any]:
         "differences": [asdict(each) for each in evaluation.pairs],
         "notes": notes(evaluation),
     }
-    cleaned: dict[str, Any] = _plain(document)
+    cleaned: dict[str, Any] = plain_json(document)
     return cleaned
 
 
@@ -333,16 +332,3 @@ def _row(row: Row, evaluation: StepEvaluation) -> dict[str, Any]:
 
 def _measured(found: Measured) -> dict[str, Any]:
     return asdict(found)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: no NaN, no numbers of numpy, no tuples."""
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, (np.floating, np.integer)):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
