@@ -24,7 +24,7 @@ from prm_eval.store.writing import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 110
-HEAD_ROWS = 3  # rows of each pool's table in the README
+HEAD_ROWS = 2  # rows of each pool's table in the README
 HEAD_COLUMNS = 6  # rank, model, kind, tier, and the first two figures
 HOW = "<!-- made by: python -m prm_eval.cli.document -->"
 BOARD = Path("results", "leaderboard", "leaderboard.md")
