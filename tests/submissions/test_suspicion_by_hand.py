@@ -268,25 +268,33 @@ def graded(tmp_path_factory):
     return pool
 
 
+def in_order(facts: PoolFacts) -> list[tuple[int, list[int]]]:
+    return [each for some in facts.cells for each in zip(some.problems.tolist(), some.slots.tolist(), strict=True)]
+
+
 def test_the_facts_of_a_pool(graded) -> None:
     """What is there, right and answered; cells of different texts, each by its first slot, four of them or more."""
     facts = pool_facts(str(graded.path), graded.info.content_hash)
     assert facts.correct.tolist() == [[True] * 6 + [False] * 7, [True] * 4 + [False] * 9]
     assert facts.present.tolist() == [[True] * 13, [True] * 11 + [False] * 2]
     assert facts.answered.tolist() == [[True] * 12 + [False], [True] * 10 + [False] * 3]
-    cells = [(cell.problem, cell.slots.tolist()) for cell in facts.cells]
+    cells = in_order(facts)
     # the second problem has three different right texts: too few for a cell
     assert cells == [(0, [0, 2, 3, 4, 5]), (0, [6, 8, 9, 10, 11, 12]), (1, [4, 6, 7, 8, 9, 10])]
     generator = np.random.default_rng(20_230_531)
     texts = {slot: text for (_, table) in list(graded.blocks(["problem_id", "slot", "text"]))[:1]
              for slot, text in zip(table.column("slot").to_pylist(), table.column("text").to_pylist(),
              strict=True)}  # fmt: skip
-    for cell in facts.cells[:2]:
-        size = len(cell.slots)
-        assert np.array_equal(cell.shuffles, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
-        assert cell.length == pytest.approx(np.log1p([len(texts[slot]) for slot in cell.slots]))
+    for cell in facts.cells:
+        size = cell.slots.shape[1]
+        own, others = cell.orders[0, 0], cell.orders[0, 1:]
+        assert own.tolist() == list(range(size))
+        assert np.array_equal(others, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
+        length = np.log1p([len(texts[slot]) for slot in cell.slots[0]])
+        assert cell.length[0] == pytest.approx((length - length.mean()) / max(length.std(), 1e-12))
     assert facts.cells[0].same_answer.sum() == 5 * 4  # all right ones have one answer
-    assert facts.cells[1].same_answer[:5, :5].sum() == 5 * 4 and facts.cells[1].same_answer[5].sum() == 0
+    same = facts.cells[1].same_answer[0]
+    assert same[:5, :5].sum() == 5 * 4 and same[5].sum() == 0
 
 
 def test_cells_are_bounded(graded, monkeypatch) -> None:
@@ -295,7 +303,7 @@ def test_cells_are_bounded(graded, monkeypatch) -> None:
     monkeypatch.setattr(suspicion, "MOST_CELLS", 2)
     monkeypatch.setattr(suspicion, "MOST_CELL", 5)
     facts = pool_facts(str(graded.path), graded.info.content_hash)
-    assert [(cell.problem, cell.slots.tolist()) for cell in facts.cells] == [
+    assert in_order(facts) == [
         (0, [0, 2, 3, 4, 5]),
         (0, [6, 8, 9, 10, 11]),
     ]
@@ -391,4 +399,4 @@ def test_the_nearest_text_is_that_of_most_common_word_pairs() -> None:
     for one in range(3):
         near = [sum(vectors[one].get(k, 0.0) * v for k, v in vectors[other].items()) if other != one else -1.0
                 for other in range(5)]  # fmt: skip
-        assert cell.nearest[one] == int(np.argmax(near))
+        assert cell.nearest[0, :, one].argmax() == int(np.argmax(near))
