@@ -175,8 +175,8 @@ def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
 
 
 FORMS = [
-    r"\frac{12}{3} + x_{4}^{2} = 512", r"\sqrt[3]{2}", r"\sqrt{41} > \sqrt[2]{41}", r"\frac12", r"x^12", r"3.14", r"1,000",
-    r"\text{12 a} 3", r"\hspace{2em}3", r"\genfrac{(}{)}{0}{1}{3}{4}", r"\newcommand{\x}[2]{#2+#1}\x{3}{4}",
+    r"\frac{12}{3} + x_{4}^{2} = 512", r"\sqrt[3]{2}", r"\sqrt{41} > \sqrt[2]{41}", r"\frac12", r"x^12", r"3.14",
+    r"1,000", r"\text{12 a} 3", r"\hspace{2em}3", r"\genfrac{(}{)}{0}{1}{3}{4}", r"\newcommand{\x}[2]{#2+#1}\x{3}{4}",
     r"\mathbf{12}", r"\overset{1}{2}", r"\sum_{1}^{2} 3", r"\begin{matrix}1&2\\3&4\end{matrix}", r"12\%3",
     r"\color{red}12", r"\binom52", r"x_1'^2", r"\rule{1em}{2em}3", "\u0663+3", r"\boxed{7}",
 ]  # fmt: skip
