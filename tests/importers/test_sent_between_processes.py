@@ -21,15 +21,18 @@ def column(*values: StepRewards | None) -> RewardColumn:
     return RewardColumn("prm", "value", "min", values, "model")
 
 
+NONE = column(None, None)
+
+
 @pytest.mark.parametrize(
     "one",
     [
         ImportedProblem(Path("f"), 7, PROBLEM, CANDIDATES, GRADES, {"x": column(*SCORED)}, ("odd",), ("cut",)),
-        ImportedProblem(Path("f"), 7, PROBLEM, CANDIDATES, None, {"x": column(None, SCORED[0]), "y": column(None, None)}),
+        ImportedProblem(Path("f"), 7, PROBLEM, CANDIDATES, None, {"x": column(None, SCORED[0]), "y": NONE}),
         ImportedProblem(Path("f"), 7, PROBLEM, (), (), {}),
         ImportedProblem(Path("f"), 7, PROBLEM, (), None, {"x": column()}),
     ],
 )  # fmt: skip
 def test_nothing_is_lost_on_the_way(one) -> None:
     """Else a pool would depend on the number of processes: missing rewards, steps, no grades against none at all."""
-    assert _received(pickle.loads(pickle.dumps(_sent(one)))) == one  # noqa: S301  (what this test wrote)
+    assert _received(pickle.loads(pickle.dumps(_sent(one)))) == one
