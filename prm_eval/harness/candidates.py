@@ -194,7 +194,7 @@ def _recombined(parts: Sequence[Pool], parent: Path, problem_ids: set[str] | Non
                 if problem_ids is None or problem.problem_id in problem_ids:
                     writer.add(problem, candidates)
                     if grades is not None:
-                        writer.add_published(candidates, grades)
+                        writer.add_published(grades)
     if writer.pool is None:
         raise PrmEvalError("no pool was made")
     return writer.pool

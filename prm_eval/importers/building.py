@@ -138,6 +138,8 @@ def _require_unicode(row: Row, each: Given) -> None:
         DataError: Half a surrogate pair, which JSON can spell and no file can hold.
     """
     for name, value in (("text", each.text), ("answer", each.answer), ("finish_reason", each.finish_reason)):
+        if value is None or (isinstance(value, str) and value.isascii()):
+            continue
         row.text(name, where={name: value}, label=f"{each.place}.{name}" if each.place else name)
     for i, step in enumerate(each.steps or ()):
         row.text("step", where={"step": step}, label=f"{each.place}.steps[{i}]" if each.place else f"steps[{i}]")

@@ -104,10 +104,10 @@ def import_pool(
         for done, imported in enumerate(_problems(loads, skip_bad, skipped), 1):
             kept = imported.first(m) if m is not None else imported
             looks.add(kept)
-            writer.add(kept.problem, kept.candidates)
+            ids = writer.add(kept.problem, kept.candidates)
             if kept.grades is not None:
-                writer.add_published(kept.candidates, kept.grades)
-            rewards.add(kept)
+                writer.add_published(kept.grades)
+            rewards.add(kept, ids)
             if progress is not None:
                 progress(done)
         wanted_scores.require_used()

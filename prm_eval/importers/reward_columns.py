@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,8 @@ class RewardColumns:
         self._files: dict[str, _File] = {}
         self._started = False
 
-    def add(self, imported: ImportedProblem) -> None:
-        """Write the rewards of one problem's candidates.
+    def add(self, imported: ImportedProblem, ids: Sequence[str]) -> None:
+        """Write the rewards of one problem's candidates, whose ids these are.
 
         Raises:
             DataError: A field that earlier rows lack, or another meaning of its numbers than in earlier rows.
@@ -58,10 +59,10 @@ class RewardColumns:
             self._files[name].models[column.model or name] = None
         self._started = self._started or bool(imported.candidates)
         for name, file in self._files.items():
-            values = imported.rewards[name].values if name in imported.rewards else (None,) * len(imported.candidates)
-            for candidate, value in zip(imported.candidates, values, strict=True):
+            values = imported.rewards[name].values if name in imported.rewards else (None,) * len(ids)
+            for candidate_id, value in zip(ids, values, strict=True):
                 given = value or StepRewards((), refusal="not in the source")
-                file.writer.add(candidate, given)
+                file.writer.add_row(imported.problem.problem_id, candidate_id, given)
                 if given.values:
                     file.low, file.high = min(file.low, *given.values), max(file.high, *given.values)
 

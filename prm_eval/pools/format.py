@@ -154,9 +154,14 @@ def pool_hash(problems: str, m: int, splitter: str, candidates: str) -> str:
 
 def grade_columns(candidate: Candidate, row: GradeRow, grader: str) -> dict[str, Any]:
     """Return a row of a grades file."""
+    return grade_row(candidate.problem_id, candidate.candidate_id, row, grader)
+
+
+def grade_row(problem_id: str, candidate_id: str, row: GradeRow, grader: str) -> dict[str, Any]:
+    """Return a row of a grades file, for a candidate given by its ids: these are hashes, and take time to make."""
     return {
-        "problem_id": candidate.problem_id,
-        "candidate_id": candidate.candidate_id,
+        "problem_id": problem_id,
+        "candidate_id": candidate_id,
         "answer": row.answer,
         "answer_class": row.answer_class,
         "grade": row.grade,

@@ -18,7 +18,7 @@ from prm_eval.pools.format import (
     GRADES,
     PROBLEMS,
     PoolInfo,
-    grade_columns,
+    grade_row,
     pool_hash,
     read_pool_info,
     software_versions,
@@ -90,11 +90,12 @@ class PoolWriter:
         self._problem_digest, self._digest = hashlib.sha256(), hashlib.sha256()
         self._seen: set[str] = set()
         self._n_candidates = 0
+        self._last: tuple[str, list[str]] = ("", [])
         self._published: TableWriter | None = None
         self.pool: Pool | None = None
 
-    def add(self, problem: Problem, candidates: Sequence[Candidate]) -> None:
-        """Add one problem with its candidates, slots rising.
+    def add(self, problem: Problem, candidates: Sequence[Candidate]) -> list[str]:
+        """Add one problem with its candidates, slots rising; return their ids.
 
         Raises:
             PrmEvalError: The problem is there already, or a slot is out of order or beyond M.
@@ -116,16 +117,19 @@ class PoolWriter:
         for row in rows:
             self._digest.update(canonical_json(row))
         columns = {name: [row[name] for row in rows] for name in CANDIDATES.names if name != "candidate_id"}
-        columns["candidate_id"] = [candidate.candidate_id for candidate in candidates]
+        columns["candidate_id"] = ids = [candidate.candidate_id for candidate in candidates]
         self._candidates.add_rows(columns, size=sum(len(text) * 2 + 100 for text in columns["text"]))
         self._largest = max(self._largest, last + 1)
         self._n_candidates += len(candidates)
+        self._last = problem.problem_id, ids
+        return ids
 
-    def add_published(self, candidates: Sequence[Candidate], grades: Sequence[GradeRow]) -> None:
-        """Add the source's own verdicts on the candidates of the problem added last."""
+    def add_published(self, grades: Sequence[GradeRow]) -> None:
+        """Add the source's own verdicts on the candidates of the problem added last, one each."""
         if self._published is None:
             self._published = TableWriter(self._folder / "grades-published.parquet", GRADES, sync=False)
-        rows = [grade_columns(candidate, row, "published") for candidate, row in zip(candidates, grades, strict=True)]
+        problem_id, ids = self._last
+        rows = [grade_row(problem_id, one, row, "published") for one, row in zip(ids, grades, strict=True)]
         self._published.add_rows({name: [row[name] for row in rows] for name in GRADES.names}, size=100 * len(rows))
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.submissions.patterns import ranks
+from prm_eval.evaluation.diagnostics import row_ranks
 from prm_eval.submissions.records import Submission, Suspicion, Tier
 
 Floats = npt.NDArray[np.float64]
@@ -57,13 +57,10 @@ def order_of(rewards: Floats) -> Prints:
     Args:
         rewards: (problems, M), NaN where there is none; they rank below all others, and as equals.
     """
-    rows: list[Floats] = []
-    for row in rewards[: max(1, MOST_COMPARED // max(1, rewards.shape[1]))]:
-        own = ranks(np.where(np.isnan(row), -np.inf, row))
-        own = own - own.mean()
-        norm = float(np.linalg.norm(own))
-        rows.append(own / norm if norm > 0 else own)
-    whole = np.concatenate(rows) if rows else np.zeros(0)
+    compared = rewards[: max(1, MOST_COMPARED // max(1, rewards.shape[1]))]
+    own = row_ranks(np.where(np.isnan(compared), -np.inf, compared)) - (rewards.shape[1] + 1) / 2
+    norms = np.sqrt((own**2).sum(axis=1, keepdims=True))
+    whole = (own / np.where(norms > 0, norms, 1.0)).ravel()
     return np.asarray(whole / max(float(np.linalg.norm(whole)), 1e-12), dtype=np.float32)
 
 

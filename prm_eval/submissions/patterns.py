@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from prm_eval.evaluation.diagnostics import row_ranks
 from prm_eval.selection.accuracies import best_of_n_table
 
 Floats = npt.NDArray[np.float64]
@@ -112,19 +114,31 @@ def follows_share(table: Floats, correct: Bools, classes: Ints) -> Floats:
         correct: Whether a slot is right.
         classes: The answer class of each slot; -1 where there is no answer.
     """
-    found: list[float] = []
-    for rewards, right, own in zip(table, correct, classes, strict=True):
-        there = (own >= 0) & ~np.isnan(rewards)
-        _, answers = np.unique(own[there], return_inverse=True)
-        if not len(answers):
-            continue
-        counts = np.bincount(answers)
-        means = np.bincount(answers, weights=ranks(rewards[there])) / counts
-        wrong = np.bincount(answers, weights=right[there]) == 0
-        one, other = ranks(counts[wrong].astype(np.float64)), ranks(means[wrong])
-        if len(one) >= 3 and np.ptp(one) > 0 and np.ptp(other) > 0:
-            found.append(float(np.corrcoef(one, other)[0, 1]))
-    return np.array(found)
+    there = (classes >= 0) & ~np.isnan(table)
+    counts = _by_class(there, classes)
+    means = _by_class(there, classes, row_ranks(np.where(there, table, np.nan))) / np.maximum(counts, 1)
+    wrong = (counts > 0) & (_by_class(there, classes, correct) == 0)
+    one, other = (_centred_ranks(np.where(wrong, each, np.nan)) for each in (counts, means))
+    scale = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    # ranks are halves: what varies at all is far above this
+    usable = (wrong.sum(axis=1) >= 3) & (scale > 1e-9)
+    return np.asarray((one * other).sum(axis=1)[usable] / scale[usable], dtype=np.float64)
+
+
+def _by_class(there: Bools, classes: Ints, weights: npt.NDArray[Any] | None = None) -> Floats:
+    """Return (problems, classes): the number of candidates of each class that are there, or the sum of weights."""
+    width = int(classes.max(initial=0)) + 1
+    rows, _ = np.nonzero(there)
+    found = np.bincount(
+        rows * width + classes[there], None if weights is None else weights[there], minlength=len(classes) * width
+    )
+    return found.reshape(len(classes), width).astype(np.float64)
+
+
+def _centred_ranks(values: Floats) -> Floats:
+    """Return ranks within rows, less their mean; 0 for NaN."""
+    there = ~np.isnan(values)
+    return np.where(there, row_ranks(values) - (there.sum(axis=1, keepdims=True) + 1) / 2, 0.0)
 
 
 def takes_the_most_common(table: Floats, correct: Bools, classes: Ints) -> tuple[float, int]:
@@ -138,20 +152,17 @@ def takes_the_most_common(table: Floats, correct: Bools, classes: Ints) -> tuple
         correct: Whether a slot is right.
         classes: The answer class of each slot; -1 where there is no answer.
     """
-    taken, problems = 0.0, 0
-    for rewards, right, own in zip(table, correct, classes, strict=True):
-        there = own >= 0
-        if not (there & ~np.isnan(rewards)).any():
-            continue
-        answers, counts = np.unique(own[there], return_counts=True)
-        common = there & (own == answers[counts.argmax()])
-        if len(answers) < 2 or (counts == counts.max()).sum() > 1 or right[common].any():
-            continue
-        given = np.where(there & ~np.isnan(rewards), rewards, -np.inf)
-        best = given == given.max()
-        taken += float(common[best].mean())
-        problems += 1
-    return (taken / problems if problems else 0.0), problems
+    there = classes >= 0
+    scored = there & ~np.isnan(table)
+    counts = _by_class(there, classes)
+    most = counts.max(axis=1)
+    common = there & (classes == counts.argmax(axis=1)[:, None])
+    alone = ((counts > 0).sum(axis=1) > 1) & ((counts == most[:, None]).sum(axis=1) == 1)
+    asked = scored.any(axis=1) & alone & ~(common & correct).any(axis=1)
+    given = np.where(scored, table, -np.inf)[asked]
+    best = given == given.max(axis=1, keepdims=True)
+    taken = (common[asked] & best).sum(axis=1) / best.sum(axis=1)
+    return (float(taken.mean()) if len(taken) else 0.0), len(taken)
 
 
 def ranks(values: Floats) -> Floats:

@@ -11,8 +11,8 @@ something added for correct candidates. Only ``prm-eval verify`` sees that.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import pairwise
 
@@ -20,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.curves import graded_slots
+from prm_eval.evaluation.diagnostics import row_ranks
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.evaluation.one_step import warning_of
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
 from prm_eval.submissions.checking.provenance import doubts
-from prm_eval.submissions.patterns import by_lot, follows_share, ranks, refused, takes_the_most_common
+from prm_eval.submissions.patterns import by_lot, follows_share, refused, takes_the_most_common
 from prm_eval.submissions.records import Submission, Suspicion
 from prm_eval.submissions.trust import enough
 
@@ -136,24 +137,26 @@ def read_rewards(submission: Submission, pool: Pool) -> Floats:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Candidates of one problem and one grade, with different texts, and which of them are alike.
+class Cells:
+    """Cells of one size: candidates of one problem and one grade, with different texts, and which of them are alike.
 
     Attributes:
-        problem: Their row of the reward table.
-        slots: Their columns.
-        length: The logarithms of the texts' lengths.
-        nearest: For each candidate, the one with the most similar text.
-        same_answer: (candidates, candidates): 1 where the answers are of one class.
-        shuffles: (shuffles, candidates): orders to compare with, the same for all submissions.
+        problems: (cells,): the row of the reward table of each.
+        slots: (cells, candidates): their columns.
+        length: (cells, candidates): the logarithms of the texts' lengths, in standard units.
+        nearest: (cells, candidates, candidates): 1 in the row of the candidate whose text is the most similar to that
+            of the column.
+        same_answer: (cells, candidates, candidates): 1 where the answers are of one class.
+        orders: (cells, 1 + shuffles, candidates): their own order, and those to compare with, the same for all
+            submissions.
     """
 
-    problem: int
-    slots: npt.NDArray[np.int64]
+    problems: Ints
+    slots: Ints
     length: Floats
-    nearest: npt.NDArray[np.int64]
+    nearest: Floats
     same_answer: Floats
-    shuffles: npt.NDArray[np.int64]
+    orders: Ints
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class PoolFacts:
     correct: Bools
     present: Bools
     answered: Bools
-    cells: tuple[Cell, ...]
+    cells: tuple[Cells, ...]
     lengths: Floats
     classes: npt.NDArray[np.int64]
 
@@ -184,7 +187,7 @@ def pool_facts(path: str, content_hash: str) -> PoolFacts:
     """Return the facts of a pool; ``content_hash`` tells it from another pool at the same path in the cache."""
     pool = Pool(path)
     graded = list(graded_slots(pool, "own", []))
-    cells: list[Cell] = []
+    cells: list[Cells] = []
     generator = np.random.default_rng(20_230_531)
     for row, (one, (_, table)) in enumerate(zip(graded, pool.blocks(["problem_id", "slot", "text"]), strict=True)):
         texts = dict(zip(table.column("slot").to_pylist(), table.column("text").to_pylist(), strict=True))
@@ -192,25 +195,20 @@ def pool_facts(path: str, content_hash: str) -> PoolFacts:
             first = {text: slot for slot, text in reversed(texts.items()) if one.correct[slot] == grade}
             slots = np.array(sorted(first.values())[:MOST_CELL], dtype=np.int64)
             if len(slots) >= LEAST_CELL and len(cells) < MOST_CELLS:
-                orders = generator.permuted(np.tile(np.arange(len(slots)), (SHUFFLES, 1)), axis=1)
+                own = np.arange(len(slots))[None]
+                orders = np.concatenate([own, generator.permuted(np.tile(own, (SHUFFLES, 1)), axis=1)])
                 cells.append(_cell(row, slots, [texts[slot] for slot in slots], one.classes[slots], orders))
     return PoolFacts(
         np.stack([each.correct for each in graded]),
         np.stack([~np.isnan(each.lengths) for each in graded]),
         np.stack([each.classes >= 0 for each in graded]),
-        tuple(cells),
+        _by_size(cells),
         np.stack([each.lengths for each in graded]),
         np.stack([each.classes for each in graded]),
     )
 
 
-def _cell(
-    row: int,
-    slots: npt.NDArray[np.int64],
-    texts: list[str],
-    classes: npt.NDArray[np.int64],
-    orders: npt.NDArray[np.int64],
-) -> Cell:
+def _cell(row: int, slots: Ints, texts: list[str], classes: Ints, orders: Ints) -> Cells:
     vectors = np.zeros((len(texts), WORD_PAIRS))
     for at, text in enumerate(texts):
         words = text.split()
@@ -219,9 +217,21 @@ def _cell(
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     near = vectors @ vectors.T
     np.fill_diagonal(near, -1.0)
+    nearest = np.zeros_like(near)
+    nearest[near.argmax(axis=1), np.arange(len(texts))] = 1.0
     same = (classes[:, None] == classes[None]).astype(np.float64)
     np.fill_diagonal(same, 0.0)
-    return Cell(row, slots, np.log1p([len(text) for text in texts]), near.argmax(axis=1), same, orders)
+    length = np.log1p([len(text) for text in texts])
+    length = (length - length.mean()) / max(float(length.std()), 1e-12)
+    return Cells(*(np.asarray(each)[None] for each in (row, slots, length, nearest, same, orders)))
+
+
+def _by_size(cells: Sequence[Cells]) -> tuple[Cells, ...]:
+    """Return the cells with those of one size together: many small arrays cost more than what is in them."""
+    sizes = sorted({each.slots.shape[1] for each in cells})
+    alike = [[each for each in cells if each.slots.shape[1] == size] for size in sizes]
+    names = [each.name for each in fields(Cells)]
+    return tuple(Cells(*(np.concatenate([getattr(one, name) for one in some]) for name in names)) for some in alike)
 
 
 def _found(table: Floats, facts: PoolFacts, headline_n: int | None = None) -> Iterator[Suspicion]:
@@ -322,13 +332,11 @@ def outliers(rewards: Floats, score_type: str) -> Suspicion | None:
 
 def within_problem_auroc(table: Floats, correct: Bools, scored: Bools) -> Floats:
     """Return the probability that a right candidate beats a wrong one, for every problem that has both."""
-    areas: list[float] = []
-    for rewards, right, there in zip(table, correct, scored, strict=True):
-        good, bad = np.sort(rewards[there & right]), np.sort(rewards[there & ~right])
-        if len(good) and len(bad):
-            below, upto = np.searchsorted(bad, good, "left"), np.searchsorted(bad, good, "right")
-            areas.append(float((below + upto).sum() / (2 * len(good) * len(bad))))
-    return np.array(areas)
+    good, bad = (scored & correct).sum(axis=1), (scored & ~correct).sum(axis=1)
+    of_good = np.where(scored & correct, row_ranks(np.where(scored, table, np.nan)), 0.0).sum(axis=1)
+    both = (good > 0) & (bad > 0)
+    areas = (of_good - good * (good + 1) / 2)[both] / (good * bad)[both]
+    return np.asarray(areas, dtype=np.float64)
 
 
 def _gap(table: Floats, facts: PoolFacts) -> tuple[float, float]:
@@ -348,41 +356,35 @@ def _gap(table: Floats, facts: PoolFacts) -> tuple[float, float]:
     return gap - 2 * max(error, 0.5 / len(room)), gap
 
 
-def blindness(table: Floats, cells: tuple[Cell, ...]) -> float | None:
+def blindness(table: Floats, cells: Sequence[Cells]) -> float | None:
     """Return how much rewards follow the texts within one problem and grade; None where there are too few to say.
 
     It is the sum of the squares of three standard scores (length, nearest text, same answer), each against shuffles of
     the rewards within their cell. For rewards that do not follow the texts it is chi-square with 3 degrees of freedom.
     """
     centre, spread, count = np.zeros(3), np.zeros(3), 0
-    for cell in cells:
-        values = table[cell.problem, cell.slots]
-        there = ~np.isnan(values)
-        if not there.all() or np.ptp(values) == 0:
-            # a refusal in the cell (its neighbours are not worth recomputing), or nothing to rank
-            continue
-        standard = _standard_ranks(values)
-        measured = _measures(np.concatenate([standard[None], standard[cell.shuffles]]), cell)
-        own, others = measured[0], measured[1:]
-        centre += own - others.mean(axis=0)
-        spread += others.var(axis=0, ddof=1)
-        count += len(values)
+    for some in cells:
+        values = table[some.problems[:, None], some.slots]
+        # not with a refusal in the cell (its neighbours are not worth recomputing), or nothing to rank
+        used = np.flatnonzero(~np.isnan(values).any(axis=1))
+        used = used[np.ptp(values[used], axis=1) > 0]
+        standard = row_ranks(values[used]) - (values.shape[1] + 1) / 2
+        standard /= standard.std(axis=1, keepdims=True)
+        for each, at in zip(standard, used, strict=True):
+            measured = _measures(each.take(some.orders[at]), some, int(at))
+            others = measured[:, 1:]
+            mean = others.mean(axis=1)
+            centre += measured[:, 0] - mean
+            spread += ((others - mean[:, None]) ** 2).sum(axis=1) / (others.shape[1] - 1)
+        count += standard.size
     if count < LEAST_IN_CELLS:
         return None
     scores = centre / np.sqrt(np.maximum(spread, 1e-12))
     return float((scores**2).sum())
 
 
-def _standard_ranks(values: Floats) -> Floats:
-    centred = ranks(values)
-    centred = centred - centred.mean()
-    return np.asarray(centred / centred.std(), dtype=np.float64)
-
-
-def _measures(ranked: Floats, cell: Cell) -> Floats:
-    """Return (rows, 3): how well each row of ranks goes with length, nearest text and same answer."""
-    length = cell.length - cell.length.mean()
-    by_length = ranked @ (length / max(float(length.std()), 1e-12))
-    by_text = (ranked * ranked[:, cell.nearest]).sum(axis=1)
-    by_answer = ((ranked @ cell.same_answer) * ranked).sum(axis=1) / 2
-    return np.stack([by_length, by_text, by_answer], axis=1)
+def _measures(ranked: Floats, cells: Cells, at: int) -> Floats:
+    """Return (3, rows): how well each row of ranks goes with length, nearest text and same answer in one cell."""
+    by_text = np.einsum("ij,ij->i", ranked @ cells.nearest[at], ranked)
+    by_answer = np.einsum("ij,ij->i", ranked @ cells.same_answer[at], ranked) / 2
+    return np.stack([ranked @ cells.length[at], by_text, by_answer])

@@ -283,9 +283,7 @@ def published(folder: Path) -> Pool:
     with writer:
         for problem, candidates in ROWS:
             writer.add(problem, candidates)
-            writer.add_published(
-                candidates, [GradeRow(each.slot, "2", 0, "correct", "published") for each in candidates]
-            )
+            writer.add_published([GradeRow(each.slot, "2", 0, "correct", "published") for each in candidates])
     assert writer.pool is not None
     return writer.pool
 

@@ -25,8 +25,9 @@ from prm_eval.submissions.suspicion import (
     GRADES_AUROC,
     LEAST_CANDIDATES,
     NAMES,
-    Cell,
+    Cells,
     PoolFacts,
+    _by_size,
     _cell,
     _found,
     blindness,
@@ -143,22 +144,24 @@ def test_better_than_any_known_verifier() -> None:
 
 def made_cells(texts_by_problem, classes, shuffles=60):
     generator = np.random.default_rng(5)
-    return [
-        _cell(row, np.arange(len(texts)), texts, np.array(classes),
-              generator.permuted(np.tile(np.arange(len(texts)), (shuffles, 1)), axis=1))
-        for row, texts in enumerate(texts_by_problem)
-    ]  # fmt: skip
+    found = []
+    for row, texts in enumerate(texts_by_problem):
+        own = np.arange(len(texts))
+        orders = np.concatenate([own[None], generator.permuted(np.tile(own, (shuffles, 1)), axis=1)])
+        found.append(_cell(row, own, texts, np.array(classes), orders))
+    return found
 
 
 def test_a_cell_knows_lengths_neighbours_and_answers() -> None:
     texts = ["a b c d", "a b c e", "x y", "x y z z z z z", ""]
     (cell,) = made_cells([texts], [0, 0, 1, 1, 0], shuffles=3)
-    assert (cell.problem, cell.slots.tolist()) == (0, [0, 1, 2, 3, 4])
-    assert cell.length == pytest.approx(np.log1p([7, 7, 3, 13, 0]))
-    assert cell.nearest[:4].tolist() == [1, 0, 3, 2]
+    assert (cell.problems.tolist(), cell.slots.tolist()) == ([0], [[0, 1, 2, 3, 4]])
+    length = np.log1p([7, 7, 3, 13, 0])
+    assert cell.length[0] == pytest.approx((length - length.mean()) / length.std())
+    assert cell.nearest[0].argmax(axis=0)[:4].tolist() == [1, 0, 3, 2] and cell.nearest[0].sum() == 5
     wanted = [[0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 1, 0], [0, 0, 1, 0, 0], [1, 1, 0, 0, 0]]
-    assert cell.same_answer.tolist() == wanted
-    assert cell.shuffles.shape == (3, 5)
+    assert cell.same_answer[0].tolist() == wanted
+    assert cell.orders.shape == (1, 4, 5)
 
 
 def test_who_reads_texts_is_not_blind() -> None:
@@ -193,19 +196,22 @@ def test_the_measure_of_blindness_by_hand() -> None:
     table = generator.integers(0, 6, (21, 20)).astype(float)
     centre, spread = np.zeros(3), np.zeros(3)
     for cell in cells:
-        values = table[cell.problem]
+        values = table[cell.problems[0]]
         ranks = np.array([(values < each).sum() + (values <= each).sum() for each in values]) / 2
         ranks = (ranks - ranks.mean()) / ranks.std()
-        length = (cell.length - cell.length.mean()) / cell.length.std()
+        length, nearest = cell.length[0], cell.nearest[0].argmax(axis=0)
         rows = []
-        for order in [np.arange(20), *cell.shuffles]:
+        for order in cell.orders[0]:
             r = ranks[order]
-            same = sum(r[i] * r[j] for i in range(20) for j in range(i) if cell.same_answer[i, j])
-            rows.append([sum(r * length), sum(r[i] * r[cell.nearest[i]] for i in range(20)), same])
+            same = sum(r[i] * r[j] for i in range(20) for j in range(i) if cell.same_answer[0, i, j])
+            rows.append([sum(r * length), sum(r[i] * r[nearest[i]] for i in range(20)), same])
         rows = np.array(rows)
         centre += rows[0] - rows[1:].mean(axis=0)
         spread += rows[1:].var(axis=0, ddof=1)
-    assert blindness(table, cells) == pytest.approx((centre**2 / spread).sum(), rel=1e-9)
+    wanted = (centre**2 / spread).sum()
+    assert blindness(table, cells) == pytest.approx(wanted, rel=1e-9)
+    together = _by_size(cells)
+    assert len(together) == 1 and blindness(table, together) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_blind_rewards_that_know_the_grades_are_told() -> None:
@@ -216,10 +222,11 @@ def test_blind_rewards_that_know_the_grades_are_told() -> None:
     for row, all_of_them in enumerate(texts):
         for grade in (0, 1):
             slots = np.arange(grade, 20, 2)
-            orders = generator.permuted(np.tile(np.arange(10), (60, 1)), axis=1)
+            own = np.arange(10)[None]
+            orders = np.concatenate([own, generator.permuted(np.tile(own, (60, 1)), axis=1)])
             one = _cell(row, slots, [all_of_them[slot] for slot in slots], np.arange(10) % 3, orders)
             cells.append(one)
-            assert isinstance(one, Cell)
+            assert isinstance(one, Cells)
     table = correct * 1.0 + generator.normal(0, 1, correct.shape)
     found = told(table, correct, cells)
     assert list(found) == ["text-blind"]
@@ -261,25 +268,33 @@ def graded(tmp_path_factory):
     return pool
 
 
+def in_order(facts: PoolFacts) -> list[tuple[int, list[int]]]:
+    return [each for some in facts.cells for each in zip(some.problems.tolist(), some.slots.tolist(), strict=True)]
+
+
 def test_the_facts_of_a_pool(graded) -> None:
     """What is there, right and answered; cells of different texts, each by its first slot, four of them or more."""
     facts = pool_facts(str(graded.path), graded.info.content_hash)
     assert facts.correct.tolist() == [[True] * 6 + [False] * 7, [True] * 4 + [False] * 9]
     assert facts.present.tolist() == [[True] * 13, [True] * 11 + [False] * 2]
     assert facts.answered.tolist() == [[True] * 12 + [False], [True] * 10 + [False] * 3]
-    cells = [(cell.problem, cell.slots.tolist()) for cell in facts.cells]
+    cells = in_order(facts)
     # the second problem has three different right texts: too few for a cell
     assert cells == [(0, [0, 2, 3, 4, 5]), (0, [6, 8, 9, 10, 11, 12]), (1, [4, 6, 7, 8, 9, 10])]
     generator = np.random.default_rng(20_230_531)
     texts = {slot: text for (_, table) in list(graded.blocks(["problem_id", "slot", "text"]))[:1]
              for slot, text in zip(table.column("slot").to_pylist(), table.column("text").to_pylist(),
              strict=True)}  # fmt: skip
-    for cell in facts.cells[:2]:
-        size = len(cell.slots)
-        assert np.array_equal(cell.shuffles, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
-        assert cell.length == pytest.approx(np.log1p([len(texts[slot]) for slot in cell.slots]))
+    for cell in facts.cells:
+        size = cell.slots.shape[1]
+        own, others = cell.orders[0, 0], cell.orders[0, 1:]
+        assert own.tolist() == list(range(size))
+        assert np.array_equal(others, generator.permuted(np.tile(np.arange(size), (100, 1)), axis=1))
+        length = np.log1p([len(texts[slot]) for slot in cell.slots[0]])
+        assert cell.length[0] == pytest.approx((length - length.mean()) / max(length.std(), 1e-12))
     assert facts.cells[0].same_answer.sum() == 5 * 4  # all right ones have one answer
-    assert facts.cells[1].same_answer[:5, :5].sum() == 5 * 4 and facts.cells[1].same_answer[5].sum() == 0
+    same = facts.cells[1].same_answer[0]
+    assert same[:5, :5].sum() == 5 * 4 and same[5].sum() == 0
 
 
 def test_cells_are_bounded(graded, monkeypatch) -> None:
@@ -288,7 +303,7 @@ def test_cells_are_bounded(graded, monkeypatch) -> None:
     monkeypatch.setattr(suspicion, "MOST_CELLS", 2)
     monkeypatch.setattr(suspicion, "MOST_CELL", 5)
     facts = pool_facts(str(graded.path), graded.info.content_hash)
-    assert [(cell.problem, cell.slots.tolist()) for cell in facts.cells] == [
+    assert in_order(facts) == [
         (0, [0, 2, 3, 4, 5]),
         (0, [6, 8, 9, 10, 11]),
     ]
@@ -384,4 +399,4 @@ def test_the_nearest_text_is_that_of_most_common_word_pairs() -> None:
     for one in range(3):
         near = [sum(vectors[one].get(k, 0.0) * v for k, v in vectors[other].items()) if other != one else -1.0
                 for other in range(5)]  # fmt: skip
-        assert cell.nearest[one] == int(np.argmax(near))
+        assert cell.nearest[0, :, one].argmax() == int(np.argmax(near))

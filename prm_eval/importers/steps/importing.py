@@ -281,4 +281,6 @@ def _add_rewards(rewards: RewardColumns, found: Sequence[Found], candidates: Seq
             for name in scored
         }
         problem = Problem(candidate.problem_id, each.solution.statement)
-        rewards.add(ImportedProblem(each.path, each.row, problem, (candidate,), rewards=columns))
+        rewards.add(
+            ImportedProblem(each.path, each.row, problem, (candidate,), rewards=columns), [candidate.candidate_id]
+        )
