@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from html import unescape
-from itertools import islice
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -62,10 +61,6 @@ ATTRIBUTES = {
     "stretchy": _WORD,
     "width": _LENGTH,
 }
-_RUNS = re.compile("([0-9]+)")
-_NUMBER = re.compile("(?<=<mn>)([^<]*)(?=</mn>)")
-# neighbours differ, so that runs which change places are seen
-_FILLING = "0123456789" * (LONGEST // 10)
 _NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 
 
@@ -94,70 +89,8 @@ def _formula(found: re.Match[str]) -> Markup:
 
 @lru_cache(maxsize=50_000)
 def to_mathml(tex: str, display: bool) -> Markup | None:
-    """Return one formula as MathML of the allowed elements and attributes, or None where that cannot be done.
-
-    Formulas of a solution often differ in their numbers only. From the second formula of a form on, the form is
-    converted, with other digits in the place of the formula's own, and its digits are put into what comes out.
-    """
-    if len(tex) > LONGEST:
-        return None
-    parts = _RUNS.split(tex)
-    digits = "".join(parts[1::2])
-    if digits:
-        left = iter(_FILLING)
-        parts[1::2] = ["".join(islice(left, len(run))) for run in parts[1::2]]
-        pieces = _form("".join(parts), display).pieces()
-        if pieces is not None:
-            left = iter(digits)
-            filled = [each if isinstance(each, str) else "".join(islice(left, each)) for each in pieces]
-            return Markup("".join(filled))  # noqa: S704  (as _converted made it; digits need no escaping)
-    return _converted(tex, display)
-
-
-class _Form:
-    """What formulas have in common that differ in their digits only.
-
-    Args:
-        tex: One of them, with the digits of :data:`_FILLING`.
-        display: Whether it stands by itself.
-    """
-
-    def __init__(self, tex: str, display: bool) -> None:
-        self._tex, self._display = tex, display
-        self._asked = 0
-        self._pieces: tuple[str | int, ...] | None = None
-
-    def pieces(self) -> tuple[str | int, ...] | None:
-        """Return the MathML in pieces, with the length of each run of digits in the place of the run.
-
-        It is None for the first formula of the form, and unless the runs of digits of the formula, and no others, are
-        the numbers of the MathML, in the same order. Digits may also be a length, a style or the name of an argument,
-        stand in a text, or come out in another order (a root and its index): these formulas are converted one by one.
-        """
-        self._asked += 1
-        if self._asked == 2:
-            self._pieces = self._taken_apart()
-        return self._pieces
-
-    def _taken_apart(self) -> tuple[str | int, ...] | None:
-        made = _converted(self._tex, self._display)
-        pieces: list[str | int] = []
-        found: list[str] = []
-        for place, part in enumerate(_NUMBER.split(made or "")):
-            # every second one is a number
-            for at, run in enumerate(_RUNS.split(part) if place % 2 else [part]):
-                pieces.append(len(run) if at % 2 else run)
-                found += [run] * (at % 2)
-        return tuple(pieces) if found == _RUNS.findall(self._tex) else None
-
-
-@lru_cache(maxsize=20_000)
-def _form(tex: str, display: bool) -> _Form:
-    return _Form(tex, display)
-
-
-def _converted(tex: str, display: bool) -> Markup | None:
-    if _depth(tex) > DEEPEST:
+    """Return one formula as MathML of the allowed elements and attributes, or None where that cannot be done."""
+    if len(tex) > LONGEST or _depth(tex) > DEEPEST:
         return None
     from latex2mathml.converter import convert_to_element
 
