@@ -68,7 +68,7 @@ class Settings:
     shape: Shape = field(default_factory=Shape)
     backbone: Schedule = field(default_factory=lambda: Schedule(2400))
     policy: Schedule = field(default_factory=lambda: Schedule(POLICY_STEPS))
-    verifier: Schedule = field(default_factory=lambda: Schedule(7_500, 2e-3, falls="line"))
+    verifier: Schedule = field(default_factory=lambda: Schedule(6_000, 2e-3, falls="line"))
     written_problems: int = 40_000
     sampled_problems: int = 2_000
     sampled: int = 64

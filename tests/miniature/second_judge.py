@@ -1,5 +1,5 @@
 r"""A second judge of miniature solutions, written apart from the oracle: it shares no code with it and works another
-way.
+way. What a step is, is the splitter's to say, for both.
 
 The oracle keeps lists of signed terms and reads a line with a grammar. This judge holds the problem as a binary term,
 nested lists such as ["-", ["*", 3, 3], 24], and rewrites it. Two numbers of the term may be worked out together where
@@ -14,6 +14,8 @@ import copy
 import itertools
 import re
 from fractions import Fraction
+
+from prm_eval.texts.steps import split_steps
 
 PYTHON = {"+": "+", "-": "-", "*": "*", "/": "/", "^": "**", "%": "%"}
 
@@ -212,7 +214,7 @@ def judge(plan, text):
     """Return (labels, answer right) of a text, by rewriting."""
     terms, gold = [term_of(plan)], value_of(term_of(plan))
     labels, history = [], []
-    for line in (line.strip() for line in text.split("\n")):
+    for line in (line.strip() for line in split_steps(text, "line")):
         if line:
             labels.append(_line(terms, line, history))
     last = text.rfind("\\boxed{")
