@@ -40,7 +40,7 @@ def processors() -> int:
 
 def worth(jobs: int, size: int, each: int) -> int:
     """Return how many processes to start for a job of some size, where starting one takes as long as ``each`` of it."""
-    return max(1, min(jobs, size // each))
+    return max(1, min(jobs, size // max(1, each)))
 
 
 def block_size(jobs: int, size: int, each: int) -> int:

@@ -266,7 +266,7 @@ def test_tiers_are_marked_and_explained(tmp_path) -> None:
     """What was run again says so, with figures; what did not agree, or was changed since, is "recomputed" and says
     why."""
     results = demo_results(tmp_path / "results")
-    source = next((ROOT / "results" / "submissions").glob("*/*/*/verification.json"))
+    source = next((ROOT / "results" / "submissions").glob("*/*/demo-35x8/verification.json"))
     fields = json.loads(source.read_text(encoding="utf-8"))
     folders = sorted((results / "submissions").glob("*/*/demo-35x8"))
     for folder, changes in zip(
