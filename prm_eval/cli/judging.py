@@ -54,7 +54,8 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.jobs import chosen_runner, report_on_steps, require_declared_aggregation, run_scoring
+    from prm_eval.evaluation.cutting import report_on_steps
+    from prm_eval.evaluation.jobs import chosen_runner, require_declared_aggregation, run_scoring
     from prm_eval.evaluation.one_step import step_lines
     from prm_eval.evaluation.stepwise.placing import placing_options, require_given_steps
     from prm_eval.pools.pool import Pool
@@ -199,6 +200,7 @@ def _several_pools(options: argparse.Namespace) -> list[Path]:
 
 
 def _evaluate_policies(options: argparse.Namespace, pools: list[Path]) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.policies.comparing import run_policies
     from prm_eval.evaluation.policies.report import html_page, text_tables
     from prm_eval.evaluation.stats import DEFAULT_RESAMPLES
@@ -206,6 +208,7 @@ def _evaluate_policies(options: argparse.Namespace, pools: list[Path]) -> int:
     found = run_policies(
         pools,
         options.over or (),
+        jobs=options.jobs or processors(),
         grades=options.grades,
         ns=options.n,
         selectors=options.selectors,

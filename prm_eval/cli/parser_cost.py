@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prm_eval.cli.types import Later, add_choice, add_command, names, positive, whole_numbers
+from prm_eval.cli.parser_evaluate import add_measuring, add_resamples, add_selectors
+from prm_eval.cli.types import Later, add_command, names, positive, whole_numbers
 
 
 def cost_parser(commands: Any) -> None:
@@ -38,7 +39,7 @@ def cost_parser(commands: Any) -> None:
     cost.add_argument(
         "--n", type=whole_numbers, metavar="1,8,64", help="the n that are shown (default: powers of two and M)"
     )
-    cost.add_argument("--selectors", type=names, metavar="A,B", help="which (default: first, majority, best_of_n)")
+    add_selectors(cost, "first, majority, best_of_n")
     cost.add_argument(
         "--folds",
         type=positive,
@@ -53,42 +54,9 @@ def cost_parser(commands: Any) -> None:
         default=0.0,
         help="the accuracy that a threshold may give up where it is learnt, such as 0.005 (default: %(default)s)",
     )
-    _as_evaluate(cost)
+    add_measuring(cost)
+    add_resamples(cost)
     cost.add_argument("--json", action="store_true", help="print one JSON object")
     cost.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page with charts")
     cost.add_argument("--svg", type=Path, metavar="FILE", help="write the chart alone")
     cost.add_argument("--title", help="of that page")
-
-
-def _as_evaluate(cost: Any) -> None:
-    """Add the options that are those of ``prm-eval evaluate``."""
-    cost.add_argument("--grades", default="auto", help="as for prm-eval evaluate")
-    cost.add_argument("--aggregation", type=names, metavar="prod,min", help="as for prm-eval evaluate")
-    add_choice(cost, "--score-type", choices=Later("prm_eval.records:DECLARABLE"), help="as for prm-eval evaluate")
-    add_choice(
-        cost,
-        "--no-answer",
-        default="auto",
-        choices=Later("prm_eval.selection.selectors:NO_ANSWER", before=["auto"]),
-        help="as for prm-eval evaluate",
-    )
-    cost.add_argument(
-        "--draws",
-        type=positive,
-        metavar="N",
-        default=Later("prm_eval.selection.selectors:DEFAULT_DRAWS"),
-        help="permutations a problem where no closed form is affordable (default: %(default)s)",
-    )
-    cost.add_argument(
-        "--seed",
-        type=int,
-        default=Later("prm_eval.selection.selectors:DEFAULT_SEED"),
-        help="of permutations, resamples and folds (default: %(default)s)",
-    )
-    cost.add_argument(
-        "--resamples",
-        type=positive,
-        metavar="N",
-        default=Later("prm_eval.evaluation.stats:DEFAULT_RESAMPLES"),
-        help="bootstrap resamples (default: %(default)s)",
-    )

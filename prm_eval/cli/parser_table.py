@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from prm_eval.cli.types import Later, add_choice, add_command, names, positive, whole_numbers
+from prm_eval.cli.parser_evaluate import add_measuring, add_resamples, add_selectors
+from prm_eval.cli.types import add_command, add_jobs, names, positive, whole_numbers
 
 
 def table_parser(commands: Any) -> None:
@@ -35,44 +36,10 @@ def table_parser(commands: Any) -> None:
         help="the grid of n; the table shows the largest (default: powers of two and the fewest slots)",
     )
     table.add_argument("--json", action="store_true", help="print one JSON object, with every n and selector")
-    table.add_argument(
-        "--grades", default="auto", help="own, published, or a grader's name (default: as prm-eval evaluate has it)"
-    )
-    table.add_argument(
-        "--selectors", type=names, metavar="A,B", help="which (default: all of ours; see: prm-eval plugins)"
-    )
-    table.add_argument(
-        "--aggregation",
-        type=names,
-        metavar="prod,min",
-        help="evaluate PRMs under each of these (default: the declared one)",
-    )
-    add_choice(
-        table,
-        "--score-type",
-        choices=Later("prm_eval.records:DECLARABLE"),
-        help="what the numbers are, where a reward file says no more than raw or value",
-    )
-    add_choice(
-        table,
-        "--no-answer",
-        default="auto",
-        choices=Later("prm_eval.selection.selectors:NO_ANSWER", before=["auto"]),
-        help="whether candidates without an answer lose or compete (default: as prm-eval evaluate has it)",
-    )
-    table.add_argument(
-        "--resamples",
-        type=positive,
-        metavar="N",
-        default=Later("prm_eval.evaluation.stats:DEFAULT_RESAMPLES"),
-        help="bootstrap resamples (default: %(default)s)",
-    )
-    table.add_argument(
-        "--seed",
-        type=int,
-        default=Later("prm_eval.selection.selectors:DEFAULT_SEED"),
-        help="of permutations and resamples (default: %(default)s)",
-    )
+    add_selectors(table)
+    add_measuring(table)
+    add_resamples(table)
+    add_jobs(table)
 
 
 def problems_parser(commands: Any) -> None:

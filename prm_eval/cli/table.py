@@ -11,6 +11,7 @@ from prm_eval.progress import Bar
 
 
 def _table(options: argparse.Namespace) -> int:
+    from prm_eval.children.workers import processors
     from prm_eval.evaluation.by_set import run_table
     from prm_eval.evaluation.set_report import set_lines
 
@@ -22,7 +23,9 @@ def _table(options: argparse.Namespace) -> int:
         score_type=options.score_type,
         ns=options.n,
         resamples=options.resamples,
+        draws=options.draws,
         seed=options.seed,
+        jobs=options.jobs or processors(),
         bars=Bar,
         selectors=options.selectors,
         no_answer=options.no_answer,

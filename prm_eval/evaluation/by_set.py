@@ -17,7 +17,8 @@ import numpy as np
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, default_ns, evaluate
-from prm_eval.evaluation.jobs import AUTO, opened_rewards, ready_to_evaluate
+from prm_eval.evaluation.jobs import AUTO, ready_to_evaluate
+from prm_eval.evaluation.opening import opened_rewards
 from prm_eval.evaluation.stats import DEFAULT_LEVEL, DEFAULT_RESAMPLES, Interval
 from prm_eval.evaluation.strata import SignTest, StratifiedBootstrap, sign_test
 from prm_eval.evaluation.summary import MAJORITY, CurveKey, Floats, metric_name
@@ -250,6 +251,7 @@ def run_table(
     level: float = DEFAULT_LEVEL,
     resamples: int = DEFAULT_RESAMPLES,
     seed: int = DEFAULT_SEED,
+    jobs: int = 1,
     bars: Bars = no_bars,
     **settings: Any,
 ) -> SetTable:
@@ -266,6 +268,7 @@ def run_table(
         level: Confidence level of all limits.
         resamples: Bootstrap resamples of problems.
         seed: The seed of permutations and resamples.
+        jobs: The number of processes.
         bars: The bars of the stages.
         settings: The other arguments of :func:`.curves.evaluate`.
 
@@ -281,7 +284,7 @@ def run_table(
     for row, pool in opened:
         folders = [_reward_folder(pool, name) for name in names]
         files = [_labelled(each, aggregations) for each in opened_rewards(folders, aggregations, score_type)]
-        ready, source = ready_to_evaluate(pool.path, grades, bars=bars)
+        ready, source = ready_to_evaluate(pool.path, grades, jobs=jobs, bars=bars)
         with bars(EVALUATING, ready.info.n_problems, "problem") as progress:
             found = evaluate(
                 ready,
@@ -291,6 +294,7 @@ def run_table(
                 seed=seed,
                 level=level,
                 resamples=resamples,
+                jobs=jobs,
                 progress=progress,
                 **settings,
             )

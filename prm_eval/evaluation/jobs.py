@@ -7,16 +7,16 @@ prints nothing; the caller provides the bars of its stages (:class:`prm_eval.pro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prm_eval.children.workers import block_size, in_blocks, workers, worth
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, evaluate
 from prm_eval.evaluation.golds import GoldCheck, UnreadableGold, check_golds, named, unreadable_golds
 from prm_eval.evaluation.notes import reads_golds
+from prm_eval.evaluation.opening import opened_rewards
 from prm_eval.grading.pool import (
     DEFAULT,
     Disagreement,
@@ -29,27 +29,16 @@ from prm_eval.grading.pool import (
 )
 from prm_eval.pools.pool import Pool
 from prm_eval.pools.problem_sets import load_problems
-from prm_eval.progress import CUTTING, EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
-from prm_eval.records import DECLARABLE, ScoreType
-from prm_eval.rewards.aggregations import AGGREGATIONS, Aggregation
+from prm_eval.progress import EVALUATING, GRADING, GRADING_WITH, SCORING, Bars, no_bars
 from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.files.step_arrays import refusal_reason
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.rewards.scoring import OF_THE_MACHINE, RUNNERS, Runner, score_pool
 from prm_eval.rewards.taking import take_rewards
 from prm_eval.store.rules import harmless
-from prm_eval.texts.step_report import StepReport, step_report
-from prm_eval.texts.steps import split_steps
 
 AUTO = "auto"
 """The default source of grades: see :func:`meant_grades`."""
-# candidates that are cut at a time, and those whose cutting takes as long as the start of a process
-CANDIDATES_A_BLOCK = 1_000
-CUT_A_PROCESS = 40_000
-_Text = tuple[str, tuple[str, ...] | None]
-
-LEFT_OPEN: tuple[ScoreType, ...] = ("raw", "value")
-"""The score types that importers give numbers of which nobody said what they are."""
 
 
 @dataclass(frozen=True)
@@ -225,62 +214,6 @@ def verify_pool(pool: Pool) -> list[str]:
     return faults
 
 
-def opened_rewards(
-    folders: Sequence[Path], aggregations: Sequence[str] | None = None, score_type: str | None = None
-) -> list[RewardFile]:
-    """Return the reward files of folders, once for each requested aggregation; by default for the declared one.
-
-    An outcome reward model has one number a candidate, and so nothing to aggregate: it is opened once.
-
-    Args:
-        folders: The folders.
-        aggregations: Names of aggregations.
-        score_type: What the numbers are of those files that do not say more than "raw" or "value".
-
-    Raises:
-        PrmEvalError: A folder has no rewards, there is no such aggregation or score type, or every file says what its
-            numbers are.
-    """
-    known: dict[str, Aggregation] = {name: name for name in AGGREGATIONS}
-    for name in aggregations or ():
-        if name not in known:
-            raise PrmEvalError(f"unknown aggregation {name!r}; expected one of {', '.join(known)}")
-    opened: list[RewardFile] = []
-    for declared in declared_as([RewardFile(folder) for folder in folders], score_type):
-        if not aggregations or declared.info.kind == "orm":
-            opened.append(declared)
-        else:
-            opened += [RewardFile(declared.folder, known[name], info=declared.info) for name in aggregations]
-    return opened
-
-
-def declared_as(files: Sequence[RewardFile], score_type: str | None) -> list[RewardFile]:
-    """Return reward files whose numbers are what the user says, where the files themselves leave it open.
-
-    Raises:
-        PrmEvalError: There is no such score type, or every file says what its numbers are.
-    """
-    if score_type is None:
-        return list(files)
-    types: dict[str, ScoreType] = {name: name for name in DECLARABLE}
-    if score_type not in types:
-        raise PrmEvalError(f"unknown score type {score_type!r}; expected one of {', '.join(types)}")
-    if not any(map(_is_left_open, files)):
-        said = ", ".join(f"{file.name}: {file.info.score_type}" for file in files) or "there are no rewards"
-        raise PrmEvalError(f"--score-type {score_type}: the files say what their numbers are ({said})")
-    return [
-        RewardFile(file.folder, file.aggregation, info=replace(file.info, score_type=types[score_type]))
-        if _is_left_open(file)
-        else file
-        for file in files
-    ]
-
-
-def _is_left_open(file: RewardFile) -> bool:
-    """Say whether nobody said that the numbers of a file are on a scale: not its type, and not who imported it."""
-    return file.info.score_type in LEFT_OPEN and file.info.model.get("declared", "raw") == "raw"
-
-
 def run_evaluation(
     folder: str | Path,
     rewards: Sequence[Path] = (),
@@ -389,46 +322,6 @@ def run_scoring(
     with bars(SCORING.format(model=harmless(model.name)), pool.info.n_candidates, "candidate") as progress:
         rewards = score_pool(pool, model, folder, progress=progress, runner=runner, name=name)
     return Scoring(rewards, pool.info.n_candidates, _refused(rewards))
-
-
-def report_on_steps(pool: Pool, splitter: str | None = None, *, jobs: int = 1, bars: Bars = no_bars) -> StepReport:
-    """Return the report on the steps of a pool's candidates, cut as the pool says or by another splitter.
-
-    Args:
-        pool: The candidates.
-        splitter: The splitter.
-        jobs: The number of processes.
-        bars: The bar of the progress.
-
-    Raises:
-        PrmEvalError: There is no such splitter, or it is "given" and a candidate has no steps.
-    """
-    found = StepReport()
-    jobs = worth(jobs, pool.info.n_candidates, CUT_A_PROCESS)
-    blocks = in_blocks(_texts(pool), block_size(jobs, CANDIDATES_A_BLOCK, pool.info.m))
-    with (
-        bars(CUTTING, pool.info.n_candidates, "candidate") as progress,
-        workers(splitter or pool.info.splitter, jobs) as crew,
-    ):
-        for report in crew.map(_report_on, blocks):
-            found += report
-            progress(found.candidates)
-    return found
-
-
-def _texts(pool: Pool) -> Iterator[list[_Text]]:
-    for _, table in pool.blocks(["problem_id", "text", "steps"]):
-        steps = (None if each is None else tuple(each) for each in table["steps"].to_pylist())
-        yield list(zip(table["text"].to_pylist(), steps, strict=True))
-
-
-def _report_on(splitter: str, problems: list[list[_Text]]) -> StepReport:
-    """Return the report on some candidates; copies are cut once."""
-    found = StepReport()
-    for problem in problems:
-        for (text, steps), copies in Counter(problem).items():
-            found += step_report([split_steps(text, splitter, steps)]).times(copies)
-    return found
 
 
 def require_declared_aggregation(rewards: RewardFile, pool: Pool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from prm_eval.errors import PrmEvalError
-from prm_eval.evaluation.jobs import report_on_steps
+from prm_eval.evaluation.cutting import report_on_steps
 from prm_eval.evaluation.one_step import step_lines, warning_of
 from prm_eval.pools.format import GRADES, PoolInfo
 from prm_eval.pools.pool import Pool

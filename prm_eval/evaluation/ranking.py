@@ -19,8 +19,8 @@ import numpy.typing as npt
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import named_apart
 from prm_eval.evaluation.diagnostics import within_problem_correlation
-from prm_eval.evaluation.jobs import opened_rewards
 from prm_eval.evaluation.one_step import warnings_of
+from prm_eval.evaluation.opening import opened_rewards
 from prm_eval.evaluation.report import aligned
 from prm_eval.pools.format import policy_name
 from prm_eval.pools.pool import Pool

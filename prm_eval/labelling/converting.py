@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,3 @@ FORMS: dict[str, Callable[[Labelled, int, _Place, Pool], dict[str, Any]]] = {
     "openr": _openr,
 }
 """How a labelled solution is written, by format."""
-
-
-def labelled_of(pool: Pool, labels: LabelFile) -> Iterator[Labelled]:
-    """Yield what a conversion writes: the labelled candidates of which the first step is known."""
-    return (each for each in labels.labelled(pool) if _known(each))

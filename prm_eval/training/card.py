@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prm_eval.evaluation.drawing import COLOURS, svg_of
-from prm_eval.evaluation.report import aligned
 from prm_eval.training.figures import Figures
 
 CARD = "README.md"
@@ -172,8 +171,3 @@ def curve_svg(lines: Sequence[Mapping[str, Any]]) -> str:
             axes[1].legend(frameon=False)
 
     return svg_of(draw, (9, 3.5) if names else (5, 3.5), panels=2 if names else 1, columns=2 if names else 1)
-
-
-def table_lines(table: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table for the terminal."""
-    return aligned([list(row) for row in table])

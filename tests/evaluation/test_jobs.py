@@ -9,6 +9,7 @@ import pytest
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation import jobs
+from prm_eval.evaluation.opening import opened_rewards
 from prm_eval.grading.pool import is_graded
 from prm_eval.importers import import_pool
 from prm_eval.records import StepRewards
@@ -80,13 +81,13 @@ def test_a_pool_without_gold_is_evaluated_by_its_published_grades(tmp_path) -> N
 def test_an_aggregation_is_asked_of_prms_only(pool) -> None:
     """An ORM has one number a candidate: under three names it would stand on the board three times."""
     orm, prm = pool.path / "rewards" / "score", pool.path / "rewards" / "step_scores"
-    found = jobs.opened_rewards([orm, prm], ["min", "mean"])
+    found = opened_rewards([orm, prm], ["min", "mean"])
     assert [(each.info.kind, each.aggregation) for each in found][1:] == [("prm", "min"), ("prm", "mean")]
     assert [each.name for each in found] == ["score", "step_scores[min]", "step_scores[mean]"]
-    declared = jobs.opened_rewards([orm, prm])
+    declared = opened_rewards([orm, prm])
     assert [each.aggregation for each in declared] == [RewardFile(each).info.aggregation for each in (orm, prm)]
     with pytest.raises(PrmEvalError, match="unknown aggregation 'median'; expected one of prod, min"):
-        jobs.opened_rewards([prm], ["median"])
+        opened_rewards([prm], ["median"])
 
 
 def test_verification_finds_a_fault_in_a_reward_folder_and_goes_on(pool) -> None:

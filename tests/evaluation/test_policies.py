@@ -163,6 +163,30 @@ def test_which_rewards(pools, tmp_path) -> None:
         rewards_over([pools[0], pools[0]], ["score"])
 
 
+def graded_by(pool: Pool, grader: str) -> None:
+    """Write into a pool what its task says of grading."""
+    path = pool.path / "pool.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    said["problem_set"]["grader"] = grader
+    path.write_text(json.dumps(said), encoding="utf-8")
+
+
+def test_pools_that_say_how_they_are_graded_are_graded_so(tmp_path) -> None:
+    """SciBench's tolerance is in pool.json: marks without it, or none at all, would be of another benchmark."""
+    within = [{"id": "p", "problem": "How long?", "answer": "100", "samples": [
+        {"text": f"so \\boxed{{{answer}}}", "score": 1.0} for answer in (104, 50)]}]  # fmt: skip
+    other = [{**row, "samples": row["samples"][::-1]} for row in within]
+    pools = [pool_of(tmp_path, name, rows, f"org/{name}") for name, rows in (("one", within), ("two", other))]
+    for pool in pools:
+        graded_by(pool, "default:tolerance_percent=5")
+    found = run_policies([pool.path for pool in pools], resamples=50)
+    assert found.settings["grades"] == "default:tolerance_percent=5"
+    assert [row.mean for row in found.rows if row.n == 1] == [0.5, 0.5]
+    graded_by(pools[1], "default:tolerance_percent=1")
+    with pytest.raises(PrmEvalError, match=r"would be graded differently \(default:tolerance_percent=1, default:"):
+        run_policies([pool.path for pool in pools])
+
+
 def test_what_cannot_be_compared(pools, tmp_path) -> None:
     """One pool, the same pool twice, no problem in common, selectors without rewards: an error that says what to do."""
     paths = [pool.path for pool in pools]
@@ -181,7 +205,7 @@ def test_what_cannot_be_compared(pools, tmp_path) -> None:
     for row in bare:
         for sample in row["samples"]:
             sample["correct"] = False
-    with pytest.raises(PrmEvalError, match="some of these pools have golds"):
+    with pytest.raises(PrmEvalError, match=r"would be graded differently \(own, published\)"):
         run_policies([paths[0], pool_of(tmp_path, "bare", bare).path])
 
 

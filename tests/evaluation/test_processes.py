@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from prm_eval.errors import DataError
-from prm_eval.evaluation import curves, jobs
+from prm_eval.evaluation import curves, cutting, jobs
+from prm_eval.evaluation.cutting import report_on_steps
 from prm_eval.grading import pool as grading
 from prm_eval.importers import import_pool, loading
 from prm_eval.pools.pool import Pool
@@ -25,8 +26,8 @@ def small_pools_start_processes(monkeypatch) -> None:
     monkeypatch.setattr(curves, "SLOTS_A_BLOCK", SLOTS)
     monkeypatch.setattr(grading, "CANDIDATES_A_PROCESS", 1)
     monkeypatch.setattr(grading, "CANDIDATES_A_BLOCK", SLOTS)
-    monkeypatch.setattr(jobs, "CUT_A_PROCESS", 1)
-    monkeypatch.setattr(jobs, "CANDIDATES_A_BLOCK", 2 * SLOTS)
+    monkeypatch.setattr(cutting, "CUT_A_PROCESS", 1)
+    monkeypatch.setattr(cutting, "CANDIDATES_A_BLOCK", 2 * SLOTS)
     monkeypatch.setattr(loading, "BYTES_A_PROCESS", 1)
 
 
@@ -66,7 +67,7 @@ def test_a_pool_is_the_same_from_any_number_of_processes(tmp_path) -> None:
         files = content(folder)
         graded = jobs.run_grading(folder, jobs=number)
         found = jobs.run_evaluation(folder, jobs=number, draws=50, resamples=200)
-        steps = jobs.report_on_steps(Pool(folder), "blank_line", jobs=number)
+        steps = report_on_steps(Pool(folder), "blank_line", jobs=number)
         seen.append(
             (files, report.notes, graded.counts, (folder / "grades.parquet").read_bytes(), found.to_json(), steps)
         )

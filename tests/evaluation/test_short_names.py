@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prm_eval.cli.commands import main
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import evaluate
-from prm_eval.evaluation.jobs import opened_rewards
+from prm_eval.evaluation.opening import opened_rewards
 from prm_eval.evaluation.report import chart_svg, html_page, text_table
 from prm_eval.importers import import_pool
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prm_eval.evaluation.jobs import report_on_steps
+from prm_eval.evaluation.cutting import report_on_steps
 from prm_eval.pools.pool import Pool
 from prm_eval.stepsets import is_step_set
 from prm_eval.texts.steps import split_steps

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import Evaluation, checked_ns, evaluate, load_selectors
-from prm_eval.evaluation.jobs import AUTO, declared_as, grade_unless_graded, meant_grades
+from prm_eval.evaluation.jobs import AUTO, meant_grades, ready_to_evaluate
 from prm_eval.evaluation.no_answer import AUTO as AUTO_RULE
+from prm_eval.evaluation.opening import declared_as
 from prm_eval.evaluation.policies.pairing import Shared, opened_pools, policy_names, rewards_over, shared_problems
 from prm_eval.evaluation.stats import (
     DEFAULT_LEVEL,
@@ -136,6 +137,7 @@ def run_policies(
     seed: int = DEFAULT_SEED,
     resamples: int = DEFAULT_RESAMPLES,
     level: float = DEFAULT_LEVEL,
+    jobs: int = 1,
     bars: Bars = no_bars,
 ) -> PolicyReport:
     """Compare what reward models do for several policies, on the problems that all their pools have.
@@ -152,6 +154,7 @@ def run_policies(
         seed: Their seed, and that of resamples.
         resamples: Resamples of the shared problems.
         level: Confidence level.
+        jobs: The number of processes.
         bars: The bars of the stages.
 
     Raises:
@@ -165,19 +168,24 @@ def run_policies(
     found = rewards_over(pools, rewards)
     files = [declared_as([each[at] for each in found.values()], score_type) for at in range(len(pools))]
     grid = checked_ns(ns, min(pool.info.m for pool in pools))
-    source = _one_source(pools, grades)
+    sources = {meant_grades(pool, grades) for pool in pools}
+    if len(sources) > 1:
+        raise PrmEvalError(
+            f"these pools would be graded differently ({', '.join(sorted(sources))}); say how: --grades own, --grades "
+            "published, or a grader's name"
+        )
+    source = sources.pop()
     shared = shared_problems(pools)
     measured = []
     for pool, own in zip(pools, files, strict=True):
-        if source == "own":
-            grade_unless_graded(pool, bars=bars)
+        ready_to_evaluate(pool.path, grades, jobs=jobs, bars=bars)
         named = [NamedRewards(name, file) for name, file in zip(found, own, strict=True)]
         with bars(EVALUATING, pool.info.n_problems, "problem") as progress:
             # limits are over the shared problems, and made below
             measured.append(
                 evaluate(
                     pool, named, grades=source, ns=grid, selectors=[*BASES, *chosen], draws=draws, seed=seed,
-                    resamples=1, no_answer=no_answer, progress=progress,
+                    resamples=1, no_answer=no_answer, jobs=jobs, progress=progress,
                 )
             )  # fmt: skip
     bootstrap = ClusterBootstrap(len(shared.problems), seed=seed, level=level, resamples=resamples)
@@ -194,16 +202,6 @@ def run_policies(
         tuple(_notes(pools, shared, found, measured)),
         tuple(f"{pool.path.name}: {each}" for pool, own in zip(pools, measured, strict=True) for each in own.warnings),
     )
-
-
-def _one_source(pools: Sequence[Pool], grades: str) -> str:
-    sources = {meant_grades(pool, grades) for pool in pools}
-    if len(sources) > 1:
-        raise PrmEvalError(
-            "some of these pools have golds and others published grades alone; --grades published takes the "
-            "published ones of all"
-        )
-    return sources.pop()
 
 
 class _Comparison:
