@@ -1,4 +1,4 @@
-"""Labelled candidates: samples of the policy, and solutions of the noise process."""
+"""Training problems, and labelled candidates of the policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.miniature.data import Labelled, draw_training, label
-from prm_eval.miniature.noise import RARE, Noise, write_solution
 from prm_eval.miniature.plan import Plan
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.sampling import sample
@@ -18,9 +17,8 @@ from prm_eval.progress import Progress, silent
 from prm_eval.records import Problem
 from prm_eval.store.writing import replacing
 
-A_PROBLEM = 4  # solutions of the noise process to one problem
 # names of the draws of problems
-POLICY_DRAW, LESSON_DRAW, CORPUS_DRAW = "policy-candidates", "lessons", "noise-candidates"
+POLICY_DRAW, LESSON_DRAW = "policy-candidates", "lessons"
 
 
 def training_problems(count: int, name: str, seed: int | str) -> list[MiniatureProblem]:
@@ -49,17 +47,6 @@ def policy_candidates(
     return [
         label(problem, text) for problem, group in zip(problems, texts, strict=True) for text in dict.fromkeys(group)
     ]
-
-
-def corpus_candidates(count: int, seed: int | str, noise: Noise = RARE, progress: Progress = silent) -> list[Labelled]:
-    """Write ``count`` solutions with the noise process, a few a problem, labelled by the oracle."""
-    rng = random.Random(f"noise {seed}")  # noqa: S311 (no secret: training data)
-    found: list[Labelled] = []
-    for index, problem in enumerate(training_problems(-(-count // A_PROBLEM), CORPUS_DRAW, seed)):
-        texts = ["\n".join(write_solution(problem.plan, rng, noise)) for _ in range(A_PROBLEM)]
-        found += [label(problem, text, "corpus") for text in texts]
-        progress(A_PROBLEM * (index + 1))
-    return found[:count]
 
 
 def write_candidates(path: Path, candidates: Sequence[Labelled]) -> None:

@@ -16,7 +16,7 @@ import pytest
 import prm_eval
 from prm_eval.errors import PrmEvalError
 from prm_eval.miniature.build import admissible
-from prm_eval.miniature.candidates import corpus_candidates, policy_candidates, read_candidates, training_problems
+from prm_eval.miniature.candidates import policy_candidates, read_candidates, training_problems
 from prm_eval.miniature.data import (
     IGNORED,
     Labelled,
@@ -62,6 +62,13 @@ def made(tmp_path_factory) -> Path:
 # The corpus
 
 
+def corpus_candidates(count: int, seed: int) -> list[Labelled]:
+    """Solutions of the noise process, with its rare errors, labelled by the oracle."""
+    rng = random.Random(f"noise {seed}")
+    problems = training_problems(count, "noise", seed)
+    return [label(each, "\n".join(write_solution(each.plan, rng, RARE)), "corpus") for each in problems]
+
+
 def test_a_fact_has_one_misconception_and_its_probabilities_sum_to_one() -> None:
     # else the policy's mistakes would be random slips, which a majority vote removes
     for table in facts():
@@ -76,7 +83,7 @@ def test_a_fact_has_one_misconception_and_its_probabilities_sum_to_one() -> None
 def test_the_corpus_holds_every_kind_of_mistake() -> None:
     # a kind of mistake that no verifier has seen is what best-of-n finds
     found: Counter[str] = Counter()
-    for each in corpus_candidates(3_000, 5, RARE):
+    for each in corpus_candidates(3_000, 5):
         if each.first_wrong is None:
             found["sound" if each.answer_right else "impossible"] += 1
         else:

@@ -23,6 +23,7 @@ figure whose axis is not stated to be linear; the two definitions agree where bo
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -162,10 +163,13 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     ns = tuple(n for n in (4, 16, 64) if n <= laboratory.settings.samples)
     at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
     pickers = PICKERS | ({"iterated": iterated} if laboratory.settings.iterated else {})
+
+    @cache
+    def picks_of(picks: str, size: int, seed: int) -> tuple[Labelled, ...]:
+        return tuple(_all(pickers[picks](laboratory, size, seed)))
+
     pairs = PAIRS + (ITERATED if laboratory.settings.iterated else ())
-    curves = {
-        (picks, size): _curves(laboratory, picks, size, ns, pickers[picks]) for picks in pickers for size in SIZES
-    }
+    curves = {(picks, size): _curves(laboratory, picks, size, ns, picks_of) for picks in pickers for size in SIZES}
     found = {
         "study": "active-learning",
         "n": list(ns),
@@ -182,8 +186,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
             for one, other in pairs
         },
         "right answers among the picks": {
-            picks: {str(size): _share_right(laboratory, size, picker) for size in SIZES}
-            for picks, picker in pickers.items()
+            picks: {str(size): _share_right(laboratory, picks, size, picks_of) for size in SIZES} for picks in pickers
         },
         "different candidates a problem": float(np.mean([len(set(row)) for row in laboratory.wide.candidates])),
         "paper": PAPER,
@@ -196,18 +199,21 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     return found, draw(points, x="labelled candidates a training problem", title=title, flat=policy_alone(laboratory))
 
 
-def _curves(laboratory: Laboratory, picks: str, size: int, ns: Sequence[int], picker: Picker) -> Floats:
+PicksOf: TypeAlias = Callable[[str, int, int], Sequence[Labelled]]  # of an arm, a size and a seed
+
+
+def _curves(laboratory: Laboratory, picks: str, size: int, ns: Sequence[int], picks_of: PicksOf) -> Floats:
     """Return the accuracies of best-of-n on the test bank, (seeds, problems, len(ns))."""
 
     def of_seed(seed: int) -> Steps:
-        return laboratory.steps(_arm(picks, size, seed), lambda: _all(picker(laboratory, size, seed)))
+        return laboratory.steps(_arm(picks, size, seed), lambda: picks_of(picks, size, seed))
 
     return of_seeds(map(of_seed, laboratory.settings.seeds), laboratory.test, ns)
 
 
-def _share_right(laboratory: Laboratory, size: int, picker: Picker) -> float:
-    picks = [each for seed in laboratory.settings.seeds for each in _all(picker(laboratory, size, seed))]
-    return float(np.mean([each.answer_right for each in picks]))
+def _share_right(laboratory: Laboratory, picks: str, size: int, picks_of: PicksOf) -> float:
+    every = [each for seed in laboratory.settings.seeds for each in picks_of(picks, size, seed)]
+    return float(np.mean([each.answer_right for each in every]))
 
 
 def efficiency(

@@ -100,19 +100,19 @@ class Arm:
         picks: How its candidates are picked: "drawn" or a rule; see the studies.
         size: Candidates of each problem.
         seed: See :class:`StudySettings`.
-        judge: Who says which steps are right: the oracle, or the PRM that ships ("large").
+        by: Who says which steps are right: the oracle, or the PRM that ships ("large").
     """
 
     labels: Labelling
     picks: str
     size: int
     seed: int
-    judge: Literal["oracle", "large"] = "oracle"
+    by: Literal["oracle", "large"] = "oracle"
 
     @property
     def name(self) -> str:
         """The name of its folder."""
-        by = "" if self.judge == "oracle" else f"-by-{self.judge}"
+        by = "" if self.by == "oracle" else f"-by-{self.by}"
         return f"{self.labels}{by}-{self.picks}-{self.size}-seed{self.seed}"
 
     @property
@@ -146,6 +146,7 @@ class Laboratory:
     ) -> None:
         self.folder, self.models, self.device, self.bars = folder, models, device, bars
         self.settings = settings or StudySettings()
+        self._starts: dict[int, Any] = {}
         require_models(models, "policy", "backbone")
         self._require_same_settings()
 
@@ -216,12 +217,14 @@ class Laboratory:
         An arm of some hundred steps from the backbone is in the middle of learning the tables, and how far it comes
         differs more between seeds than between labels. Problems of one operation have no step labels.
         """
-        return self.trained(
-            f"start-seed{seed}",
-            lambda number, encoder: only_facts(seed, number, "orm", encoder),
-            seed,
-            self.settings.start_steps,
-        )
+        if seed not in self._starts:
+            self._starts[seed] = self.trained(
+                f"start-seed{seed}",
+                lambda number, encoder: only_facts(seed, number, "orm", encoder),
+                seed,
+                self.settings.start_steps,
+            )
+        return self._starts[seed]
 
     def trained(
         self, name: str, batch: Callable[[int, Encoder], dict[str, Any]], seed: int, steps: int, init: Any = None

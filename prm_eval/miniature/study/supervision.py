@@ -22,7 +22,7 @@ from prm_eval.miniature.study.summaries import by_n, difference, differences_by_
 
 HEADLINE = 16  # the n of the picture; the JSON file has all n
 SIZES = (1, 4, 16, 64)
-# labels and judge of each kind
+# labels of each kind, and who gave them
 KINDS: dict[str, Arm] = {
     "process, oracle": Arm("prm", "drawn", 0, 0),
     "process, PRM_large": Arm("prm", "drawn", 0, 0, "large"),
@@ -35,14 +35,14 @@ PROCESS, LARGE, SOUND, FILTERED, FINAL = KINDS
 
 def drawn_arm(kind: str, size: int, seed: int) -> Arm:
     """Return the arm of a kind of labels that learns from ``size`` random candidates a problem."""
-    return Arm(KINDS[kind].labels, "drawn", size, seed, KINDS[kind].judge)
+    return Arm(KINDS[kind].labels, "drawn", size, seed, KINDS[kind].by)
 
 
 def drawn_steps(laboratory: Laboratory, kind: str, size: int, seed: int) -> Steps:
     """Return the scores of the verifier of such an arm for the test bank."""
     arm = drawn_arm(kind, size, seed)
     return laboratory.steps(
-        arm, lambda: laboratory.drawn(size, seed, laboratory.large if arm.judge == "large" else laboratory.train)
+        arm, lambda: laboratory.drawn(size, seed, laboratory.large if arm.by == "large" else laboratory.train)
     )
 
 

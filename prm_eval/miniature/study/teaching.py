@@ -104,7 +104,7 @@ def policy(laboratory: Laboratory, chooser: str, number: int, seed: int) -> Path
         schedule = Schedule(laboratory.settings.policy_steps, RATE)
         if texts:  # a policy that is never right is taught nothing by gold answers
             with laboratory.bars(folder.name, schedule.steps, "step") as progress:
-                fit(model, _Lessons(texts, seed), schedule, folder, device=laboratory.device, progress=progress)
+                fit(model, _Chosen(texts, seed), schedule, folder, device=laboratory.device, progress=progress)
         save_model(model, folder / "model")
     return folder / "model"
 
@@ -154,7 +154,7 @@ def _verifier(path: Path, device: str) -> Any:
     return load_model(path, "verifier", device=device)
 
 
-class _Lessons:
+class _Chosen:
     """The batches of an endless training on the same texts, in another order in each epoch."""
 
     def __init__(self, texts: Sequence[Labelled], seed: int) -> None:
