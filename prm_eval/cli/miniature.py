@@ -37,8 +37,8 @@ def _make(options: argparse.Namespace) -> int:
     from prm_eval.miniature.train import Schedule
 
     settings = Settings(policy=Schedule(options.policy_steps))
-    given = {"seed": options.seed, "device": options.device, "settings": settings}
-    record = make(options.goal, options.output, bars=Bar, **given)
+    given = {name: getattr(options, name) for name in ("seed", "device", "backbone")}
+    record = make(options.goal, options.output, settings=settings, bars=Bar, **given)
     for stage, about in record.items():
         size = f"  {about['bytes'] / 1e6:.2f} MB" if "bytes" in about else ""
         print(f"{stage:<11}{about['seconds']:>8,.0f} s{size}")

@@ -180,6 +180,9 @@ def _make(actions: Any, goal: str, what: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument(
+        "--backbone", type=Path, metavar="FOLDER", help="the checkpoint of a backbone, in place of training one"
+    )
+    parser.add_argument(
         "--policy-steps",
         type=positive,
         metavar="N",

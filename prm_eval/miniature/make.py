@@ -28,11 +28,12 @@ from prm_eval.miniature.lessons import Lessons
 from prm_eval.miniature.models import Shape, load_model, new_model, save_model
 from prm_eval.miniature.noise import CORPUS, RARE
 from prm_eval.miniature.plan import Plan, normal_form
-from prm_eval.miniature.train import LOG, Schedule, fit
+from prm_eval.miniature.train import LOG, Schedule, fit, precision_of
 from prm_eval.miniature.verifiers import new_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, Progress, no_bars, silent
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.writing import write_json
 
 # the stages, and those that each of them is made from
@@ -99,6 +100,7 @@ def make(
     seed: int = 0,
     device: str = "cpu",
     settings: Settings | None = None,
+    backbone: Path | None = None,
     bars: Bars = no_bars,
 ) -> dict[str, Any]:
     """Make a model and the stages it needs, and return the record of all stages done so far in ``output``.
@@ -110,22 +112,25 @@ def make(
         seed: The seed of all draws.
         device: ``cpu`` or ``cuda``.
         settings: The settings; those of the shipped models by default.
+        backbone: The checkpoint of a backbone that is taken in place of training one.
         bars: Progress bars for the stages.
 
     Raises:
-        PrmEvalError: ``output`` holds stages of another seed, device or other settings.
+        PrmEvalError: ``output`` holds stages of another seed, device, precision or backbone, or of other settings; or
+            there is no checkpoint in ``backbone``.
     """
-    maker = _Maker(output, seed, device, settings or Settings(), bars)
+    maker = _Maker(output, seed, device, settings or Settings(), backbone, bars)
     _require_same(maker)
     for kind in ("policy", "orm", "prm") if goal == "all" else (goal,):
         maker.need(kind)
-    backbone = output / checkpoint_name("backbone")
+    shipped = output / checkpoint_name("backbone")
     # the studies start from the backbone; its last file is this one
-    if goal == "all" and not (backbone / "tokenizer_config.json").is_file():
-        save_model(load_model(maker.work / "backbone" / "model"), backbone)
+    if goal == "all" and not (shipped / "tokenizer_config.json").is_file():
+        save_model(load_model(maker.work / "backbone" / "model"), shipped)
     about = {
         "seed": seed,
         "device": device,
+        "precision": maker.precision,
         "settings": asdict(maker.settings),
         "noise": {"corpus": asdict(CORPUS), "verifiers": asdict(RARE)},
         "stages": maker.record,
@@ -174,19 +179,26 @@ def _require_same(maker: _Maker) -> None:
     """
     path = maker.work / "made_with.json"
     # the settings as a file holds them
-    mine = json.loads(json.dumps({"seed": maker.seed, "device": maker.device, "settings": asdict(maker.settings)}))
+    about = {"seed": maker.seed, "device": maker.device, "precision": maker.precision, "backbone": maker.taken_from}
+    mine = json.loads(json.dumps({**about, "settings": asdict(maker.settings)}))
     if not path.is_file():
         write_json(path, mine)
-    found = json.loads(path.read_text(encoding="utf-8"))
+    # what a folder of an earlier version does not say: all was bfloat16, and every backbone trained
+    found = {"precision": "bfloat16", "backbone": None, **json.loads(path.read_text(encoding="utf-8"))}
     if found != mine:
         raise PrmEvalError(f"{path}: found {found}; expected {mine}. Name another --output, or give the same options.")
 
 
 class _Maker:
-    def __init__(self, output: Path, seed: int, device: str, settings: Settings, bars: Bars) -> None:
+    def __init__(
+        self, output: Path, seed: int, device: str, settings: Settings, backbone: Path | None, bars: Bars
+    ) -> None:
         self.output, self.seed, self.device, self.settings, self.bars = output, seed, device, settings, bars
         self.work = output / "work"
         self.work.mkdir(parents=True, exist_ok=True)
+        self.precision = precision_of(device)
+        self.backbone = backbone
+        self.taken_from = None if backbone is None else _hash(backbone)
         if device == "cpu":
             import torch
 
@@ -206,6 +218,9 @@ class _Maker:
         self.record[stage] = json.loads(note.read_text())
 
     def _backbone(self) -> dict[str, Any]:
+        if self.backbone is not None:
+            save_model(load_model(self.backbone), self.work / "backbone" / "model", "float32")
+            return {"taken_from": self.taken_from}
         encoder = Encoder()
         stream = Stream("backbone", self.seed, backbone_text(encoder), encoder.pad)
         model = new_model(self.settings.shape, self.seed)
@@ -268,6 +283,15 @@ class _Maker:
         save_model(model, folder)
         size = sum(each.stat().st_size for each in folder.glob("*.safetensors"))
         return {"parameters": sum(each.numel() for each in model.parameters()), "bytes": size}
+
+
+def _hash(checkpoint: Path) -> str:
+    path = checkpoint / "model.safetensors"
+    if not path.is_file():
+        raise PrmEvalError(
+            f"{path}: not there; expected the weights of a backbone, as prm-eval miniature all makes one"
+        )
+    return file_sha256(path)
 
 
 def _seconds(folder: Path) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prm_eval.progress import Progress, silent
+from prm_eval.training.precision import half_precision
 
 SAVE_STEPS = 250
 LOG_STEPS = 50
@@ -77,8 +78,8 @@ def fit(
 ) -> Any:
     """Train a model in place and return it; a run that was cut off continues from the last state in ``folder``.
 
-    The layers compute in bfloat16 (the weights stay float32), the attention and the head in float32: on a CPU with
-    such instructions that takes half of the time.
+    Where the device computes bfloat16 by itself, the layers do (the weights stay float32), and the attention and the
+    head compute in float32: on a CPU with such instructions that takes half of the time. Elsewhere all is float32.
 
     Args:
         model: A causal language model or a token classifier.
@@ -103,9 +104,10 @@ def fit(
         torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     options = LoopOptions(
-        rate=schedule.rate, clip=1.0, accumulate=1, precision="bfloat16", save_every=save_every, log_every=LOG_STEPS
-    )
-    rule = Rule(lambda network: _optimizer(network, schedule), schedule.factor)
+        rate=schedule.rate, clip=1.0, accumulate=1, precision=precision_of(device), save_every=save_every,
+        log_every=LOG_STEPS,
+    )  # fmt: skip
+    rule = Rule(lambda network: _optimizer(network, schedule, device), schedule.factor)
     network = readable(model.to(device), ())
     run = Run(
         network, network, Batches(batch, schedule.steps), options, folder, folder / LOG, device,
@@ -117,16 +119,22 @@ def fit(
     return extract_model_from_parallel(network, keep_fp32_wrapper=False).eval()
 
 
-def _optimizer(network: Any, schedule: Schedule) -> Any:
+def precision_of(device: str) -> str:
+    """Return the precision in which the layers compute on a device."""
+    return "bfloat16" if half_precision(device) == "bfloat16" else "float32"
+
+
+def _optimizer(network: Any, schedule: Schedule, device: str) -> Any:
     """Return Muon for the matrices inside the layers and AdamW for the rest."""
     import torch
 
-    from prm_eval.training.optimizers import Joined
+    from prm_eval.training.optimizers import Float32Muon, Joined
 
+    muon = torch.optim.Muon if precision_of(device) == "bfloat16" else Float32Muon
     matrices = [each for name, each in network.named_parameters() if each.ndim == 2 and ".layers." in name]
     inside = {id(each) for each in matrices}
     rest = [each for each in network.parameters() if id(each) not in inside]
     return Joined([
-        torch.optim.Muon(matrices, lr=schedule.rate, weight_decay=schedule.decay, adjust_lr_fn="match_rms_adamw"),
+        muon(matrices, lr=schedule.rate, weight_decay=schedule.decay, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(rest, lr=schedule.rate, weight_decay=schedule.decay, betas=(0.9, 0.98)),
     ])  # fmt: skip

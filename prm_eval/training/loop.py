@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from prm_eval.progress import Progress, silent
 from prm_eval.training.network import laid_out
 from prm_eval.training.options import LoopOptions
+from prm_eval.training.precision import half_precision
 from prm_eval.training.states import LOG, STATES, Log, last_whole, mark_whole, seconds_of, step_of
 from prm_eval.training.targets import losses
 
@@ -165,7 +166,7 @@ def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
 def _arguments(run: Run) -> Any:
     options = run.options
     cpu = run.device.startswith("cpu")
-    precision = options.precision or ("float32" if cpu else _half())
+    precision = options.precision or ("float32" if cpu else half_precision(run.device) or "float32")
     found = TrainingArguments(
         output_dir=str(run.folder / STATES),
         per_device_train_batch_size=1,
@@ -198,13 +199,6 @@ def _arguments(run: Run) -> Any:
     if found.n_gpu > 1:
         found._n_gpu = 1
     return found
-
-
-def _half() -> str:
-    """Return the half precision that the GPU computes by itself."""
-    import torch
-
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
 
 
 def _checkpointing(options: LoopOptions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Several optimizers as one, each for parameters of its own."""
+"""Several optimizers as one, each for parameters of its own; and Muon for processors without bfloat16."""
 
 from __future__ import annotations
 
@@ -39,3 +39,55 @@ class Joined(torch.optim.Optimizer):  # type: ignore[misc]
         for part, held in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(held)
         self.param_groups = [group for part in self.parts for group in part.param_groups]
+
+
+class Float32Muon(torch.optim.Muon):  # type: ignore[misc]
+    """Muon whose orthogonalization computes in float32, where torch's converts to bfloat16.
+
+    On a processor without instructions for bfloat16 those small products take longer than the whole rest of a step.
+    Rates are adjusted to the update size of AdamW, whatever ``adjust_lr_fn`` says.
+    """
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """Take a step for all parameters with gradients; return what ``closure`` returns, where there is one."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for each in group["params"]:
+                if each.grad is not None:
+                    self._update(each, group)
+        return loss
+
+    def _update(self, parameter: Any, group: dict[str, Any]) -> None:
+        gradient, held, momentum = parameter.grad, self.state[parameter], group["momentum"]
+        if "momentum_buffer" not in held:
+            held["momentum_buffer"] = torch.zeros_like(gradient)
+        mean = held["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        ahead = gradient.lerp(mean, momentum) if group["nesterov"] else mean
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        rate = group["lr"] * 0.2 * max(parameter.shape) ** 0.5
+        parameter.sub_(orthogonal(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"]), alpha=rate)
+
+
+def orthogonal(matrix: Any, coefficients: Sequence[float], rounds: int, least: float) -> Any:
+    """Return about the nearest matrix with orthonormal rows or columns, by Newton-Schulz rounds.
+
+    In each, singular values s become a s + b s**3 + c s**5; the coefficients of Muon bring them between 0.7 and 1.2.
+
+    Args:
+        matrix: Two dimensions, float32.
+        coefficients: a, b and c.
+        rounds: The number of rounds.
+        least: The least norm that is divided by.
+    """
+    a, b, c = coefficients
+    wide = matrix.shape[0] <= matrix.shape[1]
+    found = matrix if wide else matrix.T
+    found = found / found.norm().clamp(min=least)
+    for _ in range(rounds):
+        squares = found @ found.T
+        found = torch.addmm(found, b * squares + c * (squares @ squares), found, beta=a)
+    return found if wide else found.T

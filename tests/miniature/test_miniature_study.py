@@ -19,7 +19,7 @@ from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, as_text
 from prm_eval.miniature.study.active_learning import PICKERS, SIZES, _ratio, active, balanced, iterated
 from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.study.laboratory import Arm, _first_below
-from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, _learnt, _not_of
+from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
 from prm_eval.miniature.study.summaries import interval
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
@@ -223,15 +223,24 @@ def test_the_first_step_below_the_threshold(chances, first) -> None:
     assert _first_below([math.log(p / (1 - p)) for p in chances], THRESHOLD) == first
 
 
-@pytest.mark.parametrize("by", [SEEN, UNSEEN])
-def test_what_is_left_out_is_not_learnt_from(laboratory, by) -> None:
-    """A verifier out of distribution that saw the subject would be none; the other one learns from as many."""
+def test_what_is_left_out_is_not_learnt_from(laboratory) -> None:
+    """A verifier out of distribution that saw the subject would be none."""
     problems = laboratory.train.problems
-    for subject in SUBJECTS:
-        learnt = {each.statement for each in _learnt(laboratory, _not_of(subject), by, 0)}
+    unseen = parts(laboratory, "subject", UNSEEN)
+    assert len(unseen) == len(SUBJECTS)
+    for subject, part in zip(SUBJECTS, unseen, strict=True):
         left_out = {each.problem.statement for each in problems if each.problem.subject == subject}
-        assert len(learnt) == len(problems) - len(left_out)
-        assert by == SEEN or not learnt & left_out
+        found = {each.statement for each in learnt(laboratory, part, 0)}
+        assert len(found) == len(problems) - len(left_out) and not found & left_out
+        assert [each.problem.subject == subject for each in laboratory.test.problems] == part.tested.tolist()
+
+
+@pytest.mark.parametrize("how", ["subject", "level"])
+def test_the_other_learns_from_as_many_of_all_kinds(laboratory, how) -> None:
+    """From more problems it would be better for that alone; and it is tested where the others are."""
+    unseen, (seen,) = parts(laboratory, how, UNSEEN), parts(laboratory, how, SEEN)
+    assert len(seen.learnt(1)) == round(sum(len(each.learnt(1)) for each in unseen) / len(unseen))
+    assert seen.tested.tolist() == [any(each) for each in zip(*(part.tested.tolist() for part in unseen), strict=True)]
 
 
 def test_who_chooses_what(laboratory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
@@ -36,10 +37,11 @@ from prm_eval.miniature.oracle import judge
 from prm_eval.miniature.plan import evaluate, solve
 from prm_eval.miniature.problems import iter_problems, miniature_problems, split_of
 from prm_eval.miniature.rows import Packer, padded
-from prm_eval.miniature.train import Schedule, fit
+from prm_eval.miniature.train import Schedule, fit, precision_of
 from prm_eval.miniature.verifiers import Epochs
 from prm_eval.miniature.vocabulary import END, MAX_TOKENS, PAD, UNKNOWN, Encoder, make_tokenizer, split_text
 from prm_eval.records import ScoringItem
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.texts.steps import split_steps
 
 torch = pytest.importorskip("torch")
@@ -321,9 +323,12 @@ def test_packed_candidates_are_read_as_if_alone(encoder) -> None:
     assert sorted(packed["targets"].tolist()) == sorted(rows["targets"].tolist())
 
 
-def test_training_goes_on_as_if_it_had_not_been_cut_off(tmp_path, encoder) -> None:
-    # else shipped weights could not be made again from their seed
+@pytest.mark.parametrize("half", ["bfloat16", None])
+def test_training_goes_on_as_if_it_had_not_been_cut_off(tmp_path, encoder, monkeypatch, half) -> None:
+    # else shipped weights could not be made again from their seed, on processors with and without bfloat16
     from prm_eval.miniature.models import new_model
+
+    monkeypatch.setattr("prm_eval.miniature.train.half_precision", lambda device: half)
 
     def run(folder: Path, *stops: int | None) -> dict[str, torch.Tensor]:
         for stop in stops:
@@ -396,6 +401,31 @@ def test_a_folder_holds_one_making(made) -> None:
     for given in ({"seed": 1}, {"settings": replace(TINY, policy=Schedule(21))}):
         with pytest.raises(PrmEvalError, match=r"made_with.json: found .* expected .* Name another --output"):
             make("all", made, **{"settings": TINY, **given})
+
+
+@pytest.mark.parametrize("missing", ["precision", "backbone"])
+def test_a_folder_of_before_says_what_it_did_not(made, tmp_path, missing) -> None:
+    # "all" would stop at hours of work that it could go on with
+    folder = tmp_path / "made"
+    shutil.copytree(made, folder)
+    path = folder / "work" / "made_with.json"
+    held = json.loads(path.read_text())
+    assert held.pop(missing) == {"precision": precision_of("cpu"), "backbone": None}[missing]
+    path.write_text(json.dumps(held))
+    with nullcontext() if held.get("precision", "bfloat16") == precision_of("cpu") else pytest.raises(PrmEvalError):
+        make("all", folder, settings=TINY)
+
+
+def test_a_backbone_may_be_taken(made, tmp_path) -> None:
+    # other seeds would train arithmetic again, half an hour on a processor without bfloat16
+    folder, backbone = tmp_path / "made", made / "miniature-backbone"
+    record = make("policy", folder, seed=3, settings=TINY, backbone=backbone)
+    assert record["backbone"]["taken_from"] == file_sha256(backbone / "model.safetensors")
+    assert not (folder / "work" / "backbone" / "log.jsonl").exists()
+    with pytest.raises(PrmEvalError, match=r"made_with.json: found .* expected .* Name another --output"):
+        make("policy", folder, seed=3, settings=TINY)
+    with pytest.raises(PrmEvalError, match=r"model.safetensors: not there; expected the weights of a backbone"):
+        make("policy", tmp_path / "other", settings=TINY, backbone=tmp_path)
 
 
 def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:

@@ -2,17 +2,20 @@
 
 The paper tests its verifiers on exams that nobody had trained on. Here each subject is left out once, and verifiers
 learn from the rest; they are tested on the problems of that subject, and all subjects together are the whole test set.
-Another pair learns from levels 1 to 3 and is tested on 4 and 5. Beside each stands a verifier that learnt from equally
-many problems of all kinds. The policy knows all kinds, and so does the start of the verifiers, which is single facts.
+Another pair learns from levels 1 to 3 and is tested on 4 and 5. Beside them stands a verifier that learnt from as many
+problems of all kinds as they have on average. The policy knows all kinds, and so does the start of the verifiers, which
+is single facts.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from prm_eval.miniature.data import Labelled, Labelling
 from prm_eval.miniature.problems import MiniatureProblem
@@ -23,7 +26,7 @@ from prm_eval.miniature.subjects import SUBJECTS
 SIZE = 16  # candidates a problem
 LOW_LEVELS = 3
 LABELS: dict[Labelling, str] = {"prm": "process labels", "orm": "final answers"}
-Kept = Callable[[MiniatureProblem], bool]
+Kind: TypeAlias = Callable[[MiniatureProblem], bool]
 SEEN, UNSEEN = "all kinds", "the rest"
 
 
@@ -69,47 +72,78 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
 
 def _curves(laboratory: Laboratory, labels: Labelling, how: str, by: str, ns: tuple[int, ...]) -> Floats:
     """Return accuracies (seeds, problems, len(ns)), of each problem by the verifier that did not see its kind."""
-    problems = laboratory.test.problems
-    if how == "level":
-        tested = np.array([_level(each) > LOW_LEVELS for each in problems])
-        parts = [("levels", tested, lambda each: _level(each) <= LOW_LEVELS)]
-    else:
-        parts = [
-            (name, np.array([each.problem.subject == name for each in problems]), _not_of(name)) for name in SUBJECTS
-        ]
-    found = np.full((len(laboratory.settings.seeds), len(problems), len(ns)), np.nan)
-    for name, tested, kept in parts:
-        found[:, tested] = of_seeds(
-            (_steps(laboratory, labels, by, name, kept, seed) for seed in laboratory.settings.seeds),
-            laboratory.test,
-            ns,
-        )[:, tested]
+    found = np.full((len(laboratory.settings.seeds), len(laboratory.test.problems), len(ns)), np.nan)
+    for part in parts(laboratory, how, by):
+        found[:, part.tested] = of_seeds(
+            (_steps(laboratory, labels, part, seed) for seed in laboratory.settings.seeds), laboratory.test, ns
+        )[:, part.tested]
     return found[:, ~np.isnan(found[0, :, 0])]
 
 
-def _steps(laboratory: Laboratory, labels: Labelling, by: str, name: str, kept: Kept, seed: int) -> Steps:
-    arm = Arm(labels, f"{'without' if by == UNSEEN else 'as-many-as-without'}-{_slug(name)}", SIZE, seed)
-    return laboratory.steps(arm, lambda: _learnt(laboratory, kept, by, seed))
+@dataclass(frozen=True)
+class Part:
+    """A verifier's part of the test problems, and of the training problems.
+
+    Attributes:
+        name: The name of its arm.
+        tested: Which test problems it is tested on, (problems,).
+        learnt: The training problems that it learns from, by seed.
+    """
+
+    name: str
+    tested: npt.NDArray[np.bool_]
+    learnt: Callable[[int], list[int]]
 
 
-def _learnt(laboratory: Laboratory, kept: Kept, by: str, seed: int) -> list[Labelled]:
-    """Return the candidates of the problems that are kept, or of equally many random ones."""
-    problems = laboratory.train.problems
-    drawn = laboratory.drawn(SIZE, seed)
-    each_has = len(drawn) // len(problems)
-    chosen = [at for at, problem in enumerate(problems) if kept(problem)]
-    if by == SEEN:
+def parts(laboratory: Laboratory, how: str, by: str) -> list[Part]:
+    """Return the verifiers that are tested on another subject or level, or the one that learnt from equally many.
+
+    Args:
+        laboratory: The laboratory.
+        how: "subject" or "level".
+        by: :data:`UNSEEN`, or :data:`SEEN`: from as many problems as the others do on average.
+    """
+    kinds: dict[str, Kind] = {"levels": _is_high} if how == "level" else {name: _is_of(name) for name in SUBJECTS}
+    unseen = [
+        Part(
+            f"without-{_slug(name)}",
+            np.array([left_out(each) for each in laboratory.test.problems], dtype=bool),
+            _only([at for at, each in enumerate(laboratory.train.problems) if not left_out(each)]),
+        )
+        for name, left_out in kinds.items()
+    ]
+    if by == UNSEEN:
+        return unseen
+    count = round(float(np.mean([len(each.learnt(0)) for each in unseen])))
+
+    def drawn(seed: int) -> list[int]:
         rng = random.Random(f"as many {seed}")  # noqa: S311 (no secret: an order)
-        chosen = rng.sample(range(len(problems)), len(chosen))
-    return [each for at in chosen for each in drawn[at * each_has : (at + 1) * each_has]]
+        return rng.sample(range(len(laboratory.train.problems)), count)
+
+    return [Part(f"as-many-as-without-a-{how}", np.any([each.tested for each in unseen], axis=0), drawn)]
 
 
-def _level(problem: MiniatureProblem) -> int:
-    return int(problem.problem.level or 0)
+def _only(numbers: list[int]) -> Callable[[int], list[int]]:
+    return lambda seed: numbers
 
 
-def _not_of(subject: str) -> Kept:
-    return lambda problem: problem.problem.subject != subject
+def _steps(laboratory: Laboratory, labels: Labelling, part: Part, seed: int) -> Steps:
+    return laboratory.steps(Arm(labels, part.name, SIZE, seed), lambda: learnt(laboratory, part, seed))
+
+
+def learnt(laboratory: Laboratory, part: Part, seed: int) -> list[Labelled]:
+    """Return the candidates that a verifier learns from."""
+    drawn = laboratory.drawn(SIZE, seed)
+    each_has = len(drawn) // len(laboratory.train.problems)
+    return [each for at in part.learnt(seed) for each in drawn[at * each_has : (at + 1) * each_has]]
+
+
+def _is_high(problem: MiniatureProblem) -> bool:
+    return int(problem.problem.level or 0) > LOW_LEVELS
+
+
+def _is_of(subject: str) -> Kind:
+    return lambda problem: problem.problem.subject == subject
 
 
 def _slug(name: str) -> str:
