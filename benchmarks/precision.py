@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -36,7 +37,7 @@ def seconds_of_a_step(half: str | None) -> float:
             new_model(Settings().shape, 0), stream, train.Schedule(STEPS), Path(folder),
             progress=lambda done: times.append(time.process_time()),
         )  # fmt: skip
-    return median(after - before for before, after in zip(times[1:], times[2:], strict=False))
+    return median(after - before for before, after in pairwise(times[1:]))
 
 
 def main() -> None:

@@ -56,7 +56,13 @@ def _figures(actions: Any) -> None:
         "miniature_out -o figures_out --split test",
         "miniature figures",
     )
-    figures.add_argument("models", type=Path, help="a folder with miniature-policy, miniature-orm and miniature-prm")
+    figures.add_argument(
+        "models",
+        type=Path,
+        nargs="+",
+        help="folders with miniature-policy, miniature-orm and miniature-prm; of several, made with different seeds, "
+        "the figures are means, with limits over seeds too",
+    )
     figures.add_argument("-o", "--output", type=Path, required=True, help="folder of the pool, rewards and figures")
     figures.add_argument("--split", choices=("validation", "test"), default="validation", help="default: %(default)s")
     figures.add_argument(

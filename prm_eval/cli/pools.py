@@ -57,7 +57,7 @@ def _pool_verify(options: argparse.Namespace) -> int:
 
 
 def _pool_register(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.jobs import grade_unless_graded
+    from prm_eval.evaluation.jobs import grade_unless_graded, own_grader
     from prm_eval.pools.pool import Pool
     from prm_eval.stepsets import is_step_set
     from prm_eval.submissions import register_pool
@@ -65,7 +65,7 @@ def _pool_register(options: argparse.Namespace) -> int:
     if is_step_set(options.pool):
         return _register_step_set(options)
     pool = Pool(options.pool).require_sound()
-    if grade_unless_graded(pool, bars=Bar):
+    if grade_unless_graded(pool, own_grader(pool), bars=Bar):
         print(f"graded     {pool.path} had no grades of this version: they were made, and stay in that folder")
     entry = register_pool(
         pool, options.output, options.id, title=options.title, headline_n=options.headline_n, about=options.about

@@ -178,9 +178,12 @@ def meant_grades(pool: Pool, grades: str = AUTO) -> str:
     has_gold = all(problem.gold is not None for problem in pool.problems.values())
     if not has_gold and pool.grades_path("published").is_file():
         return "published"
-    said = pool.info.problem_set.get("grader")
-    # a stranger's pool may choose options of our grader, but not what is loaded here
-    return said if isinstance(said, str) and said.startswith(f"{DEFAULT}:") else "own"
+    return pool.own_source
+
+
+def own_grader(pool: Pool) -> str:
+    """Return the name of our grader, with the options that a pool's problem set has."""
+    return DEFAULT if pool.own_source == source_of(DEFAULT) else pool.own_source
 
 
 def ready_to_evaluate(

@@ -44,6 +44,7 @@ class PoolArrays:
         step_counts: The number of steps of each candidate, by splitter.
         written: The tokens that the policy wrote a slot, on average, none for a missing one; None where one
             candidate does not say.
+        grades: The source of the grades.
     """
 
     pool: Pool
@@ -55,6 +56,7 @@ class PoolArrays:
     ids: tuple[pa.ChunkedArray, pa.ChunkedArray]
     step_counts: dict[str, Ints] = field(default_factory=dict)
     written: float | None = None
+    grades: str = "own"
 
     @property
     def info(self) -> PoolInfo:
@@ -141,6 +143,7 @@ def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
         (table.column("problem_id"), table.column("candidate_id")),
         # as prm-eval cost has it: a draw may be of a missing slot, which costs nothing
         written=None if own.null_count or not len(own) else pc.sum(own).as_py() / (len(walked) * pool.info.m),
+        grades=grades,
     )
 
 

@@ -21,8 +21,8 @@ from prm_eval.submissions.trust import enough
 
 def belief_values(entry: Entry, pool: RegisteredPool, yardstick: Yardstick) -> dict[str, Any]:
     """Return what the template of the page says about the trust in a submission and where it comes from."""
-    grades = ("grades.parquet (SHA-256)", file_sha256(yardstick.arrays.pool.grades_path("own")))
-    sources = [("pool", pool.content_hash), grades]
+    grades = yardstick.arrays.pool.require_grades(yardstick.arrays.grades)
+    sources = [("pool", pool.content_hash), (f"{grades.name} (SHA-256)", file_sha256(grades))]
     return trust_values(entry.submission, TIERS, sources, _recompute(entry.submission, yardstick))
 
 
@@ -105,8 +105,11 @@ def _spelt(value: Any) -> str:
 def _recompute(submission: Submission, yardstick: Yardstick) -> str:
     where, rewards, pool = places_of(submission)
     ns = ",".join(map(str, yardstick.settings.ns))
+    source = yardstick.arrays.grades
+    grader = "" if source == "own" else f" --grader {source}"
     return (
-        f"prm-eval evaluate {pool} {rewards} --n {ns}\nprm-eval grade {pool} -o grades    # judges the answers anew\n"
+        f"prm-eval evaluate {pool} {rewards} --n {ns}\n"
+        f"prm-eval grade {pool}{grader} -o grades    # judges the answers anew\n"
     ) + check_lines(submission, where)
 
 

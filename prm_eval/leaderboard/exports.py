@@ -146,7 +146,7 @@ def _board_json(board: Shown) -> dict[str, Any]:
     yardstick = board.board.yardstick
     settings, info = yardstick.settings, yardstick.arrays.info
     pool |= {
-        "grades_sha256": file_sha256(yardstick.arrays.pool.grades_path("own")),
+        "grades_sha256": file_sha256(yardstick.arrays.pool.grades_path(yardstick.arrays.grades)),
         "m": info.m,
         "n_candidates": info.n_candidates,
         "n_problems": info.n_problems,

@@ -145,7 +145,7 @@ class Boards:
             raise PrmEvalError(
                 f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
             )
-        arrays = load_arrays(opened)
+        arrays = load_arrays(opened, opened.own_source)
         for splitter in sorted({_splitter(look, opened) for look in looks if look.seen.about["kind"] == "prm"}):
             with suppress(PrmEvalError):
                 # what cannot cut this pool is a fault of the submissions that name it

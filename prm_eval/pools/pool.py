@@ -29,6 +29,8 @@ from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.store.jsonl import canonical_json, file_sha256
 from prm_eval.store.tables import BlockReader, iter_blocks, open_table, read_rows, require_same_ids
 
+OPTIONS_OF_OURS = "default:"  # begins the name of our grader with options
+
 
 class Pool:
     """A pool on disk, opened for reading.
@@ -56,6 +58,16 @@ class Pool:
         """Return the path of the grades file of a source: "own", "published" or a grader's name."""
         name = re.sub(r"[^\w.=+-]", "_", source)  # a grader's options, or a path of modules
         return self.path / ("grades.parquet" if source == "own" else f"grades-{name}.parquet")
+
+    @property
+    def own_source(self) -> str:
+        """The source of our own grades of this pool: "own", or our grader with options that its problem set has.
+
+        The task of a set may state such options (``pool.json``, ``problem_set.grader``). A stranger's pool may choose
+        among them, but not what is loaded here, so every other name is passed over.
+        """
+        said = self.info.problem_set.get("grader")
+        return said if isinstance(said, str) and said.startswith(OPTIONS_OF_OURS) else "own"
 
     def require_grades(self, source: str) -> Path:
         """Return the grades file of a source.

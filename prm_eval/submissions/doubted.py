@@ -41,7 +41,7 @@ def doubts_at(path: Path, checker: Checker) -> dict[str, list[Suspicion]]:
             if (step := _of_steps(look, pool, checker)) is not None:
                 found[name], by_pool.setdefault(look.pool.pool_id, {})[name] = step
             continue
-        if not pool.grades_path("own").is_file():
+        if not pool.grades_path(pool.own_source).is_file():
             continue
         if (read := read_rows(look, pool, checker.reader)) is None:
             continue

@@ -23,8 +23,7 @@ from prm_eval.submissions.readers import read_pool_ref, registered_pools
 from prm_eval.submissions.records import RegisteredPool
 from prm_eval.submissions.revision import revision_name
 
-GRADES = "grades.parquet"
-POOL_FILES = ("problems.parquet", "candidates.parquet", GRADES, "pool.json")
+POOL_FILES = ("problems.parquet", "candidates.parquet", "pool.json")
 STEP_FILES = ("problems.parquet", "candidates.parquet", SOLUTIONS_FILE, LABELS_FILE, "pool.json", DESCRIPTION)
 
 
@@ -86,7 +85,7 @@ def register_pool(
             larger than its number of slots.
     """
     _require_id(pool_id)
-    pool.require_sound().require_grades("own")
+    grades = pool.require_sound().require_grades(pool.own_source).name
     if headline_n is not None and not 1 <= headline_n <= pool.info.m:
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
     entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
@@ -94,7 +93,7 @@ def register_pool(
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != pool.path.resolve():
         # files of a copy that was cut off are copied again
-        for name in (GRADES,) if _is_whole(folder, pool) else POOL_FILES:
+        for name in (grades,) if _is_whole(folder, pool) else (*POOL_FILES[:-1], grades, POOL_FILES[-1]):
             copy_file(pool.path / name, folder / name)
     given = {"headline_n": headline_n, "about": about or (there.about if there else "") or None}
     _write_entry(entry, pool, title or str(pool.info.problem_set.get("name") or pool_id), given)

@@ -57,7 +57,7 @@ class Submitted:
 
 def _submitted(pool: Pool, rewards: RewardFile) -> Submitted:
     named = NamedRewards("", rewards)
-    graded = list(graded_slots(pool, "own", [named]))
+    graded = list(graded_slots(pool, pool.own_source, [named]))
     correct = np.stack([each.correct for each in graded])
     answered = np.stack([each.classes >= 0 for each in graded])
     found = np.stack([each.rewards[named.label].rewards for each in graded])

@@ -133,7 +133,7 @@ def of_verification(submission: Submission) -> Iterator[Suspicion]:
 def read_rewards(submission: Submission, pool: Pool) -> Floats:
     """Return the aggregated rewards of a submission, (problems, M)."""
     named = NamedRewards("", submission.rewards)
-    return np.stack([each.rewards[named.label].rewards for each in graded_slots(pool, "own", [named])])
+    return np.stack([each.rewards[named.label].rewards for each in graded_slots(pool, pool.own_source, [named])])
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class PoolFacts:
 def pool_facts(path: str, content_hash: str) -> PoolFacts:
     """Return the facts of a pool; ``content_hash`` tells it from another pool at the same path in the cache."""
     pool = Pool(path)
-    graded = list(graded_slots(pool, "own", []))
+    graded = list(graded_slots(pool, pool.own_source, []))
     cells: list[Cells] = []
     generator = np.random.default_rng(20_230_531)
     for row, (one, (_, table)) in enumerate(zip(graded, pool.blocks(["problem_id", "slot", "text"]), strict=True)):

@@ -428,6 +428,26 @@ def test_a_backbone_may_be_taken(made, tmp_path) -> None:
         make("policy", tmp_path / "other", settings=TINY, backbone=tmp_path)
 
 
+def test_figures_of_two_seeds(made, tmp_path) -> None:
+    # else three seeds would be three tables, and nobody could say what a fourth one does
+    from prm_eval.miniature.figures import figures
+
+    again = tmp_path / "again"
+    shutil.copytree(made, again)
+    sizes = {"count": 35, "candidates": 4}
+    found = figures([made, again], tmp_path / "out", **sizes)
+    alone = figures([made], tmp_path / "alone", **sizes)
+    assert found.curves == alone.curves
+    assert [each.seeds for each in alone.figures] == [()] * len(alone.figures)
+    mean = found.figures[0]
+    assert mean.seeds == (alone.figures[0].value,) * 2
+    assert f"  ({mean.value:.1f}, {mean.value:.1f})" in found.text
+    stored = [json.loads((tmp_path / "out" / each / "figures.json").read_text()) for each in (".", "weights", "again")]
+    assert stored[0]["models"] == ["weights", "again"] and "pool" not in stored[0]
+    assert stored[1] == json.loads((tmp_path / "alone" / "figures.json").read_text())
+    assert stored[1] == stored[2]
+
+
 def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:
     # else a pool could not be sampled again, or candidates would answer another problem
     from prm_eval.miniature.models import load_model
@@ -471,84 +491,23 @@ def test_figures_of_a_toy(made, tmp_path) -> None:
     # the whole way from weights to figures, and that a second call makes nothing again
     from prm_eval.miniature.figures import figures
 
-    found = figures(made, tmp_path / "out", count=35, candidates=4)
+    found = figures([made], tmp_path / "out", count=35, candidates=4)
     assert [each.name for each in found.figures][:1] == ["mean@1"]
     assert not found.held  # a toy policy answers nothing
     assert "NOT HELD" in found.text
     stored = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert len(stored["figures"]) == len(found.figures) and stored["ns"] == [1, 2, 4]
     before = (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns
-    assert figures(made, tmp_path / "out", count=35, candidates=4) == found
+    assert figures([made], tmp_path / "out", count=35, candidates=4) == found
     assert (tmp_path / "out" / "pool" / "pool.json").stat().st_mtime_ns == before
     for other, named in (({"split": "test"}, "miniature:test:1:35"), ({"count": 70}, "miniature:validation:0:70")):
         with pytest.raises(PrmEvalError, match=f"problems miniature:validation:0:35; expected {named}. Give another"):
-            figures(made, tmp_path / "out", **({"count": 35, "candidates": 4} | other))
+            figures([made], tmp_path / "out", **({"count": 35, "candidates": 4} | other))
+    with pytest.raises(PrmEvalError, match=r"folders of models are called weights, weights; expected a different name"):
+        figures([made, made], tmp_path / "other", count=35, candidates=4)
     with pytest.raises(PrmEvalError, match=r"no miniature-policy with a config.json in it"):
-        figures(made / "miniature-policy", tmp_path / "other")
+        figures([made / "miniature-policy"], tmp_path / "other")
     assert not (tmp_path / "other").exists()
-
-
-def test_false_positive_share_and_gaps_of_known_curves() -> None:
-    # a figure with its sign or its column mixed up would pass for a result
-    import numpy as np
-
-    from prm_eval.evaluation.curves import Evaluation
-    from prm_eval.miniature.figures import figures_of
-
-    problems = miniature_problems("validation", 0, 70)
-    ns = (1, 2, 4, 8, 16, 32, 64)
-    rng = np.random.default_rng(0)
-
-    def flat(at_16: float, at_64: float, at_1: float = 0.4) -> np.ndarray:
-        row = np.interp(np.log2(ns), [0, 4, 6], [at_1, at_16, at_64])
-        return np.clip(row + 0.05 * rng.standard_normal((70, 1)), 0, 1)
-
-    level = np.array([each.problem.level for each in problems])
-    oracle = flat(0.9, 0.97)
-    oracle[:, 0] = 0.7 - 0.1 * level
-    curves = {
-        ("oracle", None): oracle,
-        ("majority", None): flat(0.5, 0.55),
-        ("best_of_n", "orm"): flat(0.6, 0.72),
-        ("best_of_n", "prm"): flat(0.8, 0.85),
-        ("weighted_majority", "orm"): flat(0.6, 0.75),
-        ("weighted_majority", "prm"): flat(0.8, 0.9),
-    }
-    evaluation = Evaluation(
-        {}, {}, ns, [], [], [], [], curves, tuple(each.problem.problem_id for each in problems), None
-    )
-    found = {each.name: each for each in figures_of(evaluation, problems, np.full(70, 20.0), np.array([4.0, 0.0] * 35))}
-    assert found["mean@1"].value == pytest.approx(40)
-    assert found["mean@1 level 1 - level 5"].value == pytest.approx(40)
-    assert found["right answers by wrong reasoning"].value == pytest.approx(10)
-    assert found["bon@64 PRM - ORM"].value == pytest.approx(13, abs=2)
-    assert found["bon@64 ORM - maj@64"].value == pytest.approx(17, abs=2)
-    assert found["wmaj@64 ORM - maj@64"].value == pytest.approx(20, abs=2)
-    assert found["wmaj@64 PRM - ORM"].value == pytest.approx(15, abs=2)
-    assert found["bon PRM @64 - @16"].value == pytest.approx(5, abs=2)
-    assert found["bon ORM @64 - @16"].value == pytest.approx(12, abs=2)
-    assert not [each for each in found.values() if not each.held]
-
-
-@pytest.mark.parametrize(
-    ("given", "held", "bar"),
-    [
-        ({"value": 5.0, "low": 0.1, "least": 5, "above": 0}, True, ">= 5, low > 0"),
-        ({"value": 5.0, "low": 0.0, "least": 5, "above": 0}, False, ">= 5, low > 0"),
-        ({"value": 4.9, "low": 4.0, "least": 5, "above": 0}, False, ">= 5, low > 0"),
-        ({"value": -0.5, "low": -0.9, "above": -1}, True, "low > -1"),
-        ({"value": 0.5, "low": -1.1, "above": -1}, False, "low > -1"),
-        ({"value": 50.0, "low": 0.0, "least": 30, "most": 50}, True, "30 to 50"),
-        ({"value": 50.1, "low": 0.0, "least": 30, "most": 50}, False, "30 to 50"),
-        ({"value": 95.0, "low": 90.0, "least": 95}, True, ">= 95"),
-    ],
-)
-def test_bars(given, held, bar) -> None:
-    # a bar that cannot be missed says nothing
-    from prm_eval.miniature.figures import Figure
-
-    figure = Figure(**{"name": "x", "high": 100.0, **given})
-    assert (figure.held, figure.bar) == (held, bar)
 
 
 def test_small_numbers_of_the_tables() -> None:
@@ -581,7 +540,7 @@ def test_shipped_weights_do_what_the_card_says(tmp_path) -> None:
     # problems
     from prm_eval.miniature.figures import figures
 
-    found = figures(WEIGHTS, tmp_path / "out", count=35, candidates=16)
+    found = figures([WEIGHTS], tmp_path / "out", count=35, candidates=16)
     assert 25 < found.curves["oracle"][0] < 70
     assert found.curves["oracle"][-1] > 85
     assert found.curves["best_of_n, prm"][-1] > found.curves["oracle"][0] + 10

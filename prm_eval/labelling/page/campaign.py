@@ -217,11 +217,12 @@ class Campaign:
 
     def grades(self) -> dict[tuple[str, str], tuple[str, str | None]]:
         """Return the grade and the answer of every candidate, where the pool has grades of its own."""
-        if not self.pool.grades_path("own").is_file():
+        source = self.pool.own_source
+        if not self.pool.grades_path(source).is_file():
             return {}
         rows = (
             (problem.problem_id, candidate, grade)
-            for (problem, candidates), (_, grades) in zip(self.pool, self.pool.grades(), strict=True)
+            for (problem, candidates), (_, grades) in zip(self.pool, self.pool.grades(source), strict=True)
             for candidate, grade in zip(candidates, grades, strict=True)
         )
         return {(name, candidate.candidate_id): (grade.grade, grade.answer) for name, candidate, grade in rows}

@@ -1,0 +1,193 @@
+"""The figures that the miniature must show, with their bars, and their limits over problems and training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from prm_eval.evaluation.curves import Evaluation
+from prm_eval.evaluation.stats import DEFAULT_RESAMPLES, ClusterBootstrap, Interval
+from prm_eval.evaluation.summary import CurveKey
+from prm_eval.miniature.problems import MiniatureProblem
+from prm_eval.selection.selectors import DEFAULT_SEED
+
+Floats = npt.NDArray[np.float64]
+ORACLE: CurveKey = ("oracle", None)
+MAJORITY: CurveKey = ("majority", None)
+BON_PRM, BON_ORM = ("best_of_n", "prm"), ("best_of_n", "orm")
+WMAJ_PRM, WMAJ_ORM = ("weighted_majority", "prm"), ("weighted_majority", "orm")
+RESAMPLES, SEED = DEFAULT_RESAMPLES, DEFAULT_SEED
+LEVELS = range(1, 6)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with its limits, in per cent or points, and its bar.
+
+    Attributes:
+        name: The name of the figure.
+        value: Mean over problems, and over training seeds.
+        low: Lower 95 % limit.
+        high: Upper 95 % limit.
+        least: The value must reach this, where it is given.
+        most: The value must not exceed this, where it is given; the limits may.
+        above: The lower limit must be above this, where it is given.
+        seeds: The value of each training seed, where there are several.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    seeds: tuple[float, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether the bar is met."""
+        return (
+            (self.least is None or self.value >= self.least)
+            and (self.most is None or self.value <= self.most)
+            and (self.above is None or self.low > self.above)
+        )
+
+    @property
+    def bar(self) -> str:
+        """The bar in words."""
+        if self.most is not None:
+            return f"{self.least:g} to {self.most:g}"
+        parts = [] if self.least is None else [f">= {self.least:g}"]
+        return ", ".join(parts if self.above is None else [*parts, f"low > {self.above:g}"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the models of a training seed did on the problems.
+
+    Attributes:
+        evaluation: The evaluation of their pool, with reward files called "prm" and "orm".
+        right: The number of candidates with the right answer, (problems,).
+        false: The number of those with a wrong step, (problems,).
+    """
+
+    evaluation: Evaluation
+    right: Floats
+    false: Floats
+
+
+class Limits:
+    """The bootstrap over problems, and over training seeds where there are several; all have the same problems.
+
+    With S seeds the resampled part of their variance is (S - 1) / S of the unbiased one, so with three the limits are
+    somewhat narrow where seeds differ much; the figures name the value of each.
+
+    Args:
+        seeds: The number of training seeds S.
+        problems: The number of problems P.
+        seed: The seed of the resamples of problems; those of training seeds are the same for all.
+    """
+
+    def __init__(self, seeds: int, problems: int, seed: int = SEED) -> None:
+        self.problems = ClusterBootstrap(problems, seed=seed, resamples=RESAMPLES)
+        drawn = np.random.default_rng([SEED, seeds]).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
+        self._weights = drawn / seeds
+
+    def means(self, values: Floats) -> Floats:
+        """Return (resamples, 1): resampled means of values (seeds, problems)."""
+        by_seed: Floats = self.problems.means(values.T) * self._weights
+        return by_seed.sum(axis=1, keepdims=True)
+
+    def share(self, values: Floats) -> Interval:
+        """Return the mean of values (seeds, problems) in [0, 1], with limits."""
+        return self.problems.intervals(values.mean(axis=0), self.means(values))[0]
+
+    def gap(self, one: Floats, other: Floats) -> Interval:
+        """Return the paired difference of the means of two (seeds, problems), with limits."""
+        resampled = self.means(one) - self.means(other)
+        return self.problems.difference(one.mean(axis=0), other.mean(axis=0), resampled)
+
+    def ends(self, resampled: Floats) -> tuple[float, float]:
+        """Return the limits of resampled statistics (resamples, 1)."""
+        low, high = self.problems.limits(resampled)
+        return float(low[0]), float(high[0])
+
+
+def figures_of(runs: Sequence[Run], problems: Sequence[MiniatureProblem]) -> list[Figure]:
+    """Return the figures of the miniature.
+
+    Args:
+        runs: What the models of each training seed did.
+        problems: The problems of all of them, in order.
+    """
+    ns = list(runs[0].evaluation.ns)
+    first, last, middle = 0, len(ns) - 1, ns.index(16) if 16 in ns else len(ns) - 1
+    limits = Limits(len(runs), len(problems))
+
+    def column(key: CurveKey, at: int) -> Floats:
+        return np.stack([run.evaluation.curves[key][:, at] for run in runs])
+
+    def share(name: str, values: Floats, least: float, most: float | None = None) -> Figure:
+        return _figure(name, limits.share(values), values.mean(axis=1), least, most)
+
+    def gap(name: str, one: Floats, other: Floats, least: float | None, above: float = 0) -> Figure:
+        return _figure(name, limits.gap(one, other), (one - other).mean(axis=1), least, None, above)
+
+    n, sixteen = ns[last], ns[middle]
+    mean, vote = column(ORACLE, first), column(MAJORITY, last)
+    return [
+        share("mean@1", mean, 30, 50),
+        *_levels(mean, problems),
+        share(f"pass@{n}", column(ORACLE, last), 95),
+        gap(f"maj@{n} - mean@1", vote, mean, 8),
+        _false_share(limits, np.stack([run.right for run in runs]), np.stack([run.false for run in runs])),
+        gap(f"bon@{n} PRM - ORM", column(BON_PRM, last), column(BON_ORM, last), 5),
+        gap(f"bon@{n} ORM - maj@{n}", column(BON_ORM, last), vote, 3),
+        gap(f"bon PRM @{n} - @{sixteen}", column(BON_PRM, last), column(BON_PRM, middle), None, -1),
+        gap(f"bon ORM @{n} - @{sixteen}", column(BON_ORM, last), column(BON_ORM, middle), None, -1),
+        gap(f"wmaj@{n} PRM - ORM", column(WMAJ_PRM, last), column(WMAJ_ORM, last), None),
+        gap(f"wmaj@{n} ORM - maj@{n}", column(WMAJ_ORM, last), vote, None),
+    ]
+
+
+def _figure(
+    name: str, cell: Interval, seeds: Floats, least: float | None, most: float | None = None, above: float | None = None
+) -> Figure:
+    by_seed = tuple(100 * float(each) for each in seeds) if len(seeds) > 1 else ()
+    return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, most, above, by_seed)
+
+
+def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
+    """Return the falls of mean@1 from each level to the next, and from the lowest to the highest.
+
+    Two levels have different problems, so these differences are not paired.
+    """
+    level = np.array([each.problem.level for each in problems])
+    groups = {each: mean[:, level == each] for each in LEVELS if (level == each).any()}
+    samplers = {k: Limits(len(mean), v.shape[1], SEED + k) for k, v in groups.items()}
+    resampled = {k: samplers[k].means(v) for k, v in groups.items()}
+    found = []
+    for easy, hard in [*pairwise(groups), (min(groups), max(groups))]:
+        low, high = samplers[easy].ends(resampled[easy] - resampled[hard])
+        by_seed = groups[easy].mean(axis=1) - groups[hard].mean(axis=1)
+        name = f"mean@1 level {easy} - level {hard}"
+        found.append(_figure(name, Interval(float(by_seed.mean()), low, high), by_seed, None, above=0))
+    return found
+
+
+def _false_share(limits: Limits, right: Floats, false: Floats) -> Figure:
+    """Return the share of right answers that were reached by wrong reasoning, as a ratio of sums over problems."""
+    name = "right answers by wrong reasoning"
+    rights = limits.means(right)
+    # a resample without a right answer: the policy (nearly) never answers right
+    if not rights.all():
+        return Figure(name, 0.0, 0.0, 100.0, 5, 15)
+    cell = Interval(float(false.sum() / right.sum()), *limits.ends(limits.means(false) / rights))
+    with np.errstate(invalid="ignore"):
+        by_seed = false.sum(axis=1) / right.sum(axis=1)
+    return _figure(name, cell, by_seed, 5, 15)
