@@ -100,8 +100,8 @@ class Limits:
 
     def means(self, values: Floats) -> Floats:
         """Return (resamples, 1): resampled means of values (seeds, problems)."""
-        by_seed: Floats = self.problems.means(values.T) * self._weights
-        return by_seed.sum(axis=1, keepdims=True)
+        summed: Floats = (self.problems.means(values.T) * self._weights).sum(axis=1, keepdims=True)
+        return summed
 
     def share(self, values: Floats) -> Interval:
         """Return the mean of values (seeds, problems) in [0, 1], with limits."""

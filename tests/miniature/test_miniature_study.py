@@ -64,7 +64,7 @@ def test_an_arm_learns_from_where_all_start(models, tmp_path, monkeypatch) -> No
     whole = Laboratory(tmp_path, models, SMALL)
     arm = Arm("prm", "drawn", 4, 1)
     steps = whole.steps(arm, lambda: whole.drawn(4, 1))
-    assert [each[:2] for each in trained] == [("start-seed1", 2), (arm.name, 3)]
+    assert [each[:2] for each in trained] == [("start", 2), (arm.name, 3)]
     assert trained[1][2] is trained[0][3]
     assert {len(row) for row in steps} == {4} and len(steps) == 35
 

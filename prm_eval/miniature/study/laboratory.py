@@ -54,13 +54,13 @@ class StudySettings:
         temperature: The temperature of sampling, from the nucleus that the whole miniature is sampled from.
         wide_temperature: The temperature of the bank for the choice of labels, sampled from all tokens, so that a
             problem has many different candidates.
-        seeds: The seeds of verifiers, which decide the start, the candidates they see, the order, and the head.
-        start_steps: Optimizer steps on problems of one operation, before a verifier sees a solution.
+        seeds: The seeds of verifiers, which decide the candidates they see and their order.
+        start_steps: Optimizer steps on problems of one operation, which all verifiers start from.
         epochs: How often a verifier sees each candidate, within the limits on steps.
         least_steps: Optimizer steps of the smallest arms.
         most_steps: Optimizer steps of the largest arms.
         rate: Highest learning rate.
-        weak_steps: Optimizer steps of a weak verifier of the shipped recipe.
+        weak_steps: Optimizer steps of a weak ORM of the shipped recipe.
         written: Training problems of its lessons.
         iterated: Whether the study of active learning has the arm that chooses in rounds.
         rounds: Rounds of teaching a policy.
@@ -76,7 +76,7 @@ class StudySettings:
     temperature: float = TEMPERATURE
     wide_temperature: float = 1.0
     seeds: tuple[int, ...] = (0, 1, 2)
-    start_steps: int = 1_500
+    start_steps: int = 3_000
     epochs: float = 4.0
     least_steps: int = 100
     most_steps: int = 400
@@ -85,9 +85,9 @@ class StudySettings:
     written: int = 20_000
     iterated: bool = False
     rounds: int = 3
-    taught: int = 1_000
+    taught: int = 600
     tries: int = 16
-    policy_steps: int = 100
+    policy_steps: int = 75
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,6 @@ class Laboratory:
     ) -> None:
         self.folder, self.models, self.device, self.bars = folder, models, device, bars
         self.settings = settings or StudySettings()
-        self._starts: dict[int, Any] = {}
         require_models(models, "policy", "backbone")
         self._require_same_settings()
 
@@ -211,20 +210,17 @@ class Laboratory:
         ]
         return Bank(self.train.problems, tuple(rows))
 
-    def start(self, seed: int) -> Any:
-        """Return what all arms of a seed start from: a verifier that was taught single facts, and nothing else.
+    @cached_property
+    def start(self) -> Any:
+        """What all arms start from: a verifier that was taught single facts, and nothing else.
 
         An arm of some hundred steps from the backbone is in the middle of learning the tables, and how far it comes
-        differs more between seeds than between labels. Problems of one operation have no step labels.
+        differs more between seeds than between labels. Problems of one operation have no step labels. It is one for
+        all seeds, as the paper's models start from one base model.
         """
-        if seed not in self._starts:
-            self._starts[seed] = self.trained(
-                f"start-seed{seed}",
-                lambda number, encoder: only_facts(seed, number, "orm", encoder),
-                seed,
-                self.settings.start_steps,
-            )
-        return self._starts[seed]
+        return self.trained(
+            "start", lambda number, encoder: only_facts(0, number, "orm", encoder), 0, self.settings.start_steps
+        )
 
     def trained(
         self, name: str, batch: Callable[[int, Encoder], dict[str, Any]], seed: int, steps: int, init: Any = None
@@ -285,12 +281,11 @@ class Laboratory:
         # half of a batch is problems of one operation, as where the shipped verifiers learn
         batches = -(-2 * len(distinct) // BATCH)
         steps = min(chosen.most_steps, max(chosen.least_steps, round(chosen.epochs * batches)))
-        start = self.start(arm.seed)
         folder = self.folder / "arms" / arm.name
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "arm.json", json.dumps({**asdict(arm), "candidates": len(distinct), "steps": steps}) + "\n")
         epochs = Epochs(arm.seed, distinct, arm.labels, ONE_OPERATION[0])
-        return self.trained(arm.name, lambda number, _: epochs(number), arm.seed, steps, start)
+        return self.trained(arm.name, lambda number, _: epochs(number), arm.seed, steps, self.start)
 
     def drawn(self, size: int, seed: int, bank: Bank | None = None) -> list[Labelled]:
         """Return ``size`` random slots of every training problem; a larger draw of a seed contains the smaller one."""

@@ -23,7 +23,7 @@ from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, 
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval
 from prm_eval.miniature.subjects import SUBJECTS
 
-SIZE = 16  # candidates a problem
+SIZE = 4  # candidates a problem
 LOW_LEVELS = 3
 LABELS: dict[Labelling, str] = {"prm": "process labels", "orm": "final answers"}
 Kind: TypeAlias = Callable[[MiniatureProblem], bool]
