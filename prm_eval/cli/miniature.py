@@ -17,9 +17,11 @@ def _check(options: argparse.Namespace) -> int:
     if options.trained is not None:
         from prm_eval.miniature.make import drawn_for_training
 
-        with Bar(DRAWING_TRAINED, None, "problem") as progress:
-            trained = drawn_for_training(options.trained, progress=progress)
-        print(f"trained on with seed {options.trained}: {len(trained):,} normal forms, counted under train")
+        for seed in options.trained:
+            with Bar(DRAWING_TRAINED, None, "problem") as progress:
+                drawn = drawn_for_training(seed, progress=progress)
+            trained |= drawn
+            print(f"trained on with seed {seed}: {len(drawn):,} normal forms, counted under train")
     total = len(options.seeds) * (options.train + 2 * options.count)
     with Bar(DRAWING, total, "problem") as progress:
         found = check_splits(options.seeds, options.train, options.count, progress=progress, trained=trained)

@@ -62,7 +62,8 @@ def _rollouts(actions: Any) -> None:
         "--splitter", choices=SPLITTERS, metavar="SPLITTER", help="how candidates are cut (default: the pool's)"
     )
     labels.add_argument(
-        "--grader", default="default", help="who grades completions, as for prm-eval grade (default: %(default)s)"
+        "--grader",
+        help="who grades completions, as for prm-eval grade (default: our grader, with the options of the pool's task)",
     )
     labels.add_argument("--keep-texts", action="store_true", help="keep what was written, in rollouts.jsonl")
     labels.add_argument(

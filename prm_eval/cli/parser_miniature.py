@@ -43,7 +43,11 @@ def _check(actions: Any) -> None:
         "--count", type=positive, default=700, help="validation and test problems a seed (default: %(default)s)"
     )
     check.add_argument(
-        "--trained", type=int, metavar="SEED", help="draw again all problems that the models of a seed were trained on"
+        "--trained",
+        type=whole_numbers,
+        metavar="SEED",
+        help="draw again all problems that the models of a seed were trained on; with 0,1 also those of another seed's "
+        "backbone, which these may have been made from",
     )
 
 
@@ -118,7 +122,7 @@ def _study(actions: Any) -> None:
         choices=Later("prm_eval.miniature.study:STUDIES"),
         help="supervision: labels of steps or of outcomes, by the oracle or a large PRM; active-learning: which "
         "candidates to label; teaching: a policy trained on what verifiers choose; out-of-distribution: a subject or "
-        "levels left out; overoptimisation: verifiers of few steps; aggregation: how steps become one reward; "
+        "levels left out; overoptimisation: an ORM of few steps; aggregation: how steps become one reward; "
         "difficulty: by quintile of the pass rate",
     )
     study.add_argument(

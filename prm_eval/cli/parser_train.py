@@ -158,7 +158,11 @@ def _measuring(group: Any) -> None:
     )
     group.add_argument("--pool", metavar="POOL", help="a graded pool on which best of n is measured while it runs")
     group.add_argument("--pool-problems", type=positive, default=50, metavar="N", help="how many of its problems (50)")
-    group.add_argument("--grades", default="own", help="whose grades of pools: own, published, a grader (default: own)")
+    group.add_argument(
+        "--grades",
+        default="auto",
+        help="whose grades of pools: auto (as for prm-eval evaluate), own, published, a grader (default: auto)",
+    )
     group.add_argument(
         "--log-every", type=positive, default=10, metavar="N", help="updates between lines (default: 10)"
     )

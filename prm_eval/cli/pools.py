@@ -57,7 +57,8 @@ def _pool_verify(options: argparse.Namespace) -> int:
 
 
 def _pool_register(options: argparse.Namespace) -> int:
-    from prm_eval.evaluation.jobs import grade_unless_graded, own_grader
+    from prm_eval.evaluation.jobs import grade_unless_graded
+    from prm_eval.grading.pool import own_grader
     from prm_eval.pools.pool import Pool
     from prm_eval.stepsets import is_step_set
     from prm_eval.submissions import register_pool

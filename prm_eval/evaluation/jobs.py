@@ -24,6 +24,7 @@ from prm_eval.grading.pool import (
     grade_pool,
     is_graded,
     is_grader,
+    own_source,
     source_of,
     verdicts,
 )
@@ -178,12 +179,7 @@ def meant_grades(pool: Pool, grades: str = AUTO) -> str:
     has_gold = all(problem.gold is not None for problem in pool.problems.values())
     if not has_gold and pool.grades_path("published").is_file():
         return "published"
-    return pool.own_source
-
-
-def own_grader(pool: Pool) -> str:
-    """Return the name of our grader, with the options that a pool's problem set has."""
-    return DEFAULT if pool.own_source == source_of(DEFAULT) else pool.own_source
+    return own_source(pool)
 
 
 def ready_to_evaluate(

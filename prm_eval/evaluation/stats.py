@@ -29,6 +29,24 @@ class Interval:
     high: float
 
 
+def seed_weights(seeds: int, count: int, seed: int = 0) -> Floats:
+    """Return weights of a few training seeds for resampled means over them, (count, seeds); each row sums to 1.
+
+    Drawing S seeds with replacement is too narrow for few: with three, the limits would be the least and the greatest
+    of them. These weights give a mean over seeds the distribution of Student's t instead: its error has the unbiased
+    variance s^2 / S and S - 1 degrees of freedom, and several statistics vary together as they do between seeds. One
+    seed says nothing of others; its weight is 1.
+    """
+    if seeds == 1:
+        return np.ones((count, 1))
+    generator = np.random.default_rng([seed, seeds])
+    normal = generator.standard_normal((count, seeds))
+    normal -= normal.mean(axis=1, keepdims=True)
+    spread = np.sqrt((seeds - 1) / generator.chisquare(seeds - 1, (count, 1)))
+    result: Floats = 1 / seeds + normal * spread / np.sqrt(seeds * (seeds - 1))
+    return result
+
+
 class ClusterBootstrap:
     """The bootstrap over whole problems, resampled once for all statistics, so that every difference is paired.
 

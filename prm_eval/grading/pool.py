@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from prm_eval import plugins
 from prm_eval.children.workers import block_size, in_blocks, workers, worth
-from prm_eval.errors import PrmEvalError
+from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.grading import Grader
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
@@ -23,6 +24,7 @@ DEFAULT = "default"
 CANDIDATES_A_PROCESS = 20_000
 # candidates that are graded at a time
 CANDIDATES_A_BLOCK = 1_000
+OPTIONS = re.compile(rf"{DEFAULT}:[a-z0-9_=+]{{1,200}}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,33 @@ def grades_file(pool: Pool, name: str = DEFAULT, folder: Path | None = None) -> 
 def source_of(name: str) -> str:
     """Return the name of a grader's grades: "own" for ours without options."""
     return "own" if name == DEFAULT else name
+
+
+def own_grader(pool: Pool) -> str:
+    """Return the name of our grader, with the options that a pool's problem set has.
+
+    The task of a set may state such options (``pool.json``, ``problem_set.grader``). A stranger's pool may choose among
+    them, but not what is loaded here: the name of another grader is passed over.
+
+    Raises:
+        DataError: They are no options of our grader.
+    """
+    said = pool.info.problem_set.get("grader")
+    if not isinstance(said, str) or not said.startswith(f"{DEFAULT}:"):
+        return DEFAULT
+    path, what = pool.path / "pool.json", f"problem_set.grader = {said[:200]!r}"
+    if not OPTIONS.fullmatch(said):
+        raise DataError(path, None, what, f"{DEFAULT}:OPTION=VALUE, joined by plus signs")
+    try:
+        load_grader(said)
+    except PrmEvalError as error:
+        raise DataError(path, None, what, f"options of our grader ({error})") from None
+    return said
+
+
+def own_source(pool: Pool) -> str:
+    """Return the source of our own grades of a pool: of our grader, with the options that its problem set has."""
+    return source_of(own_grader(pool))
 
 
 def is_graded(pool: Pool, name: str = DEFAULT) -> bool:

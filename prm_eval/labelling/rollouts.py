@@ -23,7 +23,7 @@ from typing import Any
 
 from prm_eval.errors import ModelError, PrmEvalError
 from prm_eval.grading import Grader
-from prm_eval.grading.pool import DEFAULT, load_grader
+from prm_eval.grading.pool import load_grader, own_grader
 from prm_eval.labelling.completers import Completer, Completion, Frame, Request, Sampling
 from prm_eval.labelling.prefixes import beginnings, digest, seed_of
 from prm_eval.labelling.rollout_records import Counts, RolledOut, Value, label_of_shares, results_of
@@ -66,7 +66,7 @@ class Rollouts:
         hard: Write ratings: wrong if the share is at most this. None writes shares.
         stop: Whether to stop at the first step that is never right.
         splitter: How candidates are cut; None is the pool's own way.
-        grader: Who grades completions.
+        grader: Who grades completions; our grader with the options of the pool's task by default.
         keep_texts: Whether the journal keeps what was written.
         results: A finished folder of labels by the same rollouts, as of another kind or queue: what was asked for it
             is not asked again.
@@ -88,7 +88,7 @@ class Rollouts:
         hard: float | None = None,
         stop: bool = False,
         splitter: str | None = None,
-        grader: str = DEFAULT,
+        grader: str | None = None,
         keep_texts: bool = False,
         results: Path | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class Rollouts:
         self.pool, self.folder, self.completer, self.frame, self.how = pool, folder, completer, frame, how
         self.wanted, self.hard, self.stop, self.keep_texts, self.results = wanted, hard, stop, keep_texts, results
         self.splitter = splitter or pool.info.splitter
-        self.grader: Grader = load_grader(grader)
+        self.grader: Grader = load_grader(grader or own_grader(pool))
         self.key: dict[str, Any] = json.loads(
             json.dumps(
                 {

@@ -106,7 +106,7 @@ def _recompute(submission: Submission, yardstick: Yardstick) -> str:
     where, rewards, pool = places_of(submission)
     ns = ",".join(map(str, yardstick.settings.ns))
     source = yardstick.arrays.grades
-    grader = "" if source == "own" else f" --grader {source}"
+    grader = "" if source == "own" else f" --grader {shlex.quote(source)}"
     return (
         f"prm-eval evaluate {pool} {rewards} --n {ns}\n"
         f"prm-eval grade {pool}{grader} -o grades    # judges the answers anew\n"

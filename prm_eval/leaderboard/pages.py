@@ -134,6 +134,12 @@ class BoardView(PoolView):
         return policy_name(self.table.board.yardstick.arrays.info.policy)
 
     @property
+    def grader(self) -> str:
+        """The grader with the options of the pool's task; "" where it has none."""
+        source = self.table.board.yardstick.arrays.grades
+        return "" if source == "own" else source
+
+    @property
     def makeup(self) -> str:
         """Where the models on it come from, and what is not on it."""
         return makeup(self.table.board.entries)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.curves import Evaluation
-from prm_eval.evaluation.stats import DEFAULT_RESAMPLES, ClusterBootstrap, Interval
+from prm_eval.evaluation.stats import DEFAULT_RESAMPLES, ClusterBootstrap, Interval, seed_weights
 from prm_eval.evaluation.summary import CurveKey
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.selection.selectors import DEFAULT_SEED
@@ -84,8 +84,9 @@ class Run:
 class Limits:
     """The bootstrap over problems, and over training seeds where there are several; all have the same problems.
 
-    With S seeds the resampled part of their variance is (S - 1) / S of the unbiased one, so with three the limits are
-    somewhat narrow where seeds differ much; the figures name the value of each.
+    What another training would change has Student's t distribution (:func:`prm_eval.evaluation.stats.seed_weights`):
+    with three seeds, limits are wide where they differ much. They are about trainings that differ as these do: what all
+    seeds share, such as a backbone, does not vary.
 
     Args:
         seeds: The number of training seeds S.
@@ -95,8 +96,7 @@ class Limits:
 
     def __init__(self, seeds: int, problems: int, seed: int = SEED) -> None:
         self.problems = ClusterBootstrap(problems, seed=seed, resamples=RESAMPLES)
-        drawn = np.random.default_rng([SEED, seeds]).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
-        self._weights = drawn / seeds
+        self._weights = seed_weights(seeds, RESAMPLES, SEED)
 
     def means(self, values: Floats) -> Floats:
         """Return (resamples, 1): resampled means of values (seeds, problems)."""
@@ -181,13 +181,12 @@ def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
 
 
 def _false_share(limits: Limits, right: Floats, false: Floats) -> Figure:
-    """Return the share of right answers that were reached by wrong reasoning, as a ratio of sums over problems."""
+    """Return the share of right answers that were reached by wrong reasoning: a ratio of sums over problems and seeds.
+
+    A resample without a right answer has none: the policy (nearly) never answers right.
+    """
     name = "right answers by wrong reasoning"
     rights = limits.means(right)
-    # a resample without a right answer: the policy (nearly) never answers right
-    if not rights.all():
-        return Figure(name, 0.0, 0.0, 100.0, 5, 15)
-    cell = Interval(float(false.sum() / right.sum()), *limits.ends(limits.means(false) / rights))
-    with np.errstate(invalid="ignore"):
-        by_seed = false.sum(axis=1) / right.sum(axis=1)
-    return _figure(name, cell, by_seed, 5, 15)
+    low, high = limits.ends(limits.means(false) / rights) if (rights > 0).all() else (0.0, 1.0)
+    cell = Interval(float(false.sum() / max(1.0, right.sum())), low, high)
+    return _figure(name, cell, false.sum(axis=1) / np.maximum(1.0, right.sum(axis=1)), 5, 15)

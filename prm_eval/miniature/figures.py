@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.writing import write_json
 
+KINDS = ("policy", "orm", "prm")
 DEFAULT_PROBLEMS, DEFAULT_CANDIDATES, DEFAULT_TEMPERATURE = 350, 64, TEMPERATURE
 
 
@@ -96,27 +98,37 @@ def figures(
 
     Raises:
         PrmEvalError: The pool in ``output`` is of another policy or another sampling, or two folders of models have
-            the same name.
+            the same name, or a model in common.
     """
     for each in models:
-        require_models(each, "policy", "orm", "prm")
+        require_models(each, *KINDS)
     names = [each.resolve().name for each in models]
+    hashes = [_hashes(each) for each in models]
     if len(set(names)) < len(names):
         raise PrmEvalError(f"folders of models are called {', '.join(names)}; expected a different name for each")
+    for one, other in combinations(range(len(models)), 2):
+        if alike := [kind for kind in KINDS if hashes[one][kind] == hashes[other][kind]]:
+            raise PrmEvalError(f"{models[one]} and {models[other]}: the same {alike[0]}; expected another seed's")
     problems = miniature_problems(split, default_seed(split), count)
     sampling = {"temperature": temperature, "top_p": TOP_P, "seed": seed, "n": candidates}
     about = {"split": split, "problems": count, "sampling": sampling}
     runs: list[Run] = []
-    for each, name in zip(models, names, strict=True):
+    made: list[dict[str, Any]] = []
+    for each, name, weights in zip(models, names, hashes, strict=True):
         folder = output if len(models) == 1 else output / name
         pool = _pool(each / checkpoint_name("policy"), folder / "pool", problems, split, sampling, device, bars)
         runs.append(_run(pool, each, problems, device, bars))
-        _write(_found(runs[-1:], problems, about | {"pool": pool.info.content_hash}), folder)
-    if len(runs) == 1:
-        return _found(runs, problems, about | {"pool": pool.info.content_hash})
-    found = _found(runs, problems, about | {"models": names})
-    _write(found, output)
+        found = _found(runs[-1:], problems, about | {"pool": pool.info.content_hash})
+        _write(found, folder)
+        made.append({"name": name, "weights_sha256": weights, "pool": pool.info.content_hash})
+    if len(runs) > 1:
+        found = _found(runs, problems, about | {"models": made})
+        _write(found, output)
     return found
+
+
+def _hashes(models: Path) -> dict[str, str]:
+    return {kind: file_sha256(models / checkpoint_name(kind) / "model.safetensors") for kind in KINDS}
 
 
 def _run(pool: Pool, models: Path, problems: Sequence[MiniatureProblem], device: str, bars: Bars) -> Run:

@@ -25,7 +25,7 @@ from prm_eval.miniature.candidates import (
 )
 from prm_eval.miniature.data import Labelling, Stream, backbone_text, corpus_text
 from prm_eval.miniature.lessons import Lessons
-from prm_eval.miniature.models import Shape, load_model, new_model, save_model
+from prm_eval.miniature.models import Shape, load_model, new_model, save_model, shape_at
 from prm_eval.miniature.noise import CORPUS, RARE
 from prm_eval.miniature.plan import Plan, normal_form
 from prm_eval.miniature.train import LOG, Schedule, fit, precision_of
@@ -195,10 +195,10 @@ class _Maker:
     ) -> None:
         self.output, self.seed, self.device, self.settings, self.bars = output, seed, device, settings, bars
         self.work = output / "work"
-        self.work.mkdir(parents=True, exist_ok=True)
         self.precision = precision_of(device)
         self.backbone = backbone
-        self.taken_from = None if backbone is None else _hash(backbone)
+        self.taken_from = None if backbone is None else _taken(backbone, settings.shape)
+        self.work.mkdir(parents=True, exist_ok=True)
         if device == "cpu":
             import torch
 
@@ -285,13 +285,17 @@ class _Maker:
         return {"parameters": sum(each.numel() for each in model.parameters()), "bytes": size}
 
 
-def _hash(checkpoint: Path) -> str:
-    path = checkpoint / "model.safetensors"
-    if not path.is_file():
+def _taken(checkpoint: Path, shape: Shape) -> str:
+    """Return the hash of a backbone's weights, after checking that it is a language model of this shape."""
+    weights = checkpoint / "model.safetensors"
+    if not weights.is_file():
         raise PrmEvalError(
-            f"{path}: not there; expected the weights of a backbone, as prm-eval miniature all makes one"
+            f"{weights}: not there; expected the weights of a backbone, as prm-eval miniature all makes one"
         )
-    return file_sha256(path)
+    found = shape_at(checkpoint)
+    if found != shape:
+        raise PrmEvalError(f"{checkpoint}: found {found or 'no language model'}; expected one of {shape}")
+    return file_sha256(weights)
 
 
 def _seconds(folder: Path) -> float | None:

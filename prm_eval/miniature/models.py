@@ -65,6 +65,15 @@ def require_models(folder: Path, *kinds: str) -> None:
             )
 
 
+def shape_at(folder: Path) -> Shape | None:
+    """Return the shape of a checkpoint that is a language model of the family; None where it is another one."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    of_family = config.architectures == ["LlamaForCausalLM"] and config.vocab_size == len(Encoder())
+    return Shape.of(config) if of_family else None
+
+
 def load_model(folder: Path, kind: str = "policy", device: str = "cpu") -> Any:
     """Return a trained model in float32: a language model for the kind ``policy``, else a token classifier."""
     import torch

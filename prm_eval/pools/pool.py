@@ -29,8 +29,6 @@ from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.store.jsonl import canonical_json, file_sha256
 from prm_eval.store.tables import BlockReader, iter_blocks, open_table, read_rows, require_same_ids
 
-OPTIONS_OF_OURS = "default:"  # begins the name of our grader with options
-
 
 class Pool:
     """A pool on disk, opened for reading.
@@ -59,16 +57,6 @@ class Pool:
         name = re.sub(r"[^\w.=+-]", "_", source)  # a grader's options, or a path of modules
         return self.path / ("grades.parquet" if source == "own" else f"grades-{name}.parquet")
 
-    @property
-    def own_source(self) -> str:
-        """The source of our own grades of this pool: "own", or our grader with options that its problem set has.
-
-        The task of a set may state such options (``pool.json``, ``problem_set.grader``). A stranger's pool may choose
-        among them, but not what is loaded here, so every other name is passed over.
-        """
-        said = self.info.problem_set.get("grader")
-        return said if isinstance(said, str) and said.startswith(OPTIONS_OF_OURS) else "own"
-
     def require_grades(self, source: str) -> Path:
         """Return the grades file of a source.
 
@@ -85,6 +73,8 @@ class Pool:
                     f"none yet (prm-eval grade cannot make any: {lacking})",
                     f". {self._without_grades()}",
                 )
+            elif ":" in source:
+                next_step = f". Make them with: prm-eval grade {self.path} --grader {source}"
             raise PrmEvalError(f"{self.path} has no grades named {source!r}; it has: {there}{next_step}")
         return path
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from prm_eval.evaluation.stepwise.arrays import load_set
 from prm_eval.evaluation.stepwise.submitted import scores_of
+from prm_eval.grading.pool import own_source
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.aggregate import aggregate_all
 from prm_eval.rewards.files.step_arrays import StepArrays
@@ -41,7 +42,7 @@ def doubts_at(path: Path, checker: Checker) -> dict[str, list[Suspicion]]:
             if (step := _of_steps(look, pool, checker)) is not None:
                 found[name], by_pool.setdefault(look.pool.pool_id, {})[name] = step
             continue
-        if not pool.grades_path(pool.own_source).is_file():
+        if not pool.grades_path(own_source(pool)).is_file():
             continue
         if (read := read_rows(look, pool, checker.reader)) is None:
             continue

@@ -10,6 +10,7 @@ from typing import Any, cast
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.evaluation.stepwise.arrays import load_set
 from prm_eval.evaluation.stepwise.submitted import headline_name
+from prm_eval.grading.pool import own_grader, own_source
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.protocol import RewardModel
 from prm_eval.stepsets.format import DESCRIPTION, LABELS_FILE, SOLUTIONS_FILE
@@ -85,13 +86,14 @@ def register_pool(
             larger than its number of slots.
     """
     _require_id(pool_id)
-    grades = pool.require_sound().require_grades(pool.own_source).name
+    grades = pool.require_sound().require_grades(own_source(pool)).name
     if headline_n is not None and not 1 <= headline_n <= pool.info.m:
         raise PrmEvalError(f"headline n = {headline_n}; expected 1 to {pool.info.m}, the slots of a problem")
     entry, folder = results / "pools" / f"{pool_id}.json", results / "pools" / pool_id
     there = _entry_of(entry, pool, None)
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != pool.path.resolve():
+        _require_same_grader(folder, pool)
         # files of a copy that was cut off are copied again
         for name in (grades,) if _is_whole(folder, pool) else (*POOL_FILES[:-1], grades, POOL_FILES[-1]):
             copy_file(pool.path / name, folder / name)
@@ -182,6 +184,19 @@ def _is_whole_set(folder: Path, step_set: StepSet) -> bool:
     if there.info.content_hash != step_set.info.content_hash:
         raise PrmEvalError(f"{folder} holds another step set; give a new id, or remove it")
     return True
+
+
+def _require_same_grader(folder: Path, pool: Pool) -> None:
+    """Insist that a copy that is there already is graded alike: the content hash does not hold the options of grading.
+
+    Raises:
+        PrmEvalError: It is graded otherwise.
+    """
+    if (folder / "pool.json").is_file() and (there := own_grader(Pool(folder))) != (given := own_grader(pool)):
+        raise PrmEvalError(
+            f"{folder} holds the same candidates, graded by {there}, and {pool.path} is graded by {given}; give a new "
+            "id: a pool never changes under its id"
+        )
 
 
 def _is_whole(folder: Path, pool: Pool) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.evaluation.curves import graded_slots
+from prm_eval.grading.pool import own_source
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.files.reward_file import NamedRewards, RewardFile
@@ -57,7 +58,7 @@ class Submitted:
 
 def _submitted(pool: Pool, rewards: RewardFile) -> Submitted:
     named = NamedRewards("", rewards)
-    graded = list(graded_slots(pool, pool.own_source, [named]))
+    graded = list(graded_slots(pool, own_source(pool), [named]))
     correct = np.stack([each.correct for each in graded])
     answered = np.stack([each.classes >= 0 for each in graded])
     found = np.stack([each.rewards[named.label].rewards for each in graded])

@@ -23,6 +23,7 @@ from prm_eval.evaluation.curves import graded_slots
 from prm_eval.evaluation.diagnostics import row_ranks
 from prm_eval.evaluation.measured import board_settings
 from prm_eval.evaluation.one_step import warning_of
+from prm_eval.grading.pool import own_source
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards.files.reward_file import NamedRewards
 from prm_eval.selection.accuracies import best_of_n_table
@@ -133,7 +134,7 @@ def of_verification(submission: Submission) -> Iterator[Suspicion]:
 def read_rewards(submission: Submission, pool: Pool) -> Floats:
     """Return the aggregated rewards of a submission, (problems, M)."""
     named = NamedRewards("", submission.rewards)
-    return np.stack([each.rewards[named.label].rewards for each in graded_slots(pool, pool.own_source, [named])])
+    return np.stack([each.rewards[named.label].rewards for each in graded_slots(pool, own_source(pool), [named])])
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class PoolFacts:
 def pool_facts(path: str, content_hash: str) -> PoolFacts:
     """Return the facts of a pool; ``content_hash`` tells it from another pool at the same path in the cache."""
     pool = Pool(path)
-    graded = list(graded_slots(pool, pool.own_source, []))
+    graded = list(graded_slots(pool, own_source(pool), []))
     cells: list[Cells] = []
     generator = np.random.default_rng(20_230_531)
     for row, (one, (_, table)) in enumerate(zip(graded, pool.blocks(["problem_id", "slot", "text"]), strict=True)):

@@ -74,7 +74,7 @@ class TrainOptions(LoopOptions):
         kind: What is trained.
         head: The head, where no recipe is given.
         recipe: The name or file of a recipe; None is the head's own.
-        grades: Whose grades an ORM learns from ("own", "published", a grader).
+        grades: Whose grades an ORM learns from ("auto", as for ``prm-eval evaluate``, "own", "published", a grader).
         labels: The folder of labels of a pool, or its name, where it has several.
         form: The format of a file of labelled steps; "auto" recognises it.
         candidates: For PRM800K: every rated completion with the steps before it.
@@ -104,7 +104,7 @@ class TrainOptions(LoopOptions):
     kind: Kind
     head: HeadName = "token-classification"
     recipe: str | None = None
-    grades: str = "own"
+    grades: str = "auto"
     labels: str | None = None
     form: str = "auto"
     candidates: bool = False

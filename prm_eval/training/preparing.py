@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.jobs import meant_grades
 from prm_eval.evaluation.stepwise.arrays import load_set
 from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
@@ -160,7 +161,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
     held, items = _held_out(found, options, split, maker)
     best_of_n = None
     if pool is not None:
-        best_of_n = BestOfN(pool, options.grades, head.recipe, maker.render, options.pool_problems)
+        best_of_n = BestOfN(pool, meant_grades(pool, options.grades), head.recipe, maker.render, options.pool_problems)
     return Plan(
         head, tokenizer, base, base_hashes, found, examples, np.flatnonzero(left), dropped,
         HeldOut(held, best_of_n, options.held_out_most), items,
@@ -172,7 +173,7 @@ def prepare(data: str, base: str, work: Path, options: TrainOptions, bars: Bars 
 def _graded_pool(path: str, grades: str) -> Pool:
     """Return a pool, after checking that it has grades: without them nothing of it can be measured."""
     pool = Pool(path).require_sound()
-    pool.require_grades(grades)
+    pool.require_grades(meant_grades(pool, grades))
     return pool
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.evaluation.jobs import meant_grades
+from prm_eval.evaluation.notes import reads_golds
 from prm_eval.pools.pool import Pool
 from prm_eval.records import ScoringItem
 from prm_eval.stepsets.label_file import DESCRIPTION as LABELS
@@ -111,7 +113,7 @@ class TrainingData:
 
     def _all(self, options: TrainOptions) -> Iterator[Sample]:
         if self.pool is not None:
-            yield from self._graded(self.pool, options.grades)
+            yield from self._graded(self.pool, meant_grades(self.pool, options.grades))
         elif self.step_set is not None:
             yield from self._labelled(self.step_set, options)
 
@@ -177,16 +179,18 @@ def _require_meaning(folder: Path, options: TrainOptions) -> None:
 
 def _graded_pool(folder: Path, options: TrainOptions) -> TrainingData:
     pool = Pool(folder).require_sound()
-    if not pool.grades_path(options.grades).is_file() and options.grades == "own":
+    source = meant_grades(pool, options.grades)
+    if not pool.grades_path(source).is_file() and reads_golds(source):
+        grader = "" if source == "own" else f" --grader {source}"
         raise DataError(
             folder,
             None,
             "a pool without grades",
             "grades of its candidates, from which an ORM learns",
-            f"Make them with: prm-eval grade {folder}, or name others that it has: --grades published",
+            f"Make them with: prm-eval grade {folder}{grader}, or name others that it has: --grades published",
         )
-    grades = pool.require_grades(options.grades)
-    hashes = {"content_hash": pool.info.content_hash, "grades_sha256": file_sha256(grades), "grades": options.grades}
+    grades = pool.require_grades(source)
+    hashes = {"content_hash": pool.info.content_hash, "grades_sha256": file_sha256(grades), "grades": source}
     return TrainingData(folder, hashes, pool=pool)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prm_eval.evaluation.curves import Evaluation
-from prm_eval.miniature.bars import RESAMPLES, SEED, Figure, Limits, Run, figures_of
+from prm_eval.miniature.bars import SEED, Figure, Limits, Run, figures_of
 from prm_eval.miniature.problems import miniature_problems
 
 PROBLEMS = miniature_problems("validation", 0, 70)
@@ -81,16 +81,17 @@ def test_limits_hold_what_seeds_differ_by() -> None:
     assert apart.seeds[2] - apart.seeds[0] == pytest.approx(20, abs=3)
 
 
-def test_the_limits_are_those_of_drawing_seeds_and_problems() -> None:
-    """By brute force: draw seeds and problems with replacement, take the mean, take the percentiles."""
+def test_the_limits_are_over_problems_and_seeds() -> None:
+    """By brute force: the mean over seeds of redrawn problems, and Student's error of the mean over seeds."""
     rng = np.random.default_rng(5)
-    values = rng.random((3, 70)) * 0.5 + np.array([[0.0], [0.2], [0.4]])
-    draws = [values[np.ix_(rng.integers(0, 3, 3), rng.integers(0, 70, 70))].mean() for _ in range(RESAMPLES)]
-    low, high = np.quantile(draws, [0.025, 0.975])
+    values = rng.random((3, 70)) * 0.5 + np.array([[0.2], [0.25], [0.3]])
+    problems = values.mean(axis=0)[rng.integers(0, 70, (100_000, 70))].mean(axis=1)
+    seeds = rng.standard_t(2, 100_000) * values.mean(axis=1).std(ddof=1) / np.sqrt(3)
+    low, high = np.quantile(problems + seeds, [0.025, 0.975])
     found = Limits(3, 70).share(values)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.006)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
     gap = Limits(3, 70).gap(values, values - 0.1)
-    assert gap.value == pytest.approx(0.1)
+    assert gap.value == pytest.approx(0.1) and 0.1 - gap.low == pytest.approx(gap.high - 0.1)
     assert Limits(1, 70, SEED).share(values[:1]).value == pytest.approx(values[0].mean())
 
 
@@ -99,6 +100,8 @@ def test_a_resample_without_right_answers_has_no_share() -> None:
     run = replace(run_of(0), right=np.zeros(70), false=np.zeros(70))
     figure = found_of(run, run)[FALSE]
     assert (figure.value, figure.low, figure.high, figure.held) == (0, 0, 100, False)
+    one_of_two = found_of(run_of(0), run)[FALSE]
+    assert one_of_two.value == pytest.approx(10) and one_of_two.seeds == pytest.approx((10, 0))
 
 
 @pytest.mark.parametrize(

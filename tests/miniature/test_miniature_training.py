@@ -426,26 +426,38 @@ def test_a_backbone_may_be_taken(made, tmp_path) -> None:
         make("policy", folder, seed=3, settings=TINY)
     with pytest.raises(PrmEvalError, match=r"model.safetensors: not there; expected the weights of a backbone"):
         make("policy", tmp_path / "other", settings=TINY, backbone=tmp_path)
+    with pytest.raises(PrmEvalError, match=r"found no language model; expected one of Shape\(width=16"):
+        make("policy", tmp_path / "other", settings=TINY, backbone=made / "miniature-prm")
+    with pytest.raises(PrmEvalError, match=r"found Shape\(width=128.*; expected one of Shape\(width=16"):
+        make("policy", tmp_path / "other", settings=TINY, backbone=WEIGHTS / "miniature-backbone")
+    assert not (tmp_path / "other").exists()
 
 
 def test_figures_of_two_seeds(made, tmp_path) -> None:
     # else three seeds would be three tables, and nobody could say what a fourth one does
     from prm_eval.miniature.figures import figures
 
-    again = tmp_path / "again"
-    shutil.copytree(made, again)
+    other = tmp_path / "seed3"
+    make("all", other, seed=3, settings=TINY)
     sizes = {"count": 35, "candidates": 4}
-    found = figures([made, again], tmp_path / "out", **sizes)
+    found = figures([made, other], tmp_path / "out", **sizes)
+    stored = [json.loads((tmp_path / "out" / each / "figures.json").read_text()) for each in (".", "weights", "seed3")]
     alone = figures([made], tmp_path / "alone", **sizes)
-    assert found.curves == alone.curves
-    assert [each.seeds for each in alone.figures] == [()] * len(alone.figures)
-    mean = found.figures[0]
-    assert mean.seeds == (alone.figures[0].value,) * 2
-    assert f"  ({mean.value:.1f}, {mean.value:.1f})" in found.text
-    stored = [json.loads((tmp_path / "out" / each / "figures.json").read_text()) for each in (".", "weights", "again")]
-    assert stored[0]["models"] == ["weights", "again"] and "pool" not in stored[0]
     assert stored[1] == json.loads((tmp_path / "alone" / "figures.json").read_text())
-    assert stored[1] == stored[2]
+    for name, values in found.curves.items():
+        both = zip(stored[1]["curves"][name], stored[2]["curves"][name], strict=True)
+        assert values == pytest.approx([sum(each) / 2 for each in both], abs=1e-3)
+    assert [each.seeds for each in alone.figures] == [()] * len(alone.figures)
+    assert len(found.figures[0].seeds) == 2 and found.figures[0].seeds[0] == alone.figures[0].value
+    assert f"  ({', '.join(f'{each:.1f}' for each in found.figures[0].seeds)})" in found.text
+    assert [each["name"] for each in stored[0]["models"]] == ["weights", "seed3"]
+    assert [each["pool"] for each in stored[0]["models"]] == [stored[1]["pool"], stored[2]["pool"]]
+    shutil.copytree(other / "miniature-orm", tmp_path / "third" / "miniature-orm")
+    for kind in ("policy", "prm"):
+        shutil.copytree(made / f"miniature-{kind}", tmp_path / "third" / f"miniature-{kind}")
+    with pytest.raises(PrmEvalError, match=r"seed3 and .*third: the same orm; expected another seed's"):
+        figures([other, tmp_path / "third"], tmp_path / "none", **sizes)
+    assert not (tmp_path / "none").exists()
 
 
 def test_samples_depend_on_the_seed_and_keep_their_order(made) -> None:

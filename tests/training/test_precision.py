@@ -26,7 +26,7 @@ def test_an_unknown_processor_gets_no_half_precision(monkeypatch) -> None:
 @pytest.mark.parametrize(("has", "expected"), [(True, "bfloat16"), (False, "float16")])
 def test_an_old_gpu_gets_float16(monkeypatch, has, expected) -> None:
     """A T4 has no bfloat16: emulated, it is slower than float32."""
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has)
     assert half_precision("cuda:0") == expected
 
 

@@ -19,6 +19,7 @@ from typing import Literal
 import pyarrow as pa
 
 from prm_eval.errors import DataError, PrmEvalError
+from prm_eval.grading.pool import own_source
 from prm_eval.labelling.page.events import FILE, Store, now
 from prm_eval.labelling.page.known import Known
 from prm_eval.pools.format import CANDIDATES
@@ -217,7 +218,7 @@ class Campaign:
 
     def grades(self) -> dict[tuple[str, str], tuple[str, str | None]]:
         """Return the grade and the answer of every candidate, where the pool has grades of its own."""
-        source = self.pool.own_source
+        source = own_source(self.pool)
         if not self.pool.grades_path(source).is_file():
             return {}
         rows = (

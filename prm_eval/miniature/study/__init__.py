@@ -19,6 +19,7 @@ from prm_eval.miniature.study import (
 )
 from prm_eval.miniature.study.laboratory import Laboratory, StudySettings
 from prm_eval.miniature.study.summaries import as_text, write_study
+from prm_eval.miniature.train import precision_of
 from prm_eval.pools.format import software_versions
 
 __all__ = ["STUDIES", "Laboratory", "StudySettings", "as_text", "run_study"]
@@ -44,6 +45,6 @@ def run_study(name: str, laboratory: Laboratory, output: Path) -> list[Path]:
         raise PrmEvalError(f"no study {name!r}; expected one of {', '.join(STUDIES)}")
     found, picture = STUDIES[name](laboratory)
     found["settings"] = asdict(laboratory.settings)
-    found["device"] = laboratory.device
+    found["device"], found["precision"] = laboratory.device, precision_of(laboratory.device)
     found["versions"] = software_versions("torch", "transformers")
     return write_study(output, name, found, picture)

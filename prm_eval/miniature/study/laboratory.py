@@ -25,12 +25,14 @@ from prm_eval.miniature.models import load_model, require_models
 from prm_eval.miniature.problems import MiniatureProblem
 from prm_eval.miniature.sampling import TEMPERATURE, TOP_P
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
+from prm_eval.miniature.train import precision_of
 from prm_eval.miniature.verifiers import Epochs, score, train_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.selection.accuracies import best_of_n_table
+from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.writing import replacing, write_text
 
 Floats = npt.NDArray[np.float64]
@@ -38,6 +40,7 @@ Steps: TypeAlias = list[list[tuple[float, ...]]]  # log-odds of each candidate's
 BankName: TypeAlias = Literal["train", "wide", "test"]
 
 
+WEIGHTS = "model.safetensors"
 # settings that add to what a folder holds and change nothing in it
 MAY_CHANGE = ("seeds", "iterated", "rounds")
 
@@ -54,7 +57,8 @@ class StudySettings:
         temperature: The temperature of sampling, from the nucleus that the whole miniature is sampled from.
         wide_temperature: The temperature of the bank for the choice of labels, sampled from all tokens, so that a
             problem has many different candidates.
-        seeds: The seeds of verifiers, which decide the candidates they see and their order.
+        seeds: The seeds of verifiers, which decide the candidates they see and their order (of the weak ORMs, which do
+            not begin at the start, the head too; of teaching, the problems).
         start_steps: Optimizer steps on problems of one operation, which all verifiers start from.
         epochs: How often a verifier sees each candidate, within the limits on steps.
         least_steps: Optimizer steps of the smallest arms.
@@ -132,7 +136,7 @@ class Laboratory:
         bars: Progress bars for the stages.
 
     Raises:
-        PrmEvalError: The folder was made with other settings, or a model is missing.
+        PrmEvalError: The folder was made with other settings or models, or in another precision, or a model is missing.
     """
 
     def __init__(
@@ -154,10 +158,13 @@ class Laboratory:
         mine = json.loads(json.dumps(asdict(self.settings)))
         for name in MAY_CHANGE:
             del mine[name]
+        mine |= {"precision": precision_of(self.device)}
+        mine |= {kind: file_sha256(self.models / f"miniature-{kind}" / WEIGHTS) for kind in ("policy", "backbone")}
         if not path.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(mine, indent=2) + "\n")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        # before precision was chosen by the device, all was bfloat16
+        found = {"precision": "bfloat16", **json.loads(path.read_text(encoding="utf-8"))}
         if found != mine:
             said = ", ".join(
                 f"{name} = {found.get(name)}, not {mine[name]}" for name in mine if found.get(name) != mine[name]

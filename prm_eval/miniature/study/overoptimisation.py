@@ -49,5 +49,5 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         },
     }
     points = {name: [(float(n), interval(each[:, :, k])) for k, n in enumerate(ns)] for name, each in curves.items()}
-    title = f"Best of n on {laboratory.settings.test_problems} problems, by verifiers of few and many steps"
+    title = f"Best of n on {laboratory.settings.test_problems} problems, by an ORM of few steps and by those that ship"
     return found, draw(points, x="n, candidates a problem", title=title, flat=policy_alone(laboratory))

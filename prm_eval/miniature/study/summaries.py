@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from prm_eval.evaluation.stats import seed_weights
 from prm_eval.store.writing import write_text
 
 Floats = npt.NDArray[np.float64]
@@ -21,7 +22,8 @@ RESAMPLES = 10_000
 def interval(by_seed: Floats) -> dict[str, Any]:
     """Return mean, 95 % limits and the mean of each seed for values (seeds, problems).
 
-    For the limits seeds and problems are resampled, so they hold what another training and other problems would change.
+    The limits hold what other problems would change (they are resampled), and what other trainings that differ as these
+    do (:func:`prm_eval.evaluation.stats.seed_weights`); what all seeds share, such as the start, does not vary.
     """
     means = resampled(by_seed[None], RESAMPLES)[:, 0]
     low, high = np.quantile(means, [0.025, 0.975])
@@ -41,7 +43,7 @@ def difference(one: Floats, other: Floats, n: int | None = None) -> dict[str, An
 def resampled(values: Floats, count: int, seed: int = 0) -> Floats:
     """Return the means, (count, arms), of resamples of values (arms, seeds, problems).
 
-    Both seeds and problems are resampled, in the same way for all arms.
+    Both seeds and problems vary in the same way for all arms.
     """
     over_seeds, over_problems = _weights(*values.shape[1:], count, seed)
     return np.stack([((over_seeds @ arm) * over_problems).sum(axis=1) for arm in values], axis=1)
@@ -51,9 +53,8 @@ def resampled(values: Floats, count: int, seed: int = 0) -> Floats:
 def _weights(seeds: int, problems: int, count: int, seed: int) -> tuple[Floats, Floats]:
     """Return the weights of seeds and of problems in ``count`` resamples."""
     generator = np.random.default_rng(seed)
-    over_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), count) / seeds
     over_problems = generator.multinomial(problems, np.full(problems, 1 / problems), count) / problems
-    return over_seeds, over_problems
+    return seed_weights(seeds, count, seed), over_problems
 
 
 def by_n(curves: Floats, ns: Sequence[int]) -> dict[str, Any]:
