@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import GradedSlots, graded_slots, load_selectors, problem_curves
+from prm_eval.grading.pool import own_source
 from prm_eval.pools.format import CANDIDATES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
@@ -119,13 +120,14 @@ class PoolArrays:
         return np.where(there, self._expected(rewards), 0)
 
 
-def load_arrays(pool: Pool, grades: str = "own") -> PoolArrays:
-    """Read a pool and its grades.
+def load_arrays(pool: Pool, grades: str | None = None) -> PoolArrays:
+    """Read a pool and its grades; our own ones, with the options of its task, unless others are named.
 
     Raises:
         DataError: A file has a fault.
         PrmEvalError: There are no such grades.
     """
+    grades = own_source(pool) if grades is None else grades
     walked = list(graded_slots(pool, grades, []))
     table = open_table(pool.candidates_path, CANDIDATES).read(
         columns=["problem_id", "candidate_id", "slot", "n_tokens"]

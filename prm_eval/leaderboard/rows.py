@@ -16,7 +16,6 @@ from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.measured import Floats, Measured, Standing, board_settings
 from prm_eval.evaluation.pool_arrays import load_arrays
 from prm_eval.evaluation.yardstick import Yardstick
-from prm_eval.grading.pool import own_source
 from prm_eval.leaderboard.steps.rows import StepBoard, first_fault, step_board
 from prm_eval.leaderboard.words import slug
 from prm_eval.pools.pool import Pool
@@ -146,7 +145,7 @@ class Boards:
             raise PrmEvalError(
                 f"{opened.path} has content hash {opened.info.content_hash}; the registry says {pool.content_hash}"
             )
-        arrays = load_arrays(opened, own_source(opened))
+        arrays = load_arrays(opened)
         for splitter in sorted({_splitter(look, opened) for look in looks if look.seen.about["kind"] == "prm"}):
             with suppress(PrmEvalError):
                 # what cannot cut this pool is a fault of the submissions that name it
