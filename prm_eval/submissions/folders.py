@@ -93,7 +93,6 @@ def register_pool(
     there = _entry_of(entry, pool, None)
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() != pool.path.resolve():
-        _require_same_grader(folder, pool)
         # files of a copy that was cut off are copied again
         for name in (grades,) if _is_whole(folder, pool) else (*POOL_FILES[:-1], grades, POOL_FILES[-1]):
             copy_file(pool.path / name, folder / name)
@@ -186,24 +185,11 @@ def _is_whole_set(folder: Path, step_set: StepSet) -> bool:
     return True
 
 
-def _require_same_grader(folder: Path, pool: Pool) -> None:
-    """Insist that a copy that is there already is graded alike: the content hash does not hold the options of grading.
-
-    Raises:
-        PrmEvalError: It is graded otherwise.
-    """
-    if (folder / "pool.json").is_file() and (there := own_grader(Pool(folder))) != (given := own_grader(pool)):
-        raise PrmEvalError(
-            f"{folder} holds the same candidates, graded by {there}, and {pool.path} is graded by {given}; give a new "
-            "id: a pool never changes under its id"
-        )
-
-
 def _is_whole(folder: Path, pool: Pool) -> bool:
     """Say whether a folder holds a whole copy of a pool.
 
     Raises:
-        PrmEvalError: It holds another pool.
+        PrmEvalError: It holds another pool, or one that is graded otherwise.
     """
     try:
         there = Pool(folder).require_sound()
@@ -211,6 +197,12 @@ def _is_whole(folder: Path, pool: Pool) -> bool:
         return False
     if there.info.content_hash != pool.info.content_hash:
         raise PrmEvalError(f"{folder} holds another pool ({there.info.short_hash}); give a new id, or remove it")
+    # the content hash does not hold the options of grading
+    if (graded := own_grader(there)) != (given := own_grader(pool)):
+        raise PrmEvalError(
+            f"{folder} holds the same candidates, graded by {graded}, and {pool.path} is graded by {given}; give a new "
+            "id: a pool never changes under its id"
+        )
     return True
 
 
