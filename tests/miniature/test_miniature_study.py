@@ -276,10 +276,8 @@ def test_limits_hold_seeds_and_problems() -> None:
     found = interval(0.5 + seeds[:, None] + problems[None])
     alone = interval(np.tile(0.5 + problems, (3, 1)))
     assert alone["high"] - alone["low"] == pytest.approx(2 * 1.96 * 0.1 / math.sqrt(200), rel=0.2)
-    # the bootstrap of three seeds has the variance of their mean, with 3 in the denominator
-    assert found["high"] - found["low"] == pytest.approx(
-        2 * 1.96 * math.sqrt(0.1**2 / 200 + (seeds**2).mean() / 3), rel=0.25
-    )
+    # Student's t with two degrees of freedom: 4.303 in place of 1.96
+    assert found["high"] - found["low"] == pytest.approx(2 * 4.303 * seeds.std(ddof=1) / math.sqrt(3), rel=0.1)
 
 
 def test_the_ratio_is_the_horizontal_distance_of_two_parallel_lines() -> None:
