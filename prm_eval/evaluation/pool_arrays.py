@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from prm_eval.evaluation.baselines import BASELINES
 from prm_eval.evaluation.curves import GradedSlots, graded_slots, load_selectors, problem_curves
-from prm_eval.grading.pool import own_source
+from prm_eval.grading.pool import DEFAULT, own_source, source_of
 from prm_eval.pools.format import CANDIDATES, PoolInfo
 from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem
@@ -63,6 +63,11 @@ class PoolArrays:
     def info(self) -> PoolInfo:
         """The content of ``pool.json``."""
         return self.pool.info
+
+    @property
+    def grader(self) -> str:
+        """The name of the grader with the options of the pool's task; "" where it has none."""
+        return "" if self.grades == source_of(DEFAULT) else self.grades
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -24,7 +24,7 @@ DEFAULT = "default"
 CANDIDATES_A_PROCESS = 20_000
 # candidates that are graded at a time
 CANDIDATES_A_BLOCK = 1_000
-OPTIONS = re.compile(rf"{DEFAULT}:[a-z0-9_=+]{{1,200}}")
+OPTIONS = re.compile("[a-z0-9_=+]{1,200}")  # they are stored in pools, and name files
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ def load_grader(name: str = DEFAULT) -> Grader:
     """Return a grader by name, with its options after a colon: ``default:rounded_decimals=4``.
 
     Raises:
-        PrmEvalError: There is no such grader, or the plugin of that name is not one.
+        PrmEvalError: There is no such grader, the plugin of that name is not one, or the options are none.
     """
     head, _, argument = name.partition(":")
+    if argument and head == DEFAULT and not OPTIONS.fullmatch(argument):
+        raise PrmEvalError(f"grading options {argument[:200]!r}; expected OPTION=VALUE, joined by plus signs")
     if argument and head in plugins.installed("grader"):
         try:
             grader = plugins.load("grader", head)(argument)
@@ -78,13 +80,11 @@ def own_grader(pool: Pool) -> str:
     said = pool.info.problem_set.get("grader")
     if not isinstance(said, str) or not said.startswith(f"{DEFAULT}:"):
         return DEFAULT
-    path, what = pool.path / "pool.json", f"problem_set.grader = {said[:200]!r}"
-    if not OPTIONS.fullmatch(said):
-        raise DataError(path, None, what, f"{DEFAULT}:OPTION=VALUE, joined by plus signs")
     try:
         load_grader(said)
     except PrmEvalError as error:
-        raise DataError(path, None, what, f"options of our grader ({error})") from None
+        what = f"problem_set.grader = {said[:200]!r}"
+        raise DataError(pool.path / "pool.json", None, what, f"options of our grader ({error})") from None
     return said
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from lm_eval.api.task import ConfigurableTask
 
 from prm_eval.errors import PrmEvalError
 from prm_eval.evaluation.curves import checked_ns, evaluate
-from prm_eval.grading.pool import load_grader
+from prm_eval.grading.pool import load_grader, own_grader
 from prm_eval.harness import guards
 from prm_eval.harness.candidates import Replay, dump_candidates, open_replay, replay_hint
 from prm_eval.harness.metadata import without_effect
@@ -84,6 +85,9 @@ class BestOfNTask(ConfigurableTask):
         if useless := without_effect(metadata, {*STEP_KEYS} - {*PLAIN_KEYS}, "step tasks"):
             logger.warning("%s: %s", settings.get("task"), useless)
         self.replay: Replay | None = open_replay(self.options) if self.options.replay else None
+        if self.replay is not None and "grader" not in metadata:
+            # as prm-eval evaluate grades this pool
+            self.options = replace(self.options, grader=own_grader(self.replay.pool))
         self.problem_set = self._load_problem_set(str(settings.get("task")))
         self.by_id = {problem.problem_id: problem for problem in self.problem_set.problems}
         self.n_samples = self.options.n_samples or (self.replay.pool.info.m if self.replay else DEFAULT_SAMPLES)

@@ -105,8 +105,7 @@ def _spelt(value: Any) -> str:
 def _recompute(submission: Submission, yardstick: Yardstick) -> str:
     where, rewards, pool = places_of(submission)
     ns = ",".join(map(str, yardstick.settings.ns))
-    source = yardstick.arrays.grades
-    grader = "" if source == "own" else f" --grader {shlex.quote(source)}"
+    grader = f" --grader {shlex.quote(name)}" if (name := yardstick.arrays.grader) else ""
     return (
         f"prm-eval evaluate {pool} {rewards} --n {ns}\n"
         f"prm-eval grade {pool}{grader} -o grades    # judges the answers anew\n"

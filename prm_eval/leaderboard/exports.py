@@ -54,7 +54,7 @@ def _markdown_note(board: BoardWithoutPool) -> list[str]:
 def _markdown_table(table: Table) -> list[str]:
     info, n = table.board.yardstick.arrays.info, table.n
     title, about = markdown_title(table.board.pool), table.board.pool.about
-    graded = "" if (grader := table.board.yardstick.arrays.grades) == "own" else f", graded by `{grader}`"
+    graded = f", graded by `{grader}`" if (grader := table.board.yardstick.arrays.grader) else ""
     lines = [f"{title}: {info.n_problems:,} problems \u00d7 {info.m} candidates, best of {n}{graded}", ""]
     lines += [plain_markdown(about), ""] if about else []
     heads = [form.heading or column.heading_at(n).lower() for column, form in MARKDOWN]
@@ -152,7 +152,7 @@ def _board_json(board: Shown) -> dict[str, Any]:
         "n_candidates": info.n_candidates,
         "n_problems": info.n_problems,
         "policy": policy_name(info.policy),
-        **({} if yardstick.arrays.grades == "own" else {"grader": yardstick.arrays.grades}),
+        **({"grader": yardstick.arrays.grader} if yardstick.arrays.grader else {}),
     }
     return {
         "baselines": {

@@ -136,8 +136,7 @@ class BoardView(PoolView):
     @property
     def grader(self) -> str:
         """The grader with the options of the pool's task; "" where it has none."""
-        source = self.table.board.yardstick.arrays.grades
-        return "" if source == "own" else source
+        return self.table.board.yardstick.arrays.grader
 
     @property
     def makeup(self) -> str:

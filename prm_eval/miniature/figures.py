@@ -30,7 +30,7 @@ from prm_eval.progress import EVALUATING, SAMPLING, Bars, no_bars
 from prm_eval.records import Candidate
 from prm_eval.rewards import RewardFile, load_reward_model, score_pool
 from prm_eval.rewards.files.reward_file import NamedRewards
-from prm_eval.store.jsonl import file_sha256
+from prm_eval.rewards.models.checkpoint import weight_hashes
 from prm_eval.store.writing import write_json
 
 KINDS = ("policy", "orm", "prm")
@@ -127,8 +127,8 @@ def figures(
     return found
 
 
-def _hashes(models: Path) -> dict[str, str]:
-    return {kind: file_sha256(models / checkpoint_name(kind) / "model.safetensors") for kind in KINDS}
+def _hashes(models: Path) -> dict[str, dict[str, str]]:
+    return {kind: weight_hashes(str(models / checkpoint_name(kind))) for kind in KINDS}
 
 
 def _run(pool: Pool, models: Path, problems: Sequence[MiniatureProblem], device: str, bars: Bars) -> Run:
@@ -178,8 +178,7 @@ def _pool(
     bars: Bars,
 ) -> Pool:
     """Return the pool in a folder, after sampling it if it is not there."""
-    weights = {each.name: file_sha256(each) for each in sorted(policy.glob("*.safetensors"))}
-    described = {"name": policy.name, "weights_sha256": weights}
+    described = {"name": policy.name, "weights_sha256": weight_hashes(str(policy))}
     problem_set = {"name": f"miniature:{split}:{default_seed(split)}:{len(problems)}", "revision": REVISION}
     if (folder / "pool.json").is_file():
         pool = Pool(folder)

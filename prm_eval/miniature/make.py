@@ -33,7 +33,7 @@ from prm_eval.miniature.verifiers import new_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, Progress, no_bars, silent
-from prm_eval.store.jsonl import file_sha256
+from prm_eval.rewards.models.checkpoint import weight_hashes
 from prm_eval.store.writing import write_json
 
 # the stages, and those that each of them is made from
@@ -285,17 +285,15 @@ class _Maker:
         return {"parameters": sum(each.numel() for each in model.parameters()), "bytes": size}
 
 
-def _taken(checkpoint: Path, shape: Shape) -> str:
-    """Return the hash of a backbone's weights, after checking that it is a language model of this shape."""
-    weights = checkpoint / "model.safetensors"
-    if not weights.is_file():
+def _taken(checkpoint: Path, shape: Shape) -> dict[str, str]:
+    """Return the hashes of a backbone's weights, after checking that it is a language model of this shape."""
+    if not (checkpoint / "config.json").is_file():
         raise PrmEvalError(
-            f"{weights}: not there; expected the weights of a backbone, as prm-eval miniature all makes one"
+            f"{checkpoint}: no config.json there; expected a backbone, as prm-eval miniature all makes one"
         )
-    found = shape_at(checkpoint)
-    if found != shape:
+    if (found := shape_at(checkpoint)) != shape:
         raise PrmEvalError(f"{checkpoint}: found {found or 'no language model'}; expected one of {shape}")
-    return file_sha256(weights)
+    return weight_hashes(str(checkpoint))
 
 
 def _seconds(folder: Path) -> float | None:

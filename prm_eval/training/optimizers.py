@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -22,10 +22,7 @@ class Joined(torch.optim.Optimizer):  # type: ignore[misc]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Let every part step; return what ``closure`` returns, where there is one."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _called(closure)
         for part in self.parts:
             part.step()
         return loss
@@ -45,16 +42,23 @@ class Float32Muon(torch.optim.Muon):  # type: ignore[misc]
     """Muon whose orthogonalization computes in float32, where torch's converts to bfloat16.
 
     On a processor without instructions for bfloat16 those small products take longer than the whole rest of a step.
-    Rates are adjusted to the update size of AdamW, whatever ``adjust_lr_fn`` says.
+    Rates are adjusted to the size of AdamW's updates.
+
+    Args:
+        parameters: Matrices.
+        adjust_lr_fn: "match_rms_adamw", the one way of adjusting rates that is here.
+        options: As for ``torch.optim.Muon``.
     """
+
+    def __init__(self, parameters: Any, *, adjust_lr_fn: Literal["match_rms_adamw"], **options: Any) -> None:
+        if adjust_lr_fn != "match_rms_adamw":
+            raise ValueError(f"adjust_lr_fn = {adjust_lr_fn!r}; expected 'match_rms_adamw'")
+        super().__init__(parameters, adjust_lr_fn=adjust_lr_fn, **options)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Take a step for all parameters with gradients; return what ``closure`` returns, where there is one."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = _called(closure)
         for group in self.param_groups:
             for each in group["params"]:
                 if each.grad is not None:
@@ -72,10 +76,18 @@ class Float32Muon(torch.optim.Muon):  # type: ignore[misc]
         parameter.sub_(orthogonal(ahead, group["ns_coefficients"], group["ns_steps"], group["eps"]), alpha=rate)
 
 
+def _called(closure: Callable[[], float] | None) -> float | None:
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
+
+
 def orthogonal(matrix: Any, coefficients: Sequence[float], rounds: int, least: float) -> Any:
     """Return about the nearest matrix with orthonormal rows or columns, by Newton-Schulz rounds.
 
-    In each, singular values s become a s + b s**3 + c s**5; the coefficients of Muon bring them between 0.7 and 1.2.
+    In each, singular values s become a s + b s**3 + c s**5, which with the coefficients of Muon comes near 1 and stays
+    there, but does not converge.
 
     Args:
         matrix: Two dimensions, float32.

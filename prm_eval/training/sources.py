@@ -113,7 +113,7 @@ class TrainingData:
 
     def _all(self, options: TrainOptions) -> Iterator[Sample]:
         if self.pool is not None:
-            yield from self._graded(self.pool, meant_grades(self.pool, options.grades))
+            yield from self._graded(self.pool, str(self.hashes["grades"]))
         elif self.step_set is not None:
             yield from self._labelled(self.step_set, options)
 

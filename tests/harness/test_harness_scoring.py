@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from prm_eval.errors import PrmEvalError
+from prm_eval.evaluation.jobs import run_evaluation
 from prm_eval.harness.candidates import replay_hint
 from prm_eval.harness.options import read_options
 from prm_eval.harness.scoring import rewards_for
+from prm_eval.importers import import_pool
 from prm_eval.pools.pool import Pool
 from prm_eval.rewards import load_reward_model
+from tests.conftest import write_jsonl
 from tests.harness.test_harness import TEXTS, Canned, run, settings
 
 
@@ -26,6 +31,20 @@ def test_other_options_of_one_model_get_a_folder_of_their_own(here, models, pool
     computed = [each for each in Pool(pool.path).reward_folders() if each.name.startswith("_") or "models" in each.name]
     assert len(computed) == 2
     assert computed[1].name.startswith(computed[0].name + "-")
+
+
+def test_a_replay_grades_as_the_pool_says(here) -> None:
+    """One pool with two numbers: prm-eval evaluate takes the tolerance of the pool's task, and a replay must too."""
+    row = {"problem": "How far?", "answer": "100", "samples": [{"text": f"so \\boxed{{{at}}}"} for at in (102, 110)]}
+    pool = import_pool(write_jsonl(here / "p.jsonl", [row]), here / "p").pool
+    said = json.loads((pool.path / "pool.json").read_text(encoding="utf-8"))
+    said["problem_set"]["grader"] = "default:tolerance_percent=5"
+    (pool.path / "pool.json").write_text(json.dumps(said), encoding="utf-8")
+    replayed = {"replay": str(pool.path), "ns": "1", "selectors": "first"}
+    for metadata, expected in (({}, 0.5), ({"grader": "default"}, 0.0)):
+        found = run(metadata=replayed | metadata)["results"]["problems_bon"]
+        assert found["acc@1,first"] == expected
+    assert run_evaluation(pool.path, selectors=["first"], ns=(1,), resamples=10).rows[0].value == 0.5
 
 
 def test_one_checkpoint_as_orm_and_as_prm(here, pool) -> None:

@@ -420,11 +420,11 @@ def test_a_backbone_may_be_taken(made, tmp_path) -> None:
     # other seeds would train arithmetic again, half an hour on a processor without bfloat16
     folder, backbone = tmp_path / "made", made / "miniature-backbone"
     record = make("policy", folder, seed=3, settings=TINY, backbone=backbone)
-    assert record["backbone"]["taken_from"] == file_sha256(backbone / "model.safetensors")
+    assert record["backbone"]["taken_from"] == {"model.safetensors": file_sha256(backbone / "model.safetensors")}
     assert not (folder / "work" / "backbone" / "log.jsonl").exists()
     with pytest.raises(PrmEvalError, match=r"made_with.json: found .* expected .* Name another --output"):
         make("policy", folder, seed=3, settings=TINY)
-    with pytest.raises(PrmEvalError, match=r"model.safetensors: not there; expected the weights of a backbone"):
+    with pytest.raises(PrmEvalError, match=r": no config.json there; expected a backbone, as prm-eval miniature"):
         make("policy", tmp_path / "other", settings=TINY, backbone=tmp_path)
     with pytest.raises(PrmEvalError, match=r"found no language model; expected one of Shape\(width=16"):
         make("policy", tmp_path / "other", settings=TINY, backbone=made / "miniature-prm")

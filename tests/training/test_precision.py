@@ -55,7 +55,7 @@ def test_muon_in_float32_goes_on_from_a_state_of_torch() -> None:
     first = torch.optim.Muon([one], lr=0.01, adjust_lr_fn="match_rms_adamw")
     one.grad = torch.randn(8, 4)
     first.step()
-    second = Float32Muon([one], lr=0.5)
+    second = Float32Muon([one], lr=0.5, adjust_lr_fn="match_rms_adamw")
     second.load_state_dict(first.state_dict())
     assert torch.equal(second.state[one]["momentum_buffer"], first.state[one]["momentum_buffer"])
     assert second.param_groups[0]["lr"] == 0.01
@@ -66,6 +66,12 @@ def test_muon_in_float32_goes_on_from_a_state_of_torch() -> None:
     before = one.detach().clone()
     second.step()
     assert torch.equal(before, one)
+
+
+def test_muon_in_float32_takes_no_other_rates() -> None:
+    """An option that is passed over would be another training than the one that was asked for."""
+    with pytest.raises(ValueError, match="adjust_lr_fn = 'original'; expected 'match_rms_adamw'"):
+        Float32Muon([torch.nn.Parameter(torch.zeros(2, 2))], adjust_lr_fn="original")
 
 
 @pytest.mark.parametrize("shape", [(16, 48), (48, 16), (16, 16)])

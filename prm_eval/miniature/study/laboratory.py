@@ -31,8 +31,8 @@ from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.progress import Bars, no_bars
 from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.aggregations import Aggregation
+from prm_eval.rewards.models.checkpoint import weight_hashes
 from prm_eval.selection.accuracies import best_of_n_table
-from prm_eval.store.jsonl import file_sha256
 from prm_eval.store.writing import replacing, write_text
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,6 @@ Steps: TypeAlias = list[list[tuple[float, ...]]]  # log-odds of each candidate's
 BankName: TypeAlias = Literal["train", "wide", "test"]
 
 
-WEIGHTS = "model.safetensors"
 # settings that add to what a folder holds and change nothing in it
 MAY_CHANGE = ("seeds", "iterated", "rounds")
 
@@ -159,7 +158,7 @@ class Laboratory:
         for name in MAY_CHANGE:
             del mine[name]
         mine |= {"precision": precision_of(self.device)}
-        mine |= {kind: file_sha256(self.models / f"miniature-{kind}" / WEIGHTS) for kind in ("policy", "backbone")}
+        mine |= {kind: weight_hashes(str(self.models / f"miniature-{kind}")) for kind in ("policy", "backbone")}
         if not path.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(path, json.dumps(mine, indent=2) + "\n")
