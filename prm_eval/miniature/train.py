@@ -115,8 +115,17 @@ def fit(
     )  # fmt: skip
     with quiet(), float32_attention(network):
         train(run, lambda done, tokens=0: progress(done))
-    # what mixed precision put around the forward pass
-    return extract_model_from_parallel(network, keep_fp32_wrapper=False).eval()
+    return _unprepared(extract_model_from_parallel(network, keep_fp32_wrapper=False)).eval()
+
+
+def _unprepared(model: Any) -> Any:
+    """Return a trained model without what accelerate left on it, so that it can be trained further.
+
+    Accelerate does not prepare again what is marked as prepared: the layers would compute in float32.
+    """
+    for name in ("_is_accelerate_prepared", "forward"):
+        model.__dict__.pop(name, None)
+    return model
 
 
 def precision_of(device: str) -> str:

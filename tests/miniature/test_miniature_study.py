@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,15 +19,17 @@ from prm_eval.miniature.make import TINY, make
 from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, as_text, run_study
 from prm_eval.miniature.study.active_learning import PICKERS, SIZES, _ratio, active, balanced, iterated
 from prm_eval.miniature.study.difficulty import quintiles
-from prm_eval.miniature.study.laboratory import Arm, _first_below
+from prm_eval.miniature.study.laboratory import Arm, _first_below, majority
 from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
 from prm_eval.miniature.study.summaries import interval
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
 from prm_eval.miniature.verifiers import new_verifier, train_verifier
 
-SIZE = {"problems": 8, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3, "start_steps": 2,
-        "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2}  # fmt: skip
+SIZE = {
+    "problems": 8, "choice_problems": 4, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3,
+    "choice_steps": 2, "start_steps": 2, "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2,
+}  # fmt: skip
 SMALL = StudySettings(seeds=(0, 1), rounds=1, iterated=True, **SIZE)
 
 
@@ -172,6 +175,34 @@ def test_larger_picks_of_rounds_hold_the_smaller_ones(laboratory) -> None:
     for small, large in itertools.pairwise(SIZES):
         before, after = iterated(laboratory, small, 0), iterated(laboratory, large, 0)
         assert all(set(one) <= set(other) for one, other in zip(before, after, strict=True))
+
+
+def test_the_first_round_is_uniform(laboratory, tmp_path) -> None:
+    """It has no verifier to choose with; trained apart it would only be another draw of the same arm."""
+    run_study("active-learning", laboratory, tmp_path)
+    names = {each.name for each in (laboratory.folder / "arms").iterdir()}
+    assert "prm-uniform-1-seed0" in names and "prm-iterated-2-seed0" in names
+    assert "prm-iterated-1-seed0" not in names
+
+
+def test_the_majority_of_few_candidates_is_counted_exactly() -> None:
+    """The line beside the verifiers must be the vote's expected accuracy: ties are shared, no answer is no vote."""
+    from prm_eval.miniature.data import Labelled
+    from prm_eval.miniature.study.bank import Bank
+
+    texts = ("\\boxed{2}", "\\boxed{2}", "\\boxed{3}", "\\boxed{4}", "2 + 2")
+    row = tuple(Labelled("p", text, None, text == "\\boxed{2}") for text in texts)
+    none = tuple(Labelled("q", "2 + 2", None, False) for _ in texts)
+    found = majority(Bank((), (row, none)), (1, 2, 3, 5))
+
+    def share(some: tuple[int, ...]) -> float:
+        votes = Counter(texts[each] for each in some if each < 4)
+        best = [answer for answer, count in votes.items() if count == max(votes.values())]
+        return float("\\boxed{2}" in best) / max(1, len(best))
+
+    expected = [np.mean([share(some) for some in itertools.combinations(range(5), n)]) for n in (1, 2, 3, 5)]
+    assert found[0] == pytest.approx(expected)
+    assert found[1].tolist() == [0, 0, 0, 0]
 
 
 def fake_laboratory(right_of) -> SimpleNamespace:

@@ -348,6 +348,22 @@ def test_training_goes_on_as_if_it_had_not_been_cut_off(tmp_path, encoder, monke
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
+def test_a_trained_model_is_trained_further_like_any_other(tmp_path, encoder, monkeypatch) -> None:
+    # accelerate took a model that it had prepared once for ready: what went on from it computed in float32
+    from prm_eval.miniature.models import new_model
+
+    monkeypatch.setattr("prm_eval.miniature.train.half_precision", lambda device: "bfloat16")
+    stream = Stream("policy", 7, corpus_text(encoder), encoder.pad)
+    first = fit(new_model(TINY.shape, 7), stream, Schedule(2), tmp_path / "first")
+    other = new_model(TINY.shape, 8)
+    other.load_state_dict(first.state_dict())
+    ones, others = (
+        fit(model, stream, Schedule(3), tmp_path / name).state_dict()
+        for name, model in (("ones", first), ("others", other))
+    )
+    assert all(torch.equal(ones[name], others[name]) for name in ones)
+
+
 @pytest.mark.parametrize(("falls", "half", "end"), [("cosine", 0.51, 0.02), ("line", 1.0, 0.002)])
 def test_the_rate_rises_and_falls(falls, half, end) -> None:
     # a rate that stays high at the end leaves the weights where the last batch threw them

@@ -1,7 +1,9 @@
 """Active learning (Lightman et al. 2023, section 4.2 and figure 4a): which candidates to label.
 
-The bank is sampled at a higher temperature, so that a problem has many different candidates. Of each problem an arm
-takes N different ones; all get process labels, all verifiers start alike, and arms are compared at equal N:
+The bank is sampled at a higher temperature, so that a problem has many different candidates. It has few problems: a
+verifier that knows the facts learns nearly all from one candidate of each of many. Of each problem an arm takes N
+different ones; all get process labels, all verifiers start alike and learn equally long, and arms are compared at
+equal N:
 
 * ``uniform``: random ones. With N = 1 this is also the selector, which scores the whole bank for the arms below; its
   labels are not counted, as in the paper.
@@ -31,7 +33,7 @@ import numpy as np
 from prm_eval.labelling.queue_rules import Ask, Row, RuleName, choose, lot_of
 from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.study.bank import Bank
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
+from prm_eval.miniature.study.laboratory import Arm, BankName, Floats, Laboratory, Steps, of_seeds
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval, resampled
 from prm_eval.miniature.study.supervision import HEADLINE, policy_alone
 from prm_eval.rewards.aggregate import sigmoid
@@ -88,7 +90,7 @@ def uniform(laboratory: Laboratory, size: int, seed: int) -> Picks:
 
 
 def _selector(laboratory: Laboratory, seed: int) -> Steps:
-    return laboratory.steps(_arm("uniform", 1, seed), lambda: _all(uniform(laboratory, 1, seed)), "wide")
+    return _steps(laboratory, "uniform", 1, seed, lambda: _all(uniform(laboratory, 1, seed)), "wide")
 
 
 def active(laboratory: Laboratory, size: int, seed: int) -> Picks:
@@ -131,7 +133,7 @@ def iterated(laboratory: Laboratory, size: int, seed: int) -> Picks:
         return uniform(laboratory, 1, seed)
     bank, half = laboratory.wide, size // 2
     before = iterated(laboratory, half, seed)
-    steps = laboratory.steps(_arm("iterated", half, seed), lambda: _all(before), "wide")
+    steps = _steps(laboratory, "iterated", half, seed, lambda: _all(before), "wide")
     more = picked(bank, rows_of(bank, seed, [steps], set(_all(before))), "convincing", size - half)
     return [[*one, *other] for one, other in zip(before, more, strict=True)]
 
@@ -154,8 +156,18 @@ PAIRS = (("active", "uniform"), ("active", "balanced"), ("balanced", "uniform"),
 ITERATED = (("iterated", "active"), ("iterated", "uniform"))
 
 
-def _arm(picks: str, size: int, seed: int) -> Arm:
-    return Arm("prm", picks, size, seed)
+def _steps(
+    laboratory: Laboratory,
+    picks: str,
+    size: int,
+    seed: int,
+    candidates: Callable[[], Sequence[Labelled]],
+    bank: BankName = "test",
+) -> Steps:
+    """Return the scores of an arm's verifier; all arms are trained equally long, so labels alone differ."""
+    # the first round of the iterated arm has nothing to choose with
+    named = "uniform" if picks == "iterated" and size == 1 else picks
+    return laboratory.steps(Arm("prm", named, size, seed), candidates, bank, laboratory.settings.choice_steps)
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
@@ -206,7 +218,7 @@ def _curves(laboratory: Laboratory, picks: str, size: int, ns: Sequence[int], pi
     """Return the accuracies of best-of-n on the test bank, (seeds, problems, len(ns))."""
 
     def of_seed(seed: int) -> Steps:
-        return laboratory.steps(_arm(picks, size, seed), lambda: picks_of(picks, size, seed))
+        return _steps(laboratory, picks, size, seed, lambda: picks_of(picks, size, seed))
 
     return of_seeds(map(of_seed, laboratory.settings.seeds), laboratory.test, ns)
 

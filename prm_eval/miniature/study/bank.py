@@ -57,6 +57,7 @@ def sampled_bank(
     *,
     temperature: float,
     top_p: float = TOP_P,
+    at_once: int = PROBLEMS_AT_ONCE,
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Bank:
@@ -69,6 +70,7 @@ def sampled_bank(
         n: Candidates a problem.
         temperature: The temperature of sampling.
         top_p: See :func:`prm_eval.miniature.sampling.sample`.
+        at_once: Problems that are sampled together, and then written to the file. More are faster, and other draws.
         device: The device of sampling.
         progress: Called with the number of problems that are there.
 
@@ -87,7 +89,7 @@ def sampled_bank(
     model = load_model(policy, device=device) if len(rows) < len(problems) else None
     with path.open("a", encoding="utf-8") as file:
         while len(rows) < len(problems):
-            group = problems[len(rows) : len(rows) + PROBLEMS_AT_ONCE]
+            group = problems[len(rows) : len(rows) + at_once]
             texts = sample(model, [each.problem.statement for each in group], n, temperature, 0, top_p=top_p)
             for problem, written in zip(group, texts, strict=True):
                 rows.append({"statement": problem.problem.statement, "texts": written})

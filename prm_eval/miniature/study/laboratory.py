@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from prm_eval.miniature.data import BATCH, Labelled, Labelling
 from prm_eval.miniature.lessons import ONE_OPERATION, only_facts
 from prm_eval.miniature.models import load_model, require_models
 from prm_eval.miniature.problems import MiniatureProblem
+from prm_eval.miniature.reading import final_answer
 from prm_eval.miniature.sampling import TEMPERATURE, TOP_P
 from prm_eval.miniature.study.bank import Bank, sampled_bank, study_problems
 from prm_eval.miniature.train import precision_of
@@ -33,6 +35,7 @@ from prm_eval.rewards.aggregate import aggregate_lists
 from prm_eval.rewards.aggregations import Aggregation
 from prm_eval.rewards.models.checkpoint import weight_hashes
 from prm_eval.selection.accuracies import best_of_n_table
+from prm_eval.selection.exact_voting import exact_vote
 from prm_eval.store.writing import replacing, write_text
 
 Floats = npt.NDArray[np.float64]
@@ -50,6 +53,8 @@ class StudySettings:
 
     Attributes:
         problems: The number of training problems.
+        choice_problems: The number of those among whose candidates the ones to label are chosen (active-learning). Few,
+            so that labels are what its arms lack.
         test_problems: The number of problems that verifiers are tested on.
         split: Where these are from: "test", or "validation" while a study is made.
         samples: Candidates of each training and test problem.
@@ -62,6 +67,7 @@ class StudySettings:
         epochs: How often a verifier sees each candidate, within the limits on steps.
         least_steps: Optimizer steps of the smallest arms.
         most_steps: Optimizer steps of the largest arms.
+        choice_steps: Optimizer steps of every arm of active-learning, whatever its size.
         rate: Highest learning rate.
         weak_steps: Optimizer steps of a weak ORM of the shipped recipe.
         written: Training problems of its lessons.
@@ -73,6 +79,7 @@ class StudySettings:
     """
 
     problems: int = 600
+    choice_problems: int = 100
     test_problems: int = 315
     split: str = "test"
     samples: int = 64
@@ -83,11 +90,12 @@ class StudySettings:
     epochs: float = 4.0
     least_steps: int = 100
     most_steps: int = 400
+    choice_steps: int = 200
     rate: float = 2e-3
     weak_steps: int = 1_500
     written: int = 20_000
     iterated: bool = False
-    rounds: int = 3
+    rounds: int = 2
     taught: int = 600
     tries: int = 16
     policy_steps: int = 75
@@ -179,8 +187,9 @@ class Laboratory:
 
     @cached_property
     def wide(self) -> Bank:
-        """The candidates among which the ones to label are chosen: of the same problems, but many different ones."""
-        return self._bank("wide", self._training_problems, self.settings.wide_temperature, 1.0)
+        """The candidates among which the ones to label are chosen: of some of the problems, many different ones."""
+        some = self._training_problems[: self.settings.choice_problems]
+        return self._bank("wide", some, self.settings.wide_temperature, 1.0)
 
     @cached_property
     def test(self) -> Bank:
@@ -244,7 +253,13 @@ class Laboratory:
     def _trunk(self) -> Any:
         return load_model(self.models / "miniature-backbone", device="cpu")
 
-    def steps(self, arm: Arm, candidates: Callable[[], Sequence[Labelled]], bank: BankName = "test") -> Steps:
+    def steps(
+        self,
+        arm: Arm,
+        candidates: Callable[[], Sequence[Labelled]],
+        bank: BankName = "test",
+        trained_for: int | None = None,
+    ) -> Steps:
         """Return the scores of an arm's verifier for the steps of every candidate of a bank.
 
         The verifier is trained and asked only once; later calls read the scores from the folder.
@@ -253,8 +268,9 @@ class Laboratory:
             arm: The verifier.
             candidates: A function that returns the candidates it is trained on.
             bank: The bank that is scored.
+            trained_for: Optimizer steps; by default as many as its candidates need.
         """
-        return self.scored(arm.name, arm.kind, lambda: self._verifier(arm, candidates), bank)
+        return self.scored(arm.name, arm.kind, lambda: self._verifier(arm, candidates, trained_for), bank)
 
     def of_model(self, kind: str, bank: BankName = "test") -> Steps:
         """Return the scores of a verifier that ships ("orm" or "prm") for the steps of every candidate of a bank."""
@@ -281,12 +297,13 @@ class Laboratory:
                 )
         return _read_steps(path, self.settings.samples)
 
-    def _verifier(self, arm: Arm, candidates: Callable[[], Sequence[Labelled]]) -> Any:
+    def _verifier(self, arm: Arm, candidates: Callable[[], Sequence[Labelled]], trained_for: int | None) -> Any:
         chosen = self.settings
         distinct = list(dict.fromkeys(candidates()))
         # half of a batch is problems of one operation, as where the shipped verifiers learn
         batches = -(-2 * len(distinct) // BATCH)
-        steps = min(chosen.most_steps, max(chosen.least_steps, round(chosen.epochs * batches)))
+        needed = min(chosen.most_steps, max(chosen.least_steps, round(chosen.epochs * batches)))
+        steps = needed if trained_for is None else trained_for
         folder = self.folder / "arms" / arm.name
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "arm.json", json.dumps({**asdict(arm), "candidates": len(distinct), "steps": steps}) + "\n")
@@ -327,3 +344,16 @@ def best_of_n(steps: Steps, bank: Bank, ns: Sequence[int], aggregation: Aggregat
 def of_seeds(steps: Iterable[Steps], bank: Bank, ns: Sequence[int]) -> Floats:
     """Return :func:`best_of_n` of the verifiers of several seeds, (seeds, problems, len(ns))."""
     return np.stack([best_of_n(each, bank, ns) for each in steps])
+
+
+def majority(bank: Bank, ns: Sequence[int]) -> Floats:
+    """Return the expected accuracies of the majority vote among n candidates, (problems, len(ns))."""
+    found = np.zeros((len(bank.candidates), len(ns)))
+    for number, row in enumerate(bank.candidates):
+        answers = [final_answer(each.text) for each in row]
+        sizes = Counter(each for each in answers if each is not None)
+        if sizes:
+            right = {answer for answer, each in zip(answers, row, strict=True) if each.answer_right}
+            wins = exact_vote(np.array(list(sizes.values())), len(row), ns)
+            found[number] = wins[:, [each in right for each in sizes]].sum(axis=1)
+    return found

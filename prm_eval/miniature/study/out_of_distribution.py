@@ -3,12 +3,14 @@
 The paper tests its verifiers on exams that nobody had trained on. Here each subject is left out once, and verifiers
 learn from the rest; they are tested on the problems of that subject, and all subjects together are the whole test set.
 Another pair learns from levels 1 to 3 and is tested on 4 and 5. Beside them stands a verifier that learnt from as many
-problems of all kinds as they have on average. The policy knows all kinds, and so does the start of the verifiers, which
-is single facts.
+problems of all kinds as they have on average, and the majority vote, which learnt nothing. The policy knows all kinds,
+and so does the start of the verifiers, which is single facts. All have process labels: outcome labels of so few
+candidates leave a verifier below the vote (the study of supervision), in and out of distribution.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,67 +19,61 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from prm_eval.miniature.data import Labelled, Labelling
+from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.problems import MiniatureProblem
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, majority, of_seeds
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval
 from prm_eval.miniature.subjects import SUBJECTS
 
 SIZE = 4  # candidates a problem
 LOW_LEVELS = 3
-LABELS: dict[Labelling, str] = {"prm": "process labels", "orm": "final answers"}
+HOW = ("subject", "level")
 Kind: TypeAlias = Callable[[MiniatureProblem], bool]
-SEEN, UNSEEN = "all kinds", "the rest"
+SEEN, UNSEEN, VOTE = "trained on all kinds", "trained on the rest", "majority"
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
     ns = tuple(n for n in (1, 4, 16, 64) if n <= laboratory.settings.samples)
-    curves = {
-        (labels, how, by): _curves(laboratory, labels, how, by, ns)
-        for labels in LABELS
-        for how in ("subject", "level")
-        for by in (SEEN, UNSEEN)
-    }
+    curves = {(how, by): _curves(laboratory, how, by, ns) for how in HOW for by in (SEEN, UNSEEN)}
+    votes = np.repeat(majority(laboratory.test, ns)[None], len(laboratory.settings.seeds), axis=0)
+    curves |= {(how, VOTE): votes[:, tested(laboratory, how)] for how in HOW}
     found = {
         "study": "out-of-distribution",
         "n": list(ns),
         "size": SIZE,
         "best_of_n": {
-            f"tested on another {how}": {
-                f"{LABELS[labels]}, trained on {by}": by_n(curves[labels, how, by], ns)
-                for labels in LABELS
-                for by in (SEEN, UNSEEN)
-            }
-            for how in ("subject", "level")
+            f"tested on another {how}": {by: by_n(curves[how, by], ns) for by in (SEEN, UNSEEN, VOTE)} for how in HOW
         },
         "lost out of distribution": {
-            f"another {how}, {LABELS[labels]}": differences_by_n(
-                curves[labels, how, UNSEEN], curves[labels, how, SEEN], ns
-            )
-            for how in ("subject", "level")
-            for labels in LABELS
+            f"another {how}": differences_by_n(curves[how, UNSEEN], curves[how, SEEN], ns) for how in HOW
+        },
+        "above majority out of distribution": {
+            f"another {how}": differences_by_n(curves[how, UNSEEN], curves[how, VOTE], ns) for how in HOW
         },
     }
     points = {
-        f"{LABELS[labels]}, {by}": [
-            (float(n), interval(curves[labels, "subject", by][:, :, k])) for k, n in enumerate(ns)
-        ]
-        for labels, name in LABELS.items()
-        for by in (SEEN, UNSEEN)
+        f"{by}, {how}": [(float(n), interval(curves[how, by][:, :, k])) for k, n in enumerate(ns)]
+        for how, by in itertools.product(HOW, (SEEN, UNSEEN, VOTE))
     }
-    title = f"Best of n on {laboratory.settings.test_problems} problems, each of a subject not trained on, or of all"
+    title = "Best of n on problems of a subject, or of levels, that the verifier was not trained on"
     return found, draw(points, x="n, candidates a problem", title=title)
 
 
-def _curves(laboratory: Laboratory, labels: Labelling, how: str, by: str, ns: tuple[int, ...]) -> Floats:
+def _curves(laboratory: Laboratory, how: str, by: str, ns: tuple[int, ...]) -> Floats:
     """Return accuracies (seeds, problems, len(ns)), of each problem by the verifier that did not see its kind."""
     found = np.full((len(laboratory.settings.seeds), len(laboratory.test.problems), len(ns)), np.nan)
     for part in parts(laboratory, how, by):
         found[:, part.tested] = of_seeds(
-            (_steps(laboratory, labels, part, seed) for seed in laboratory.settings.seeds), laboratory.test, ns
+            (_steps(laboratory, part, seed) for seed in laboratory.settings.seeds), laboratory.test, ns
         )[:, part.tested]
-    return found[:, ~np.isnan(found[0, :, 0])]
+    return found[:, tested(laboratory, how)]
+
+
+def tested(laboratory: Laboratory, how: str) -> npt.NDArray[np.bool_]:
+    """Return which test problems are of a kind that some verifier did not see, (problems,)."""
+    every: npt.NDArray[np.bool_] = np.any([each.tested for each in parts(laboratory, how, UNSEEN)], axis=0)
+    return every
 
 
 @dataclass(frozen=True)
@@ -127,8 +123,8 @@ def _only(numbers: list[int]) -> Callable[[int], list[int]]:
     return lambda seed: numbers
 
 
-def _steps(laboratory: Laboratory, labels: Labelling, part: Part, seed: int) -> Steps:
-    return laboratory.steps(Arm(labels, part.name, SIZE, seed), lambda: learnt(laboratory, part, seed))
+def _steps(laboratory: Laboratory, part: Part, seed: int) -> Steps:
+    return laboratory.steps(Arm("prm", part.name, SIZE, seed), lambda: learnt(laboratory, part, seed))
 
 
 def learnt(laboratory: Laboratory, part: Part, seed: int) -> list[Labelled]:

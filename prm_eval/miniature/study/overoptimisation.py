@@ -1,7 +1,8 @@
 """Over-optimisation: what a weak verifier does as n grows (Gao et al. 2023; Lightman et al. 2023, figure 3).
 
 A verifier that misjudges some candidates meets more of them the more it may choose from. ORMs of the shipped recipe,
-stopped early, stand beside the ORM and the PRM that ship: the same lessons, a fraction of the steps.
+trained for few steps, stand beside the ORM and the PRM that ship: the same lessons, a fraction of the steps (and in the
+last part the policy's candidates of the laboratory's problems).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def weak(laboratory: Laboratory, seed: int) -> Steps:
 
     def train() -> Any:
         problems = training_problems(laboratory.settings.written, LESSON_DRAW, seed)
-        sampled = [list(dict.fromkeys(row)) for row in laboratory.wide.candidates]
+        sampled = [list(dict.fromkeys(row)) for row in laboratory.train.candidates]
         lessons = Lessons(seed, steps, problems, sampled)
         return laboratory.trained(arm.name, lambda number, encoder: lessons.batch(number, "orm", encoder), seed, steps)
 

@@ -21,7 +21,7 @@ from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, 
 from prm_eval.miniature.study.summaries import by_n, difference, differences_by_n, draw, interval
 
 HEADLINE = 16  # the n of the picture; the JSON file has all n
-SIZES = (1, 4, 16, 64)
+SIZES = (1, 4, 16)
 # labels of each kind, and who gave them
 KINDS: dict[str, Arm] = {
     "process, oracle": Arm("prm", "drawn", 0, 0),

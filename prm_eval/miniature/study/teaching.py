@@ -34,6 +34,7 @@ from prm_eval.rewards.aggregate import aggregate_lists
 
 CHOOSERS = ("PRM", "ORM", "majority", "gold")
 RATE = 1e-3
+AT_ONCE = 315  # problems sampled together: there are many such banks
 MEASURES = ("right answers", "right answers by wrong reasoning", "problems with a right answer")
 
 
@@ -117,6 +118,7 @@ def _written(laboratory: Laboratory, name: str, problems: Sequence[Any], model: 
             model,
             n,
             temperature=laboratory.settings.temperature,
+            at_once=AT_ONCE,
             device=laboratory.device,
             progress=progress,
         )
