@@ -1,9 +1,13 @@
-"""The figures that the miniature must show, with their bars, and their limits over problems and training seeds."""
+"""The figures that the miniature must show, with their bars, and their limits.
+
+With several training seeds a figure is the mean over them. It has two pairs of limits: over problems, which are about
+these models and by which the bars are judged, and over problems and trainings, which are about other seeds too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,12 +35,13 @@ class Figure:
     Attributes:
         name: The name of the figure.
         value: Mean over problems, and over training seeds.
-        low: Lower 95 % limit.
-        high: Upper 95 % limit.
+        low: Lower 95 % limit, over problems.
+        high: Upper 95 % limit, over problems.
         least: The value must reach this, where it is given.
         most: The value must not exceed this, where it is given; the limits may.
         above: The lower limit must be above this, where it is given.
         seeds: The value of each training seed, where there are several.
+        trainings: The 95 % limits over problems and trainings, where there are several seeds.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Figure:
     most: float | None = None
     above: float | None = None
     seeds: tuple[float, ...] = ()
+    trainings: tuple[float, float] | None = None
 
     @property
     def held(self) -> bool:
@@ -82,21 +88,23 @@ class Run:
 
 
 class Limits:
-    """The bootstrap over problems, and over training seeds where there are several; all have the same problems.
+    """The bootstrap over problems of means over training seeds, which all have the same problems.
 
-    What another training would change has Student's t distribution (:func:`prm_eval.evaluation.stats.seed_weights`):
-    with three seeds, limits are wide where they differ much. They are about trainings that differ as these do: what all
-    seeds share, such as a backbone, does not vary.
+    Where trainings vary too, what another one would change has Student's t distribution
+    (:func:`prm_eval.evaluation.stats.seed_weights`): with three seeds, limits are wide where they differ much. They are
+    about trainings that differ as these do: what all seeds share, such as a backbone, does not vary.
 
     Args:
         seeds: The number of training seeds S.
         problems: The number of problems P.
         seed: The seed of the resamples of problems; those of training seeds are the same for all.
+        trainings: Whether trainings vary as well as problems.
     """
 
-    def __init__(self, seeds: int, problems: int, seed: int = SEED) -> None:
+    def __init__(self, seeds: int, problems: int, seed: int = SEED, *, trainings: bool = False) -> None:
         self.problems = ClusterBootstrap(problems, seed=seed, resamples=RESAMPLES)
-        self._weights = seed_weights(seeds, RESAMPLES, SEED)
+        fixed = np.full((RESAMPLES, seeds), 1 / seeds)
+        self._weights = seed_weights(seeds, RESAMPLES, SEED) if trainings else fixed
 
     def means(self, values: Floats) -> Floats:
         """Return (resamples, 1): resampled means of values (seeds, problems)."""
@@ -125,9 +133,17 @@ def figures_of(runs: Sequence[Run], problems: Sequence[MiniatureProblem]) -> lis
         runs: What the models of each training seed did.
         problems: The problems of all of them, in order.
     """
+    found = _figures_with_limits(runs, problems, trainings=False)
+    if len(runs) == 1:
+        return found
+    wide = _figures_with_limits(runs, problems, trainings=True)
+    return [replace(each, trainings=(other.low, other.high)) for each, other in zip(found, wide, strict=True)]
+
+
+def _figures_with_limits(runs: Sequence[Run], problems: Sequence[MiniatureProblem], *, trainings: bool) -> list[Figure]:
     ns = list(runs[0].evaluation.ns)
     first, last, middle = 0, len(ns) - 1, ns.index(16) if 16 in ns else len(ns) - 1
-    limits = Limits(len(runs), len(problems))
+    limits = Limits(len(runs), len(problems), trainings=trainings)
 
     def column(key: CurveKey, at: int) -> Floats:
         return np.stack([run.evaluation.curves[key][:, at] for run in runs])
@@ -142,7 +158,7 @@ def figures_of(runs: Sequence[Run], problems: Sequence[MiniatureProblem]) -> lis
     mean, vote = column(ORACLE, first), column(MAJORITY, last)
     return [
         share("mean@1", mean, 30, 50),
-        *_levels(mean, problems),
+        *_levels(mean, problems, trainings),
         share(f"pass@{n}", column(ORACLE, last), 95),
         gap(f"maj@{n} - mean@1", vote, mean, 8),
         _false_share(limits, np.stack([run.right for run in runs]), np.stack([run.false for run in runs])),
@@ -162,14 +178,14 @@ def _figure(
     return Figure(name, 100 * cell.value, 100 * cell.low, 100 * cell.high, least, most, above, by_seed)
 
 
-def _levels(mean: Floats, problems: Sequence[MiniatureProblem]) -> list[Figure]:
+def _levels(mean: Floats, problems: Sequence[MiniatureProblem], trainings: bool) -> list[Figure]:
     """Return the falls of mean@1 from each level to the next, and from the lowest to the highest.
 
     Two levels have different problems, so these differences are not paired.
     """
     level = np.array([each.problem.level for each in problems])
     groups = {each: mean[:, level == each] for each in LEVELS if (level == each).any()}
-    samplers = {k: Limits(len(mean), v.shape[1], SEED + k) for k, v in groups.items()}
+    samplers = {k: Limits(len(mean), v.shape[1], SEED + k, trainings=trainings) for k, v in groups.items()}
     resampled = {k: samplers[k].means(v) for k, v in groups.items()}
     found = []
     for easy, hard in [*pairwise(groups), (min(groups), max(groups))]:

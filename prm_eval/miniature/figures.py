@@ -56,13 +56,15 @@ class Found:
         """A table of curves and a table of figures."""
         lines = [f"{'accuracy, %':<34}" + "".join(f"{n:>7}" for n in self.ns)]
         lines += [f"{name:<34}" + "".join(f"{value:>7.1f}" for value in values) for name, values in self.curves.items()]
-        by_seed = "  (each training seed)" if self.figures[0].seeds else ""
-        lines += ["", f"{'figure (95 % interval)':<46}{'value':>7}{'low':>7}{'high':>7}  bar{by_seed}"]
+        several = f"{'over trainings too':>20}" if self.figures[0].seeds else ""
+        by_seed = "  (each training seed)" if several else ""
+        lines += ["", f"{'figure (95 % interval)':<46}{'value':>7}{'low':>7}{'high':>7}{several}  bar{by_seed}"]
         for each in self.figures:
             verdict = "held" if each.held else "NOT HELD"
             seeds = f"  ({', '.join(f'{value:.1f}' for value in each.seeds)})" if each.seeds else ""
             limits = f"{each.value:>7.1f}{each.low:>7.1f}{each.high:>7.1f}"
-            lines.append(f"{each.name:<46}{limits}  {each.bar}: {verdict}{seeds}")
+            wide = "[{:.1f}, {:.1f}]".format(*each.trainings) if each.trainings else ""
+            lines.append(f"{each.name:<46}{limits}{wide:>{len(several)}}  {each.bar}: {verdict}{seeds}")
         return "\n".join(lines)
 
 
@@ -81,7 +83,7 @@ def figures(
     """Return the figures of a pool, after sampling, grading, scoring and evaluating it.
 
     With several folders of models, of different training seeds, each has a pool on the same problems, and the figures
-    are means over all of them.
+    are means over all of them, with limits over problems and, apart from these, over problems and trainings.
 
     Args:
         models: The folders of the three finished models.

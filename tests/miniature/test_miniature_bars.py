@@ -66,6 +66,7 @@ def test_three_times_the_same_is_no_news() -> None:
     once, thrice = found_of(one), found_of(one, one, one)
     for name, each in thrice.items():
         assert each.seeds == pytest.approx([once[name].value] * 3)
+        assert each.trainings == pytest.approx((each.low, each.high))
         assert (each.value, each.low, each.high) == pytest.approx((once[name].value, once[name].low, once[name].high))
 
 
@@ -75,8 +76,11 @@ def test_limits_hold_what_seeds_differ_by() -> None:
     alike = found_of(run_of(0), run_of(1), run_of(2))[name]
     apart = found_of(run_of(0, -0.1), run_of(1), run_of(2, 0.1))[name]
     assert apart.value == pytest.approx(alike.value, abs=1)
-    assert apart.high - apart.low > 4 * (alike.high - alike.low)
-    assert apart.low < alike.low - 4 and apart.high > alike.high + 4
+    (near, far), (low, high) = alike.trainings, apart.trainings
+    assert high - low > 4 * (far - near)
+    assert low < near - 4 and high > far + 4
+    # of these models nothing else is said: they are what they are
+    assert apart.high - apart.low == pytest.approx(alike.high - alike.low, rel=0.2)
     assert np.mean(apart.seeds) == pytest.approx(apart.value)
     assert apart.seeds[2] - apart.seeds[0] == pytest.approx(20, abs=3)
 
@@ -88,9 +92,9 @@ def test_the_limits_are_over_problems_and_seeds() -> None:
     problems = values.mean(axis=0)[rng.integers(0, 70, (100_000, 70))].mean(axis=1)
     seeds = rng.standard_t(2, 100_000) * values.mean(axis=1).std(ddof=1) / np.sqrt(3)
     low, high = np.quantile(problems + seeds, [0.025, 0.975])
-    found = Limits(3, 70).share(values)
+    found = Limits(3, 70, trainings=True).share(values)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
-    gap = Limits(3, 70).gap(values, values - 0.1)
+    gap = Limits(3, 70, trainings=True).gap(values, values - 0.1)
     assert gap.value == pytest.approx(0.1) and 0.1 - gap.low == pytest.approx(gap.high - 0.1)
     assert Limits(1, 70, SEED).share(values[:1]).value == pytest.approx(values[0].mean())
 
