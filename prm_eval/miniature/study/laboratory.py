@@ -90,7 +90,7 @@ class StudySettings:
     epochs: float = 4.0
     least_steps: int = 100
     most_steps: int = 400
-    choice_steps: int = 200
+    choice_steps: int = 120
     rate: float = 2e-3
     weak_steps: int = 1_500
     written: int = 20_000

@@ -25,7 +25,7 @@ from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, 
 from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, interval
 from prm_eval.miniature.subjects import SUBJECTS
 
-SIZE = 4  # candidates a problem
+SIZE = 2  # candidates a problem
 LOW_LEVELS = 3
 HOW = ("subject", "level")
 Kind: TypeAlias = Callable[[MiniatureProblem], bool]
