@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.labelling.labellers import THRESHOLD
 from prm_eval.miniature.make import TINY, make
 from prm_eval.miniature.study import STUDIES, Laboratory, StudySettings, as_text, run_study
-from prm_eval.miniature.study.active_learning import PICKERS, SIZES, _ratio, active, balanced, iterated
+from prm_eval.miniature.study.active_learning import PICKERS, _ratio, active, balanced, iterated, problems_of, sizes_of
 from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.study.laboratory import Arm, _first_below, majority
 from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
@@ -27,7 +28,7 @@ from prm_eval.miniature.subjects import SUBJECTS
 from prm_eval.miniature.verifiers import new_verifier, train_verifier
 
 SIZE = {
-    "problems": 8, "choice_problems": 4, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3,
+    "problems": 8, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3,
     "choice_steps": 2, "start_steps": 2, "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2,
 }  # fmt: skip
 SMALL = StudySettings(seeds=(0, 1), rounds=1, iterated=True, **SIZE)
@@ -159,20 +160,22 @@ def test_a_bank_that_was_cut_off_is_finished(laboratory, models, tmp_path) -> No
     assert (tmp_path / "bank/test.jsonl").read_text().splitlines()[0] == whole.splitlines()[0]
 
 
-def test_all_arms_get_equally_many_different_candidates(laboratory) -> None:
-    """A difference between the arms must come from which candidates are labelled, not from how many."""
+def test_all_arms_get_one_candidate_of_the_same_problems(laboratory) -> None:
+    """A difference between the arms must come from which candidates are labelled, not from how many or of what."""
     rows = laboratory.wide.candidates
-    for size in SIZES:
+    assert sizes_of(laboratory) == (1, 2, 4, 8)
+    for size in sizes_of(laboratory):
+        chosen = problems_of(laboratory, size, 0)
+        assert len(set(chosen)) == size
         for picker in (*PICKERS.values(), iterated):
             picks = picker(laboratory, size, 0)
-            assert [len(some) for some in picks] == [min(size, len(set(row))) for row in rows]
-            assert all(len(set(some)) == len(some) for some in picks)
+            assert [len(some) for some in picks] == [int(number in chosen) for number in range(len(rows))]
             assert all(set(some) <= set(row) for some, row in zip(picks, rows, strict=True))
 
 
 def test_larger_picks_of_rounds_hold_the_smaller_ones(laboratory) -> None:
     """What is labelled stays labelled; an arm that forgot it would be charged twice."""
-    for small, large in itertools.pairwise(SIZES):
+    for small, large in itertools.pairwise(sizes_of(laboratory)):
         before, after = iterated(laboratory, small, 0), iterated(laboratory, large, 0)
         assert all(set(one) <= set(other) for one, other in zip(before, after, strict=True))
 
@@ -206,36 +209,35 @@ def test_the_majority_of_few_candidates_is_counted_exactly() -> None:
 
 
 def fake_laboratory(right_of) -> SimpleNamespace:
-    """Ten problems of 20 candidates, of which the later ones are the more convincing."""
+    """Forty problems of 20 candidates, of which the later ones are the more convincing."""
     from prm_eval.miniature.candidates import training_problems
     from prm_eval.miniature.data import Labelled
     from prm_eval.miniature.study.bank import Bank
 
-    rows = [tuple(Labelled(f"p{p}", f"t{k}", None, right_of(k)) for k in range(20)) for p in range(10)]
-    bank = Bank(tuple(training_problems(10, "fake", 0)), tuple(rows))
+    rows = [tuple(Labelled(f"p{p}", f"t{k}", None, right_of(k)) for k in range(20)) for p in range(40)]
+    bank = Bank(tuple(training_problems(40, "fake", 0)), tuple(rows))
     odds = [[(float(k),) for k in range(20)] for _ in rows]
-    return SimpleNamespace(wide=bank, settings=SMALL, steps=lambda *args: odds)
+    return SimpleNamespace(wide=bank, settings=replace(SMALL, problems=40), steps=lambda *args: odds)
 
 
 def test_active_picks_are_wrong_answers_first() -> None:
-    """80 % of the picks are the most convincing wrong answers, over the problems together."""
+    """80 % of the picks are the most convincing wrong answers, the rest the most convincing right ones."""
     fake = fake_laboratory(lambda k: k % 2 == 1)
-    for size in (1, 2, 4, 8):
-        picks = active(fake, size, 0)
-        wrong = [each for some in picks for each in some if not each.answer_right]
-        assert abs(len(wrong) - 0.8 * 10 * size) <= 1
-        if size == 8:
-            assert {each.text for each in picks[0]} == {"t18", "t16", "t14", "t12", "t10", "t8", "t19", "t17"}
+    for size in (5, 10, 20, 40):
+        picks = [each for some in active(fake, size, 0) for each in some]
+        wrong = [each for each in picks if not each.answer_right]
+        assert (len(picks), len(wrong)) == (size, 0.8 * size)
+        assert {each.text for each in wrong} == {"t18"} and {each.text for each in picks} == {"t18", "t19"}
 
 
 def test_balanced_picks_have_the_balance_and_nothing_else_of_active_ones() -> None:
     """Else a control for the balance would hold some of the selector's choice, or not the balance."""
     fake = fake_laboratory(lambda k: k % 4 == 1)
-    for size in (2, 8):
+    for size in (10, 40):
         for one, other in zip(active(fake, size, 0), balanced(fake, size, 0), strict=True):
             assert sum(each.answer_right for each in one) == sum(each.answer_right for each in other)
-    places = [int(each.text[1:]) for some in balanced(fake, 8, 0) for each in some]
-    assert 7 < np.mean(places) < 12  # of 20 in their order: active ones are at 14 and above
+    places = [int(each.text[1:]) for some in balanced(fake, 40, 0) for each in some]
+    assert 7 < np.mean(places) < 12  # of 20 in their order: active ones are at 17 and above
 
 
 def test_labels_of_the_large_one_differ_from_the_oracle_only_in_steps(laboratory) -> None:
@@ -313,11 +315,12 @@ def test_limits_hold_seeds_and_problems() -> None:
 
 def test_the_ratio_is_the_horizontal_distance_of_two_parallel_lines() -> None:
     """An arm that is everywhere as good as the other with three times the data has a ratio of three."""
-    x = np.log2(np.array(SIZES, dtype=float))
+    sizes = (75, 150, 300, 600)
+    x = np.log2(np.array(sizes, dtype=float))
     uniform_line = 0.3 + 0.05 * x
     active_line = 0.3 + 0.05 * (x + np.log2(3))
-    assert _ratio(np.concatenate([active_line, uniform_line])) == pytest.approx(3.0)
-    assert _ratio(np.concatenate([0.5 - 0.01 * x, 0.4 - 0.01 * x])) is None  # more data does not help: no ratio
+    assert _ratio(np.concatenate([active_line, uniform_line]), sizes) == pytest.approx(3.0)
+    assert _ratio(np.concatenate([0.5 - 0.01 * x, 0.4 - 0.01 * x]), sizes) is None  # more data does not help: no ratio
 
 
 def test_quintiles_are_of_equal_size_and_fall_in_pass_rate() -> None:

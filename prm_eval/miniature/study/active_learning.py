@@ -1,19 +1,19 @@
 """Active learning (Lightman et al. 2023, section 4.2 and figure 4a): which candidates to label.
 
-The bank is sampled at a higher temperature, so that a problem has many different candidates. It has few problems: a
-verifier that knows the facts learns nearly all from one candidate of each of many. Of each problem an arm takes N
-different ones; all get process labels, all verifiers start alike and learn equally long, and arms are compared at
-equal N:
+The bank is sampled at a higher temperature, so that a problem has many different candidates. An arm takes N candidates,
+one of each of N random problems: a verifier that knows the facts learns little from a second one of the same problem.
+All get process labels, all verifiers start alike and learn equally long, and arms are compared at equal N, on the same
+problems:
 
-* ``uniform``: random ones. With N = 1 this is also the selector, which scores the whole bank for the arms below; its
-  labels are not counted, as in the paper.
+* ``uniform``: random ones. With the smallest N this is also the selector, which scores the whole bank for the arms
+  below; its labels are not counted, as in the paper.
 * ``active``: the paper's rule, 80 % the most convincing wrong answers, 20 % the most convincing of the rest.
 * ``balanced``: of each problem as many right and wrong answers as ``active`` takes, at random. What ``active`` is
   better than this is worth of the selector; the rest is worth of the balance.
 * ``uncertain``, ``disagreement``: the rules of ``prm-eval label queue`` of these names, the second with the selectors
   of all seeds; where it calls fewer than N candidates doubtful, random ones follow.
-* ``iterated``, on request: N doubles from 1, each time by the active rule with the verifier that was trained on what is
-  labelled so far (the talk's iterated form). Here all labels count.
+* ``iterated``, on request: N doubles from the smallest, each time by the active rule with the verifier that was trained
+  on what is labelled so far (the talk's iterated form). Here all labels count.
 
 The rules are those of :mod:`prm_eval.labelling.queue_rules`.
 
@@ -24,6 +24,7 @@ figure whose axis is not stated to be linear; the two definitions agree where bo
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any, TypeAlias
@@ -38,72 +39,88 @@ from prm_eval.miniature.study.summaries import by_n, differences_by_n, draw, int
 from prm_eval.miniature.study.supervision import HEADLINE, policy_alone
 from prm_eval.rewards.aggregate import sigmoid
 
-SIZES = (1, 2, 4, 8)
+PARTS = (8, 4, 2, 1)  # the sizes are these parts of the training problems
 RESAMPLES = 2_000
 PAPER = "2.6 times as many uniform labels as active ones for the same accuracy"
 Picks: TypeAlias = list[list[Labelled]]  # of every problem
 
 
-def rows_of(bank: Bank, seed: int, models: Sequence[Steps] = (), without: Collection[Labelled] = ()) -> list[list[Row]]:
+def sizes_of(laboratory: Laboratory) -> tuple[int, ...]:
+    """Return the numbers of labels that arms are compared at."""
+    return tuple(laboratory.settings.problems // part for part in PARTS)
+
+
+def problems_of(laboratory: Laboratory, size: int, seed: int) -> list[int]:
+    """Return the training problems of which an arm labels a candidate; a larger arm has those of a smaller one too."""
+    rng = random.Random(f"labelled {seed}")  # noqa: S311 (no secret: an order)
+    count = len(laboratory.wide.problems)
+    return rng.sample(range(count), count)[:size]
+
+
+def rows_of(bank: Bank, only: Collection[int], seed: int, models: Sequence[Steps] = ()) -> list[list[Row]]:
     """Return what the rules know of the different candidates of each problem.
 
     Args:
         bank: The candidates.
+        only: The problems whose candidates may be picked; the others have none.
         seed: The seed of the random order.
         models: The scores of reward models, of which the first gives the reward.
-        without: Candidates that are labelled already.
     """
+    some = set(only)
     found: list[list[Row]] = []
     for number, (problem, row) in enumerate(zip(bank.problems, bank.candidates, strict=True)):
         slots: dict[Labelled, int] = {}
-        for slot, each in enumerate(row):
+        for slot, each in enumerate(row if number in some else ()):
             slots.setdefault(each, slot)
         rows: list[Row] = []
         for each, slot in slots.items():
-            if each not in without:
-                steps = tuple(tuple(map(sigmoid, model[number][slot])) for model in models)
-                chance = float(np.prod(steps[0])) if steps else None
-                lot = lot_of(seed, problem.problem.problem_id, each.text)
-                rows.append(Row(number, slot, each.text, not each.answer_right, chance, chance, steps, lot))
+            steps = tuple(tuple(map(sigmoid, model[number][slot])) for model in models)
+            chance = float(np.prod(steps[0])) if steps else None
+            lot = lot_of(seed, problem.problem.problem_id, each.text)
+            rows.append(Row(number, slot, each.text, not each.answer_right, chance, chance, steps, lot))
         found.append(rows)
     return found
 
 
-def picked(bank: Bank, rows: Sequence[Sequence[Row]], rule: RuleName, size: int) -> Picks:
-    """Return the candidates that a rule takes of each problem; where it takes too few, random ones follow."""
+def picked(bank: Bank, rows: Sequence[Sequence[Row]], rule: RuleName) -> Picks:
+    """Return the candidate that a rule takes of each problem; where it takes none, a random one."""
     found: Picks = [[] for _ in rows]
-    taken = {pick.row for pick in choose(rows, Ask(rule, per_problem=size))}
+    # the rule counts problems, to take its share of wrong answers over all of them
+    taken = {pick.row for pick in choose([some for some in rows if some], Ask(rule, per_problem=1))}
     for number, some in enumerate(rows):
         mine = [row for row in some if row in taken]
-        missing = min(size, len(some)) - len(mine)
-        if missing > 0:
-            left = [row for row in some if row not in taken]
-            mine += [pick.row for pick in choose([left], Ask("uniform", per_problem=missing))]
+        if some and not mine:
+            mine = [pick.row for pick in choose([some], Ask("uniform", per_problem=1))]
         found[number] = [bank.candidates[number][row.slot] for row in mine]
     return found
 
 
-def uniform(laboratory: Laboratory, size: int, seed: int) -> Picks:
-    """Return ``size`` random different candidates of every training problem, or all where it has fewer."""
+def _picked(laboratory: Laboratory, rule: RuleName, size: int, seed: int, models: Sequence[Steps] = ()) -> Picks:
     bank = laboratory.wide
-    return picked(bank, rows_of(bank, seed), "uniform", size)
+    return picked(bank, rows_of(bank, problems_of(laboratory, size, seed), seed, models), rule)
+
+
+def uniform(laboratory: Laboratory, size: int, seed: int) -> Picks:
+    """Return a random one of the different candidates of each of ``size`` problems."""
+    return _picked(laboratory, "uniform", size, seed)
 
 
 def _selector(laboratory: Laboratory, seed: int) -> Steps:
-    return _steps(laboratory, "uniform", 1, seed, lambda: _all(uniform(laboratory, 1, seed)), "wide")
+    least = sizes_of(laboratory)[0]
+    return _steps(laboratory, "uniform", least, seed, lambda: _all(uniform(laboratory, least, seed)), "wide")
 
 
 def active(laboratory: Laboratory, size: int, seed: int) -> Picks:
-    """Return ``size`` different candidates of every training problem, picked by the selector as described above."""
-    bank = laboratory.wide
-    return picked(bank, rows_of(bank, seed, [_selector(laboratory, seed)]), "convincing", size)
+    """Return a candidate of each of ``size`` problems, picked by the selector as described above."""
+    return _picked(laboratory, "convincing", size, seed, [_selector(laboratory, seed)])
 
 
 def balanced(laboratory: Laboratory, size: int, seed: int) -> Picks:
-    """Return as many right and wrong answers of every problem as :func:`active`, at random."""
+    """Return a right answer of the problems of which :func:`active` takes one, a wrong one of the rest, at random."""
     bank = laboratory.wide
     found: Picks = []
-    for rows, wanted in zip(rows_of(bank, seed), active(laboratory, size, seed), strict=True):
+    every = rows_of(bank, problems_of(laboratory, size, seed), seed)
+    for rows, wanted in zip(every, active(laboratory, size, seed), strict=True):
         mine: list[Labelled] = []
         for wrong in (True, False):
             number = sum(each.answer_right != wrong for each in wanted)
@@ -116,25 +133,25 @@ def balanced(laboratory: Laboratory, size: int, seed: int) -> Picks:
 
 def uncertain(laboratory: Laboratory, size: int, seed: int) -> Picks:
     """Return the candidates of which the selector is least sure."""
-    bank = laboratory.wide
-    return picked(bank, rows_of(bank, seed, [_selector(laboratory, seed)]), "uncertain", size)
+    return _picked(laboratory, "uncertain", size, seed, [_selector(laboratory, seed)])
 
 
 def disagreement(laboratory: Laboratory, size: int, seed: int) -> Picks:
     """Return the candidates on whose steps the selectors of all seeds disagree most."""
-    bank = laboratory.wide
     models = [_selector(laboratory, each) for each in laboratory.settings.seeds]
-    return picked(bank, rows_of(bank, seed, models), "disagreement", size)
+    return _picked(laboratory, "disagreement", size, seed, models)
 
 
 def iterated(laboratory: Laboratory, size: int, seed: int) -> Picks:
     """Return what half of ``size`` labelled, and as many more by the active rule with the verifier trained on that."""
-    if size == 1:
-        return uniform(laboratory, 1, seed)
-    bank, half = laboratory.wide, size // 2
+    sizes = sizes_of(laboratory)
+    if size == sizes[0]:
+        return uniform(laboratory, size, seed)
+    half = sizes[sizes.index(size) - 1]
     before = iterated(laboratory, half, seed)
     steps = _steps(laboratory, "iterated", half, seed, lambda: _all(before), "wide")
-    more = picked(bank, rows_of(bank, seed, [steps], set(_all(before))), "convincing", size - half)
+    bank, new = laboratory.wide, problems_of(laboratory, size, seed)[half:]
+    more = picked(bank, rows_of(bank, new, seed, [steps]), "convincing")
     return [[*one, *other] for one, other in zip(before, more, strict=True)]
 
 
@@ -166,12 +183,13 @@ def _steps(
 ) -> Steps:
     """Return the scores of an arm's verifier; all arms are trained equally long, so labels alone differ."""
     # the first round of the iterated arm has nothing to choose with
-    named = "uniform" if picks == "iterated" and size == 1 else picks
+    named = "uniform" if picks == "iterated" and size == sizes_of(laboratory)[0] else picks
     return laboratory.steps(Arm("prm", named, size, seed), candidates, bank, laboratory.settings.choice_steps)
 
 
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
+    sizes = sizes_of(laboratory)
     ns = tuple(n for n in (4, 16, 64) if n <= laboratory.settings.samples)
     at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
     pickers = PICKERS | ({"iterated": iterated} if laboratory.settings.iterated else {})
@@ -181,34 +199,34 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         return tuple(_all(pickers[picks](laboratory, size, seed)))
 
     pairs = PAIRS + (ITERATED if laboratory.settings.iterated else ())
-    curves = {(picks, size): _curves(laboratory, picks, size, ns, picks_of) for picks in pickers for size in SIZES}
+    curves = {(picks, size): _curves(laboratory, picks, size, ns, picks_of) for picks in pickers for size in sizes}
     found = {
         "study": "active-learning",
         "n": list(ns),
-        "sizes": list(SIZES),
-        "best_of_n": {picks: {str(size): by_n(curves[picks, size], ns) for size in SIZES} for picks in pickers},
+        "sizes": list(sizes),
+        "best_of_n": {picks: {str(size): by_n(curves[picks, size], ns) for size in sizes} for picks in pickers},
         "differences": {
             f"{one} - {other}": {
-                str(size): differences_by_n(curves[one, size], curves[other, size], ns) for size in SIZES
+                str(size): differences_by_n(curves[one, size], curves[other, size], ns) for size in sizes
             }
             for one, other in pairs
         },
         "data_efficiency": {
-            f"{one} over {other}": {str(n): efficiency(curves, k, one, other) for k, n in enumerate(ns)}
+            f"{one} over {other}": {str(n): efficiency(curves, sizes, k, one, other) for k, n in enumerate(ns)}
             for one, other in pairs
         },
         "right answers among the picks": {
-            picks: {str(size): _share_right(laboratory, picks, size, picks_of) for size in SIZES} for picks in pickers
+            picks: {str(size): _share_right(laboratory, picks, size, picks_of) for size in sizes} for picks in pickers
         },
         "different candidates a problem": float(np.mean([len(set(row)) for row in laboratory.wide.candidates])),
         "paper": PAPER,
     }
     points = {
-        f"{picks} picks": [(float(size), interval(curves[picks, size][:, :, at])) for size in SIZES]
+        f"{picks} picks": [(float(size), interval(curves[picks, size][:, :, at])) for size in sizes]
         for picks in pickers
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} problems, by how candidates were picked"
-    return found, draw(points, x="labelled candidates a training problem", title=title, flat=policy_alone(laboratory))
+    return found, draw(points, x="labelled candidates", title=title, flat=policy_alone(laboratory))
 
 
 PicksOf: TypeAlias = Callable[[str, int, int], Sequence[Labelled]]  # of an arm, a size and a seed
@@ -229,15 +247,20 @@ def _share_right(laboratory: Laboratory, picks: str, size: int, picks_of: PicksO
 
 
 def efficiency(
-    curves: dict[tuple[str, int], Floats], k: int, one: str, other: str, resamples: int = RESAMPLES
+    curves: dict[tuple[str, int], Floats],
+    sizes: Sequence[int],
+    k: int,
+    one: str,
+    other: str,
+    resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Return the data-efficiency ratio of two arms with its 95 % interval, from resamples of seeds and problems.
 
     Where a resample's common slope is not positive, its ratio has no meaning. Such resamples are counted, and with more
     than 2.5 % of them there is no interval.
     """
-    values = np.stack([curves[picks, size][:, :, k] for picks in (one, other) for size in SIZES])
-    ratios = [_ratio(means) for means in (values.mean(axis=(1, 2)), *resampled(values, resamples))]
+    values = np.stack([curves[picks, size][:, :, k] for picks in (one, other) for size in sizes])
+    ratios = [_ratio(means, sizes) for means in (values.mean(axis=(1, 2)), *resampled(values, resamples))]
     known = [each for each in ratios[1:] if each is not None]
     without = resamples - len(known)
     low, high = np.quantile(known, [0.025, 0.975]) if without <= 0.025 * resamples else (None, None)
@@ -249,10 +272,10 @@ def efficiency(
     }
 
 
-def _ratio(means: Floats) -> float | None:
+def _ratio(means: Floats, sizes: Sequence[int]) -> float | None:
     """Return 2 ** (vertical distance / common slope) of the two arms' least-squares lines against log2 N."""
-    x = np.log2(np.array(SIZES, dtype=float))
-    ones, others = means[: len(SIZES)], means[len(SIZES) :]
+    x = np.log2(np.array(sizes, dtype=float))
+    ones, others = means[: len(sizes)], means[len(sizes) :]
     centred = x - x.mean()
     slope = float(centred @ (ones + others)) / (2 * float(centred @ centred))
     if slope <= 1e-9:

@@ -53,8 +53,6 @@ class StudySettings:
 
     Attributes:
         problems: The number of training problems.
-        choice_problems: The number of those among whose candidates the ones to label are chosen (active-learning). Few,
-            so that labels are what its arms lack.
         test_problems: The number of problems that verifiers are tested on.
         split: Where these are from: "test", or "validation" while a study is made.
         samples: Candidates of each training and test problem.
@@ -79,7 +77,6 @@ class StudySettings:
     """
 
     problems: int = 600
-    choice_problems: int = 100
     test_problems: int = 315
     split: str = "test"
     samples: int = 64
@@ -187,9 +184,8 @@ class Laboratory:
 
     @cached_property
     def wide(self) -> Bank:
-        """The candidates among which the ones to label are chosen: of some of the problems, many different ones."""
-        some = self._training_problems[: self.settings.choice_problems]
-        return self._bank("wide", some, self.settings.wide_temperature, 1.0)
+        """The candidates among which the ones to label are chosen: of the same problems, but many different ones."""
+        return self._bank("wide", self._training_problems, self.settings.wide_temperature, 1.0)
 
     @cached_property
     def test(self) -> Bank:

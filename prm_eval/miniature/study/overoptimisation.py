@@ -25,7 +25,7 @@ def weak(laboratory: Laboratory, seed: int) -> Steps:
 
     def train() -> Any:
         problems = training_problems(laboratory.settings.written, LESSON_DRAW, seed)
-        sampled = [list(dict.fromkeys(row)) for row in laboratory.train.candidates]
+        sampled = [list(dict.fromkeys(row)) for row in laboratory.wide.candidates]
         lessons = Lessons(seed, steps, problems, sampled)
         return laboratory.trained(arm.name, lambda number, encoder: lessons.batch(number, "orm", encoder), seed, steps)
 
