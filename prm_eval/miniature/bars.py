@@ -113,7 +113,7 @@ class Limits:
 
     def share(self, values: Floats) -> Interval:
         """Return the mean of values (seeds, problems) in [0, 1], with limits."""
-        return self.problems.intervals(values.mean(axis=0), self.means(values))[0]
+        return _share(self.problems.intervals(values.mean(axis=0), self.means(values))[0])
 
     def gap(self, one: Floats, other: Floats) -> Interval:
         """Return the paired difference of the means of two (seeds, problems), with limits."""
@@ -124,6 +124,11 @@ class Limits:
         """Return the limits of resampled statistics (resamples, 1)."""
         low, high = self.problems.limits(resampled)
         return float(low[0]), float(high[0])
+
+
+def _share(cell: Interval) -> Interval:
+    """Return an interval whose limits stay within 0 and 1, which Student's distribution does not know."""
+    return replace(cell, low=max(0.0, cell.low), high=min(1.0, cell.high))
 
 
 def figures_of(runs: Sequence[Run], problems: Sequence[MiniatureProblem]) -> list[Figure]:
@@ -204,5 +209,5 @@ def _false_share(limits: Limits, right: Floats, false: Floats) -> Figure:
     name = "right answers by wrong reasoning"
     rights = limits.means(right)
     low, high = limits.ends(limits.means(false) / rights) if (rights > 0).all() else (0.0, 1.0)
-    cell = Interval(float(false.sum() / max(1.0, right.sum())), low, high)
+    cell = _share(Interval(float(false.sum() / max(1.0, right.sum())), low, high))
     return _figure(name, cell, false.sum(axis=1) / np.maximum(1.0, right.sum(axis=1)), 5, 15)

@@ -22,7 +22,7 @@ from prm_eval.miniature.study.active_learning import PICKERS, _ratio, active, ba
 from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.study.laboratory import Arm, _first_below, majority
 from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
-from prm_eval.miniature.study.summaries import interval
+from prm_eval.miniature.study.summaries import difference, interval
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
 from prm_eval.miniature.verifiers import new_verifier, train_verifier
@@ -311,6 +311,14 @@ def test_limits_hold_seeds_and_problems() -> None:
     assert alone["high"] - alone["low"] == pytest.approx(2 * 1.96 * 0.1 / math.sqrt(200), rel=0.2)
     # Student's t with two degrees of freedom: 4.303 in place of 1.96
     assert found["high"] - found["low"] == pytest.approx(2 * 4.303 * seeds.std(ddof=1) / math.sqrt(3), rel=0.1)
+
+
+def test_limits_of_a_share_are_shares() -> None:
+    """An accuracy of more than 100 % would be read as a mistake of everything else, too."""
+    rates = np.repeat(np.array([[0.9], [1.0], [1.0]]), 50, axis=1)
+    assert interval(rates)["high"] == 1 and interval(1 - rates)["low"] == 0
+    assert interval(rates, share=False)["high"] > 1
+    assert difference(rates, np.ones_like(rates))["high"] > 0
 
 
 def test_the_ratio_is_the_horizontal_distance_of_two_parallel_lines() -> None:

@@ -19,14 +19,18 @@ Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000
 
 
-def interval(by_seed: Floats) -> dict[str, Any]:
+def interval(by_seed: Floats, *, share: bool = True) -> dict[str, Any]:
     """Return mean, 95 % limits and the mean of each seed for values (seeds, problems).
+
+    Those of a share stay within 0 and 1, which Student's distribution does not know.
 
     The limits hold what other problems would change (they are resampled), and what other trainings that differ as these
     do (:func:`prm_eval.evaluation.stats.seed_weights`); what all seeds share, such as the start, does not vary.
     """
     means = resampled(by_seed[None], RESAMPLES)[:, 0]
     low, high = np.quantile(means, [0.025, 0.975])
+    if share:
+        low, high = max(0.0, low), min(1.0, high)
     return {
         "value": round(float(by_seed.mean()), 6),
         "low": round(float(low), 6),
@@ -37,7 +41,7 @@ def interval(by_seed: Floats) -> dict[str, Any]:
 
 def difference(one: Floats, other: Floats, n: int | None = None) -> dict[str, Any]:
     """Return the paired difference of two (seeds, problems), as :func:`interval` does; best of 1 chooses nothing."""
-    return interval(np.zeros_like(one) if n == 1 else one - other)
+    return interval(np.zeros_like(one) if n == 1 else one - other, share=False)
 
 
 def resampled(values: Floats, count: int, seed: int = 0) -> Floats:

@@ -26,7 +26,7 @@ from prm_eval.miniature.reading import final_answer
 from prm_eval.miniature.rows import padded
 from prm_eval.miniature.study.bank import Bank, sampled_bank
 from prm_eval.miniature.study.laboratory import Floats, Laboratory, Steps
-from prm_eval.miniature.study.summaries import draw, interval
+from prm_eval.miniature.study.summaries import difference, draw, interval
 from prm_eval.miniature.train import Schedule, fit
 from prm_eval.miniature.verifiers import score
 from prm_eval.miniature.vocabulary import Encoder
@@ -59,7 +59,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
             for chooser, values in by_chooser.items()
         }
     found["gained"] = {
-        chooser: {str(each): interval(values[each][:, 0] - values[0][:, 0]) for each in rounds}
+        chooser: {str(each): difference(values[each][:, 0], values[0][:, 0]) for each in rounds}
         for chooser, values in by_chooser.items()
     }
     points = {
