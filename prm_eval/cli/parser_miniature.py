@@ -65,7 +65,7 @@ def _figures(actions: Any) -> None:
         type=Path,
         nargs="+",
         help="folders with miniature-policy, miniature-orm and miniature-prm; of several, made with different seeds, "
-        "the figures are means, with limits over seeds too",
+        "the figures are means, with limits over problems, which decide, and over trainings as well",
     )
     figures.add_argument("-o", "--output", type=Path, required=True, help="folder of the pool, rewards and figures")
     figures.add_argument("--split", choices=("validation", "test"), default="validation", help="default: %(default)s")
@@ -154,7 +154,7 @@ def _study(actions: Any) -> None:
         "--problems",
         type=positive,
         default=Later(f"{STUDY_SIZES}.problems"),
-        help="training problems (default: %(default)s)",
+        help="training problems, 8 or more for active-learning (default: %(default)s)",
     )
     study.add_argument(
         "--test-problems",
@@ -172,7 +172,8 @@ def _study(actions: Any) -> None:
         "--most-steps",
         type=positive,
         default=Later(f"{STUDY_SIZES}.most_steps"),
-        help="optimizer steps of the largest arms (default: %(default)s)",
+        help="optimizer steps of the largest arms, but of active-learning, whose arms have equally many "
+        "(default: %(default)s)",
     )
     study.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
 

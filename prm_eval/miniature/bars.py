@@ -64,6 +64,12 @@ class Figure:
         )
 
     @property
+    def held_by_trainings(self) -> bool:
+        """Whether the bar is met by the limits over problems and trainings too."""
+        low = self.low if self.trainings is None else self.trainings[0]
+        return self.held and (self.above is None or low > self.above)
+
+    @property
     def bar(self) -> str:
         """The bar in words."""
         if self.most is not None:
@@ -113,7 +119,7 @@ class Limits:
 
     def share(self, values: Floats) -> Interval:
         """Return the mean of values (seeds, problems) in [0, 1], with limits."""
-        return _share(self.problems.intervals(values.mean(axis=0), self.means(values))[0])
+        return self.problems.intervals(values.mean(axis=0), self.means(values))[0]
 
     def gap(self, one: Floats, other: Floats) -> Interval:
         """Return the paired difference of the means of two (seeds, problems), with limits."""
@@ -204,10 +210,13 @@ def _levels(mean: Floats, problems: Sequence[MiniatureProblem], trainings: bool)
 def _false_share(limits: Limits, right: Floats, false: Floats) -> Figure:
     """Return the share of right answers that were reached by wrong reasoning: a ratio of sums over problems and seeds.
 
-    A resample without a right answer has none: the policy (nearly) never answers right.
+    Its limits are linear in what varies (the delta method), because Student's weights can be negative and a ratio of
+    what they give can be anything. Without a right answer there is no share, and the limits are 0 and 1.
     """
     name = "right answers by wrong reasoning"
-    rights = limits.means(right)
-    low, high = limits.ends(limits.means(false) / rights) if (rights > 0).all() else (0.0, 1.0)
-    cell = _share(Interval(float(false.sum() / max(1.0, right.sum())), low, high))
+    ratio = float(false.sum() / max(1.0, right.sum()))
+    low, high = 0.0, 1.0
+    if right.any():
+        low, high = limits.ends(ratio + limits.means(false - ratio * right) / right.mean())
+    cell = _share(Interval(ratio, low, high))
     return _figure(name, cell, false.sum(axis=1) / np.maximum(1.0, right.sum(axis=1)), 5, 15)

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from prm_eval.miniature.data import Labelled, draw_training, label
-from prm_eval.miniature.plan import Plan
-from prm_eval.miniature.problems import MiniatureProblem
+from prm_eval.miniature.data import Labelled, draw_cell, label
+from prm_eval.miniature.problems import MiniatureProblem, draw
 from prm_eval.miniature.sampling import sample
 from prm_eval.progress import Progress, silent
 from prm_eval.records import Problem
@@ -24,11 +23,13 @@ POLICY_DRAW, LESSON_DRAW = "policy-candidates", "lessons"
 def training_problems(count: int, name: str, seed: int | str) -> list[MiniatureProblem]:
     """Return problems drawn from the training split; ``name`` and ``seed`` determine the draw."""
     rng = random.Random(f"{name} {seed}")  # noqa: S311 (no secret: training data)
-    return [_problem(*draw_training(rng), f"miniature-{name}/{seed}/{index}") for index in range(count)]
+    return [_problem(rng, f"miniature-{name}/{seed}/{index}") for index in range(count)]
 
 
-def _problem(statement: str, plan: Plan, problem_id: str) -> MiniatureProblem:
-    return MiniatureProblem(Problem(problem_id, statement, plan.gold), plan)
+def _problem(rng: random.Random, problem_id: str) -> MiniatureProblem:
+    cell = draw_cell(rng)
+    statement, plan = draw(rng, *cell, "train")
+    return MiniatureProblem(Problem(problem_id, statement, plan.gold, *cell), plan)
 
 
 def policy_candidates(

@@ -129,10 +129,13 @@ def facts() -> tuple[tuple[tuple[str, Fraction, Fraction, Fraction], ...], ...]:
 
 
 def draw_training(rng: random.Random) -> tuple[str, Plan]:
-    """Return a problem drawn from the training split; levels 2 to 5 are drawn twice as often as the easiest."""
-    subject = rng.choice(tuple(SUBJECTS))
-    level = rng.choices(tuple(OPERATIONS_OF_LEVEL), (1, 2, 2, 2, 2))[0]
-    return draw(rng, subject, level, "train")
+    """Return a problem drawn from the training split, of :func:`draw_cell`."""
+    return draw(rng, *draw_cell(rng), "train")
+
+
+def draw_cell(rng: random.Random) -> tuple[str, int]:
+    """Return a subject and a level; levels 2 to 5 are drawn twice as often as the easiest."""
+    return rng.choice(tuple(SUBJECTS)), rng.choices(tuple(OPERATIONS_OF_LEVEL), (1, 2, 2, 2, 2))[0]
 
 
 def backbone_text(encoder: Encoder, seen: Seen = lambda plan: None) -> Texts:

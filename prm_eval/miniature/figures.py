@@ -64,6 +64,7 @@ class Found:
             seeds = f"  ({', '.join(f'{value:.1f}' for value in each.seeds)})" if each.seeds else ""
             limits = f"{each.value:>7.1f}{each.low:>7.1f}{each.high:>7.1f}"
             wide = "[{:.1f}, {:.1f}]".format(*each.trainings) if each.trainings else ""
+            verdict += " by these, not over trainings" if each.held and not each.held_by_trainings else ""
             lines.append(f"{each.name:<46}{limits}{wide:>{len(several)}}  {each.bar}: {verdict}{seeds}")
         return "\n".join(lines)
 
@@ -161,7 +162,12 @@ def _write(found: Found, folder: Path) -> None:
         folder / "figures.json",
         found.about
         | {"ns": list(found.ns), "curves": found.curves, "versions": software_versions("torch", "transformers")}
-        | {"figures": [asdict(each) | {"held": each.held, "bar": each.bar} for each in found.figures]},
+        | {
+            "figures": [
+                asdict(each) | {"held": each.held, "held_by_trainings": each.held_by_trainings, "bar": each.bar}
+                for each in found.figures
+            ]
+        },
     )
 
 

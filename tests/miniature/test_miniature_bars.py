@@ -108,6 +108,30 @@ def test_a_resample_without_right_answers_has_no_share() -> None:
     assert one_of_two.value == pytest.approx(10) and one_of_two.seeds == pytest.approx((10, 0))
 
 
+def test_a_share_of_right_answers_has_limits_over_trainings() -> None:
+    """Student's weights can be negative: a ratio of resampled sums would be anything, and its limits 0 and 100."""
+    rng = np.random.default_rng(3)
+    runs = []
+    for seed, level in enumerate((18, 20, 22)):
+        right = rng.poisson(level, 70).astype(float)
+        runs.append(replace(run_of(seed), right=right, false=rng.binomial(right.astype(int), 0.1 + 0.01 * seed) * 1.0))
+    figure = found_of(*runs)[FALSE]
+    low, high = figure.trainings
+    assert figure.value - 12 < low < figure.low < figure.value < figure.high < high < figure.value + 12
+    one = found_of(runs[0])[FALSE]
+    draws = rng.integers(0, 70, (20_000, 70))
+    ratios = 100 * runs[0].false[draws].sum(axis=1) / runs[0].right[draws].sum(axis=1)
+    assert (one.low, one.high) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), abs=0.3)
+
+
+def test_a_bar_may_be_held_by_these_models_and_not_over_trainings() -> None:
+    """The second verdict is what a reader needs who would train again."""
+    figure = Figure("x", 20.0, 15.0, 25.0, least=5, above=0, seeds=(10.0, 30.0), trainings=(-5.0, 45.0))
+    assert figure.held and not figure.held_by_trainings
+    assert replace(figure, trainings=(0.5, 39.5)).held_by_trainings
+    assert not replace(figure, value=4.0, trainings=(0.5, 7.5)).held_by_trainings
+
+
 @pytest.mark.parametrize(
     ("given", "held", "bar"),
     [

@@ -23,15 +23,24 @@ from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.study.laboratory import Arm, _first_below, majority
 from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
 from prm_eval.miniature.study.summaries import difference, interval
+from prm_eval.miniature.study.supervision import KINDS
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
 from prm_eval.miniature.verifiers import new_verifier, train_verifier
 
 SIZE = {
     "problems": 8, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3,
-    "choice_steps": 2, "start_steps": 2, "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2,
+    "choice_steps": 5, "start_steps": 2, "weak_steps": 2, "written": 8, "taught": 8, "tries": 2, "policy_steps": 2,
 }  # fmt: skip
 SMALL = StudySettings(seeds=(0, 1), rounds=1, iterated=True, **SIZE)
+
+
+LEGENDS = {
+    "active-learning": [f"{each} picks" for each in (*PICKERS, "iterated")],
+    "out-of-distribution": [f"{by}, {how}" for by in (SEEN, UNSEEN, "majority") for how in ("subject", "level")],
+    "supervision": [*KINDS, "the policy alone", "majority of 4"],
+    "teaching": [f"chosen by {each}" for each in CHOOSERS],
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +84,19 @@ def test_an_arm_learns_from_where_all_start(models, tmp_path, monkeypatch) -> No
 
 @pytest.mark.parametrize("name", sorted(STUDIES))
 def test_every_study_writes_figures_and_a_picture(laboratory, name, tmp_path) -> None:
-    """Each has limits for every figure, a value for each seed, and the same bytes when it is run again."""
+    """Each has limits for every figure, a value for each seed, and the same bytes when it is run again.
+
+    No curve of its picture is left out.
+    """
     files = run_study(name, laboratory, tmp_path / "one")
     again = run_study(name, laboratory, tmp_path / "two")
     for first, second in zip(files, again, strict=True):
         assert first.read_bytes() == second.read_bytes()
     found = json.loads(files[0].read_text())
-    assert files[1].read_text().startswith("<svg")
+    picture = files[1].read_text()
+    assert picture.startswith("<svg")
+    legend = LEGENDS.get(name, ())
+    assert [each for each in legend if f">{each}<" not in picture] == []
     figures = list(walk(found))
     assert figures
     for each in figures:
@@ -181,11 +196,50 @@ def test_larger_picks_of_rounds_hold_the_smaller_ones(laboratory) -> None:
 
 
 def test_the_first_round_is_uniform(laboratory, tmp_path) -> None:
-    """It has no verifier to choose with; trained apart it would only be another draw of the same arm."""
+    """It has no verifier to choose with: trained apart, it would be the same verifier for twice the time."""
     run_study("active-learning", laboratory, tmp_path)
     names = {each.name for each in (laboratory.folder / "arms").iterdir()}
     assert "prm-uniform-1-seed0" in names and "prm-iterated-2-seed0" in names
     assert "prm-iterated-1-seed0" not in names
+    # the verifier of each round is asked about the bank; of the last one nothing is left to choose
+    asked = {each.parent.name for each in (laboratory.folder / "arms").glob("prm-iterated-*/wide.npz")}
+    assert asked == {f"prm-iterated-{size}-seed{seed}" for size in (2, 4) for seed in (0, 1)}
+
+
+def test_arms_learn_equally_long(laboratory, tmp_path) -> None:
+    """Arms of more labels that also learn longer would show what steps are worth, not labels."""
+    run_study("active-learning", laboratory, tmp_path)
+    for picks in (*PICKERS, "iterated"):
+        for path in (laboratory.folder / "arms").glob(f"prm-{picks}-*/arm.json"):
+            assert json.loads(path.read_text())["steps"] == SMALL.choice_steps != SMALL.most_steps
+
+
+def test_rounds_choose_by_what_they_have_learnt() -> None:
+    """An arm that always asked the first selector would not be the iterated one."""
+    fake = fake_laboratory(lambda k: k % 4 == 3)
+    asked = []
+
+    def steps(arm, candidates, *rest):
+        asked.append((arm.picks, arm.size, len(candidates())))
+        return [[(float(k if arm.size == 5 else -k),) for k in range(20)] for _ in range(40)]
+
+    fake.steps = steps
+    picks = iterated(fake, 20, 0)
+    # as many candidates were learnt from as were labelled; the first are uniform
+    assert asked == [("uniform", 5, 5), ("iterated", 10, 10)]
+    order = problems_of(fake, 20, 0)
+    assert {each.text for number in order[5:10] for each in picks[number]} <= {"t18", "t19"}
+    assert {each.text for number in order[10:] for each in picks[number]} <= {"t0", "t3"}
+
+
+def test_one_selector_does_not_disagree(models, laboratory, tmp_path) -> None:
+    """Its picks would be random ones under another name; and those of two seeds are not those of three."""
+    assert {each.name for each in (laboratory.folder / "arms").glob("prm-disagreement-*-4-seed0")} == {
+        "prm-disagreement-of-0-1-4-seed0"
+    }
+    alone = SimpleNamespace(settings=replace(SMALL, problems=4))
+    with pytest.raises(PrmEvalError, match="--problems: found 4; expected 8 or more"):
+        sizes_of(alone)
 
 
 def test_the_majority_of_few_candidates_is_counted_exactly() -> None:
@@ -232,12 +286,15 @@ def test_active_picks_are_wrong_answers_first() -> None:
 
 def test_balanced_picks_have_the_balance_and_nothing_else_of_active_ones() -> None:
     """Else a control for the balance would hold some of the selector's choice, or not the balance."""
-    fake = fake_laboratory(lambda k: k % 4 == 1)
+    fake = fake_laboratory(lambda k: k % 4 == 3)
     for size in (10, 40):
         for one, other in zip(active(fake, size, 0), balanced(fake, size, 0), strict=True):
             assert sum(each.answer_right for each in one) == sum(each.answer_right for each in other)
-    places = [int(each.text[1:]) for some in balanced(fake, 40, 0) for each in some]
-    assert 7 < np.mean(places) < 12  # of 20 in their order: active ones are at 17 and above
+    found = {right: [each for some in balanced(fake, 40, 0) for each in some if each.answer_right == right]
+             for right in (True, False)}  # fmt: skip
+    assert len(found[True]) == 8 and {each.text for some in active(fake, 40, 0) for each in some} == {"t18", "t19"}
+    for some in found.values():  # of 20 in their order; active ones are at the end
+        assert 4 < np.mean([int(each.text[1:]) for each in some]) < 15
 
 
 def test_labels_of_the_large_one_differ_from_the_oracle_only_in_steps(laboratory) -> None:
@@ -257,15 +314,32 @@ def test_the_first_step_below_the_threshold(chances, first) -> None:
 
 
 def test_what_is_left_out_is_not_learnt_from(laboratory) -> None:
-    """A verifier out of distribution that saw the subject would be none."""
-    problems = laboratory.train.problems
-    unseen = parts(laboratory, "subject", UNSEEN)
+    """A verifier out of distribution that saw the subject, or the levels, would be none."""
+    from prm_eval.miniature.data import Labelled
+    from prm_eval.miniature.study.bank import Bank, study_problems
+
+    problems = study_problems("train", 100)
+    rows = [tuple(Labelled(each.problem.statement, f"t{k}", None, True) for k in range(4)) for each in problems]
+    large = SimpleNamespace(train=Bank(tuple(problems), tuple(rows)), test=laboratory.test)
+    large.drawn = lambda size, seed: Laboratory.drawn(large, size, seed)
+    unseen = parts(large, "subject", UNSEEN)
     assert len(unseen) == len(SUBJECTS)
     for subject, part in zip(SUBJECTS, unseen, strict=True):
         left_out = {each.problem.statement for each in problems if each.problem.subject == subject}
-        found = {each.statement for each in learnt(laboratory, part, 0)}
-        assert len(found) == len(problems) - len(left_out) and not found & left_out
+        found = {each.statement for each in learnt(large, part, 0)}
+        assert left_out and len(found) == len(problems) - len(left_out) and not found & left_out
         assert [each.problem.subject == subject for each in laboratory.test.problems] == part.tested.tolist()
+    (levels,) = parts(large, "level", UNSEEN)
+    low = {each.problem.statement for each in problems if each.problem.level <= 3}
+    assert {each.statement for each in learnt(large, levels, 0)} == low and 10 < len(low) < 90
+    for how in ("subject", "level"):
+        (seen,) = parts(large, how, SEEN)
+        kinds = {each.problem.subject if how == "subject" else each.problem.level > 3 for each in problems}
+        assert {
+            each.problem.subject if how == "subject" else each.problem.level > 3
+            for each in problems
+            if each.problem.statement in {one.statement for one in learnt(large, seen, 0)}
+        } == kinds
 
 
 @pytest.mark.parametrize("how", ["subject", "level"])

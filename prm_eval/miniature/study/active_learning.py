@@ -6,14 +6,19 @@ All get process labels, all verifiers start alike and learn equally long, and ar
 problems:
 
 * ``uniform``: random ones. With the smallest N this is also the selector, which scores the whole bank for the arms
-  below; its labels are not counted, as in the paper.
-* ``active``: the paper's rule, 80 % the most convincing wrong answers, 20 % the most convincing of the rest.
+  below. Its labels are not counted, as in the paper, and its problems are among theirs, as in the paper.
+* ``active``: the paper's rule, of 80 % of the problems the most convincing wrong answer, of the others the most
+  convincing candidate.
 * ``balanced``: of each problem as many right and wrong answers as ``active`` takes, at random. What ``active`` is
   better than this is worth of the selector; the rest is worth of the balance.
 * ``uncertain``, ``disagreement``: the rules of ``prm-eval label queue`` of these names, the second with the selectors
-  of all seeds; where it calls fewer than N candidates doubtful, random ones follow.
+  of all seeds (which saw other labels each); where it calls no candidate of a problem doubtful, it takes a random one.
 * ``iterated``, on request: N doubles from the smallest, each time by the active rule with the verifier that was trained
   on what is labelled so far (the talk's iterated form). Here all labels count.
+
+The paper has a fixed set of problems and N candidates of each. Here such arms hardly differ: 600 labels of as many
+problems are worth what 3,000 of the same problems are (the study of supervision). At the largest N all seeds have the
+same problems, so there they differ by their candidates and orders alone.
 
 The rules are those of :mod:`prm_eval.labelling.queue_rules`.
 
@@ -31,6 +36,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from prm_eval.errors import PrmEvalError
 from prm_eval.labelling.queue_rules import Ask, Row, RuleName, choose, lot_of
 from prm_eval.miniature.data import Labelled
 from prm_eval.miniature.study.bank import Bank
@@ -46,7 +52,16 @@ Picks: TypeAlias = list[list[Labelled]]  # of every problem
 
 
 def sizes_of(laboratory: Laboratory) -> tuple[int, ...]:
-    """Return the numbers of labels that arms are compared at."""
+    """Return the numbers of labels that arms are compared at.
+
+    Raises:
+        PrmEvalError: There are fewer training problems than parts.
+    """
+    if laboratory.settings.problems < max(PARTS):
+        raise PrmEvalError(
+            f"--problems: found {laboratory.settings.problems}; expected {max(PARTS)} or more, because the smallest arm"
+            f" labels an {max(PARTS)}th of them"
+        )
     return tuple(laboratory.settings.problems // part for part in PARTS)
 
 
@@ -184,6 +199,9 @@ def _steps(
     """Return the scores of an arm's verifier; all arms are trained equally long, so labels alone differ."""
     # the first round of the iterated arm has nothing to choose with
     named = "uniform" if picks == "iterated" and size == sizes_of(laboratory)[0] else picks
+    if picks == "disagreement":
+        # these picks are other ones where there are other selectors
+        named += "-of-" + "-".join(map(str, laboratory.settings.seeds))
     return laboratory.steps(Arm("prm", named, size, seed), candidates, bank, laboratory.settings.choice_steps)
 
 
@@ -193,12 +211,19 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     ns = tuple(n for n in (4, 16, 64) if n <= laboratory.settings.samples)
     at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
     pickers = PICKERS | ({"iterated": iterated} if laboratory.settings.iterated else {})
+    if len(laboratory.settings.seeds) < 2:
+        del pickers["disagreement"]  # a single selector agrees with itself
 
     @cache
     def picks_of(picks: str, size: int, seed: int) -> tuple[Labelled, ...]:
         return tuple(_all(pickers[picks](laboratory, size, seed)))
 
-    pairs = PAIRS + (ITERATED if laboratory.settings.iterated else ())
+    pairs = [pair for pair in (*PAIRS, *ITERATED) if set(pair) <= set(pickers)]
+
+    def sizes_between(one: str) -> tuple[int, ...]:
+        # the first round of the iterated arm is the uniform one
+        return sizes[1:] if one == "iterated" else sizes
+
     curves = {(picks, size): _curves(laboratory, picks, size, ns, picks_of) for picks in pickers for size in sizes}
     found = {
         "study": "active-learning",
@@ -207,12 +232,14 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         "best_of_n": {picks: {str(size): by_n(curves[picks, size], ns) for size in sizes} for picks in pickers},
         "differences": {
             f"{one} - {other}": {
-                str(size): differences_by_n(curves[one, size], curves[other, size], ns) for size in sizes
+                str(size): differences_by_n(curves[one, size], curves[other, size], ns) for size in sizes_between(one)
             }
             for one, other in pairs
         },
         "data_efficiency": {
-            f"{one} over {other}": {str(n): efficiency(curves, sizes, k, one, other) for k, n in enumerate(ns)}
+            f"{one} over {other}": {
+                str(n): efficiency(curves, sizes_between(one), k, one, other) for k, n in enumerate(ns)
+            }
             for one, other in pairs
         },
         "right answers among the picks": {

@@ -4,8 +4,8 @@ The paper tests its verifiers on exams that nobody had trained on. Here each sub
 learn from the rest; they are tested on the problems of that subject, and all subjects together are the whole test set.
 Another pair learns from levels 1 to 3 and is tested on 4 and 5. Beside them stands a verifier that learnt from as many
 problems of all kinds as they have on average, and the majority vote, which learnt nothing. The policy knows all kinds,
-and so does the start of the verifiers, which is single facts. All have process labels: outcome labels of so few
-candidates leave a verifier below the vote (the study of supervision), in and out of distribution.
+and so does the start of the verifiers, which is single facts. All have process labels: with outcome labels of so few
+candidates a verifier is below the vote on all kinds already, as the study of supervision shows.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         f"{by}, {how}": [(float(n), interval(curves[how, by][:, :, k])) for k, n in enumerate(ns)]
         for how, by in itertools.product(HOW, (SEEN, UNSEEN, VOTE))
     }
-    title = "Best of n on problems of a subject, or of levels, that the verifier was not trained on"
+    title = "Best of n on every subject, or on levels 4 and 5, by verifiers trained on the rest or on all"
     return found, draw(points, x="n, candidates a problem", title=title)
 
 

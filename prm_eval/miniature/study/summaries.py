@@ -17,6 +17,8 @@ from prm_eval.store.writing import write_text
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000
+# of Okabe and Ito, which colour-blind readers can tell apart
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def interval(by_seed: Floats, *, share: bool = True) -> dict[str, Any]:
@@ -141,7 +143,10 @@ def draw(
         title: The title of the picture.
         log: Whether the x axis is logarithmic.
         ticks: Labels of the x axis by place, where they are not the numbers.
-        flat: Horizontal lines by name.
+        flat: Horizontal lines by name, at most two.
+
+    Raises:
+        ValueError: There are more curves than colours.
     """
     import matplotlib
 
@@ -153,17 +158,17 @@ def draw(
              "axes.spines.right": False}  # fmt: skip
     with matplotlib.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(8.5, 4.8), layout="constrained")
-        for colour, (name, points) in zip(
-            ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"), curves.items(), strict=False
-        ):
+        if len(curves) > len(COLOURS):
+            raise ValueError(f"{len(curves)} curves; a picture has colours for {len(COLOURS)}")
+        for colour, (name, points) in zip(COLOURS, curves.items(), strict=False):
             xs = [at for at, _ in points]
             axes.plot(xs, [100 * each["value"] for _, each in points], "o-", color=colour, label=name, linewidth=2)
             low, high = ([100 * each[side] for _, each in points] for side in ("low", "high"))
             axes.fill_between(xs, low, high, color=colour, alpha=0.13, linewidth=0)
             for at, each in points:
                 axes.plot([at] * len(each["seeds"]), [100 * v for v in each["seeds"]], ".", color=colour, markersize=4)
-        for name, value in (flat or {}).items():
-            axes.axhline(100 * value, color="#444444", linestyle="--", linewidth=1.2, label=name)
+        for line, (name, value) in zip(("--", ":"), (flat or {}).items(), strict=False):
+            axes.axhline(100 * value, color="#444444", linestyle=line, linewidth=1.2, label=name)
         places = sorted({at for points in curves.values() for at, _ in points})
         if log:
             axes.set_xscale("log")

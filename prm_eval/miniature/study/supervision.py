@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, of_seeds
+from prm_eval.miniature.study.laboratory import Arm, Floats, Laboratory, Steps, majority, of_seeds
 from prm_eval.miniature.study.summaries import by_n, difference, differences_by_n, draw, interval
 
 HEADLINE = 16  # the n of the picture; the JSON file has all n
@@ -57,6 +57,12 @@ def policy_alone(laboratory: Laboratory) -> dict[str, float]:
     return {"the policy alone": float(laboratory.test.correct.mean())}
 
 
+def without_verifier(laboratory: Laboratory, n: int) -> dict[str, float]:
+    """Return the accuracies of one candidate and of the vote among n, as lines for a picture."""
+    votes = majority(laboratory.test, (n,)).mean()
+    return policy_alone(laboratory) | {f"majority of {n}": float(votes)}
+
+
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
     m = laboratory.settings.samples
@@ -76,9 +82,12 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         },
         "labels of PRM_large": _agreement(laboratory),
         "mean_at_1": float(laboratory.test.correct.mean()),
+        "majority": dict(zip(map(str, ns), majority(laboratory.test, ns).mean(axis=0).tolist(), strict=True)),
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} problems, by what the verifier learnt from"
-    return found, draw(points, x="candidates a training problem", title=title, flat=policy_alone(laboratory))
+    return found, draw(
+        points, x="candidates a training problem", title=title, flat=without_verifier(laboratory, ns[at])
+    )
 
 
 def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...]) -> dict[str, Any]:
