@@ -22,7 +22,7 @@ from prm_eval.miniature.study.active_learning import PICKERS, _ratio, active, ba
 from prm_eval.miniature.study.difficulty import quintiles
 from prm_eval.miniature.study.laboratory import Arm, _first_below, majority
 from prm_eval.miniature.study.out_of_distribution import SEEN, UNSEEN, learnt, parts
-from prm_eval.miniature.study.summaries import difference, interval
+from prm_eval.miniature.study.summaries import COLOURS, DASHES, difference, draw, interval
 from prm_eval.miniature.study.supervision import KINDS
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
@@ -385,6 +385,22 @@ def test_limits_hold_seeds_and_problems() -> None:
     assert alone["high"] - alone["low"] == pytest.approx(2 * 1.96 * 0.1 / math.sqrt(200), rel=0.2)
     # Student's t with two degrees of freedom: 4.303 in place of 1.96
     assert found["high"] - found["low"] == pytest.approx(2 * 4.303 * seeds.std(ddof=1) / math.sqrt(3), rel=0.1)
+
+
+def test_a_picture_leaves_no_curve_and_no_line_out() -> None:
+    """A sixth curve, and a third line, were once left out without a word."""
+    point = [(1.0, {"value": 0.5, "low": 0.4, "high": 0.6, "seeds": [0.5]})]
+    for count, kind in ((len(COLOURS), "curves"), (len(DASHES), "flat")):
+        for some in (count, count + 1):
+            names = [f"{kind} {each}" for each in range(some)]
+            curves = dict.fromkeys(names, point) if kind == "curves" else {"one": point}
+            flat = dict.fromkeys(names, 0.5) if kind == "flat" else None
+            if some > count:
+                with pytest.raises(ValueError, match="zip"):
+                    draw(curves, x="n", title="", flat=flat)
+            else:
+                picture = draw(curves, x="n", title="", flat=flat)
+                assert all(f">{each}<" in picture for each in names)
 
 
 def test_limits_of_a_share_are_shares() -> None:

@@ -1,9 +1,8 @@
 """Active learning (Lightman et al. 2023, section 4.2 and figure 4a): which candidates to label.
 
 The bank is sampled at a higher temperature, so that a problem has many different candidates. An arm takes N candidates,
-one of each of N random problems: a verifier that knows the facts learns little from a second one of the same problem.
-All get process labels, all verifiers start alike and learn equally long, and arms are compared at equal N, on the same
-problems:
+one of each of N random problems. All get process labels, all verifiers start alike and learn equally long, and arms are
+compared at equal N, on the same problems:
 
 * ``uniform``: random ones. With the smallest N this is also the selector, which scores the whole bank for the arms
   below. Its labels are not counted, as in the paper, and its problems are among theirs, as in the paper.
@@ -16,9 +15,9 @@ problems:
 * ``iterated``, on request: N doubles from the smallest, each time by the active rule with the verifier that was trained
   on what is labelled so far (the talk's iterated form). Here all labels count.
 
-The paper has a fixed set of problems and N candidates of each. Here such arms hardly differ: 600 labels of as many
-problems are worth what 3,000 of the same problems are (the study of supervision). At the largest N all seeds have the
-same problems, so there they differ by their candidates and orders alone.
+The paper has a fixed set of problems and N candidates of each. Here such arms hardly differ: in the study of
+supervision 600 labels of as many problems come within three points of 2,900 of the same problems. At the largest N all
+seeds have the same problems, so there they differ by their candidates and orders alone.
 
 The rules are those of :mod:`prm_eval.labelling.queue_rules`.
 

@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 RESAMPLES = 10_000
 # of Okabe and Ito, which colour-blind readers can tell apart
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("--", ":")
 
 
 def interval(by_seed: Floats, *, share: bool = True) -> dict[str, Any]:
@@ -143,10 +144,10 @@ def draw(
         title: The title of the picture.
         log: Whether the x axis is logarithmic.
         ticks: Labels of the x axis by place, where they are not the numbers.
-        flat: Horizontal lines by name, at most two.
+        flat: Horizontal lines by name.
 
     Raises:
-        ValueError: There are more curves than colours.
+        ValueError: There are more curves than :data:`COLOURS`, or more lines than :data:`DASHES`.
     """
     import matplotlib
 
@@ -158,17 +159,16 @@ def draw(
              "axes.spines.right": False}  # fmt: skip
     with matplotlib.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(8.5, 4.8), layout="constrained")
-        if len(curves) > len(COLOURS):
-            raise ValueError(f"{len(curves)} curves; a picture has colours for {len(COLOURS)}")
-        for colour, (name, points) in zip(COLOURS, curves.items(), strict=False):
+        for colour, (name, points) in zip(COLOURS[: len(curves)], curves.items(), strict=True):
             xs = [at for at, _ in points]
             axes.plot(xs, [100 * each["value"] for _, each in points], "o-", color=colour, label=name, linewidth=2)
             low, high = ([100 * each[side] for _, each in points] for side in ("low", "high"))
             axes.fill_between(xs, low, high, color=colour, alpha=0.13, linewidth=0)
             for at, each in points:
                 axes.plot([at] * len(each["seeds"]), [100 * v for v in each["seeds"]], ".", color=colour, markersize=4)
-        for line, (name, value) in zip(("--", ":"), (flat or {}).items(), strict=False):
-            axes.axhline(100 * value, color="#444444", linestyle=line, linewidth=1.2, label=name)
+        lines = flat or {}
+        for dash, (name, value) in zip(DASHES[: len(lines)], lines.items(), strict=True):
+            axes.axhline(100 * value, color="#444444", linestyle=dash, linewidth=1.2, label=name)
         places = sorted({at for points in curves.values() for at, _ in points})
         if log:
             axes.set_xscale("log")

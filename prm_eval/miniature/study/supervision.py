@@ -57,12 +57,6 @@ def policy_alone(laboratory: Laboratory) -> dict[str, float]:
     return {"the policy alone": float(laboratory.test.correct.mean())}
 
 
-def without_verifier(laboratory: Laboratory, n: int) -> dict[str, float]:
-    """Return the accuracies of one candidate and of the vote among n, as lines for a picture."""
-    votes = majority(laboratory.test, (n,)).mean()
-    return policy_alone(laboratory) | {f"majority of {n}": float(votes)}
-
-
 def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     """Return the study's figures and its picture."""
     m = laboratory.settings.samples
@@ -70,6 +64,7 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
     sizes = tuple(size for size in SIZES if size <= m)
     at = ns.index(HEADLINE) if HEADLINE in ns else len(ns) - 1
     curves = {(kind, size): drawn_curves(laboratory, kind, size, ns) for kind in KINDS for size in sizes}
+    votes = majority(laboratory.test, ns).mean(axis=0)
     points = {kind: [(float(size), interval(curves[kind, size][:, :, at])) for size in sizes] for kind in KINDS}
     found = {
         "study": "supervision",
@@ -82,12 +77,11 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         },
         "labels of PRM_large": _agreement(laboratory),
         "mean_at_1": float(laboratory.test.correct.mean()),
-        "majority": dict(zip(map(str, ns), majority(laboratory.test, ns).mean(axis=0).tolist(), strict=True)),
+        "majority": {str(n): float(vote) for n, vote in zip(ns, votes, strict=True)},
     }
     title = f"Best of {ns[at]} on {laboratory.settings.test_problems} problems, by what the verifier learnt from"
-    return found, draw(
-        points, x="candidates a training problem", title=title, flat=without_verifier(laboratory, ns[at])
-    )
+    flat = policy_alone(laboratory) | {f"majority of {ns[at]}": float(votes[at])}
+    return found, draw(points, x="candidates a training problem", title=title, flat=flat)
 
 
 def _gaps(curves: dict[tuple[Any, int], Floats], size: int, ns: tuple[int, ...]) -> dict[str, Any]:
