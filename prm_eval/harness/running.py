@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -127,12 +127,18 @@ def _of_all_sets(notes: RunNotes) -> list[str]:
 def _lm_eval(arguments: list[str]) -> None:
     from lm_eval.__main__ import cli_evaluate
 
+    from prm_eval.harness.task_index import own_tasks_first  # which imports lm_eval
+
+    # tasks of a folder of one's own may refer to any of lm_eval's: those are all indexed then, as lm_eval does
+    index: AbstractContextManager[None] = nullcontext()
     if not any(each.partition("=")[0] == "--include_path" for each in arguments):
         arguments = [*arguments, "--include_path", str(tasks_path())]
+        index = own_tasks_first()
     before = sys.argv
     sys.argv = ["lm_eval", "run", *arguments]
     try:
-        cli_evaluate()
+        with index:
+            cli_evaluate()
     finally:
         sys.argv = before
 
