@@ -135,11 +135,12 @@ class SourceFile:
 
     def _parquet(self) -> Iterator[Place]:
         import pyarrow as pa
-        import pyarrow.parquet as pq
+
+        from prm_eval.store.tables import parquet_file  # which imports pyarrow
 
         number = 0
         try:
-            with pq.ParquetFile(self.path) as file:
+            with parquet_file(self.path) as file:
                 for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
                     for fields in batch.to_pylist():
                         number += 1

@@ -148,6 +148,27 @@ def test_damaged_data_is_a_fault_of_the_file(tmp_path: Path) -> None:
             read()
 
 
+def test_a_flipped_bit_is_never_read_as_data(tmp_path: Path) -> None:
+    """A disk or a copy that changes one bit of a text or a reward must not change a figure in silence."""
+    path = tmp_path / "t.parquet"
+    with TableWriter(path, SCHEMA) as writer:
+        for number in range(200):
+            writer.add({"problem_id": f"problem {number * 7919 % 1000}", "value": number * 104729 % 1000})
+    sound, before = path.read_bytes(), blocks(path)
+    footer = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+    found = []
+    for place in range(4, footer):
+        damaged = bytearray(sound)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found.append(blocks(path))
+        except DataError:
+            found.append(None)
+    assert all(each is None or each == before for each in found)
+    assert found.count(None) > 0.9 * len(found)
+
+
 @pytest.mark.parametrize(
     "columns, message",
     [

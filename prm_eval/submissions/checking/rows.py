@@ -35,7 +35,7 @@ from prm_eval.rewards.files.reading import (
 )
 from prm_eval.rewards.files.row_checks import read_block
 from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays
-from prm_eval.store.tables import compatible, in_words
+from prm_eval.store.tables import compatible, in_words, parquet_file
 from prm_eval.store.typed import shown
 from prm_eval.texts.steps import split_steps
 
@@ -156,7 +156,7 @@ def check_rows(path: Path, expected: Expected, form: Form) -> tuple[list[RowFaul
 def _in_order(path: Path, expected: Expected, form: Form) -> StepArrays | None:
     """Return the step rewards of a file that has no fault at all, read at once; None for every other file."""
     try:
-        if any(_footer(pq.ParquetFile(path), expected)):
+        if any(_footer(parquet_file(path), expected)):
             return None
         table = whole_table(path, expected.counts)
         if not same_candidates(table, expected.ids):
@@ -183,11 +183,11 @@ def _same_twins(steps: StepArrays, expected: Expected) -> bool:
 
 def _walked(path: Path, expected: Expected, form: Form) -> Checked:
     try:
-        file = pq.ParquetFile(path)
+        file = parquet_file(path)
         found = list(_footer(file, expected))
         if found and not all(each.kind == "row-count" for each in found):
             return Checked(found, {})
-        file = pq.ParquetFile(path, read_dictionary=dictionary_texts(file.metadata))
+        file = parquet_file(path, dictionary_texts(file.metadata))
         walk = _Walk(expected, form)
         row = 1
         for batch in file.iter_batches(batch_size=ROWS_PER_BATCH):
