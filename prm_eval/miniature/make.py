@@ -33,6 +33,7 @@ from prm_eval.miniature.verifiers import new_verifier
 from prm_eval.miniature.vocabulary import Encoder
 from prm_eval.pools.format import software_versions
 from prm_eval.progress import Bars, Progress, no_bars, silent
+from prm_eval.rewards.engine.machine import device_name
 from prm_eval.rewards.models.checkpoint import weight_hashes
 from prm_eval.store.writing import write_json
 
@@ -214,7 +215,9 @@ class _Maker:
             started = time.monotonic()
             facts = getattr(self, f"_{stage}")()
             seconds = round(_seconds(self.work / stage) or time.monotonic() - started, 1)
-            write_json(note, {"seconds": seconds, "versions": software_versions("torch", "transformers")} | facts)
+            # weights are the same byte for byte on one kind of processor only
+            made = {"processor": device_name(self.device), "versions": software_versions("torch", "transformers")}
+            write_json(note, {"seconds": seconds} | made | facts)
         self.record[stage] = json.loads(note.read_text())
 
     def _backbone(self) -> dict[str, Any]:

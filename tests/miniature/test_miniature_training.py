@@ -41,6 +41,7 @@ from prm_eval.miniature.train import Schedule, fit, precision_of
 from prm_eval.miniature.verifiers import Epochs
 from prm_eval.miniature.vocabulary import END, MAX_TOKENS, PAD, UNKNOWN, Encoder, make_tokenizer, split_text
 from prm_eval.records import ScoringItem
+from prm_eval.rewards.engine.machine import device_name
 from prm_eval.store.jsonl import file_sha256
 from prm_eval.texts.steps import split_steps
 
@@ -406,6 +407,8 @@ def test_the_whole_command(made) -> None:
         stage: json.loads((made / "work" / f"{stage}.json").read_text()) for stage in ("candidates", "orm", "prm")
     }
     assert record["orm"]["steps"] == record["prm"]["steps"] == TINY.verifier.steps
+    # who trains again and gets other bytes has to see whether it was the processor
+    assert {each["processor"] for each in record.values()} == {device_name("cpu")}
     assert len(read_candidates(made / "work" / "candidates.jsonl")) == record["candidates"]["sampled_different"]
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     make("all", made, settings=TINY)
