@@ -65,7 +65,7 @@ def _study(options: argparse.Namespace) -> int:
 
     given = {
         name: getattr(options, name)
-        for name in ("problems", "test_problems", "samples", "most_steps", "split", "iterated")
+        for name in ("problems", "test_problems", "samples", "most_steps", "split", "iterated", "rounds")
     }
     settings = StudySettings(**given, seeds=tuple(options.seeds))
     models = options.models or weights_folder()

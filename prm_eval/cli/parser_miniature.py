@@ -148,6 +148,13 @@ def _study(actions: Any) -> None:
         "--iterated", action="store_true", help="active-learning: an arm that labels, trains and chooses again as well"
     )
     study.add_argument(
+        "--rounds",
+        type=positive,
+        default=Later(f"{STUDY_SIZES}.rounds"),
+        help="teaching alone: how often the policy writes, is chosen from and is trained; a folder may go on with "
+        "more (default: %(default)s)",
+    )
+    study.add_argument(
         "--seeds", type=whole_numbers, default=Later(f"{STUDY_SIZES}.seeds"), metavar="0,1,2", help="seeds of verifiers"
     )
     study.add_argument(

@@ -22,7 +22,7 @@ from prm_eval.rewards.files.step_arrays import StepArrays
 from prm_eval.selection.accuracies import monte_carlo_variance
 from prm_eval.selection.selectors import problem_seed
 from prm_eval.selection.voting import vote
-from prm_eval.store.tables import open_table
+from prm_eval.store.tables import read_columns
 from prm_eval.texts.steps import split_steps
 
 Floats = npt.NDArray[np.float64]
@@ -134,9 +134,7 @@ def load_arrays(pool: Pool, grades: str | None = None) -> PoolArrays:
     """
     grades = own_source(pool) if grades is None else grades
     walked = list(graded_slots(pool, grades, []))
-    table = open_table(pool.candidates_path, CANDIDATES).read(
-        columns=["problem_id", "candidate_id", "slot", "n_tokens"]
-    )
+    table = read_columns(pool.candidates_path, CANDIDATES, ["problem_id", "candidate_id", "slot", "n_tokens"])
     rows = {each.problem.problem_id: row for row, each in enumerate(walked)}
     own = table.column("n_tokens")
     of_problem = np.array([rows[name] for name in table.column("problem_id").to_pylist()], dtype=np.int64)

@@ -16,7 +16,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.progress import Bars, no_bars
 from prm_eval.records import VERDICTS
 from prm_eval.rewards.files.reward_file import RewardFile
-from prm_eval.store.tables import open_table
+from prm_eval.store.tables import read_columns
 from prm_eval.store.visible import one_line, visible
 from prm_eval.texts.names import short_name
 
@@ -90,7 +90,7 @@ def _grade_lines(pool: Pool) -> Iterator[str]:
     files = sorted(pool.path.glob("grades*.parquet"))
     for path in files:
         try:
-            column = open_table(path, GRADES).read(columns=["grade"]).column("grade")
+            column = read_columns(path, GRADES, ["grade"]).column("grade")
         except PrmEvalError as error:
             yield f"grades     {visible(path.name)}: {one_line(str(error), SHOWN)}"
             continue

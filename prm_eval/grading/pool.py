@@ -17,7 +17,7 @@ from prm_eval.grading import Grader
 from prm_eval.pools.format import GRADES
 from prm_eval.pools.pool import Pool
 from prm_eval.records import GradeRow, Problem
-from prm_eval.store.tables import TableWriter, open_table
+from prm_eval.store.tables import TableWriter, iter_batches
 
 DEFAULT = "default"
 # candidates whose grading takes as long as the start of a process
@@ -98,7 +98,7 @@ def is_graded(pool: Pool, name: str = DEFAULT) -> bool:
     path = grades_file(pool, name)
     if not path.is_file():
         return False
-    first = next(open_table(path, GRADES).iter_batches(batch_size=1, columns=["grader"]), None)
+    first = next(iter_batches(path, GRADES, ["grader"], 1), None)
     return first is not None and first.num_rows == 1 and first.column(0)[0].as_py() == load_grader(name).version
 
 
@@ -198,7 +198,7 @@ def _graded(shared: _Grading, problems: Sequence[_Ungraded]) -> list[dict[str, l
 def verdicts(path: Path) -> dict[str, int]:
     """Return the number of candidates by verdict in a grades file, sorted by name."""
     counted: Counter[str] = Counter()
-    for batch in open_table(path, GRADES).iter_batches(columns=["grade"]):
+    for batch in iter_batches(path, GRADES, ["grade"]):
         counted.update(batch.column(0).to_pylist())
     return dict(sorted(counted.items()))
 

@@ -127,13 +127,14 @@ def _of_all_sets(notes: RunNotes) -> list[str]:
 def _lm_eval(arguments: list[str]) -> None:
     from lm_eval.__main__ import cli_evaluate
 
-    from prm_eval.harness.task_index import own_tasks_first  # which imports lm_eval
-
     # tasks of a folder of one's own may refer to any of lm_eval's: those are all indexed then, as lm_eval does
     index: AbstractContextManager[None] = nullcontext()
     if not any(each.partition("=")[0] == "--include_path" for each in arguments):
         arguments = [*arguments, "--include_path", str(tasks_path())]
-        index = own_tasks_first()
+        if not {"-h", "--help"} & set(arguments):
+            from prm_eval.harness.task_index import own_tasks_first  # which takes a second to import
+
+            index = own_tasks_first()
     before = sys.argv
     sys.argv = ["lm_eval", "run", *arguments]
     try:

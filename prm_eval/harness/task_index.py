@@ -21,6 +21,7 @@ class OwnTasksFirst(TaskManager):
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
+        self._whole = False
         super().__init__(**{**settings, "include_defaults": False})
 
     def match_tasks(self, task_list: list[str]) -> list[str]:
@@ -35,16 +36,16 @@ class OwnTasksFirst(TaskManager):
 
     def _hold(self, wanted: list[Any]) -> None:
         # a configuration in place of a name may refer to any task
-        if not all(isinstance(each, str) and each in self.task_index for each in wanted):
+        if not self._whole and not all(isinstance(each, str) and each in self.task_index for each in wanted):
+            self._whole = True
             super().__init__(**self._settings)
 
 
 @contextmanager
 def own_tasks_first() -> Iterator[None]:
     """Let lm_eval's command line index our tasks first; it offers no option for it."""
-    before = lm_eval.tasks.TaskManager
     lm_eval.tasks.TaskManager = OwnTasksFirst
     try:
         yield
     finally:
-        lm_eval.tasks.TaskManager = before
+        lm_eval.tasks.TaskManager = TaskManager

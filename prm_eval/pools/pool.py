@@ -27,7 +27,7 @@ from prm_eval.pools.format import (
 from prm_eval.pools.problem_sets import problems_hash
 from prm_eval.records import Candidate, GradeRow, Problem
 from prm_eval.store.jsonl import canonical_json, file_sha256
-from prm_eval.store.tables import BlockReader, iter_blocks, open_table, read_rows, require_same_ids
+from prm_eval.store.tables import BlockReader, iter_batches, iter_blocks, open_table, read_rows, require_same_ids
 
 
 class Pool:
@@ -182,7 +182,7 @@ class Pool:
         counts = (problems.metadata.num_rows, candidates.metadata.num_rows)
         if counts != (self.info.n_problems, self.info.n_candidates):
             return False
-        slots = (pc.max(batch.column(0)).as_py() for batch in candidates.iter_batches(columns=["slot"]))
+        slots = (pc.max(batch.column(0)).as_py() for batch in iter_batches(self.candidates_path, CANDIDATES, ["slot"]))
         return max(slots, default=-1) == self.info.m - 1
 
     def verify(self) -> list[str]:

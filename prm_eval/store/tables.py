@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,8 @@ from prm_eval.store.writing import NewFile
 ROWS_PER_GROUP = 20_000  # about 40 MB of candidate text; the writer holds one group, the reader one batch
 BYTES_PER_GROUP = 64 * 1024 * 1024
 ROWS_PER_BATCH = 4_096
+# what pyarrow raises on damaged files
+_DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 class TableWriter:
@@ -60,7 +63,8 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.table(self._columns, schema=self.schema))
+            # a group of so many rows has one page a column, but for long texts: see iter_batches
+            self._writer.write_table(pa.table(self._columns, schema=self.schema), row_group_size=ROWS_PER_GROUP)
             self._columns = {name: [] for name in self.schema.names}
             self._rows = self._bytes = 0
 
@@ -90,14 +94,15 @@ class TableWriter:
 def parquet_file(path: Path, texts: Sequence[str] | None = None) -> pq.ParquetFile:
     """Open a Parquet file so that a page that is not what was written, by its checksum, is an error when it is read.
 
-    Files without checksums, as of other writers and of our own before version 0.2, are read as they are.
+    Files without checksums, as of other writers and of our own before version 0.2, are read without. Headers of pages
+    and the footer have none in any file.
 
     Args:
         path: The file.
         texts: The columns to read as dictionaries.
 
     Raises:
-        pyarrow.ArrowInvalid, OSError: It is not Parquet.
+        pyarrow.ArrowException, OSError: It is not Parquet.
     """
     return pq.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True)
 
@@ -112,13 +117,12 @@ def open_table(path: Path, schema: pa.Schema) -> pq.ParquetFile:
         raise DataError(path, None, "no such file", "a Parquet file")
     try:
         file = parquet_file(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        names = file.schema_arrow.names
+    except _DAMAGE as error:
         raise DataError(path, None, f"a file that is not Parquet ({error})", "a Parquet file") from None
     for wanted in schema:
-        if file.schema_arrow.names.count(wanted.name) != 1:
-            raise DataError(
-                path, None, f"columns {', '.join(file.schema_arrow.names)[:1_000]}", f"one column {wanted.name!r}"
-            )
+        if names.count(wanted.name) != 1:
+            raise DataError(path, None, f"columns {', '.join(names)[:1_000]}", f"one column {wanted.name!r}")
         found = file.schema_arrow.field(wanted.name).type
         if not compatible(found, wanted.type):
             raise DataError(path, None, f"column {wanted.name!r} of type {found}", in_words(wanted.type))
@@ -163,12 +167,10 @@ def iter_blocks(path: Path, schema: pa.Schema, columns: list[str] | None = None)
 
     Only one batch and the rows of the current problem are in memory.
     """
-    file = open_table(path, schema)
-    names = columns or schema.names
     held: list[pa.RecordBatch] = []
     held_id: str | None = None
     held_row, row = 1, 1
-    for batch in _batches(path, file, names):
+    for batch in iter_batches(path, schema, columns or schema.names):
         ids = batch.column("problem_id")
         if ids.null_count:
             raise DataError(path, row + ids.is_null().to_pylist().index(True), "no problem_id", "a problem id")
@@ -189,45 +191,93 @@ def iter_table_rows(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: Not there, not Parquet, damaged, or a column is missing or of another type.
     """
-    for batch in _batches(path, open_table(path, schema), schema.names):
+    for batch in iter_batches(path, schema, schema.names):
         yield from batch.to_pylist()
+
+
+def read_columns(path: Path, schema: pa.Schema, names: list[str]) -> pa.Table:
+    """Return some columns of a Parquet file, whole.
+
+    Raises:
+        DataError: Not there, not Parquet, damaged, or a column is missing or of another type.
+    """
+    file = open_table(path, schema)
+    groups: list[pa.Table] = []
+    for group, said in _groups(path, file):
+        with damage_named(path):
+            groups.append(file.read_row_group(group, columns=names))
+        _require_rows(path, groups[-1].num_rows, said)
+    return pa.concat_tables(groups) if groups else file.read(columns=names)
 
 
 def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table:
     """Return ``count`` rows from row ``start`` (counted from 0) on, reading only the row groups that hold them.
 
     Raises:
-        DataError: Not there, not Parquet, a column is missing or of another type, or there are too few rows.
+        DataError: Not there, not Parquet, damaged, a column is missing or of another type, or there are too few rows.
     """
     file = open_table(path, schema)
     if start + count > file.metadata.num_rows:
         raise DataError(path, None, f"{file.metadata.num_rows} rows", f"at least {start + count}")
     groups: list[int] = []
     first = before = 0
-    for group in range(file.num_row_groups):
-        after = before + file.metadata.row_group(group).num_rows
+    for group, rows_in_group in _groups(path, file):
+        after = before + rows_in_group
         if before < start + count and start < after:
             first = first if groups else before
             groups.append(group)
         before = after
+    with damage_named(path):
+        rows = file.read_row_groups(groups, columns=schema.names).slice(start - first, count)
+    _require_rows(path, rows.num_rows, count)
+    return rows
+
+
+def iter_batches(
+    path: Path, schema: pa.Schema, names: list[str], size: int = ROWS_PER_BATCH
+) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a Parquet file, ``size`` rows at a time; none has rows of two row groups.
+
+    One row group is read after the other, because a page whose header says too many values would shift a column into
+    the next one, with no row missing.
+
+    Raises:
+        DataError: Not there, not Parquet, damaged, or a column is missing or of another type.
+    """
+    file = open_table(path, schema)
+    for group, said in _groups(path, file):
+        rows = 0
+        with damage_named(path):
+            for batch in file.iter_batches(batch_size=size, columns=names, row_groups=[group]):
+                rows += batch.num_rows
+                yield batch
+        _require_rows(path, rows, said)
+
+
+def _groups(path: Path, file: pq.ParquetFile) -> list[tuple[int, int]]:
+    """Return the number of each row group, and of its rows."""
+    rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    _require_rows(path, sum(rows), file.metadata.num_rows)
+    return list(enumerate(rows))
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what the reader raises on a damaged file into an error that names the file.
+
+    Raises:
+        DataError: Within, data could not be read.
+    """
     try:
-        return file.read_row_groups(groups, columns=schema.names).slice(start - first, count)
-    except (pa.ArrowException, OSError) as error:
+        yield
+    except _DAMAGE as error:
         raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
 
 
-def _batches(path: Path, file: pq.ParquetFile, names: list[str]) -> Iterator[pa.RecordBatch]:
-    rows = 0
-    try:
-        for batch in file.iter_batches(batch_size=ROWS_PER_BATCH, columns=names):
-            rows += batch.num_rows
-            yield batch
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
-    # the header of a page, which says how many values it has, is in no checksum
-    if rows != file.metadata.num_rows:
-        found = f"{rows:,} rows where its footer says {file.metadata.num_rows:,}"
-        raise DataError(path, None, found, "an undamaged Parquet file")
+def _require_rows(path: Path, found: int, said: int) -> None:
+    # no checksum covers the headers of pages, which say how many values there are, and the footer
+    if found != said:
+        raise DataError(path, None, f"{found:,} rows where its footer says {said:,}", "an undamaged Parquet file")
 
 
 def _runs(ids: pa.Array) -> Iterator[tuple[int, int, str]]:

@@ -35,6 +35,20 @@ def test_other_names_and_patterns_match_what_lm_eval_matches(all_tasks, wanted) 
     assert ours.match_tasks(wanted) == all_tasks.match_tasks(wanted)
 
 
+def test_all_tasks_are_read_once(monkeypatch) -> None:
+    """lm_eval asks for each pattern by itself, and then loads: its thousands of files must not be read each time."""
+    read = []
+    monkeypatch.setattr(TaskManager, "__init__", lambda self, **settings: read.append(settings))
+    monkeypatch.setattr(TaskManager, "task_index", {"math500_bon": None})
+    monkeypatch.setattr(TaskManager, "match_tasks", lambda self, wanted: wanted)
+    monkeypatch.setattr(TaskManager, "load", lambda self, wanted: wanted)
+    ours = OwnTasksFirst(include_path="mine")
+    for pattern in ("math*", "aime*"):
+        ours.match_tasks([pattern])
+    ours.load(["math500_bon", {"task": "mine"}])
+    assert read == [{"include_path": "mine", "include_defaults": False}, {"include_path": "mine"}]
+
+
 @pytest.mark.slow
 def test_a_configuration_may_refer_to_any_task() -> None:
     """A group written in place of a name has tasks of lm_eval in it: all are indexed before it is built."""

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from prm_eval.cli.commands import main
 from prm_eval.errors import DataError, PrmEvalError
 from prm_eval.labelling.labellers import THRESHOLD
 from prm_eval.miniature.make import TINY, make
@@ -27,6 +28,7 @@ from prm_eval.miniature.study.supervision import KINDS
 from prm_eval.miniature.study.teaching import CHOOSERS, chosen
 from prm_eval.miniature.subjects import SUBJECTS
 from prm_eval.miniature.verifiers import new_verifier, train_verifier
+from prm_eval.miniature.weights import weights_folder
 
 SIZE = {
     "problems": 8, "test_problems": 35, "samples": 4, "least_steps": 2, "most_steps": 3,
@@ -145,6 +147,32 @@ def test_a_folder_holds_studies_of_one_size(laboratory, models) -> None:
     other = StudySettings(seeds=(0,), **(SIZE | {"problems": 9}))
     with pytest.raises(PrmEvalError, match=r"the folder was made with problems = 8, not 9. Name another folder"):
         Laboratory(laboratory.folder, models, other)
+
+
+def test_the_command_line_sets_what_it_offers(monkeypatch, tmp_path, capsys) -> None:
+    """An option that is parsed and then forgotten runs hours of another study than was asked for."""
+    given = {
+        "split": "validation", "iterated": True, "seeds": (4, 5), "problems": 9, "test_problems": 7, "samples": 5,
+        "most_steps": 3, "rounds": 2,
+    }  # fmt: skip
+    seen = []
+
+    def run(name, laboratory, output):
+        seen.append((name, laboratory.settings, laboratory.models, output))
+        (tmp_path / "found.json").write_text("{}")
+        return [tmp_path / "found.json"]
+
+    monkeypatch.setattr("prm_eval.miniature.study.run_study", run)
+    monkeypatch.setattr("prm_eval.miniature.study.as_text", str)
+    monkeypatch.setattr(Laboratory, "_require_same_settings", lambda self: None)
+    options = [
+        word
+        for name, value in given.items()
+        for word in (f"--{name.replace('_', '-')}", ",".join(map(str, value)) if name == "seeds" else str(value))
+        if value is not True or word.startswith("--")
+    ]
+    assert main(["miniature", "study", "teaching", "-o", str(tmp_path), *options]) == 0
+    assert seen == [("teaching", replace(StudySettings(), **given), weights_folder(), tmp_path)]
 
 
 def test_models_that_are_not_there_are_named(models, tmp_path) -> None:

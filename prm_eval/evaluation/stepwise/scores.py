@@ -20,7 +20,7 @@ from prm_eval.rewards.files.reward_file import RewardFile
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.stepsets.step_set import StepSet
 from prm_eval.store.jsonl import Row, read_jsonl
-from prm_eval.store.tables import open_table
+from prm_eval.store.tables import read_columns
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -103,7 +103,7 @@ def read_scores(path: Path, step_set: StepSet, arrays: SetArrays) -> StepScores:
     if rewards.info.splitter not in (None, "given"):
         cut = f"rewards of steps cut by {rewards.info.splitter!r}"
         raise DataError(rewards.folder / "submission.json", None, cut, "rewards of the given steps")
-    table = open_table(step_set.pool.candidates_path, CANDIDATES).read(columns=["problem_id", "candidate_id"])
+    table = read_columns(step_set.pool.candidates_path, CANDIDATES, ["problem_id", "candidate_id"])
     ids = (table.column("problem_id"), table.column("candidate_id"))
     found = rewards.read_whole(step_set.pool, ids, arrays.counts)
     native = np.full(len(arrays.lengths), np.nan)

@@ -92,7 +92,7 @@ class StudySettings:
     weak_steps: int = 1_500
     written: int = 20_000
     iterated: bool = False
-    rounds: int = 2
+    rounds: int = 3
     taught: int = 600
     tries: int = 16
     policy_steps: int = 75

@@ -17,7 +17,7 @@ from prm_eval.pools.pool import Pool
 from prm_eval.records import Problem, StepRewards
 from prm_eval.rewards.files.row_checks import DECISIVE, read_block
 from prm_eval.rewards.files.step_arrays import Form, RowFault, StepArrays, raising
-from prm_eval.store.tables import BlockReader, iter_blocks, open_table, parquet_file, require_same_ids
+from prm_eval.store.tables import BlockReader, damage_named, iter_blocks, open_table, parquet_file, require_same_ids
 from prm_eval.texts.steps import split_steps
 
 Ints = npt.NDArray[np.int64]
@@ -149,10 +149,10 @@ def whole_table(path: Path, steps: Ints) -> pa.Table:
     names = file.schema_arrow.names
     _require_bounded(path, file.metadata, names, steps)
     wanted = [*COLUMNS, CLAIM] if CLAIM in names else COLUMNS
-    try:
+    with damage_named(path):
         table = parquet_file(path, dictionary_texts(file.metadata)).read(columns=wanted)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(path, None, f"data that cannot be read ({error})", "an undamaged Parquet file") from None
+        for name in TEXTS:
+            table.column(name).validate(full=True)  # an index of a dictionary may be none
     for name in TEXTS:
         for chunk in table.column(name).chunks:
             # before anything of a dictionary is unpacked

@@ -23,7 +23,7 @@ from prm_eval.rewards.files.reward_info import RewardInfo
 from prm_eval.rewards.files.step_arrays import Form, StepArrays, refusal_reason
 from prm_eval.rewards.recipes.catalogue import shipped_recipes
 from prm_eval.store.json_files import build_from, read_own_json
-from prm_eval.store.tables import TableWriter, open_table
+from prm_eval.store.tables import TableWriter, read_columns
 from prm_eval.store.writing import write_json
 from prm_eval.texts.steps import SPLITTERS
 
@@ -141,7 +141,7 @@ class RewardFile:
         Raises:
             DataError: The file cannot be read.
         """
-        column = open_table(self.path, reward_schema(single=False)).read(columns=["n_steps"]).column("n_steps")
+        column = read_columns(self.path, reward_schema(single=False), ["n_steps"]).column("n_steps")
         return np.asarray(column.to_numpy(), dtype=np.int64)
 
     def rows(self) -> Iterator[tuple[str, str, StepRewards]]:
