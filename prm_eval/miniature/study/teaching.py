@@ -62,6 +62,11 @@ def run(laboratory: Laboratory) -> tuple[dict[str, Any], str]:
         chooser: {str(each): difference(values[each][:, 0], values[0][:, 0]) for each in rounds}
         for chooser, values in by_chooser.items()
     }
+    found["right answers, PRM - another"] = {
+        chooser: {str(each): difference(by_chooser["PRM"][each][:, 0], values[each][:, 0]) for each in rounds}
+        for chooser, values in by_chooser.items()
+        if chooser != "PRM"
+    }
     points = {
         f"chosen by {chooser}": [(float(each), interval(values[each][:, 0])) for each in rounds]
         for chooser, values in by_chooser.items()
