@@ -221,7 +221,7 @@ def test_labelled_pairs(data, tmp_path) -> None:
         found = (
             grade(row["gold"], row["pred"]).verdict == "correct" if whole else is_equivalent(row["gold"], row["pred"])
         )
-        assert time.monotonic() - started < 2, row
+        assert time.monotonic() - started < 10, row  # a bound, not a benchmark: other work may hold the processors
         assert whole or not (found and not row["equal"]), f"false positive: {row}"
         right.setdefault(row["corpus"], []).append(found is row["equal"])
     assert not canary.exists()
@@ -338,13 +338,13 @@ HANGS = {
 @pytest.mark.parametrize("text", HANGS.values(), ids=HANGS)
 def test_short_answers_that_once_hung(text) -> None:
     """A few signs that cost minutes: found by fuzzing."""
-    started = time.monotonic()
+    started = time.process_time()
     assert not is_equivalent("1", text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 5
 
 
 def test_extraction_is_linear_in_long_announcements() -> None:
     """An announcement followed by a megabyte of inline mathematics once took hours."""
-    started = time.monotonic()
+    started = time.process_time()
     extract("The answer is x " + "$1$ " * 200_000)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -100,13 +100,13 @@ def test_formulas_take_bounded_time() -> None:
     ]
     for _ in range(150):
         tex = "".join(source.choice(pieces, 300))[:1_000]
-        started = time.perf_counter()
+        started = time.process_time()
         to_mathml(tex, False)
-        assert time.perf_counter() - started < 1.0
+        assert time.process_time() - started < 1.0
     for opener in ("$", "$$", "\\[", "\\begin{align}", "\\boxed{", "\\boxed{{{", "\\$", "\\("):
-        started = time.perf_counter()
+        started = time.process_time()
         typeset((opener + " ") * (8_000 // (len(opener) + 1)))
-        assert time.perf_counter() - started < 3.0, opener
+        assert time.process_time() - started < 3.0, opener
 
 
 def test_hostile_submissions_are_escaped_on_every_page(tmp_path) -> None:
