@@ -14,8 +14,23 @@ from prm_eval.harness.task_index import OwnTasksFirst, own_tasks_first
 
 
 @pytest.fixture(scope="module")
-def all_tasks() -> TaskManager:
+def read_once() -> TaskManager:
     return TaskManager(include_path=str(tasks_path()))
+
+
+@pytest.fixture
+def all_tasks(read_once, monkeypatch) -> TaskManager:
+    """All tasks, which whoever asks for them in the test is given without reading them again: that takes seconds."""
+    real = TaskManager.__init__
+
+    def init(self, include_defaults=True, **settings) -> None:
+        if include_defaults:
+            self.__dict__.update(read_once.__dict__)
+        else:
+            real(self, include_defaults=False, **settings)
+
+    monkeypatch.setattr(TaskManager, "__init__", init)
+    return read_once
 
 
 def test_a_task_of_ours_reads_no_other_task_file() -> None:
@@ -50,7 +65,7 @@ def test_all_tasks_are_read_once(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_configuration_may_refer_to_any_task() -> None:
+def test_a_configuration_may_refer_to_any_task(all_tasks) -> None:
     """A group written in place of a name has tasks of lm_eval in it: all are indexed before it is built."""
     ours = OwnTasksFirst(include_path=str(tasks_path()), metadata={})
     ours._hold([{"group": "both", "task": ["hellaswag"]}])
