@@ -202,12 +202,7 @@ def read_columns(path: Path, schema: pa.Schema, names: list[str]) -> pa.Table:
         DataError: Not there, not Parquet, damaged, or a column is missing or of another type.
     """
     file = open_table(path, schema)
-    groups: list[pa.Table] = []
-    for group, said in _groups(path, file):
-        with damage_named(path):
-            groups.append(file.read_row_group(group, columns=names))
-        _require_rows(path, groups[-1].num_rows, said)
-    return pa.concat_tables(groups) if groups else file.read(columns=names)
+    return _read_groups(path, file, _groups(path, file), names)
 
 
 def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table:
@@ -219,18 +214,15 @@ def read_rows(path: Path, schema: pa.Schema, start: int, count: int) -> pa.Table
     file = open_table(path, schema)
     if start + count > file.metadata.num_rows:
         raise DataError(path, None, f"{file.metadata.num_rows} rows", f"at least {start + count}")
-    groups: list[int] = []
+    groups: list[tuple[int, int]] = []
     first = before = 0
-    for group, rows_in_group in _groups(path, file):
-        after = before + rows_in_group
+    for group, said in _groups(path, file):
+        after = before + said
         if before < start + count and start < after:
             first = first if groups else before
-            groups.append(group)
+            groups.append((group, said))
         before = after
-    with damage_named(path):
-        rows = file.read_row_groups(groups, columns=schema.names).slice(start - first, count)
-    _require_rows(path, rows.num_rows, count)
-    return rows
+    return _read_groups(path, file, groups, schema.names).slice(start - first, count)
 
 
 def iter_batches(
@@ -259,6 +251,16 @@ def _groups(path: Path, file: pq.ParquetFile) -> list[tuple[int, int]]:
     rows = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     _require_rows(path, sum(rows), file.metadata.num_rows)
     return list(enumerate(rows))
+
+
+def _read_groups(path: Path, file: pq.ParquetFile, groups: list[tuple[int, int]], names: list[str]) -> pa.Table:
+    """Return some columns of row groups, read one after the other, for the reason that :func:`iter_batches` gives."""
+    found: list[pa.Table] = []
+    for group, said in groups:
+        with damage_named(path):
+            found.append(file.read_row_group(group, columns=names))
+        _require_rows(path, found[-1].num_rows, said)
+    return pa.concat_tables(found) if found else file.schema_arrow.empty_table().select(names)
 
 
 @contextmanager

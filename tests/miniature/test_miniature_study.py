@@ -165,13 +165,10 @@ def test_the_command_line_sets_what_it_offers(monkeypatch, tmp_path, capsys) -> 
     monkeypatch.setattr("prm_eval.miniature.study.run_study", run)
     monkeypatch.setattr("prm_eval.miniature.study.as_text", str)
     monkeypatch.setattr(Laboratory, "_require_same_settings", lambda self: None)
-    options = [
-        word
-        for name, value in given.items()
-        for word in (f"--{name.replace('_', '-')}", ",".join(map(str, value)) if name == "seeds" else str(value))
-        if value is not True or word.startswith("--")
-    ]
-    assert main(["miniature", "study", "teaching", "-o", str(tmp_path), *options]) == 0
+    options = (
+        "--split validation --iterated --seeds 4,5 --problems 9 --test-problems 7 --samples 5 --most-steps 3 --rounds 2"
+    )
+    assert main(["miniature", "study", "teaching", "-o", str(tmp_path), *options.split()]) == 0
     assert seen == [("teaching", replace(StudySettings(), **given), weights_folder(), tmp_path)]
 
 
